@@ -1,0 +1,2 @@
+//! onnet answers one question on an EC2 instance: does its DynamoDB traffic take a VPC endpoint?
+pub mod model;

@@ -1,0 +1,158 @@
+//! What the instance knows of itself: its network interfaces, its names and addresses, its kernel's routes.
+
+use super::{InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// The instance, as its metadata service describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Instance {
+    /// `i-…`
+    pub id: InstanceId,
+    /// The Region it runs in.
+    pub region: String,
+    /// `us-east-1a`
+    pub availability_zone: Observed<String>,
+    /// Its network interfaces, primary first.
+    pub interfaces: Vec<Interface>,
+}
+
+/// A network interface of the instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interface {
+    /// `eni-…`
+    pub id: InterfaceId,
+    /// What ties it to the kernel's device.
+    pub mac: MacAddress,
+    /// The order of attachment; 0 is the primary one.
+    pub device_number: u32,
+    /// The subnet whose route table its traffic obeys.
+    pub subnet: SubnetId,
+    /// The VPC of that subnet.
+    pub vpc: VpcId,
+    /// Its private addresses of both families.
+    pub addresses: Vec<IpAddr>,
+    /// The ranges of its subnet: traffic within them obeys no route table.
+    #[schemars(with = "Observed<Vec<String>>")]
+    pub subnet_cidrs: Observed<Vec<IpNet>>,
+    /// The public IPv4 addresses and the private ones they stand for; seen and empty where there is none.
+    pub public_addresses: Observed<Vec<PublicAddress>>,
+}
+
+/// A public IPv4 address of a network interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublicAddress {
+    /// What the world sees.
+    pub public: IpAddr,
+    /// What the instance sends from.
+    pub private: IpAddr,
+}
+
+/// Why a hostname is the one (or one of those) to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NameKind {
+    /// `dynamodb.us-east-1.amazonaws.com`, or its FIPS or dual-stack form.
+    Regional,
+    /// `111122223333.ddb.us-east-1.amazonaws.com`: what SDKs use when the credentials carry an account id.
+    AccountBased,
+    /// An endpoint URL from the environment or the profile.
+    Custom,
+}
+
+/// A hostname of DynamoDB.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceName {
+    /// The host, without scheme or port. May be an address, in a custom endpoint URL.
+    pub hostname: String,
+    /// The port, 443 unless a custom endpoint URL says otherwise.
+    pub port: u16,
+    /// Whether the URL is `https`.
+    pub tls: bool,
+    /// How it was chosen.
+    pub kind: NameKind,
+    /// Whether an AWS SDK with this environment would use it. The regional name is looked at in any case.
+    pub in_use: bool,
+}
+
+/// What a hostname resolves to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resolution {
+    /// The A records. Seen and empty: the name has none.
+    pub ipv4: Observed<Vec<AddressRecord>>,
+    /// The AAAA records. Seen and empty: the name has none.
+    pub ipv6: Observed<Vec<AddressRecord>>,
+    /// The names a CNAME chain led through, in order, without the first.
+    pub cnames: Vec<String>,
+    /// The name servers that were asked, in the order of the system's configuration.
+    pub servers: Vec<SocketAddr>,
+    /// The addresses `/etc/hosts` has for the name. Where there are any, applications use these.
+    pub hosts_file: Vec<IpAddr>,
+}
+
+/// An address and how long it may be kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AddressRecord {
+    /// The address.
+    pub address: IpAddr,
+    /// The record's time to live in seconds.
+    pub ttl: u32,
+}
+
+/// What the kernel would do with a packet to one address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "decision")]
+pub enum KernelRoute {
+    /// Send it out by a device.
+    Via {
+        /// The device.
+        device: Device,
+        /// The source address it would carry.
+        source: Option<IpAddr>,
+        /// The next hop; `None` on-link.
+        gateway: Option<IpAddr>,
+    },
+    /// Keep it: the address is this host's own.
+    Local,
+    /// Refuse it: no route, or one that says unreachable, prohibited or blackhole.
+    NoRoute {
+        /// The kernel's word.
+        detail: String,
+    },
+}
+
+/// A network device of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Device {
+    /// The kernel's name: `ens5`.
+    pub name: String,
+    /// Its hardware address; a tunnel has none.
+    pub mac: Option<MacAddress>,
+    /// The kind of a virtual device: `tun`, `wireguard`, `veth`, … `None` for a physical one.
+    pub kind: Option<String>,
+}
+
+/// A route of the kernel that is more specific than a default route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostRoute {
+    /// What it matches.
+    #[schemars(with = "String")]
+    pub destination: IpNet,
+    /// The device it leads to; `None` for an unreachable, prohibit or blackhole route.
+    pub device: Option<Device>,
+    /// The kernel's routing table it stands in: 254 is the main one.
+    pub table: u32,
+}
+
+/// A proxy variable of the environment, without user or password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProxyVariable {
+    /// `HTTPS_PROXY`, in the case it was found in.
+    pub variable: String,
+    /// The proxy's host and port.
+    pub proxy: String,
+    /// The DynamoDB hostnames it applies to once `NO_PROXY` has been heeded.
+    pub applies_to: Vec<String>,
+}

@@ -1,0 +1,104 @@
+//! A type for every identifier, so that a subnet cannot be passed for a VPC.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as AWS writes it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(id: &str) -> Self {
+                Self(id.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(id: String) -> Self {
+                Self(id)
+            }
+        }
+    };
+}
+
+id!(
+    /// An EC2 instance, `i-…`.
+    InstanceId
+);
+id!(
+    /// A network interface, `eni-…`.
+    InterfaceId
+);
+id!(
+    /// A subnet, `subnet-…`.
+    SubnetId
+);
+id!(
+    /// A VPC, `vpc-…`.
+    VpcId
+);
+id!(
+    /// A route table, `rtb-…`.
+    RouteTableId
+);
+id!(
+    /// A prefix list, `pl-…`. Unique within one Region only: the same id names another service's list elsewhere.
+    PrefixListId
+);
+id!(
+    /// A VPC endpoint of any type, `vpce-…`.
+    VpcEndpointId
+);
+
+/// A hardware address, lower case with colons: `06:00:00:00:00:01`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "String")]
+pub struct MacAddress(String);
+
+impl MacAddress {
+    /// The address of six bytes, as the kernel gives it.
+    pub fn from_bytes(bytes: [u8; 6]) -> Self {
+        let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        Self(hex.join(":"))
+    }
+
+    /// The address in lower case with colons.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for MacAddress {
+    fn from(text: String) -> Self {
+        Self(text.to_ascii_lowercase())
+    }
+}
+
+impl From<&str> for MacAddress {
+    fn from(text: &str) -> Self {
+        Self(text.to_ascii_lowercase())
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

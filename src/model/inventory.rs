@@ -1,0 +1,29 @@
+//! A VPC (or several) as `audit` and `explain` see it: no instance, no probe.
+
+use super::{Observed, SubnetId, VpcFacts, VpcId};
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything `audit` and `explain` go by, from the live API or from files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Inventory {
+    /// The Region; every prefix-list id holds within one Region only.
+    pub region: String,
+    /// The subnets that were found.
+    pub subnets: Observed<Vec<Subnet>>,
+    /// Tables, endpoints and prefix lists.
+    pub facts: VpcFacts,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Subnet {
+    /// `subnet-…`
+    pub id: SubnetId,
+    /// The VPC it belongs to.
+    pub vpc: VpcId,
+    /// Its ranges: traffic within them obeys no route table.
+    #[schemars(with = "Vec<String>")]
+    pub cidrs: Vec<IpNet>,
+}

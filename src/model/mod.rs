@@ -1,0 +1,27 @@
+//! Plain, serialisable types: what was seen ([`Snapshot`], [`VpcFacts`]) and what was concluded ([`Report`]).
+//!
+//! Imports nothing of ours, holds no client, reads no clock and is never `async`; `tests/architecture.rs`
+//! enforces it. Everything round-trips through JSON, and nothing here has a field a credential could sit in.
+
+mod host;
+mod ids;
+mod inventory;
+mod observed;
+mod probe;
+mod report;
+mod snapshot;
+mod time;
+mod vpc;
+
+pub use host::*;
+pub use ids::*;
+pub use inventory::*;
+pub use observed::*;
+pub use probe::*;
+pub use report::*;
+pub use snapshot::*;
+pub use time::*;
+pub use vpc::*;
+
+/// The version of every JSON document onnet writes. A reader refuses a newer one.
+pub const SCHEMA: u32 = 1;

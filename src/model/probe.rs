@@ -1,0 +1,299 @@
+//! One timed request to one address: phases that never overlap and add up to the total.
+
+use super::Seconds;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+/// Which request was timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeKind {
+    /// A signed `ListTables`, limit 1.
+    ListTables,
+    /// An unsigned `GET /`, which answers `healthy: …`.
+    Health,
+}
+
+/// A part of a request. They follow one another and never overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The name, to addresses. Shared by the probes of one name.
+    Resolve,
+    /// SYN to SYN-ACK.
+    Connect,
+    /// ClientHello to the end of the handshake.
+    Tls,
+    /// First to last byte of the request.
+    Send,
+    /// Last byte of the request to first byte of the answer.
+    Wait,
+    /// First to last byte of the answer.
+    Receive,
+}
+
+impl Phase {
+    /// In the order they happen.
+    pub const ALL: [Self; 6] = [Self::Resolve, Self::Connect, Self::Tls, Self::Send, Self::Wait, Self::Receive];
+
+    /// The phase as a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Send => "send",
+            Self::Wait => "wait",
+            Self::Receive => "receive",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How long each phase took. One that was not reached is absent, never 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Phases {
+    /// See [`Phase::Resolve`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolve: Option<Seconds>,
+    /// See [`Phase::Connect`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Seconds>,
+    /// See [`Phase::Tls`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Seconds>,
+    /// See [`Phase::Send`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<Seconds>,
+    /// See [`Phase::Wait`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Seconds>,
+    /// See [`Phase::Receive`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receive: Option<Seconds>,
+}
+
+impl Phases {
+    /// The phase's duration, if it was reached.
+    pub fn get(&self, phase: Phase) -> Option<Seconds> {
+        match phase {
+            Phase::Resolve => self.resolve,
+            Phase::Connect => self.connect,
+            Phase::Tls => self.tls,
+            Phase::Send => self.send,
+            Phase::Wait => self.wait,
+            Phase::Receive => self.receive,
+        }
+    }
+
+    /// Where the phase's duration is kept.
+    pub fn slot(&mut self, phase: Phase) -> &mut Option<Seconds> {
+        match phase {
+            Phase::Resolve => &mut self.resolve,
+            Phase::Connect => &mut self.connect,
+            Phase::Tls => &mut self.tls,
+            Phase::Send => &mut self.send,
+            Phase::Wait => &mut self.wait,
+            Phase::Receive => &mut self.receive,
+        }
+    }
+
+    /// The phases that were reached, in order.
+    pub fn reached(&self) -> impl Iterator<Item = (Phase, Seconds)> + '_ {
+        Phase::ALL.into_iter().filter_map(|phase| Some((phase, self.get(phase)?)))
+    }
+
+    /// What the phases add up to.
+    pub fn sum(&self) -> Duration {
+        self.reached().map(|(_, took)| took.as_duration()).sum()
+    }
+}
+
+/// How a probe ended. A closed set, fit for a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeResult {
+    /// Answered as it should be.
+    Ok,
+    /// Answered with a denial: the path works, the permission lacks.
+    AccessDenied,
+    /// The service accepts no such credentials, or their signature, or their age.
+    Credentials,
+    /// Answered with a request to come back later.
+    Throttled,
+    /// Answered with another 4xx status.
+    #[serde(rename = "http_4xx")]
+    Http4xx,
+    /// Answered with a 5xx status.
+    #[serde(rename = "http_5xx")]
+    Http5xx,
+    /// Answered with something that is not DynamoDB's.
+    UnexpectedAnswer,
+    /// The name does not exist.
+    DnsNxdomain,
+    /// No name server answered in time.
+    DnsTimeout,
+    /// The name servers failed, or gave no address.
+    DnsFailed,
+    /// The connection was refused.
+    ConnectRefused,
+    /// No answer to the SYN in time.
+    ConnectTimeout,
+    /// No route to the address, from this host or from a router on the way.
+    ConnectUnreachable,
+    /// The connection could not be made for another reason.
+    ConnectFailed,
+    /// The handshake stalled.
+    TlsTimeout,
+    /// The certificate is not one for this name, from an authority we trust, in its time.
+    TlsCertificate,
+    /// The handshake failed otherwise.
+    TlsFailed,
+    /// The request could not be sent in time.
+    SendTimeout,
+    /// No first byte of the answer in time.
+    WaitTimeout,
+    /// The answer stalled.
+    ReceiveTimeout,
+    /// The connection broke before the answer was whole.
+    ConnectionClosed,
+    /// What came is not HTTP.
+    Malformed,
+}
+
+impl ProbeResult {
+    /// Every result, for tables that must be complete.
+    pub const ALL: [Self; 22] = [
+        Self::Ok,
+        Self::AccessDenied,
+        Self::Credentials,
+        Self::Throttled,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::UnexpectedAnswer,
+        Self::DnsNxdomain,
+        Self::DnsTimeout,
+        Self::DnsFailed,
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::ConnectUnreachable,
+        Self::ConnectFailed,
+        Self::TlsTimeout,
+        Self::TlsCertificate,
+        Self::TlsFailed,
+        Self::SendTimeout,
+        Self::WaitTimeout,
+        Self::ReceiveTimeout,
+        Self::ConnectionClosed,
+        Self::Malformed,
+    ];
+
+    /// The result as a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::AccessDenied => "access_denied",
+            Self::Credentials => "credentials",
+            Self::Throttled => "throttled",
+            Self::Http4xx => "http_4xx",
+            Self::Http5xx => "http_5xx",
+            Self::UnexpectedAnswer => "unexpected_answer",
+            Self::DnsNxdomain => "dns_nxdomain",
+            Self::DnsTimeout => "dns_timeout",
+            Self::DnsFailed => "dns_failed",
+            Self::ConnectRefused => "connect_refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectUnreachable => "connect_unreachable",
+            Self::ConnectFailed => "connect_failed",
+            Self::TlsTimeout => "tls_timeout",
+            Self::TlsCertificate => "tls_certificate",
+            Self::TlsFailed => "tls_failed",
+            Self::SendTimeout => "send_timeout",
+            Self::WaitTimeout => "wait_timeout",
+            Self::ReceiveTimeout => "receive_timeout",
+            Self::ConnectionClosed => "connection_closed",
+            Self::Malformed => "malformed",
+        }
+    }
+
+    /// Whether DynamoDB itself answered, so that the path works whatever it said.
+    pub fn reached_service(self) -> bool {
+        match self {
+            Self::Ok | Self::AccessDenied | Self::Credentials | Self::Throttled | Self::Http4xx | Self::Http5xx => true,
+            Self::UnexpectedAnswer
+            | Self::DnsNxdomain
+            | Self::DnsTimeout
+            | Self::DnsFailed
+            | Self::ConnectRefused
+            | Self::ConnectTimeout
+            | Self::ConnectUnreachable
+            | Self::ConnectFailed
+            | Self::TlsTimeout
+            | Self::TlsCertificate
+            | Self::TlsFailed
+            | Self::SendTimeout
+            | Self::WaitTimeout
+            | Self::ReceiveTimeout
+            | Self::ConnectionClosed
+            | Self::Malformed => false,
+        }
+    }
+}
+
+impl fmt::Display for ProbeResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What the service itself said of the way a request came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "says")]
+pub enum Testimony {
+    /// A VPC endpoint policy refused the request, so it came through a VPC endpoint. Which one, it does not say.
+    VpcEndpointPolicy {
+        /// The service's sentence.
+        message: String,
+    },
+}
+
+/// One timed request to one address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Probe {
+    /// Which request.
+    pub kind: ProbeKind,
+    /// The name it carried as SNI and Host.
+    pub hostname: String,
+    /// The address it went to.
+    pub address: IpAddr,
+    /// The socket's own address, once connected.
+    pub local: Option<SocketAddr>,
+    /// How it ended.
+    pub result: ProbeResult,
+    /// The phase it ended in, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_in: Option<Phase>,
+    /// What went wrong, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What the service said of the way the request came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub testimony: Option<Testimony>,
+    /// The service's request id, to find the call in CloudTrail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// How long each phase took.
+    pub phases: Phases,
+    /// From before the first phase to after the last.
+    pub total: Seconds,
+}

@@ -1,0 +1,78 @@
+//! Everything one round saw. The only way into `judge`.
+
+use super::{
+    HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, ProxyVariable, Resolution, Seconds, ServiceName,
+    Timestamp, VpcFacts,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// Everything one round saw. Holds no credentials: there is no field for them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Snapshot {
+    /// [`crate::model::SCHEMA`] when it was written.
+    pub schema: u32,
+    /// The onnet that wrote it.
+    pub version: String,
+    /// When the round began.
+    pub taken_at: Timestamp,
+    /// How long it took.
+    pub took: Seconds,
+    /// The instance, from its metadata service.
+    pub instance: Observed<Instance>,
+    /// The Region the names were made for: the SDK's choice.
+    pub region: Observed<String>,
+    /// The names to judge, the one an SDK would use first.
+    pub names: Observed<Vec<ServiceName>>,
+    /// What each name resolves to.
+    pub resolutions: BTreeMap<String, Resolution>,
+    /// Proxies that the environment names.
+    pub proxies: Vec<ProxyVariable>,
+    /// Judge as if traffic left by this network interface, whatever the kernel says (`--interface`).
+    pub assumed_interface: Option<InterfaceId>,
+    /// What the kernel would do with each address.
+    pub kernel_routes: BTreeMap<IpAddr, Observed<KernelRoute>>,
+    /// The kernel's routes that are more specific than a default route.
+    pub host_routes: Observed<Vec<HostRoute>>,
+    /// What EC2 knows of the VPC.
+    pub vpc: VpcFacts,
+    /// The requests that were timed; one entry for each address and kind, or the reason there is none.
+    pub probes: Vec<ProbeAttempt>,
+    /// How old a fact may be before it supports no verdict.
+    pub max_age: MaxAge,
+}
+
+/// A probe that was made, or the reason it was not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeAttempt {
+    /// The address it was for.
+    pub address: IpAddr,
+    /// The name it was for.
+    pub hostname: String,
+    /// What came of it.
+    pub probe: Observed<Probe>,
+}
+
+/// How old a fact may be before it supports no verdict: three periods of the daemon, by source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MaxAge {
+    /// Instance metadata.
+    pub imds: Seconds,
+    /// Names.
+    pub dns: Seconds,
+    /// Kernel routes.
+    pub kernel: Seconds,
+    /// Route tables, endpoints, prefix lists.
+    pub ec2: Seconds,
+    /// Probes.
+    pub probe: Seconds,
+}
+
+impl Default for MaxAge {
+    /// Three periods of the design's cadence: DNS and kernel every 15 s, `ListTables` every 60 s, EC2 every 5 min.
+    fn default() -> Self {
+        let seconds = |n| Seconds::from(std::time::Duration::from_secs(n));
+        Self { imds: seconds(900), dns: seconds(45), kernel: seconds(45), ec2: seconds(900), probe: seconds(180) }
+    }
+}

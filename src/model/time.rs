@@ -1,0 +1,106 @@
+//! Instants as RFC 3339 text and durations as seconds, both exact through JSON.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+/// A moment of the wall clock, to the microsecond: `2026-11-22T09:53:49.123456Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(with = "String")]
+pub struct Timestamp(SystemTime);
+
+impl Timestamp {
+    /// How long after `earlier` this is; zero if the clock was set back in between.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.duration_since(earlier.0).unwrap_or(Duration::ZERO)
+    }
+
+    /// The moment `later` after this one.
+    pub fn plus(self, later: Duration) -> Self {
+        Self(self.0 + later)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// Cuts to the microsecond, so that what is written reads back equal.
+    fn from(at: SystemTime) -> Self {
+        let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let micros = Duration::new(since_epoch.as_secs(), since_epoch.subsec_micros() * 1000);
+        Self(SystemTime::UNIX_EPOCH + micros)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_micros(self.0).fmt(f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let at = humantime::parse_rfc3339(&text)
+            .map_err(|_| D::Error::custom(format!("{text:?} is not a time such as 2026-11-22T09:53:49Z")))?;
+        Ok(Self::from(at))
+    }
+}
+
+/// A length of time, in seconds in JSON: `0.0113`. Cut to the microsecond, so that it reads back equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(with = "f64")]
+pub struct Seconds(Duration);
+
+impl Seconds {
+    /// The same length as the standard library has it.
+    pub fn as_duration(self) -> Duration {
+        self.0
+    }
+
+    /// The length as a number of seconds.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0.as_secs_f64()
+    }
+}
+
+impl From<Duration> for Seconds {
+    fn from(length: Duration) -> Self {
+        Self(Duration::new(length.as_secs(), length.subsec_micros() * 1000))
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(self.0.as_secs_f64())
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(from)?;
+        let length = Duration::try_from_secs_f64(seconds)
+            .map_err(|_| D::Error::custom(format!("{seconds} is not a length of time in seconds")))?;
+        // The nearest microsecond, not the one below: 0.000241 is a hair less than 241 µs as a float.
+        Ok(Self::from(length + Duration::from_nanos(500)))
+    }
+}
+
+impl fmt::Display for Seconds {
+    /// `241 µs`, `11.3 ms`, `2.50 s`: three digits that matter.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.as_secs_f64();
+        match seconds {
+            s if s >= 1.0 => write!(f, "{s:.2} s"),
+            s if s >= 0.001 => write!(f, "{:.1} ms", s * 1e3),
+            s => write!(f, "{:.0} µs", s * 1e6),
+        }
+    }
+}

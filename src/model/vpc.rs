@@ -1,0 +1,331 @@
+//! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
+
+use super::{InterfaceId, Observed, PrefixListId, RouteTableId, SubnetId, VpcEndpointId, VpcId};
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
+
+/// What the judge needs of a VPC, however it was come by: the live API, or files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VpcFacts {
+    /// Every route table of the VPC (or of all VPCs that were looked at).
+    pub route_tables: Observed<Vec<RouteTable>>,
+    /// Every VPC endpoint of the VPC, of whatever service and type.
+    pub vpc_endpoints: Observed<Vec<VpcEndpoint>>,
+    /// The network interfaces of the DynamoDB interface endpoints.
+    pub endpoint_interfaces: Observed<Vec<EndpointInterface>>,
+    /// The ids of the Region's DynamoDB prefix lists: one today, and an IPv6 one should AWS add it.
+    pub service_prefix_lists: Observed<Vec<PrefixListId>>,
+    /// The prefix lists that the route tables name, and the DynamoDB ones.
+    pub prefix_lists: BTreeMap<PrefixListId, Observed<PrefixList>>,
+}
+
+/// Where a route applies. Three optional fields in the EC2 API; here, one of two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// One range of addresses.
+    Cidr(#[schemars(with = "String")] IpNet),
+    /// Every entry of a prefix list.
+    PrefixList(PrefixListId),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cidr(cidr) => cidr.fmt(f),
+            Self::PrefixList(id) => id.fmt(f),
+        }
+    }
+}
+
+/// What a route points at. Over ten optional fields in the EC2 API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "id")]
+pub enum Target {
+    /// Within the VPC.
+    Local,
+    /// An endpoint of any type: a gateway endpoint and a Gateway Load Balancer endpoint look alike here.
+    VpcEndpoint(VpcEndpointId),
+    /// `igw-…`
+    InternetGateway(String),
+    /// `eigw-…`
+    EgressOnlyInternetGateway(String),
+    /// `nat-…`
+    NatGateway(String),
+    /// `tgw-…`
+    TransitGateway(String),
+    /// `vgw-…`
+    VirtualPrivateGateway(String),
+    /// `pcx-…`
+    PeeringConnection(String),
+    /// `eni-…`, where the API names no instance.
+    NetworkInterface(InterfaceId),
+    /// `i-…`, where the API names the instance.
+    Instance(String),
+    /// `lgw-…`
+    LocalGateway(String),
+    /// `cagw-…`
+    CarrierGateway(String),
+    /// The ARN of a Cloud WAN core network.
+    CoreNetwork(String),
+    /// A kind this build does not know, kept as the API gave it.
+    Other {
+        /// The API's field, such as `OdbNetworkArn`.
+        field: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl Target {
+    /// The id (or ARN) the route points at; `local` for the local route.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Local => "local",
+            Self::VpcEndpoint(id) => id.as_str(),
+            Self::NetworkInterface(id) => id.as_str(),
+            Self::InternetGateway(id)
+            | Self::EgressOnlyInternetGateway(id)
+            | Self::NatGateway(id)
+            | Self::TransitGateway(id)
+            | Self::VirtualPrivateGateway(id)
+            | Self::PeeringConnection(id)
+            | Self::Instance(id)
+            | Self::LocalGateway(id)
+            | Self::CarrierGateway(id)
+            | Self::CoreNetwork(id)
+            | Self::Other { value: id, .. } => id,
+        }
+    }
+}
+
+/// Where a route came from, in the API's own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Origin {
+    /// With the table itself: the local route.
+    CreateRouteTable,
+    /// By a person, or by AWS for a gateway endpoint: the API does not tell them apart.
+    CreateRoute,
+    /// Propagated by a virtual private gateway.
+    EnableVgwRoutePropagation,
+    /// Advertised by a VPC Route Server.
+    Advertisement,
+    /// Anything else, kept as the API gave it.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Origin {
+    /// Whether the route was learned rather than set: it ranks below a set route, and never beats `local`.
+    pub fn is_propagated(&self) -> bool {
+        match self {
+            Self::EnableVgwRoutePropagation | Self::Advertisement => true,
+            Self::CreateRouteTable | Self::CreateRoute | Self::Other(_) => false,
+        }
+    }
+}
+
+/// Whether a route works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteState {
+    /// It does.
+    Active,
+    /// Its target is gone: what matches is dropped.
+    Blackhole,
+    /// Anything else, such as the undocumented `filtered`, kept as the API gave it.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// One row of a route table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// What it matches.
+    pub destination: Destination,
+    /// What it points at.
+    pub target: Target,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Whether it works.
+    pub state: RouteState,
+}
+
+/// What a route table is associated with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AssociatedWith {
+    /// Every subnet of the VPC without a table of its own.
+    Main,
+    /// One subnet.
+    Subnet(SubnetId),
+    /// An internet or virtual private gateway: an edge table, for traffic that comes in.
+    Gateway(String),
+}
+
+/// How far an association has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AssociationState {
+    /// In force. The API may also leave the state out.
+    Associated,
+    /// On its way in or out, so that either table may serve the subnet: `associating`, `disassociating`.
+    Changing,
+    /// Not in force: `disassociated`, `failed`.
+    Gone,
+    /// Anything else, kept as the API gave it.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// One association of a route table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Association {
+    /// With what.
+    pub with: AssociatedWith,
+    /// How far it has come.
+    pub state: AssociationState,
+}
+
+/// A route table as EC2 has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteTable {
+    /// `rtb-…`
+    pub id: RouteTableId,
+    /// The VPC it belongs to.
+    pub vpc: VpcId,
+    /// What it serves.
+    pub associations: Vec<Association>,
+    /// Its rows, in the API's order.
+    pub routes: Vec<Route>,
+}
+
+/// A named set of ranges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PrefixList {
+    /// `pl-…`
+    pub id: PrefixListId,
+    /// `com.amazonaws.us-east-1.dynamodb`; `None` where only the entries could be read.
+    pub name: Option<String>,
+    /// Its ranges.
+    #[schemars(with = "Vec<String>")]
+    pub entries: Vec<IpNet>,
+}
+
+/// The type of a VPC endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointType {
+    /// A prefix-list route to `vpce-…`.
+    Gateway,
+    /// Network interfaces with private addresses.
+    Interface,
+    /// An appliance or firewall in the way.
+    GatewayLoadBalancer,
+    /// Anything else, kept as the API gave it; `absent` where it gave nothing.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// The state of a VPC endpoint, whatever its case on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointState {
+    /// It works.
+    Available,
+    /// It will.
+    Pending,
+    /// It waits for its owner.
+    PendingAcceptance,
+    /// It is going.
+    Deleting,
+    /// It is gone.
+    Deleted,
+    /// Its owner refused.
+    Rejected,
+    /// It could not be made.
+    Failed,
+    /// Nobody accepted it in time.
+    Expired,
+    /// Part of it works.
+    Partial,
+    /// Anything else, kept as the API gave it.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl EndpointState {
+    /// Reads the API's word in any case: the wire says `available` where the API's model says `Available`.
+    pub fn parse(word: &str) -> Self {
+        match word.to_ascii_lowercase().as_str() {
+            "available" => Self::Available,
+            "pending" => Self::Pending,
+            "pendingacceptance" => Self::PendingAcceptance,
+            "deleting" => Self::Deleting,
+            "deleted" => Self::Deleted,
+            "rejected" => Self::Rejected,
+            "failed" => Self::Failed,
+            "expired" => Self::Expired,
+            "partial" => Self::Partial,
+            _ => Self::Other(word.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for EndpointState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Available => "available",
+            Self::Pending => "pending",
+            Self::PendingAcceptance => "pending acceptance",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Partial => "partial",
+            Self::Other(word) => word,
+        })
+    }
+}
+
+/// A VPC endpoint as EC2 has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VpcEndpoint {
+    /// `vpce-…`
+    pub id: VpcEndpointId,
+    /// Its type: the only thing that tells a gateway endpoint from a firewall's.
+    #[serde(rename = "type")]
+    pub kind: EndpointType,
+    /// The VPC it belongs to.
+    pub vpc: VpcId,
+    /// `com.amazonaws.us-east-1.dynamodb`
+    pub service: String,
+    /// Whether it works.
+    pub state: EndpointState,
+    /// The tables it is associated with, for a gateway endpoint.
+    pub route_tables: Vec<RouteTableId>,
+    /// Its network interfaces, for an interface endpoint.
+    pub interfaces: Vec<InterfaceId>,
+}
+
+/// A network interface of an interface endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndpointInterface {
+    /// `eni-…`
+    pub id: InterfaceId,
+    /// Its private addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Whether a VPC endpoint service name is DynamoDB's in `region`: `com.amazonaws.us-east-1.dynamodb`.
+///
+/// The first part differs by partition (`com.amazonaws`, `cn.com.amazonaws`, …), so only the rest is compared.
+/// `…dynamodb-streams` and `…dynamodb-fips` are other services: the gateway endpoint serves neither.
+pub fn is_dynamodb_service(name: &str, region: &str) -> bool {
+    name.strip_suffix(".dynamodb")
+        .and_then(|rest| rest.strip_suffix(region))
+        .is_some_and(|partition| partition.ends_with('.'))
+}
