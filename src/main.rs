@@ -1,1 +1,3 @@
+//! The `onnet` command.
+
 fn main() {}

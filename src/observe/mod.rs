@@ -1,0 +1,1 @@
+//! Looking: async, with deadlines. The types of the AWS SDK end here.

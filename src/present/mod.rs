@@ -1,0 +1,1 @@
+//! Speaking: strings out, nothing else.

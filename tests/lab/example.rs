@@ -1,0 +1,3 @@
+//! `cargo run --example lab`: the tutorial, step by step.
+
+fn main() {}
