@@ -50,7 +50,7 @@ pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     Audit {
         schema: SCHEMA,
         region: inventory.region.clone(),
-        service: format!("com.amazonaws.{}.dynamodb", inventory.region),
+        service: reader.service_name(),
         outcome: subnets.iter().map(|subnet| subnet.outcome).max().unwrap_or(Outcome::Undetermined),
         findings,
         subnets,

@@ -6,8 +6,8 @@ use super::{
     path::Reader,
 };
 use crate::model::{
-    Destination, Drop, EndpointState, EndpointType, Finding, FindingCode, Origin, RouteState, RouteTableId, Severity,
-    SubnetId, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcId, is_dynamodb_service,
+    Destination, Drop, EndpointState, EndpointType, Finding, FindingCode, Origin, PathKind, RouteState, RouteTableId,
+    Severity, SubnetId, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcId, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -28,7 +28,7 @@ pub(super) struct Place<'a> {
 /// Names what keeps the list's ranges off a DynamoDB endpoint.
 pub(super) fn diagnose(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let endpoint_route = endpoint_route(coverage);
+    let endpoint_route = endpoint_route(reader, coverage);
     if endpoint_route.is_none() {
         findings.extend(no_endpoint_route(reader, coverage, place));
     }
@@ -40,13 +40,22 @@ pub(super) fn diagnose(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Pla
     findings
 }
 
-/// The `vpce-` target of the table's route to a DynamoDB prefix list, whatever it turns out to be.
-fn endpoint_route<'t>(coverage: &Coverage<'t>) -> Option<&'t VpcEndpointId> {
+/// The endpoint that the table leads a DynamoDB prefix list to, unless it is known to be something else, such as a
+/// firewall's.
+fn endpoint_route<'t>(reader: &Reader<'_>, coverage: &Coverage<'t>) -> Option<&'t VpcEndpointId> {
     let lists: BTreeSet<_> = coverage.ranges.iter().map(|range| range.list).collect();
+    let another = |id: &VpcEndpointId| {
+        let endpoints = reader.facts.vpc_endpoints.seen().map_or(&[][..], Vec::as_slice);
+        endpoints.iter().any(|e| e.id == *id && !is_dynamodb_gateway(e, reader.region))
+    };
     coverage.table.routes.iter().find_map(|route| match (&route.destination, &route.target) {
-        (Destination::PrefixList(list), Target::VpcEndpoint(id)) if lists.contains(list) => Some(id),
+        (Destination::PrefixList(list), Target::VpcEndpoint(id)) if lists.contains(list) && !another(id) => Some(id),
         _ => None,
     })
+}
+
+fn is_dynamodb_gateway(endpoint: &VpcEndpoint, region: &str) -> bool {
+    endpoint.kind == EndpointType::Gateway && is_dynamodb_service(&endpoint.service, region)
 }
 
 /// No route of the table leads DynamoDB's list to an endpoint: either there is no endpoint, or it is not associated.
@@ -58,17 +67,17 @@ fn no_endpoint_route(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place
     let (vpc, subnet, table) = (place.vpc, place.subnet, &coverage.table.id);
     let mut usable: Vec<_> = endpoints
         .iter()
-        .filter(|e| e.vpc == *vpc && e.kind == EndpointType::Gateway && is_dynamodb_service(&e.service, reader.region))
+        .filter(|e| e.vpc == *vpc && is_dynamodb_gateway(e, reader.region))
         .filter(|e| e.state != EndpointState::Deleted && e.state != EndpointState::Deleting)
         .collect();
     usable.sort_by_key(|e| (e.state != EndpointState::Available, e.id.clone()));
 
     let Some(endpoint) = usable.first() else {
-        let service = format!("com.amazonaws.{}.dynamodb", reader.region);
+        let service = reader.service_name();
         return Some(Finding {
             code: FindingCode::NoEndpoint,
             severity: Severity::Critical,
-            message: format!("{vpc} has no DynamoDB gateway endpoint; {subnet} uses {table}"),
+            message: format!("{vpc} has no DynamoDB gateway endpoint; {subnet} uses {table}{}", way_out(coverage)),
             fix: Some(format!(
                 "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Gateway --service-name {service} \
                  --route-table-ids {table}"
@@ -85,10 +94,27 @@ fn no_endpoint_route(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place
     Some(Finding {
         code: FindingCode::EndpointNotAssociated,
         severity: Severity::Critical,
-        message: format!("{vpc} has a DynamoDB gateway endpoint that {subnet} does not use: {associated}"),
+        message: format!(
+            "{vpc} has a DynamoDB gateway endpoint that {subnet} does not use: {associated}{}",
+            way_out(coverage)
+        ),
         fix: Some(format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --add-route-table-ids {table}")),
         caution: Some(ROUTE_CHANGE.into()),
     })
+}
+
+/// Where the list goes instead, if all of it goes one way.
+fn way_out(coverage: &Coverage<'_>) -> String {
+    let paths: Vec<_> = coverage.ranges.iter().map(|range| range.verdict.path()).collect();
+    match paths.first() {
+        Some(Some(path)) if paths.iter().all(|other| *other == Some(*path)) => {
+            let needs_public =
+                path.kind == PathKind::InternetGateway && matches!(coverage.entries.first(), Some(IpNet::V4(_)));
+            let condition = if needs_public { " where the source has a public address" } else { "" };
+            format!(", by which DynamoDB's prefix list leaves by {path}{condition}")
+        }
+        _ => String::new(),
+    }
 }
 
 fn associated_with(endpoint: &VpcEndpoint) -> String {

@@ -222,8 +222,15 @@ fn of_address(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {
         }
         Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_) => {}
     }
-    let at_endpoint = report.evidence.iter().any(|step| matches!(step, Evidence::BelongsTo { .. }));
-    if !at_endpoint && outside_lists(snapshot, address) {
+    let at_endpoint = report.evidence.iter().find_map(|step| {
+        let Evidence::BelongsTo { endpoint, .. } = step else { return None };
+        Some(endpoint)
+    });
+    if let Some(endpoint) = at_endpoint.filter(|_| report.verdict.is_off_net()) {
+        let message = format!("{}, although {address} belongs to interface endpoint {endpoint}", report.reason);
+        findings.push(finding(FindingCode::PartlyDiverted, Severity::Critical, message));
+    }
+    if at_endpoint.is_none() && outside_lists(snapshot, address) {
         findings.push(finding(
             FindingCode::AddressNotInPrefixList,
             Severity::Warning,

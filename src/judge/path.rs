@@ -16,6 +16,15 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// The service's name for endpoints. AWS gives the prefix list the same one; the pattern serves where it is unread.
+    pub(super) fn service_name(&self) -> String {
+        let lists = self.facts.service_prefix_lists.seen().into_iter().flatten();
+        lists
+            .filter_map(|id| self.facts.prefix_lists.get(id)?.seen()?.name.clone())
+            .find(|name| is_dynamodb_service(name, self.region))
+            .unwrap_or_else(|| format!("com.amazonaws.{}.dynamodb", self.region))
+    }
+
     /// What follows from a selection for an address, or for a range within which every address fares alike.
     pub(super) fn verdict(&self, selection: &Selection<'_>, range: IpNet) -> Verdict {
         match selection {
