@@ -98,7 +98,9 @@ fn small_worlds() -> Vec<Snapshot> {
                     for public in [true, false] {
                         let mut world = base.clone();
                         let table = &mut route_tables(&mut world)[0];
-                        table.routes.retain(|route| route.destination != Destination::Cidr("0.0.0.0/0".parse().unwrap()));
+                        table
+                            .routes
+                            .retain(|route| route.destination != Destination::Cidr("0.0.0.0/0".parse().unwrap()));
                         table.routes.extend(default.iter().chain(fixed).cloned());
                         if let Some((entries, target)) = list {
                             table.routes.push(Route {
@@ -194,9 +196,8 @@ fn learning_more_overturns_no_verdict_and_no_outcome() {
 
 /// All prefixes lie in 10.0.0.0/26, so that they meet often.
 fn prefix() -> impl Strategy<Value = IpNet> {
-    (0_u8..64, 24_u8..=32).prop_map(|(host, len)| {
-        IpNet::V4(Ipv4Net::new([10, 0, 0, host].into(), len).unwrap().trunc())
-    })
+    (0_u8..64, 24_u8..=32)
+        .prop_map(|(host, len)| IpNet::V4(Ipv4Net::new([10, 0, 0, host].into(), len).unwrap().trunc()))
 }
 
 fn target() -> impl Strategy<Value = Target> {
@@ -215,8 +216,12 @@ fn route() -> impl Strategy<Value = Route> {
     ];
     let origin = prop_oneof![3 => Just(Origin::CreateRoute), 1 => Just(Origin::EnableVgwRoutePropagation)];
     let state = prop_oneof![4 => Just(RouteState::Active), 1 => Just(RouteState::Blackhole)];
-    (destination, target(), origin, state)
-        .prop_map(|(destination, target, origin, state)| Route { destination, target, origin, state })
+    (destination, target(), origin, state).prop_map(|(destination, target, origin, state)| Route {
+        destination,
+        target,
+        origin,
+        state,
+    })
 }
 
 fn table() -> impl Strategy<Value = RouteTable> {
@@ -250,16 +255,11 @@ fn naive(table: &RouteTable, lists: &PrefixLists, dest: IpAddr) -> Vec<(Target, 
     };
     let is_list = |route: &Route| matches!(route.destination, Destination::PrefixList(_));
     let is_propagated = |route: &Route| !is_list(route) && route.origin == Origin::EnableVgwRoutePropagation;
-    let local = table
-        .routes
-        .iter()
-        .any(|route| route.target == Target::Local && (0..=32).any(|len| matches_at(route, len)));
+    let local =
+        table.routes.iter().any(|route| route.target == Target::Local && (0..=32).any(|len| matches_at(route, len)));
     for len in (0..=32).rev() {
-        let kinds: [&dyn Fn(&Route) -> bool; 3] = [
-            &|route| !is_list(route) && !is_propagated(route),
-            &is_list,
-            &|route| is_propagated(route) && !local,
-        ];
+        let kinds: [&dyn Fn(&Route) -> bool; 3] =
+            [&|route| !is_list(route) && !is_propagated(route), &is_list, &|route| is_propagated(route) && !local];
         for kind in kinds {
             let mut found: Vec<_> = table
                 .routes
