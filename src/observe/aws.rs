@@ -6,11 +6,8 @@ mod imds;
 use super::tls::{Roots, TlsError};
 use crate::model::Gap;
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig,
-    environment::EnvironmentVariableRegionProvider,
-    imds::region::ImdsRegionProvider,
-    meta::region::RegionProviderChain,
-    profile::ProfileFileRegionProvider,
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
+    imds::region::ImdsRegionProvider, meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
     provider_config::ProviderConfig,
 };
 use aws_credential_types::Credentials;
@@ -107,7 +104,8 @@ impl Aws {
             let region = self.metadata_region.region().await.ok_or_else(|| match self.metadata.silence() {
                 Some(detail) => Gap::Unreachable { detail: format!("the instance metadata service: {detail}") },
                 None => Gap::NotFound {
-                    detail: "neither the environment nor the profile nor the instance metadata service names one".into(),
+                    detail: "neither the environment nor the profile nor the instance metadata service names one"
+                        .into(),
                 },
             })?;
             checked_region(region.as_ref())
@@ -170,11 +168,9 @@ pub(crate) fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static
 
 /// The chain of causes. `io::Error` hides what it wraps from `source()`, and rustls' errors come wrapped in it.
 pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        }
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
     })
 }
 

@@ -86,9 +86,9 @@ impl ProvideCredentials for SharedCredentials {
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
-            self.get().await.map_err(|gap| match gap {
-                Gap::Credentials { detail } => CredentialsError::not_loaded(detail),
-                other => CredentialsError::not_loaded(other.to_string()),
+            self.get().await.map_err(|gap| {
+                let words = if let Gap::Credentials { detail } = gap { detail } else { gap.to_string() };
+                CredentialsError::not_loaded(words)
             })
         })
     }

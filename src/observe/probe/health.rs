@@ -5,12 +5,7 @@
 //! piece then; its sending cannot be seen apart, so there is no send phase here, and the answer's headers, not their
 //! first byte, end the wait.
 
-use super::{
-    Ending, MAX_BODY, Prober, bare_host,
-    failure::Failure,
-    timeline::Clock,
-    url,
-};
+use super::{Ending, MAX_BODY, Prober, bare_host, failure::Failure, timeline::Clock, url};
 use crate::model::{Phase, ProbeResult, ServiceName};
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Client, Response, redirect::Policy};
