@@ -1,0 +1,1 @@
+//! Stub: the branch `cloud` has the real one.
