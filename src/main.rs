@@ -44,7 +44,7 @@ type Answer = Result<(String, u8), Box<dyn Error>>;
 fn run(command: Command) -> Answer {
     match command {
         Command::Check(check) => {
-            let snapshot = blocking(live::round(&check))??;
+            let snapshot = blocking(live::round(&check))?;
             if let Some(file) = &check.save {
                 saved::write(file, &snapshot)?;
             }
