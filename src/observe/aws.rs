@@ -62,7 +62,7 @@ impl Aws {
     /// `region` overrules them all.
     pub async fn load(region: Option<String>) -> Result<Self, AwsError> {
         let roots = Roots::load()?;
-        let http = control_plane(&roots)?;
+        let http = control_plane(&roots, ProxyConfig::from_env())?;
         let metadata = Metadata::new();
         let region = match region {
             Some(region) => Some(Region::new(region)),
@@ -140,8 +140,8 @@ fn checked_region(answer: &str) -> Result<String, Gap> {
 }
 
 /// How the AWS APIs are reached: the SDK's own client with our certificates and, as in every SDK, the environment's
-/// proxies. Only probes never use a proxy.
-pub fn control_plane(roots: &Roots) -> Result<SharedHttpClient, AwsError> {
+/// proxies. Probes never use one.
+pub fn control_plane(roots: &Roots, proxy: ProxyConfig) -> Result<SharedHttpClient, AwsError> {
     let context = TlsContext::builder()
         .with_trust_store(roots.trust_store())
         .build()
@@ -149,7 +149,7 @@ pub fn control_plane(roots: &Roots) -> Result<SharedHttpClient, AwsError> {
     let connector = Connector::builder()
         .tls_provider(Provider::rustls(CryptoMode::Ring))
         .tls_context(context)
-        .proxy_config(ProxyConfig::from_env())
+        .proxy_config(proxy)
         .sleep_impl(TokioSleep::new())
         .build();
     let connector = SharedHttpConnector::new(connector);

@@ -78,7 +78,8 @@ fn target(from: &types::Route) -> Target {
     if let Some(id) = given(from.gateway_id()) {
         return gateway(id);
     }
-    let fields: [(_, fn(String) -> Target); 9] = [
+    type Kind = fn(String) -> Target;
+    let fields: [(_, Kind); 9] = [
         (from.nat_gateway_id(), Target::NatGateway),
         (from.transit_gateway_id(), Target::TransitGateway),
         (from.egress_only_internet_gateway_id(), Target::EgressOnlyInternetGateway),
