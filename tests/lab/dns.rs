@@ -1,0 +1,157 @@
+//! The VPC's resolver, over UDP and TCP.
+
+use super::{
+    faults::{Fault, Service},
+    services::Shared,
+    world::World,
+};
+use hickory_proto::{
+    op::{Message, ResponseCode},
+    rr::{
+        Name, RData, Record, RecordType,
+        rdata::{A, AAAA, CNAME},
+    },
+};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+};
+
+const TTL: u32 = 5;
+
+/// Answers datagrams, each on its own, so that a late one holds up no other.
+pub async fn serve_datagrams(shared: &Shared, socket: &UdpSocket) {
+    let mut pending = futures_util::stream::FuturesUnordered::new();
+    let mut buffer = [0; 4096];
+    loop {
+        tokio::select! {
+            Ok((length, peer)) = socket.recv_from(&mut buffer) => {
+                let query = buffer[..length].to_vec();
+                pending.push(async move {
+                    if let Some(answer) = answer(shared, &query, Transport::Datagram).await {
+                        let _ = socket.send_to(&answer, peer).await;
+                    }
+                });
+            }
+            Some(()) = futures_util::StreamExt::next(&mut pending) => {}
+        }
+    }
+}
+
+/// Answers the queries of one connection.
+pub async fn serve_stream(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
+    loop {
+        let mut query = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut query).await?;
+        let Some(answer) = answer(shared, &query, Transport::Stream).await else { return Ok(()) };
+        let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
+        stream.write_all(&[length.to_be_bytes().as_slice(), &answer].concat()).await?;
+    }
+}
+
+enum Transport {
+    Datagram,
+    Stream,
+}
+
+/// The answer's bytes, if there is to be one.
+async fn answer(shared: &Shared, query: &[u8], by: Transport) -> Option<Vec<u8>> {
+    let query = Message::from_vec(query).ok()?;
+    let question = query.queries.first()?;
+    shared.switchboard.log(Service::Dns, format!("{} {}", question.query_type(), question.name()));
+    let fault = shared.switchboard.get(Service::Dns);
+    let late = if fault == Some(Fault::SlowAnswer) { shared.switchboard.slowness() } else { Duration::ZERO };
+    let late = late + shared.switchboard.answer_delay();
+    if !late.is_zero() {
+        tokio::time::sleep(late).await;
+    }
+    match fault {
+        Some(Fault::Silence) => return std::future::pending().await,
+        Some(Fault::Malformed) => return Some([&query.metadata.id.to_be_bytes(), [0xff; 38].as_slice()].concat()),
+        _ => {}
+    }
+    let (code, records) = records(&mut shared.world(), question.name(), question.query_type(), fault);
+    let mut message = Message::response(query.metadata.id, query.metadata.op_code);
+    message.metadata.recursion_desired = query.metadata.recursion_desired;
+    message.metadata.recursion_available = true;
+    message.metadata.response_code = code;
+    message.add_query(question.clone());
+    message.add_answers(records);
+    let whole = message.to_vec().ok()?;
+    // Without EDNS a datagram holds 512 bytes.
+    match by {
+        Transport::Datagram if whole.len() > usize::from(query.max_payload().max(512)) => message.truncate().to_vec().ok(),
+        _ => Some(whole),
+    }
+}
+
+fn records(world: &mut World, name: &Name, kind: RecordType, fault: Option<Fault>) -> (ResponseCode, Vec<Record>) {
+    let dynamodb = is_dynamodb(world, name);
+    match fault {
+        Some(Fault::Servfail) => return (ResponseCode::ServFail, Vec::new()),
+        Some(Fault::Nxdomain) => return (ResponseCode::NXDomain, Vec::new()),
+        Some(Fault::Nodata) => return (ResponseCode::NoError, Vec::new()),
+        Some(Fault::CnameLoop) => return (ResponseCode::NoError, cname_loop(name)),
+        Some(Fault::SixtyAddresses) if dynamodb && kind == RecordType::A => {
+            let sixty: Vec<IpAddr> = sixty(world.dynamodb_addresses[0]).collect();
+            return (ResponseCode::NoError, address_records(name, kind, &sixty));
+        }
+        _ => {}
+    }
+    let addresses: Vec<IpAddr> = if dynamodb {
+        match world.rotate {
+            // One at a time, as DynamoDB's name servers answer; the next time, the next one.
+            true => {
+                let now = world.dynamodb_addresses[0];
+                if kind == RecordType::A {
+                    world.dynamodb_addresses.rotate_left(1);
+                }
+                vec![now]
+            }
+            false => world.dynamodb_addresses.clone(),
+        }
+    } else {
+        match name.to_ascii().to_ascii_lowercase() {
+            host if host == format!("ec2.{}.amazonaws.com.", world.region) => vec![world.ec2_address.into()],
+            host if host == format!("sts.{}.amazonaws.com.", world.region) => vec![world.sts_address.into()],
+            host if host == "sts.amazonaws.com." => vec![world.sts_address.into()],
+            _ => return (ResponseCode::NXDomain, Vec::new()),
+        }
+    };
+    (ResponseCode::NoError, address_records(name, kind, &addresses))
+}
+
+fn is_dynamodb(world: &World, name: &Name) -> bool {
+    let name = name.to_ascii().to_ascii_lowercase();
+    let name = name.trim_end_matches('.');
+    name == world.dynamodb_host() || name == world.account_host()
+}
+
+/// Sixty neighbours of an address, itself first.
+fn sixty(first: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let first = match first {
+        IpAddr::V4(address) => u32::from(address),
+        IpAddr::V6(_) => 0,
+    };
+    (0..60).map(move |offset| IpAddr::V4(Ipv4Addr::from(first + offset)))
+}
+
+fn address_records(name: &Name, kind: RecordType, addresses: &[IpAddr]) -> Vec<Record> {
+    let of_kind = |address: &IpAddr| match (kind, address) {
+        (RecordType::A, IpAddr::V4(address)) => Some(RData::A(A(*address))),
+        (RecordType::AAAA, IpAddr::V6(address)) => Some(RData::AAAA(AAAA(*address))),
+        _ => None,
+    };
+    addresses.iter().filter_map(of_kind).map(|data| Record::from_rdata(name.clone(), TTL, data)).collect()
+}
+
+fn cname_loop(name: &Name) -> Vec<Record> {
+    let Ok(other) = Name::from_ascii("loop.example.com.") else { return Vec::new() };
+    let cname = |from: &Name, to: &Name| Record::from_rdata(from.clone(), TTL, RData::CNAME(CNAME(to.clone())));
+    vec![cname(name, &other), cname(&other, name)]
+}

@@ -1,0 +1,205 @@
+//! Named ways in which the services fail, and the switchboard that says which one does so now.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Condvar, Mutex, MutexGuard},
+    time::Duration,
+};
+use tokio::{sync::watch, time::Instant};
+
+/// A service of the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    Imds,
+    Dns,
+    Ec2,
+    Sts,
+    DynamoDb,
+}
+
+impl Service {
+    pub const ALL: [Self; 5] = [Self::Imds, Self::Dns, Self::Ec2, Self::Sts, Self::DynamoDb];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Imds => "imds",
+            Self::Dns => "dns",
+            Self::Ec2 => "ec2",
+            Self::Sts => "sts",
+            Self::DynamoDb => "dynamodb",
+        }
+    }
+
+    /// Every way this service can fail.
+    pub fn faults(self) -> impl Iterator<Item = Fault> {
+        Fault::ALL.into_iter().filter(move |fault| fault.services().contains(&self))
+    }
+}
+
+macro_rules! faults {
+    ($($variant:ident = $name:literal, $services:expr, $meaning:literal;)*) => {
+        /// A way in which a service fails.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Fault { $($variant,)* }
+
+        impl Fault {
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it does, in one line.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// The services that can fail in this way.
+            pub fn services(self) -> &'static [Service] {
+                match self { $(Self::$variant => $services,)* }
+            }
+        }
+    };
+}
+
+const ALL: &[Service] = &Service::ALL;
+const HTTP: &[Service] = &[Service::Imds, Service::Ec2, Service::Sts, Service::DynamoDb];
+const TLS: &[Service] = &[Service::Ec2, Service::Sts, Service::DynamoDb];
+const IMDS: &[Service] = &[Service::Imds];
+const DNS: &[Service] = &[Service::Dns];
+
+faults! {
+    Silence = "silence", ALL, "takes the request and never answers";
+    Refuse = "refuse", ALL, "is not there: the port is closed";
+    Unauthorized = "http-401", HTTP, "answers 401, as a proxy or gateway would";
+    Forbidden = "http-403", HTTP, "answers 403, as a proxy or gateway would";
+    NotFound = "http-404", HTTP, "answers 404, as a proxy or gateway would";
+    Unavailable = "http-503", HTTP, "answers 503, as a proxy or gateway would";
+    Throttle = "throttle", TLS, "asks to come back later, by its own error code";
+    Denied = "denied", TLS, "says that an IAM policy does not allow the call";
+    BadCredentials = "bad-credentials", TLS, "does not know the access key";
+    EndpointPolicy = "endpoint-policy", &[Service::DynamoDb], "denies by the VPC endpoint's policy whatever comes through one";
+    Truncate = "truncate", HTTP, "closes the connection in the middle of the answer";
+    Html = "html", HTTP, "answers 200 with a web page";
+    Garbage = "garbage", TLS, "answers 200 with a body that does not parse";
+    WrongCertificate = "wrong-certificate", TLS, "shows a certificate for another name";
+    ExpiredCertificate = "expired-certificate", TLS, "shows a certificate that has expired";
+    UntrustedAuthority = "untrusted-authority", TLS, "shows a certificate of an authority nobody trusts";
+    TlsSilence = "tls-silence", TLS, "takes the connection and never shakes hands";
+    SlowTls = "slow-tls", TLS, "shakes hands too late";
+    SlowAnswer = "slow-answer", ALL, "answers too late";
+    SlowBody = "slow-body", HTTP, "sends the head of the answer at once and its body too late";
+    Servfail = "servfail", DNS, "answers SERVFAIL";
+    Nxdomain = "nxdomain", DNS, "says that the name does not exist";
+    Nodata = "nodata", DNS, "says that the name has no address";
+    SixtyAddresses = "sixty-addresses", DNS, "answers with sixty addresses, too many for one datagram";
+    CnameLoop = "cname-loop", DNS, "answers with names that point at each other";
+    Malformed = "malformed", DNS, "answers with bytes that are no DNS message";
+    HopLimit = "hop-limit", IMDS, "loses the answers to token requests, as from a container with a hop limit of 1";
+    Disabled = "disabled", IMDS, "answers 403: instance metadata is switched off";
+}
+
+/// One request that a service saw.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub at: Instant,
+    pub service: Service,
+    /// The action, path or name.
+    pub what: String,
+}
+
+#[derive(Default)]
+struct Settings {
+    faults: BTreeMap<Service, Fault>,
+    denied_actions: BTreeSet<String>,
+    every_answer_late_by: Duration,
+    slowness: Option<Duration>,
+    /// How many sockets each service has open, so that `refuse` takes effect before the next request.
+    open: BTreeMap<Service, usize>,
+    seen: Vec<Seen>,
+}
+
+/// What is wrong with which service now, and what they have been asked.
+pub struct Switchboard {
+    settings: Mutex<Settings>,
+    socket_changed: Condvar,
+    changed: watch::Sender<()>,
+}
+
+impl Switchboard {
+    pub fn new() -> Self {
+        Self { settings: Mutex::default(), socket_changed: Condvar::new(), changed: watch::Sender::new(()) }
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().expect("nothing panics while it holds the lock")
+    }
+
+    /// Breaks a service, or mends it. Returns once its sockets are closed, or open again.
+    pub fn set(&self, service: Service, fault: Option<Fault>) {
+        let mut settings = self.settings();
+        match fault {
+            Some(fault) => settings.faults.insert(service, fault),
+            None => settings.faults.remove(&service),
+        };
+        self.changed.send_replace(());
+        let closed = fault == Some(Fault::Refuse);
+        let unsettled = |settings: &mut Settings| (settings.open.get(&service).copied().unwrap_or(0) == 0) != closed;
+        let patience = Duration::from_secs(5);
+        let waited = self.socket_changed.wait_timeout_while(settings, patience, unsettled);
+        assert!(!waited.expect("nothing panics while it holds the lock").1.timed_out(), "{service:?} did not settle");
+    }
+
+    pub fn get(&self, service: Service) -> Option<Fault> {
+        self.settings().faults.get(&service).copied()
+    }
+
+    /// Counts a service's socket in or out.
+    pub fn count_socket(&self, service: Service, open: bool) {
+        let mut settings = self.settings();
+        let count = settings.open.entry(service).or_default();
+        *count = if open { *count + 1 } else { *count - 1 };
+        self.socket_changed.notify_all();
+    }
+
+    /// Wakes at every change.
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Lets the EC2 API deny one action: `DescribeRouteTables`.
+    pub fn deny(&self, action: &str) {
+        self.settings().denied_actions.insert(action.to_owned());
+    }
+
+    pub fn is_denied(&self, action: &str) -> bool {
+        self.settings().denied_actions.contains(action)
+    }
+
+    pub fn delay_every_answer(&self, by: Duration) {
+        self.settings().every_answer_late_by = by;
+    }
+
+    pub fn answer_delay(&self) -> Duration {
+        self.settings().every_answer_late_by
+    }
+
+    /// How late the slow faults are: far beyond any deadline unless set.
+    pub fn slowness(&self) -> Duration {
+        self.settings().slowness.unwrap_or(Duration::from_secs(60))
+    }
+
+    pub fn set_slowness(&self, slowness: Duration) {
+        self.settings().slowness = Some(slowness);
+    }
+
+    pub fn log(&self, service: Service, what: impl Into<String>) {
+        let seen = Seen { at: Instant::now(), service, what: what.into() };
+        self.settings().seen.push(seen);
+    }
+
+    /// What the services have been asked so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.settings().seen.clone()
+    }
+}

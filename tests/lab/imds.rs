@@ -1,0 +1,149 @@
+//! The instance metadata service, version 2 only.
+
+use super::{
+    http::{Request, Response},
+    world::{Interface, World},
+};
+use std::time::{Duration, SystemTime};
+
+const TOKEN_PATH: &str = "/latest/api/token";
+const TOKEN_TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
+/// Any token would do; this one is not mistaken for a real one.
+const TOKEN: &str = "bGFiLXRva2VuLW5vdC1hLXNlY3JldA==";
+
+pub fn answer(world: &World, request: &Request) -> Response {
+    match (request.method.as_str(), request.path.as_str()) {
+        ("PUT", TOKEN_PATH) => token(request),
+        ("GET", path) => match request.header("x-aws-ec2-metadata-token") {
+            Some(TOKEN) => match item(world, path.trim_end_matches('/')) {
+                Some(text) => Response::new(200, "text/plain", text),
+                None => Response::page(404),
+            },
+            _ => Response::page(401),
+        },
+        _ => Response::page(403),
+    }
+}
+
+fn token(request: &Request) -> Response {
+    let ttl: Option<u32> = request.header(TOKEN_TTL).and_then(|text| text.parse().ok());
+    match ttl {
+        // A request that came through a proxy.
+        _ if request.header("x-forwarded-for").is_some() => Response::page(403),
+        Some(ttl @ 1..=21600) => Response::new(200, "text/plain", TOKEN).with(TOKEN_TTL, ttl.to_string()),
+        _ => Response::page(400),
+    }
+}
+
+fn item(world: &World, path: &str) -> Option<String> {
+    if path == "/latest/dynamic/instance-identity/document" {
+        return Some(identity(world).to_string());
+    }
+    let path = path.strip_prefix("/latest/meta-data")?.trim_start_matches('/');
+    let primary = &world.interfaces[0];
+    let zone = format!("{}a", world.region);
+    let text = match path {
+        "instance-id" => world.instance.clone(),
+        "mac" => primary.mac_text(),
+        "local-ipv4" => primary.address.to_string(),
+        "public-ipv4" => primary.public?.to_string(),
+        "placement/region" => world.region.clone(),
+        "placement/availability-zone" => zone,
+        "placement/availability-zone-id" => "use1-az1".to_owned(),
+        "services/domain" => "amazonaws.com".to_owned(),
+        "services/partition" => "aws".to_owned(),
+        "iam/info" => serde_json::json!({ "Code": "Success", "InstanceProfileArn": format!("arn:aws:iam::{}:instance-profile/{}", world.account, world.role) }).to_string(),
+        "iam/security-credentials" => world.role.clone(),
+        "network/interfaces/macs" => {
+            world.interfaces.iter().map(|interface| format!("{}/", interface.mac_text())).collect::<Vec<_>>().join("\n")
+        }
+        _ => {
+            if path.strip_prefix("iam/security-credentials/") == Some(&world.role) {
+                return Some(credentials(world).to_string());
+            }
+            let (mac, item) = path.strip_prefix("network/interfaces/macs/")?.split_once('/').unwrap_or((path, ""));
+            let mac = mac.strip_prefix("network/interfaces/macs/").unwrap_or(mac);
+            let at = world.interfaces.iter().position(|interface| interface.mac_text() == mac)?;
+            return of_interface(world, at, &world.interfaces[at], item);
+        }
+    };
+    Some(text)
+}
+
+fn of_interface(world: &World, device_number: usize, interface: &Interface, item: &str) -> Option<String> {
+    let mut items = vec![
+        "device-number",
+        "interface-id",
+        "local-hostname",
+        "local-ipv4s",
+        "mac",
+        "owner-id",
+        "security-group-ids",
+        "subnet-id",
+        "subnet-ipv4-cidr-block",
+        "vpc-id",
+        "vpc-ipv4-cidr-block",
+        "vpc-ipv4-cidr-blocks",
+    ];
+    if interface.public.is_some() {
+        items.extend(["ipv4-associations/", "public-ipv4s"]);
+        items.sort_unstable();
+    }
+    Some(match item {
+        "" => items.join("\n"),
+        "device-number" => device_number.to_string(),
+        "interface-id" => interface.id.clone(),
+        "local-hostname" => format!("ip-{}.ec2.internal", interface.address.to_string().replace('.', "-")),
+        "local-ipv4s" => interface.address.to_string(),
+        "mac" => interface.mac_text(),
+        "owner-id" => world.account.clone(),
+        "security-group-ids" => "sg-0a1b2c3d".to_owned(),
+        "subnet-id" => interface.subnet.clone(),
+        "subnet-ipv4-cidr-block" => world.subnet(&interface.subnet)?.cidr.to_string(),
+        "vpc-id" => world.vpc.clone(),
+        "vpc-ipv4-cidr-block" | "vpc-ipv4-cidr-blocks" => world.vpc_cidr.to_string(),
+        "public-ipv4s" => interface.public?.to_string(),
+        "ipv4-associations" => interface.public?.to_string(),
+        _ => {
+            let public = item.strip_prefix("ipv4-associations/")?;
+            (interface.public?.to_string() == public).then(|| interface.address.to_string())?
+        }
+    })
+}
+
+fn credentials(world: &World) -> serde_json::Value {
+    let mut credentials = serde_json::json!({
+        "Code": "Success",
+        "Type": "AWS-HMAC",
+        "LastUpdated": after(Duration::ZERO),
+        "AccessKeyId": "ASIAEXAMPLEONNETLAB0",
+        "SecretAccessKey": "not-a-secret-the-lab-does-not-check-it00",
+        "Token": "not-a-secret-either",
+        "Expiration": after(Duration::from_secs(6 * 3600)),
+    });
+    if world.account_in_credentials {
+        credentials["AccountId"] = world.account.clone().into();
+    }
+    credentials
+}
+
+fn identity(world: &World) -> serde_json::Value {
+    serde_json::json!({
+        "accountId": world.account,
+        "architecture": "x86_64",
+        "availabilityZone": format!("{}a", world.region),
+        "imageId": "ami-0123456789abcdef0",
+        "instanceId": world.instance,
+        "instanceType": "t3.micro",
+        "pendingTime": after(Duration::ZERO),
+        "privateIp": world.interfaces[0].address.to_string(),
+        "region": world.region,
+        "version": "2017-09-30",
+    })
+}
+
+/// The time that long from now, as AWS writes it.
+#[expect(clippy::disallowed_methods, reason = "credentials expire by the wall clock")]
+pub fn after(later: Duration) -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now() + later).to_string()
+}

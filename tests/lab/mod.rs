@@ -1,0 +1,30 @@
+//! "EC2" on one Linux machine: an instance, its VPC, and the services it talks to, all in this process.
+//!
+//! See `cargo run --example lab`. Nothing in here uses onnet's own code: the lab is an independent witness, and
+//! onnet a binary that it runs.
+
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs, reason = "shared by an example and several tests, none of which uses all of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the lab is test code: it may panic")]
+
+mod dns;
+mod dynamodb;
+mod ec2;
+pub mod faults;
+mod http;
+mod imds;
+#[expect(clippy::module_inception, reason = "lab::lab is private; its items are re-exported here")]
+mod lab;
+pub mod loopback;
+#[cfg(target_os = "linux")]
+pub mod netns;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_netns.rs"]
+pub mod netns;
+mod services;
+mod sts;
+mod tls;
+pub mod world;
+
+pub use faults::{Fault, Service};
+pub use lab::{Lab, Mode, Ran};
+pub use world::World;

@@ -1,0 +1,276 @@
+//! Two network namespaces, joined by a pair of virtual Ethernet devices: the instance, and AWS.
+//!
+//! A namespace lives as long as a process or a file descriptor refers to it. Nothing of it has a name in the file
+//! system, so nothing is left behind, not even after `kill -9`.
+
+use super::world::{Interface, METADATA, RESOLVER, World};
+use futures_util::TryStreamExt as _;
+use netlink_packet_route::{
+    route::{RouteScope, RouteType},
+    rule::{RuleAction, RuleAttribute},
+};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, setns, unshare},
+    sys::{prctl, signal::Signal},
+    unistd::{getegid, geteuid},
+};
+use rtnetlink::{Handle, IpVersion, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use std::{
+    collections::BTreeSet,
+    ffi::CString,
+    fs, io,
+    net::{IpAddr, Ipv4Addr},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::{ffi::OsStrExt as _, process::CommandExt as _},
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const LOOPBACK: u32 = 1;
+const MAIN_TABLE: u32 = 254;
+const LOCAL_TABLE: u32 = 255;
+/// The table for what the instance sends by its first interface; the second has the next.
+const FIRST_TABLE: u32 = 100;
+
+/// Gains the right to make namespaces: as root, or in a user namespace.
+///
+/// To be called before there is a second thread: the kernel lets no process with several into a user namespace.
+///
+/// # Errors
+/// Why this machine gives no such right, in words.
+pub fn gain_rights() -> Result<(), String> {
+    if unshare(CloneFlags::CLONE_NEWNS).is_ok() {
+        return Ok(());
+    }
+    let (user, group) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| format!("not root, and no user namespace to be had: {errno}"))?;
+    let mapped = fs::write("/proc/self/setgroups", "deny")
+        .and_then(|()| fs::write("/proc/self/uid_map", format!("0 {user} 1")))
+        .and_then(|()| fs::write("/proc/self/gid_map", format!("0 {group} 1")));
+    mapped.map_err(|error| format!("not root, and the user namespace cannot be set up: {error}"))?;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| format!("not root, and a user namespace has no rights here: {errno}"))
+}
+
+/// The instance's side.
+pub struct Instance {
+    network: OwnedFd,
+}
+
+/// Makes both namespaces. The calling thread stays in that of AWS, where the services are to listen.
+pub async fn build(world: &World) -> io::Result<(Instance, Forwarder)> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    let network: OwnedFd = fs::File::open("/proc/thread-self/ns/net")?.into();
+    let instance = netlink()?;
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    let aws = netlink()?;
+
+    for handle in [&instance, &aws] {
+        handle.link().set(LinkUnspec::new_with_index(LOOPBACK).up().build()).execute().await.map_err(io::Error::other)?;
+    }
+    for (number, interface) in world.interfaces.iter().enumerate() {
+        join(world, number, interface, (&instance, &aws), &network).await.map_err(io::Error::other)?;
+    }
+    let forwarder = Forwarder { aws, installed: tokio::sync::Mutex::default() };
+    forwarder.prepare(world).await.map_err(io::Error::other)?;
+    forwarder.follow(world).await?;
+    Ok((Instance { network }, forwarder))
+}
+
+/// A netlink socket of the namespace the thread is in now. It stays there when the thread moves on.
+fn netlink() -> io::Result<Handle> {
+    let (connection, handle, _) = rtnetlink::new_connection()?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+fn router_device(number: usize) -> String {
+    format!("vpc{number}")
+}
+
+/// Joins the namespaces by one network interface: `ens5` (`ens6`, …) here, the subnet's router there.
+async fn join(
+    world: &World,
+    number: usize,
+    interface: &Interface,
+    (instance, aws): (&Handle, &Handle),
+    network: &OwnedFd,
+) -> Result<(), rtnetlink::Error> {
+    let (device, router) = (format!("ens{}", number + 5), router_device(number));
+    let subnet = world.subnet(&interface.subnet).expect("every interface is in a subnet of the world");
+    aws.link().add(LinkVeth::new(&router, &device).build()).execute().await?;
+    let moved = LinkUnspec::new_with_name(&device).setns_by_fd(network.as_raw_fd()).build();
+    aws.link().set(moved).execute().await?;
+
+    let index = index_of(aws, &router).await?;
+    aws.address().add(index, subnet.router().into(), subnet.cidr.prefix_len()).execute().await?;
+    aws.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await?;
+
+    let index = index_of(instance, &device).await?;
+    let mac = interface.mac.to_vec();
+    instance.link().set(LinkUnspec::new_with_index(index).address(mac).build()).execute().await?;
+    instance.address().add(index, interface.address.into(), subnet.cidr.prefix_len()).execute().await?;
+    instance.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await?;
+    let metric = if number == world.default_interface { 100 } else { 200 };
+    let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(subnet.router()).priority(metric).build();
+    instance.route().add(default).execute().await
+}
+
+async fn index_of(handle: &Handle, device: &str) -> Result<u32, rtnetlink::Error> {
+    let mut links = handle.link().get().match_name(device.to_owned()).execute();
+    let link = links.try_next().await?.ok_or(rtnetlink::Error::RequestFailed)?;
+    Ok(link.header.index)
+}
+
+/// Lets the kernel of the AWS side treat the instance's packets as the VPC's route tables say.
+pub struct Forwarder {
+    aws: Handle,
+    installed: tokio::sync::Mutex<BTreeSet<(u32, IpAddr, u8)>>,
+}
+
+impl Forwarder {
+    /// Puts a routing table of its own before everything else for what comes from the instance.
+    ///
+    /// Every address is made local to the AWS side, so that a service can listen at any; but the `local` table, which
+    /// the kernel asks first, is moved behind the lab's, so that it is the route table of the subnet that decides
+    /// which of them the instance reaches.
+    async fn prepare(&self, world: &World) -> Result<(), rtnetlink::Error> {
+        let everything = local(Ipv4Addr::UNSPECIFIED, 0, LOCAL_TABLE);
+        self.aws.route().add(everything).execute().await?;
+        for number in 0..world.interfaces.len() {
+            let table = table_of(number);
+            let rule = self.aws.rule().add().v4().input_interface(router_device(number)).table_id(table);
+            rule.priority(table).action(RuleAction::ToTable).execute().await?;
+        }
+        // Replies go out by the devices' own subnets, before the table that calls every address local.
+        for (table, priority) in [(MAIN_TABLE, 900), (LOCAL_TABLE, 1000)] {
+            let rule = self.aws.rule().add().v4().table_id(table).priority(priority);
+            rule.action(RuleAction::ToTable).execute().await?;
+        }
+        let rules: Vec<_> = self.aws.rule().get(IpVersion::V4).execute().try_collect().await?;
+        let first = |attribute: &RuleAttribute| matches!(attribute, RuleAttribute::Priority(priority) if *priority > 0);
+        for rule in rules.into_iter().filter(|rule| !rule.attributes.iter().any(first)) {
+            self.aws.rule().del(rule).execute().await?;
+        }
+        Ok(())
+    }
+
+    /// Installs the forwarding that the route tables now amount to.
+    pub async fn follow(&self, world: &World) -> io::Result<()> {
+        self.install(world).await.map_err(io::Error::other)
+    }
+
+    async fn install(&self, world: &World) -> Result<(), rtnetlink::Error> {
+        let mut installed = self.installed.lock().await;
+        let mut wanted = BTreeSet::new();
+        for (number, interface) in world.interfaces.iter().enumerate() {
+            let table = table_of(number);
+            let router = world.subnet(&interface.subnet).map(super::world::Subnet::router);
+            let always = [Some(METADATA), Some(RESOLVER), router].into_iter().flatten();
+            let mut ranges: Vec<(IpAddr, u8, bool)> = vec![(Ipv4Addr::UNSPECIFIED.into(), 0, false)];
+            ranges.extend(world.forwarding(interface).iter().map(|(range, up)| (range.network(), range.prefix_len(), *up)));
+            ranges.extend(always.map(|address| (IpAddr::V4(address), 32, true)));
+            for (address, length, arrives) in ranges {
+                let IpAddr::V4(v4) = address else { continue };
+                let route = if arrives { local(v4, length, table) } else { blackhole(v4, length, table) };
+                self.aws.route().add(route).replace().execute().await?;
+                wanted.insert((table, address, length));
+            }
+        }
+        for (table, address, length) in installed.difference(&wanted) {
+            if let IpAddr::V4(address) = address {
+                self.aws.route().del(blackhole_or_any(*address, *length, *table)).execute().await?;
+            }
+        }
+        *installed = wanted;
+        Ok(())
+    }
+}
+
+fn table_of(interface: usize) -> u32 {
+    FIRST_TABLE + u32::try_from(interface).expect("an instance has few interfaces")
+}
+
+type RouteMessage = netlink_packet_route::route::RouteMessage;
+
+fn local(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
+    let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, length).table_id(table);
+    route.kind(RouteType::Local).scope(RouteScope::Host).output_interface(LOOPBACK).build()
+}
+
+fn blackhole(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
+    let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, length).table_id(table);
+    route.kind(RouteType::BlackHole).build()
+}
+
+/// For deletion: whatever kind of route is there.
+fn blackhole_or_any(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
+    let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, length).table_id(table);
+    route.kind(RouteType::Unspec).scope(RouteScope::NoWhere).build()
+}
+
+/// The files of the lab that stand over the system's own, for what runs in the instance.
+pub struct Files {
+    pub resolv_conf: PathBuf,
+    pub hosts: PathBuf,
+    pub ca_bundle: PathBuf,
+}
+
+/// Where programs look for the authorities they trust, by distribution.
+const CA_BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/ssl/cert.pem",
+];
+
+impl Instance {
+    /// Lets a command start in the instance: its network, its files. It dies with the thread that starts it.
+    ///
+    /// # Errors
+    /// If the system's files cannot be told.
+    pub fn hold(&self, command: &mut Command, files: &Files) -> io::Result<()> {
+        let network = self.network.try_clone()?;
+        let over = mounts(files)?;
+        let root = c"/".to_owned();
+        let enter = move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            setns(&network, CloneFlags::CLONE_NEWNET)?;
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            let nothing: Option<&std::ffi::CStr> = None;
+            mount(nothing, root.as_c_str(), nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
+            for (ours, theirs) in &over {
+                mount(Some(ours.as_c_str()), theirs.as_c_str(), nothing, MsFlags::MS_BIND, nothing)?;
+            }
+            Ok(())
+        };
+        #[expect(unsafe_code, reason = "between fork and exec; `enter` makes system calls only and allocates nothing")]
+        unsafe {
+            command.pre_exec(enter);
+        }
+        Ok(())
+    }
+}
+
+/// Pairs of our file and the system's, links resolved. A file the system lacks is left out.
+fn mounts(files: &Files) -> io::Result<Vec<(CString, CString)>> {
+    let mut pairs = vec![(&files.resolv_conf, "/etc/resolv.conf"), (&files.hosts, "/etc/hosts")];
+    pairs.extend(CA_BUNDLES.map(|bundle| (&files.ca_bundle, bundle)));
+    let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other);
+    let mut mounts = Vec::new();
+    for (ours, theirs) in pairs {
+        if let Ok(theirs) = fs::canonicalize(theirs) {
+            mounts.push((text(ours)?, text(&theirs)?));
+        }
+    }
+    Ok(mounts)
+}
+
+/// Whether the system has a bundle for the lab's to stand over; if not, programs must be told by `SSL_CERT_FILE`.
+pub fn has_ca_bundle() -> bool {
+    CA_BUNDLES.iter().any(|bundle| Path::new(bundle).exists())
+}

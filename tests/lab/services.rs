@@ -1,0 +1,274 @@
+//! The sockets: who listens where, and the one place in which faults are put into HTTP and TLS.
+
+use super::{
+    dns, dynamodb, ec2,
+    faults::{Fault, Service, Switchboard},
+
+    http::{self, Manner, Request, Response},
+    imds,
+    netns::Forwarder,
+    sts,
+    tls::Certificates,
+    world::{Carrier, World},
+};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UdpSocket},
+    sync::oneshot,
+};
+use tokio_rustls::LazyConfigAcceptor;
+
+/// What every service works on.
+pub struct Shared {
+    world: Mutex<World>,
+    pub switchboard: Switchboard,
+    pub certificates: Certificates,
+    pub forwarder: Option<Forwarder>,
+}
+
+impl Shared {
+    pub fn new(world: World, certificates: Certificates, forwarder: Option<Forwarder>) -> Self {
+        Self { world: Mutex::new(world), switchboard: Switchboard::new(), certificates, forwarder }
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("nothing panics while it holds the lock")
+    }
+
+    /// Lets the kernel's forwarding follow the route tables.
+    pub async fn settle(&self) -> io::Result<()> {
+        if let Some(forwarder) = &self.forwarder {
+            let world = self.world().clone();
+            forwarder.follow(&world).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Which services answer on a TLS socket.
+#[derive(Clone, Copy)]
+pub enum Behind {
+    /// This one, whatever name it is called by.
+    Service(Service),
+    /// The one the client names.
+    AnyName,
+}
+
+/// Where a service listens.
+#[derive(Clone, Copy)]
+pub enum Door {
+    Metadata,
+    Dns,
+    Tls(Behind),
+}
+
+impl Door {
+    /// Whose faults close it.
+    fn service(self) -> Service {
+        match self {
+            Self::Metadata => Service::Imds,
+            Self::Dns => Service::Dns,
+            Self::Tls(Behind::Service(service)) => service,
+            Self::Tls(Behind::AnyName) => Service::DynamoDb,
+        }
+    }
+}
+
+/// Opens a door and serves it for as long as the runtime lives. Port 0 becomes the port that was free.
+pub async fn open(shared: &Arc<Shared>, door: Door, at: SocketAddr) -> io::Result<SocketAddr> {
+    let (ready, opened) = oneshot::channel();
+    tokio::spawn(keep(shared.clone(), door, at, ready));
+    opened.await.map_err(|_| io::Error::other(format!("{at} could not be served")))?
+}
+
+/// Serves while there is no `refuse`, closes the socket while there is, and opens it again.
+async fn keep(shared: Arc<Shared>, door: Door, mut at: SocketAddr, ready: oneshot::Sender<io::Result<SocketAddr>>) {
+    let service = door.service();
+    let mut changed = shared.switchboard.watch();
+    let mut ready = Some(ready);
+    loop {
+        let refusing = shared.switchboard.get(service) == Some(Fault::Refuse);
+        if refusing {
+            if changed.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let sockets = match bind(door, at).await {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                if let Some(ready) = ready.take() {
+                    let told = io::Error::new(error.kind(), format!("cannot listen at {at}: {error}"));
+                    let _ = ready.send(Err(told));
+                }
+                return;
+            }
+        };
+        at = sockets.0.local_addr().unwrap_or(at);
+        shared.switchboard.count_socket(service, true);
+        if let Some(ready) = ready.take() {
+            let _ = ready.send(Ok(at));
+        }
+        let (tcp, udp) = sockets;
+        let serving = async {
+            tokio::join!(accept(&shared, door, &tcp), async {
+                if let Some(udp) = &udp {
+                    dns::serve_datagrams(&shared, udp).await;
+                }
+            })
+        };
+        let refused = async {
+            while shared.switchboard.get(service) != Some(Fault::Refuse) {
+                if changed.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! { _ = serving => return, () = refused => {} }
+        drop((tcp, udp));
+        shared.switchboard.count_socket(service, false);
+    }
+}
+
+async fn bind(door: Door, at: SocketAddr) -> io::Result<(TcpListener, Option<UdpSocket>)> {
+    let tcp = TcpListener::bind(at).await?;
+    let udp = match door {
+        Door::Dns => Some(UdpSocket::bind(tcp.local_addr()?).await?),
+        Door::Metadata | Door::Tls(_) => None,
+    };
+    Ok((tcp, udp))
+}
+
+async fn accept(shared: &Arc<Shared>, door: Door, listener: &TcpListener) {
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else { continue };
+        let shared = shared.clone();
+        // A client that goes away is the client's affair.
+        tokio::spawn(async move {
+            let _ = serve(&shared, door, stream, peer).await;
+        });
+    }
+}
+
+/// Who called, and by which address of ours.
+#[derive(Clone, Copy)]
+pub struct Call {
+    pub from: IpAddr,
+    pub to: IpAddr,
+}
+
+async fn serve(shared: &Shared, door: Door, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let call = Call { from: peer.ip(), to: stream.local_addr()?.ip() };
+    match door {
+        Door::Metadata => converse(shared, Service::Imds, call, stream).await,
+        Door::Dns => dns::serve_stream(shared, stream).await,
+        Door::Tls(behind) => shake_hands(shared, behind, call, stream).await,
+    }
+}
+
+async fn shake_hands(shared: &Shared, behind: Behind, call: Call, stream: TcpStream) -> io::Result<()> {
+    let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+    let service = match behind {
+        Behind::Service(service) => service,
+        Behind::AnyName => named(hello.client_hello().server_name().unwrap_or_default()),
+    };
+    if shared.forwarder.is_none() && is_dropped(&shared.world(), service, call.to) {
+        return std::future::pending().await;
+    }
+    let fault = shared.switchboard.get(service);
+    match fault {
+        Some(Fault::TlsSilence) => std::future::pending().await,
+        Some(Fault::SlowTls) => tokio::time::sleep(shared.switchboard.slowness()).await,
+        _ => {}
+    }
+    let stream = hello.into_stream(shared.certificates.shown_under(fault)).await?;
+    converse(shared, service, call, stream).await
+}
+
+/// The service a client means by a name.
+fn named(name: &str) -> Service {
+    match name.split('.').next() {
+        Some("ec2") => Service::Ec2,
+        Some("sts") => Service::Sts,
+        _ => Service::DynamoDb,
+    }
+}
+
+/// Whether the VPC drops what the instance sends to a service: on loopback no kernel does it for us.
+fn is_dropped(world: &World, service: Service, address: IpAddr) -> bool {
+    let address = match service {
+        Service::Ec2 => world.ec2_address.into(),
+        Service::Sts => world.sts_address.into(),
+        Service::DynamoDb | Service::Imds | Service::Dns => address,
+    };
+    world.carrier(&world.interfaces[world.default_interface], address) == Carrier::Nothing
+}
+
+/// Answers the requests of one connection, one after the other.
+async fn converse<S>(shared: &Shared, service: Service, call: Call, mut stream: S) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(request) = http::read(&mut stream).await? {
+        shared.switchboard.log(service, label(service, &request));
+        let switchboard = &shared.switchboard;
+        let fault = switchboard.get(service);
+        let lost = fault == Some(Fault::HopLimit) && request.method == "PUT";
+        if fault == Some(Fault::Silence) || lost {
+            std::future::pending::<()>().await;
+        }
+        let late = if fault == Some(Fault::SlowAnswer) { switchboard.slowness() } else { Duration::ZERO };
+        let late = late + switchboard.answer_delay();
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
+        }
+        let response = answer(shared, service, call, &request, fault);
+        shared.settle().await?;
+        let manner = match fault {
+            Some(Fault::Truncate) => Manner::Cut,
+            Some(Fault::SlowBody) => Manner::LateBody(switchboard.slowness()),
+            _ => Manner::Whole,
+        };
+        if !http::write(&mut stream, response, manner).await? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn answer(shared: &Shared, service: Service, call: Call, request: &Request, fault: Option<Fault>) -> Response {
+    match fault {
+        Some(Fault::Unauthorized) => return Response::page(401),
+        Some(Fault::Forbidden | Fault::Disabled) => return Response::page(403),
+        Some(Fault::NotFound) => return Response::page(404),
+        Some(Fault::Unavailable) => return Response::page(503),
+        Some(Fault::Html) => return Response::page(200),
+        _ => {}
+    }
+    match service {
+        Service::Imds => imds::answer(&shared.world(), request),
+        Service::Ec2 => ec2::answer(shared, request, fault),
+        Service::Sts => sts::answer(&shared.world(), request, fault),
+        Service::DynamoDb => dynamodb::answer(&shared.world(), call, request, fault),
+        Service::Dns => Response::page(404),
+    }
+}
+
+/// The request in a word or two, for the log.
+fn label(service: Service, request: &Request) -> String {
+    match service {
+        Service::Ec2 | Service::Sts => ec2::parameters(request).get("Action").cloned().unwrap_or_default(),
+        Service::DynamoDb => match request.header("x-amz-target").and_then(|target| target.rsplit('.').next()) {
+            Some(action) => action.to_owned(),
+            None => format!("{} {}", request.method, request.path),
+        },
+        Service::Imds | Service::Dns => format!("{} {}", request.method, request.path),
+    }
+}

@@ -1,0 +1,594 @@
+//! The state of the simulated account: one VPC, what is in it, and what its route tables do with an address.
+//!
+//! Nothing here comes from onnet. The route lookup is a naive one on purpose: the lab is an independent witness.
+
+use ipnet::{IpNet, Ipv4Net};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// What a route matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    Cidr(IpNet),
+    List(String),
+}
+
+/// What a route points at: the API's own field and the id in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub field: &'static str,
+    pub id: String,
+}
+
+impl Target {
+    /// `local`, `igw-…`, `vgw-…` and every `vpce-…` stand in this one field.
+    pub fn gateway(id: &str) -> Self {
+        Self { field: "gatewayId", id: id.to_owned() }
+    }
+
+    pub fn nat(id: &str) -> Self {
+        Self { field: "natGatewayId", id: id.to_owned() }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub destination: Destination,
+    pub target: Target,
+    pub origin: &'static str,
+    /// `active` or `blackhole`.
+    pub state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AssociatedWith {
+    Main,
+    Subnet(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Association {
+    pub id: String,
+    pub with: AssociatedWith,
+}
+
+#[derive(Clone, Debug)]
+pub struct RouteTable {
+    pub id: String,
+    pub associations: Vec<Association>,
+    pub routes: Vec<Route>,
+}
+
+/// A network interface of an interface endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointInterface {
+    pub id: String,
+    pub subnet: String,
+    pub address: Ipv4Addr,
+}
+
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub id: String,
+    /// `Gateway`, `Interface`, `GatewayLoadBalancer`.
+    pub kind: String,
+    pub service: String,
+    /// As on the wire: `available`, in lower case.
+    pub state: String,
+    pub route_tables: Vec<String>,
+    pub interfaces: Vec<EndpointInterface>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PrefixList {
+    pub id: String,
+    pub name: String,
+    /// `AWS`, or the account.
+    pub owner: String,
+    pub cidrs: Vec<IpNet>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    pub id: String,
+    pub cidr: Ipv4Net,
+}
+
+impl Subnet {
+    /// The first address of a subnet is its router's.
+    pub fn router(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.cidr.network()) + 1)
+    }
+}
+
+/// A network interface of the instance.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    pub id: String,
+    pub mac: [u8; 6],
+    pub subnet: String,
+    pub address: Ipv4Addr,
+    pub public: Option<Ipv4Addr>,
+}
+
+impl Interface {
+    pub fn mac_text(&self) -> String {
+        self.mac.map(|byte| format!("{byte:02x}")).join(":")
+    }
+}
+
+/// What carries a packet of the instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A gateway endpoint.
+    Endpoint(String),
+    /// Something else that gets it there.
+    Other(String),
+    /// Nothing: it is dropped.
+    Nothing,
+}
+
+/// Why the EC2 API refuses a call: its own code, and a sentence.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub code: &'static str,
+    pub message: String,
+}
+
+fn refused<T>(code: &'static str, message: String) -> Result<T, Refused> {
+    Err(Refused { code, message })
+}
+
+/// The simulated account.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub region: String,
+    pub account: String,
+    pub instance: String,
+    pub role: String,
+    pub vpc: String,
+    pub vpc_cidr: Ipv4Net,
+    pub subnets: Vec<Subnet>,
+    /// The instance's interfaces, primary first: `ens5`, `ens6`, …
+    pub interfaces: Vec<Interface>,
+    /// Which interface the instance's default route goes out by.
+    pub default_interface: usize,
+    pub route_tables: Vec<RouteTable>,
+    pub endpoints: Vec<Endpoint>,
+    pub prefix_lists: Vec<PrefixList>,
+    pub tables: Vec<String>,
+    /// What DynamoDB's names resolve to.
+    pub dynamodb_addresses: Vec<IpAddr>,
+    /// Whether the resolver answers with one of them in turn, as the real one does, or with all at once.
+    pub rotate: bool,
+    /// Whether the credentials carry the account id, so that SDKs use the account-based name.
+    pub account_in_credentials: bool,
+    pub ec2_address: Ipv4Addr,
+    pub sts_address: Ipv4Addr,
+    /// Results per page of the EC2 API where the caller asks for no fewer: small, so that paging is exercised.
+    pub page_size: usize,
+    /// Counts the edits, so that the kernel's forwarding can follow.
+    pub generation: u64,
+    next_id: u32,
+}
+
+pub const MAIN_TABLE: &str = "rtb-0a1b2c3d";
+pub const INTERNET_GATEWAY: &str = "igw-0c3f5a7e";
+pub const DYNAMODB_LIST: &str = "pl-02cd2c6b";
+pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 2);
+pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+fn nets(cidrs: &[&str]) -> Vec<IpNet> {
+    cidrs.iter().map(|cidr| cidr.parse().expect("a literal CIDR")).collect()
+}
+
+impl World {
+    /// Where AWS's tutorial starts: the default VPC of us-east-1, one main route table, an internet gateway, no endpoint.
+    ///
+    /// The prefix list is the real one of a public capture.
+    pub fn tutorial() -> Self {
+        let aws_list = |id: &str, service: &str, cidrs: &[&str]| PrefixList {
+            id: id.into(),
+            name: format!("com.amazonaws.us-east-1.{service}"),
+            owner: "AWS".into(),
+            cidrs: nets(cidrs),
+        };
+        let dynamodb = [
+            "52.94.0.0/22",
+            "3.218.180.0/23",
+            "3.218.182.0/24",
+            "35.71.68.0/23",
+            "35.71.70.0/24",
+            "52.119.224.0/20",
+        ];
+        let mut world = Self {
+            region: "us-east-1".into(),
+            account: "111122223333".into(),
+            instance: "i-0123456789abcdef0".into(),
+            role: "onnet".into(),
+            vpc: "vpc-0bbc736e".into(),
+            vpc_cidr: "172.31.0.0/16".parse().expect("a literal CIDR"),
+            subnets: vec![
+                Subnet { id: "subnet-0f1e2d3c".into(), cidr: "172.31.16.0/20".parse().expect("a literal CIDR") },
+                Subnet { id: "subnet-0f4b5a69".into(), cidr: "172.31.32.0/20".parse().expect("a literal CIDR") },
+            ],
+            interfaces: vec![Interface {
+                id: "eni-0d2f4e6a".into(),
+                mac: [6, 0, 0, 0, 0, 1],
+                subnet: "subnet-0f1e2d3c".into(),
+                address: Ipv4Addr::new(172, 31, 16, 10),
+                public: Some(Ipv4Addr::new(203, 0, 113, 25)),
+            }],
+            default_interface: 0,
+            route_tables: vec![RouteTable {
+                id: MAIN_TABLE.into(),
+                associations: vec![Association { id: "rtbassoc-0a1b2c3d".into(), with: AssociatedWith::Main }],
+                routes: Vec::new(),
+            }],
+            endpoints: Vec::new(),
+            prefix_lists: vec![
+                aws_list("pl-63a5400a", "s3", &["52.216.0.0/15", "54.231.0.0/16", "3.5.0.0/19"]),
+                aws_list(DYNAMODB_LIST, "dynamodb", &dynamodb),
+            ],
+            tables: vec!["Music".into()],
+            dynamodb_addresses: vec![IpAddr::from([52, 94, 0, 10])],
+            rotate: true,
+            account_in_credentials: false,
+            ec2_address: Ipv4Addr::new(52, 46, 140, 52),
+            sts_address: Ipv4Addr::new(209, 54, 177, 164),
+            page_size: 5,
+            generation: 0,
+            next_id: 0x9b15_e2f2,
+        };
+        let local = Destination::Cidr(IpNet::V4(world.vpc_cidr));
+        world.push_route(MAIN_TABLE, local, Target::gateway("local"), "CreateRouteTable");
+        let everywhere = Destination::Cidr("0.0.0.0/0".parse().expect("a literal CIDR"));
+        world.push_route(MAIN_TABLE, everywhere, Target::gateway(INTERNET_GATEWAY), "CreateRoute");
+        world
+    }
+
+    /// The tutorial done right: a DynamoDB gateway endpoint, associated with the main table.
+    pub fn on_net() -> Self {
+        let mut world = Self::tutorial();
+        let service = world.dynamodb_service();
+        world.create_endpoint("Gateway", &service, &[MAIN_TABLE.to_owned()]).expect("the tutorial's own call");
+        world
+    }
+
+    // Variants, for tests: each changes one thing and chains.
+
+    /// A private subnet: no public address.
+    pub fn private(mut self) -> Self {
+        for interface in &mut self.interfaces {
+            interface.public = None;
+        }
+        self
+    }
+
+    /// No default route.
+    pub fn isolated(mut self) -> Self {
+        let everywhere = Destination::Cidr("0.0.0.0/0".parse().expect("a literal CIDR"));
+        self.table_mut(MAIN_TABLE).expect("it is never deleted").routes.retain(|route| route.destination != everywhere);
+        self
+    }
+
+    /// One more route in the main table.
+    pub fn with_route(mut self, cidr: &str, target: Target, state: &'static str) -> Self {
+        let destination = Destination::Cidr(cidr.parse().expect("a literal CIDR"));
+        let table = self.table_mut(MAIN_TABLE).expect("it is never deleted");
+        table.routes.retain(|route| route.destination != destination);
+        table.routes.push(Route { destination, target, origin: "CreateRoute", state });
+        self
+    }
+
+    /// A table of its own for the first interface's subnet, with the main table's routes except those of endpoints.
+    pub fn with_explicit_table(mut self, id: &str) -> Self {
+        let subnet = self.interfaces[0].subnet.clone();
+        let mut routes = self.route_tables[0].routes.clone();
+        routes.retain(|route| matches!(route.destination, Destination::Cidr(_)));
+        let association = Association { id: self.new_id("rtbassoc-"), with: AssociatedWith::Subnet(subnet) };
+        self.route_tables.push(RouteTable { id: id.into(), associations: vec![association], routes });
+        self
+    }
+
+    /// A customer-managed prefix list and a route of the main table for it.
+    pub fn with_list(mut self, id: &str, cidrs: &[&str], target: Target) -> Self {
+        let owner = self.account.clone();
+        self.prefix_lists.push(PrefixList { id: id.into(), name: "on-premises".into(), owner, cidrs: nets(cidrs) });
+        self.push_route(MAIN_TABLE, Destination::List(id.into()), target, "CreateRoute");
+        self
+    }
+
+    /// A second interface, `ens6`, in the second subnet.
+    pub fn with_second_interface(mut self) -> Self {
+        self.interfaces.push(Interface {
+            id: "eni-0b8d6f42".into(),
+            mac: [6, 0, 0, 0, 0, 2],
+            subnet: self.subnets[1].id.clone(),
+            address: Ipv4Addr::new(172, 31, 32, 10),
+            public: None,
+        });
+        self
+    }
+
+    /// A DynamoDB interface endpoint with one network interface in the second subnet, at this address.
+    pub fn with_interface_endpoint(mut self, address: Ipv4Addr) -> Self {
+        let subnet = self.subnets[1].id.clone();
+        let interface = EndpointInterface { id: self.new_id("eni-"), subnet, address };
+        let id = self.new_id("vpce-");
+        let service = self.dynamodb_service();
+        self.endpoints.push(Endpoint {
+            id,
+            kind: "Interface".into(),
+            service,
+            state: "available".into(),
+            route_tables: Vec::new(),
+            interfaces: vec![interface],
+        });
+        self
+    }
+
+    /// A Gateway Load Balancer endpoint, for a firewall.
+    pub fn with_firewall_endpoint(mut self, id: &str) -> Self {
+        self.endpoints.push(Endpoint {
+            id: id.into(),
+            kind: "GatewayLoadBalancer".into(),
+            service: "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0".into(),
+            state: "available".into(),
+            route_tables: Vec::new(),
+            interfaces: Vec::new(),
+        });
+        self
+    }
+
+    /// What DynamoDB's names resolve to: all of these at once.
+    pub fn with_addresses(mut self, addresses: &[&str]) -> Self {
+        self.dynamodb_addresses = addresses.iter().map(|text| text.parse().expect("a literal address")).collect();
+        self.rotate = false;
+        self
+    }
+
+    // Names.
+
+    pub fn dynamodb_service(&self) -> String {
+        format!("com.amazonaws.{}.dynamodb", self.region)
+    }
+
+    pub fn dynamodb_host(&self) -> String {
+        format!("dynamodb.{}.amazonaws.com", self.region)
+    }
+
+    pub fn account_host(&self) -> String {
+        format!("{}.ddb.{}.amazonaws.com", self.account, self.region)
+    }
+
+    pub fn subnet(&self, id: &str) -> Option<&Subnet> {
+        self.subnets.iter().find(|subnet| subnet.id == id)
+    }
+
+    // What the VPC does with an address.
+
+    /// The subnet's own table, else the main one.
+    pub fn table_of(&self, subnet: &str) -> Option<&RouteTable> {
+        let with = |wanted: AssociatedWith| {
+            self.route_tables.iter().find(|table| table.associations.iter().any(|association| association.with == wanted))
+        };
+        with(AssociatedWith::Subnet(subnet.to_owned())).or_else(|| with(AssociatedWith::Main))
+    }
+
+    pub fn ranges(&self, destination: &Destination) -> Vec<IpNet> {
+        match destination {
+            Destination::Cidr(cidr) => vec![*cidr],
+            Destination::List(id) => {
+                self.prefix_lists.iter().filter(|list| list.id == *id).flat_map(|list| list.cidrs.clone()).collect()
+            }
+        }
+    }
+
+    /// What carries a packet from an interface to an address: the longest prefix, a CIDR before a prefix list.
+    pub fn carrier(&self, interface: &Interface, address: IpAddr) -> Carrier {
+        let local_endpoint = self.endpoints.iter().find(|endpoint| {
+            endpoint.state == "available" && endpoint.interfaces.iter().any(|eni| IpAddr::V4(eni.address) == address)
+        });
+        if let Some(endpoint) = local_endpoint {
+            return Carrier::Endpoint(endpoint.id.clone());
+        }
+        let routes = self.table_of(&interface.subnet).map(|table| table.routes.as_slice()).unwrap_or_default();
+        let winner = routes
+            .iter()
+            .flat_map(|route| self.ranges(&route.destination).into_iter().map(move |range| (range, route)))
+            .filter(|(range, _)| range.contains(&address))
+            .max_by_key(|(range, route)| (range.prefix_len(), matches!(route.destination, Destination::Cidr(_))));
+        winner.map_or(Carrier::Nothing, |(_, route)| self.carried_by(interface, route))
+    }
+
+    fn carried_by(&self, interface: &Interface, route: &Route) -> Carrier {
+        let id = &route.target.id;
+        if route.state != "active" {
+            return Carrier::Nothing;
+        }
+        match id.split('-').next() {
+            Some("igw") if interface.public.is_some() => Carrier::Other(id.clone()),
+            Some("nat" | "tgw" | "eni") => Carrier::Other(id.clone()),
+            Some("vpce") => match self.endpoints.iter().find(|endpoint| endpoint.id == *id) {
+                Some(endpoint) if endpoint.state != "available" => Carrier::Nothing,
+                Some(endpoint) if endpoint.kind == "Gateway" => Carrier::Endpoint(id.clone()),
+                Some(_) => Carrier::Other(id.clone()),
+                None => Carrier::Nothing,
+            },
+            // `local` (nothing else lives in this VPC), an internet gateway without a public address, a peering
+            // connection or a virtual private gateway: DynamoDB is not behind them.
+            _ => Carrier::Nothing,
+        }
+    }
+
+    /// Every range the interface's route table tells apart, and whether packets to it arrive.
+    pub fn forwarding(&self, interface: &Interface) -> Vec<(IpNet, bool)> {
+        let routes = self.table_of(&interface.subnet).map(|table| table.routes.as_slice()).unwrap_or_default();
+        let mut ranges: Vec<IpNet> = routes.iter().flat_map(|route| self.ranges(&route.destination)).collect();
+        let endpoints = self.endpoints.iter().flat_map(|endpoint| &endpoint.interfaces);
+        ranges.extend(endpoints.map(|eni| IpNet::from(IpAddr::V4(eni.address))));
+        ranges.sort();
+        ranges.dedup();
+        // Longer ranges have an entry of their own, so each is decided by the routes for exactly it.
+        let arrives = |range: &IpNet| {
+            let routes = routes.iter().filter(|route| self.ranges(&route.destination).contains(range));
+            let winner = routes.max_by_key(|route| matches!(route.destination, Destination::Cidr(_)));
+            match winner {
+                Some(route) => self.carried_by(interface, route) != Carrier::Nothing,
+                None => self.carrier(interface, range.addr()) != Carrier::Nothing,
+            }
+        };
+        ranges.iter().map(|range| (*range, arrives(range))).collect()
+    }
+
+    // Edits, as the EC2 API makes them.
+
+    pub fn create_endpoint(&mut self, kind: &str, service: &str, tables: &[String]) -> Result<String, Refused> {
+        if kind != "Gateway" {
+            return refused("InvalidParameter", format!("the lab creates gateway endpoints only, not {kind}"));
+        }
+        if self.list_of(service).is_none() {
+            let message = format!("The Vpc Endpoint Service '{service}' does not exist");
+            return refused("InvalidServiceName", message);
+        }
+        let id = self.new_id("vpce-");
+        self.endpoints.push(Endpoint {
+            id: id.clone(),
+            kind: kind.into(),
+            service: service.into(),
+            state: "available".into(),
+            route_tables: Vec::new(),
+            interfaces: Vec::new(),
+        });
+        if let Err(refusal) = self.modify_endpoint(&id, tables, &[]) {
+            self.endpoints.pop();
+            return Err(refusal);
+        }
+        Ok(id)
+    }
+
+    /// Associates and dissociates route tables: the route for the prefix list comes and goes with it.
+    pub fn modify_endpoint(&mut self, id: &str, add: &[String], remove: &[String]) -> Result<(), Refused> {
+        let service = self.endpoint(id)?.service.clone();
+        let destination = Destination::List(self.list_of(&service).unwrap_or_default());
+        for table in add.iter().chain(remove) {
+            self.table(table)?;
+        }
+        for table in add {
+            if self.table(table)?.routes.iter().any(|route| route.destination == destination) {
+                let message = format!("route table {table} already has a route with destination-prefix-list-id");
+                return refused("RouteAlreadyExists", message);
+            }
+            self.push_route(table, destination.clone(), Target::gateway(id), "CreateRoute");
+        }
+        for table in remove {
+            let target = Target::gateway(id);
+            self.table_mut(table)?.routes.retain(|route| route.target != target);
+        }
+        self.generation += 1;
+        let endpoint = self.endpoint_mut(id)?;
+        endpoint.route_tables.retain(|table| !remove.contains(table));
+        endpoint.route_tables.extend(add.iter().cloned());
+        Ok(())
+    }
+
+    pub fn delete_endpoint(&mut self, id: &str) -> Result<(), Refused> {
+        let tables = self.endpoint(id)?.route_tables.clone();
+        self.modify_endpoint(id, &[], &tables)?;
+        self.endpoints.retain(|endpoint| endpoint.id != id);
+        Ok(())
+    }
+
+    pub fn create_route(&mut self, table: &str, destination: Destination, target: Target) -> Result<(), Refused> {
+        if self.table(table)?.routes.iter().any(|route| route.destination == destination) {
+            return refused("RouteAlreadyExists", format!("The route identified by {destination:?} already exists."));
+        }
+        self.push_route(table, destination, target, "CreateRoute");
+        Ok(())
+    }
+
+    pub fn delete_route(&mut self, table: &str, destination: &Destination) -> Result<(), Refused> {
+        let routes = &mut self.table_mut(table)?.routes;
+        let Some(at) = routes.iter().position(|route| route.destination == *destination) else {
+            return refused("InvalidRoute.NotFound", format!("no route with destination {destination:?} in {table}"));
+        };
+        if routes[at].target.id.starts_with("vpce-") && matches!(destination, Destination::List(_)) {
+            let message = format!("cannot remove VPC endpoint route {} in {table}", routes[at].target.id);
+            return refused("InvalidParameterValue", message);
+        }
+        routes.remove(at);
+        self.generation += 1;
+        Ok(())
+    }
+
+    pub fn associate(&mut self, table: &str, subnet: &str) -> Result<String, Refused> {
+        self.table(table)?;
+        if self.subnet(subnet).is_none() {
+            return refused("InvalidSubnetID.NotFound", format!("The subnet ID '{subnet}' does not exist"));
+        }
+        let with = AssociatedWith::Subnet(subnet.to_owned());
+        for other in &mut self.route_tables {
+            other.associations.retain(|association| association.with != with);
+        }
+        let id = self.new_id("rtbassoc-");
+        self.table_mut(table)?.associations.push(Association { id: id.clone(), with });
+        self.generation += 1;
+        Ok(id)
+    }
+
+    pub fn disassociate(&mut self, association: &str) -> Result<(), Refused> {
+        for table in &mut self.route_tables {
+            let found = table.associations.iter().position(|one| one.id == association && one.with != AssociatedWith::Main);
+            if let Some(at) = found {
+                table.associations.remove(at);
+                self.generation += 1;
+                return Ok(());
+            }
+        }
+        refused("InvalidAssociationID.NotFound", format!("The association ID '{association}' does not exist"))
+    }
+
+    // Looking things up.
+
+    pub fn endpoint(&self, id: &str) -> Result<&Endpoint, Refused> {
+        let missing = || Refused {
+            code: "InvalidVpcEndpointId.NotFound",
+            message: format!("The Vpc Endpoint Id '{id}' does not exist"),
+        };
+        self.endpoints.iter().find(|endpoint| endpoint.id == id).ok_or_else(missing)
+    }
+
+    fn endpoint_mut(&mut self, id: &str) -> Result<&mut Endpoint, Refused> {
+        self.endpoint(id)?;
+        Ok(self.endpoints.iter_mut().find(|endpoint| endpoint.id == id).expect("found just above"))
+    }
+
+    pub fn table(&self, id: &str) -> Result<&RouteTable, Refused> {
+        let missing = || Refused {
+            code: "InvalidRouteTableID.NotFound",
+            message: format!("The routeTable ID '{id}' does not exist"),
+        };
+        self.route_tables.iter().find(|table| table.id == id).ok_or_else(missing)
+    }
+
+    fn table_mut(&mut self, id: &str) -> Result<&mut RouteTable, Refused> {
+        self.table(id)?;
+        Ok(self.route_tables.iter_mut().find(|table| table.id == id).expect("found just above"))
+    }
+
+    fn list_of(&self, service: &str) -> Option<String> {
+        self.prefix_lists.iter().find(|list| list.name == service).map(|list| list.id.clone())
+    }
+
+    fn push_route(&mut self, table: &str, destination: Destination, target: Target, origin: &'static str) {
+        if let Ok(table) = self.table_mut(table) {
+            table.routes.push(Route { destination, target, origin, state: "active" });
+        }
+        self.generation += 1;
+    }
+
+    fn new_id(&mut self, prefix: &str) -> String {
+        self.next_id += 1;
+        format!("{prefix}{:08x}", self.next_id - 1)
+    }
+}
