@@ -1,3 +1,185 @@
-//! The `onnet` command.
+//! The `onnet` command: parse, look, judge, print. The exit code is the answer.
 
-fn main() {}
+mod cli;
+mod live;
+
+use clap::Parser;
+use cli::{Cli, Command, Document, Format, ReportFormat};
+use onnet::{
+    judge,
+    model::{Explanation, Inventory, Outcome, Report, SubnetId, Verdict},
+    observe::{files, saved},
+    present,
+};
+use std::{
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// An error of ours, as the Nagios guidelines have it: unknown.
+const ERROR: u8 = 3;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let done = logging(&cli).and_then(|()| run(cli.command)).and_then(|(text, code)| {
+        print(&text)?;
+        Ok(code)
+    });
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&chain(&*error));
+            ExitCode::from(ERROR)
+        }
+    }
+}
+
+/// What to print, and the exit code.
+type Answer = Result<(String, u8), Box<dyn Error>>;
+
+fn run(command: Command) -> Answer {
+    match command {
+        Command::Check(check) => {
+            let snapshot = blocking(live::round(&check))?;
+            if let Some(file) = &check.save {
+                saved::write(file, &snapshot)?;
+            }
+            Ok(report(&judge::judge(snapshot), check.format))
+        }
+        Command::Judge(what) => Ok(report(&judge::judge(saved::read(&what.file)?), what.format)),
+        Command::Explain(what) => explain(&what),
+        Command::Audit(what) => audit(&what),
+        Command::Schema { contract: Document(contract) } => Ok((present::schema(contract), 0)),
+    }
+}
+
+fn report(report: &Report, format: ReportFormat) -> (String, u8) {
+    let text = match format {
+        ReportFormat::Text => present::text(report),
+        ReportFormat::Json => present::json(report),
+        ReportFormat::Nagios => present::nagios(report),
+    };
+    (text, report.outcome.exit_code())
+}
+
+fn explain(what: &cli::Explain) -> Answer {
+    let cli::From { from, region, timeout } = &what.from;
+    let (subnet, inventory) = match from {
+        Some(dir) => {
+            let inventory = files::read(dir, region.as_deref())?;
+            (the_subnet(what.subnet.as_ref(), &inventory)?, inventory)
+        }
+        None => blocking(live::subnet_and_inventory(region.as_deref(), what.subnet.as_ref(), timeout.timeout))??,
+    };
+    let explanation = judge::explain(&inventory, &subnet, what.address)?;
+    let text = match what.format {
+        Format::Text => present::explanation(&explanation),
+        Format::Json => present::json(&explanation),
+    };
+    Ok((text, explained(&explanation).exit_code()))
+}
+
+/// The one that was named, or the only one there is.
+fn the_subnet(named: Option<&SubnetId>, inventory: &Inventory) -> Result<SubnetId, Box<dyn Error>> {
+    if let Some(subnet) = named {
+        return Ok(subnet.clone());
+    }
+    match inventory.subnets.get() {
+        Ok(subnets) => match subnets.as_slice() {
+            [only] => Ok(only.id.clone()),
+            [] => Err("there is no subnet in the files; say which one with --subnet ID".into()),
+            several => {
+                let known: Vec<&str> = several.iter().map(|subnet| subnet.id.as_str()).collect();
+                Err(format!("say which subnet with --subnet ID; known are: {}", known.join(", ")).into())
+            }
+        },
+        Err(gap) => Err(format!("say which subnet with --subnet ID; the subnets are not known ({gap})").into()),
+    }
+}
+
+/// Any DynamoDB endpoint is good; a service's endpoint that is not DynamoDB's is not.
+fn explained(explanation: &Explanation) -> Outcome {
+    match &explanation.verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => Outcome::OnNet,
+        Verdict::Via(_) => Outcome::OffNet,
+        Verdict::Dropped(_) => Outcome::Dropped,
+        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Outcome::Undetermined,
+    }
+}
+
+fn audit(what: &cli::Audit) -> Answer {
+    let cli::From { from, region, timeout } = &what.from;
+    let inventory = match from {
+        Some(dir) => files::read(dir, region.as_deref())?,
+        None => blocking(live::inventory(region.as_deref(), what.vpc.as_ref(), timeout.timeout))??,
+    };
+    let audit = judge::audit(&inventory, what.vpc.as_ref());
+    let text = match what.format {
+        Format::Text => present::audit(&audit),
+        Format::Json => present::json(&audit),
+    };
+    Ok((text, audit.outcome.exit_code()))
+}
+
+/// Runs what needs the network. One thread will do: it waits most of the time.
+fn blocking<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+/// One-shot commands log nothing unless asked: the report itself carries the gaps.
+fn logging(cli: &Cli) -> Result<(), Box<dyn Error>> {
+    let filter = match (&cli.log, cli.verbose) {
+        (_, 1) => "onnet=info,warn",
+        (_, 2) => "onnet=debug,info",
+        (_, 3..) => "trace",
+        (Some(filter), 0) => filter,
+        (None, 0) => return Ok(()),
+    };
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| format!("--log {filter}: {error}; expected a filter such as onnet=debug"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    Ok(())
+}
+
+/// Prints, with colour if the reader can see it. A reader who has seen enough is no error.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Help and version are answers; anything else about the command line is an error of code 3.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match print(&error.render().ansi().to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(ERROR),
+        };
+    }
+    let text = error.render().ansi().to_string().replacen("error:", "onnet:", 1);
+    let _ = anstream::stderr().write_all(text.as_bytes()); // there is nobody left to tell
+    ExitCode::from(ERROR)
+}
+
+fn complain(problem: &str) {
+    let lines: Vec<_> = problem.lines().map(present::sanitized).collect();
+    let _ = writeln!(anstream::stderr(), "onnet: {}", lines.join("\n")); // there is nobody left to tell
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,27 +1,26 @@
 //! What follows from what was seen. Pure: no clock, no client, never `async`.
+//!
+//! [`judge`] walks kernel route → network interface → subnet → route table → winning route for every address, and cuts
+//! the whole prefix list into the ranges the table's routes leave it. [`audit`] and [`explain`] do the second half alone.
 
-use crate::model::{Audit, Explanation, Inventory, Report, Snapshot, SubnetId, VpcId};
-use std::net::IpAddr;
+mod address;
+mod audit;
+mod coverage;
+mod diagnosis;
+mod egress;
+mod explain;
+mod findings;
+mod fresh;
+mod gaps;
+pub mod lookup;
+mod path;
+mod round;
+mod subnet;
 
-/// Judges one round.
-pub fn judge(_snapshot: Snapshot) -> Report {
-    unimplemented!()
-}
-
-/// What the VPC would do with a packet from `subnet` to `address`, and why.
-///
-/// `endpoints_of_any_service`: the answer names any service's endpoint; only DynamoDB's makes on-net.
-///
-/// # Errors
-/// The ids of the subnets that are known, if `subnet` is not one of them.
-pub fn explain(_inventory: &Inventory, _subnet: &SubnetId, _address: IpAddr) -> Result<Explanation, UnknownSubnet> {
-    unimplemented!()
-}
-
-/// Judges every subnet of the inventory, or of one VPC.
-pub fn audit(_inventory: &Inventory, _vpc: Option<&VpcId>) -> Audit {
-    unimplemented!()
-}
+use crate::model::SubnetId;
+pub use audit::audit;
+pub use explain::explain;
+pub use round::judge;
 
 /// A subnet that is not in the inventory.
 #[derive(Debug, thiserror::Error)]

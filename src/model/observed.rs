@@ -123,10 +123,8 @@ impl Gap {
 
     /// The IAM action that would close the gap, where one would.
     pub fn iam_action(&self) -> Option<&str> {
-        match self {
-            Self::Denied { action } if action.contains(':') => Some(action),
-            _ => None,
-        }
+        let Self::Denied { action } = self else { return None };
+        action.contains(':').then_some(action)
     }
 }
 

@@ -85,7 +85,7 @@ impl ProofLevel {
 /// What a winning route's target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // the variants are the names EC2 gives these things
+#[expect(missing_docs, reason = "the variants are the names EC2 gives these things")]
 pub enum PathKind {
     GatewayEndpoint,
     InterfaceEndpoint,
@@ -149,6 +149,30 @@ impl PathKind {
     }
 }
 
+impl PathKind {
+    /// The kind in a sentence, spelled as EC2's guides do: `NAT gateway`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::GatewayEndpoint => "gateway endpoint",
+            Self::InterfaceEndpoint => "interface endpoint",
+            Self::InternetGateway => "internet gateway",
+            Self::EgressOnlyInternetGateway => "egress-only internet gateway",
+            Self::NatGateway => "NAT gateway",
+            Self::TransitGateway => "transit gateway",
+            Self::VirtualPrivateGateway => "virtual private gateway",
+            Self::PeeringConnection => "peering connection",
+            Self::NetworkInterface => "network interface",
+            Self::Instance => "instance",
+            Self::LocalGateway => "local gateway",
+            Self::CarrierGateway => "carrier gateway",
+            Self::CoreNetwork => "core network",
+            Self::GatewayLoadBalancerEndpoint => "Gateway Load Balancer endpoint",
+            Self::Local => "the VPC's local route",
+            Self::Other => "other target",
+        }
+    }
+}
+
 impl fmt::Display for PathKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -168,6 +192,17 @@ pub struct Path {
     pub service: Option<String>,
     /// Whether this is a VPC endpoint of the Region's DynamoDB service: the only thing that makes on-net.
     pub is_dynamodb_endpoint: bool,
+}
+
+impl fmt::Display for Path {
+    /// `gateway endpoint vpce-…`, `device wg0`, `NAT gateway nat-…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, &self.field) {
+            (PathKind::Local, _) => f.write_str(self.kind.words()),
+            (_, Some(field)) => write!(f, "{field} {}", self.target),
+            (_, None) => write!(f, "{} {}", self.kind.words(), self.target),
+        }
+    }
 }
 
 /// Why packets go nowhere.
@@ -206,6 +241,19 @@ pub enum Verdict {
     Ambiguous(Vec<Path>),
     /// A fact is missing that could change the answer.
     Undetermined(Vec<Missing>),
+}
+
+impl fmt::Display for Drop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoute => f.write_str("no route matches"),
+            Self::Blackhole { target } => write!(f, "the winning route is a blackhole: {target} is gone"),
+            Self::NoPublicAddress { target } => {
+                write!(f, "internet gateway {target} is the way, and the source address has no public one")
+            }
+            Self::NoKernelRoute { detail } => write!(f, "the instance's own kernel has no route: {detail}"),
+        }
+    }
 }
 
 impl Verdict {
@@ -718,8 +766,10 @@ pub struct Audit {
     pub region: String,
     /// The service's name for endpoints: `com.amazonaws.us-east-1.dynamodb`.
     pub service: String,
-    /// The worst outcome of all subnets.
+    /// The worst outcome of all subnets; undetermined if there is none.
     pub outcome: Outcome,
+    /// What stands in the way of an answer as a whole, such as a permission.
+    pub findings: Vec<Finding>,
     /// Every subnet.
     pub subnets: Vec<SubnetAudit>,
 }

@@ -1,1 +1,24 @@
 //! Looking: async, with deadlines. The types of the AWS SDK end here.
+//!
+//! Each collector has its own error type, which becomes a [`Gap`](crate::model::Gap) in one place; [`observe`] runs
+//! them all and always comes back with a [`Snapshot`](crate::model::Snapshot), whatever failed.
+
+pub mod aws;
+pub mod convert;
+pub mod dns;
+pub mod ec2;
+pub mod environment;
+pub mod files;
+pub mod imds;
+pub mod inventory;
+pub mod json;
+pub mod kernel;
+pub mod names;
+pub mod probe;
+mod round;
+pub mod saved;
+pub mod seen;
+mod services;
+pub mod tls;
+
+pub use round::{ProbeChoice, Settings, observe};

@@ -1,1 +1,29 @@
 //! Speaking: strings out, nothing else.
+//!
+//! The texts carry colours as ANSI sequences; whoever prints them strips these where they are not wanted.
+
+mod audit;
+mod explanation;
+mod findings;
+mod nagios;
+mod page;
+mod schema;
+mod text;
+mod words;
+
+pub use audit::audit;
+pub use explanation::explanation;
+pub use nagios::nagios;
+pub use page::sanitized;
+pub use schema::{Contract, schema};
+pub use text::text;
+
+use serde::Serialize;
+
+/// Any of the JSON contracts, for people to read as well.
+pub fn json(document: &impl Serialize) -> String {
+    #[expect(clippy::expect_used, reason = "our types have string keys and serializers that cannot fail")]
+    let mut json = serde_json::to_string_pretty(document).expect("a document of our own types");
+    json.push('\n');
+    json
+}

@@ -1,0 +1,265 @@
+//! The command line: every setting a flag, an `ONNET_` variable, a default and one line of help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
+use onnet::{
+    model::{InterfaceId, SubnetId, VpcId},
+    present::Contract,
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+const ABOUT: &str =
+    "Tells whether this EC2 instance's DynamoDB traffic takes a VPC endpoint, and what it rests the answer on.";
+
+const EXAMPLES: &str = "\
+Examples:
+  onnet check                                  judge this instance; the exit code is the answer
+  onnet check --format nagios                  the same for a monitoring system, on one line
+  onnet check --save round.json                keep everything that was seen, for a bug report
+  onnet judge round.json                       judge it again, anywhere
+  onnet explain 52.94.0.10 --subnet subnet-0a1b  which route wins in a subnet, and why the others lose
+  onnet audit                                  every subnet of every VPC in the Region
+  onnet audit --from DIR                       the same from saved AWS CLI output, without credentials
+";
+
+const STABLE: &str = "\
+Exit codes, of every command:
+  0  on-net (explain: a DynamoDB VPC endpoint carries the address)
+  1  at risk: on-net, but a warning stands
+  2  off-net, or dropped
+  3  undetermined, a usage error, or any other error
+
+Stable: the exit codes, the codes of findings (endpoint-not-associated, …), the subcommands and flags, and the names of
+the JSON fields; new fields and codes may be added. `onnet schema` prints the JSON Schemas. The text is for people and
+may change.
+
+Each flag can also be set by its variable. AWS settings (Region, credentials, endpoint URLs, proxies) are taken from the
+environment and the profile as every AWS SDK does.";
+
+/// `onnet`.
+#[derive(Debug, Parser)]
+#[command(name = "onnet", version, about = ABOUT, before_help = ABOUT, before_long_help = concat_about())]
+#[command(help_template = "{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}", after_help = STABLE)]
+pub(crate) struct Cli {
+    /// Say on standard error what is being done; twice for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// What to log to standard error, such as `onnet=debug`; --verbose is short for it.
+    #[arg(long, global = true, env = "ONNET_LOG", value_name = "FILTER", hide_env_values = true)]
+    pub(crate) log: Option<String>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+fn concat_about() -> String {
+    format!("{ABOUT}\n\n{EXAMPLES}")
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look once, judge, and answer by the exit code.
+    Check(Check),
+    /// Judge what `check --save` or `check --format json` wrote.
+    Judge(Judge),
+    /// Tell which route of a subnet carries an address, and why the others lose.
+    Explain(Explain),
+    /// Judge every subnet of the VPCs, with or without an instance.
+    Audit(Audit),
+    /// Print the JSON Schema of what the other commands print with --format json.
+    Schema {
+        /// Which document.
+        #[arg(value_name = "DOCUMENT", default_value = "report")]
+        contract: Document,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// How to print the report.
+    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
+    pub(crate) format: ReportFormat,
+
+    /// Also write everything that was seen to this file, for `onnet judge`.
+    #[arg(long, env = "ONNET_SAVE", value_name = "FILE", hide_env_values = true)]
+    pub(crate) save: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) timeout: Timeout,
+
+    /// The request to time: a signed ListTables (recorded by CloudTrail), an unsigned GET /, or none.
+    #[arg(long, env = "ONNET_PROBE", default_value = "list-tables", value_name = "PROBE", hide_env_values = true)]
+    pub(crate) probe: ProbeChoice,
+
+    /// Judge as if traffic left by this network interface (eni-…), whatever the kernel says.
+    #[arg(long, env = "ONNET_INTERFACE", value_name = "ENI", hide_env_values = true)]
+    pub(crate) interface: Option<InterfaceId>,
+
+    /// Ask this name server instead of the system's.
+    #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true)]
+    pub(crate) resolver: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Judge {
+    /// A saved snapshot, or a report in JSON; `-` is the standard input.
+    pub(crate) file: PathBuf,
+
+    /// How to print the report.
+    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The address packets go to, IPv4 or IPv6.
+    #[arg(value_parser = address)]
+    pub(crate) address: IpAddr,
+
+    /// The subnet they come from [default: this instance's own; with --from, the only one there is].
+    #[arg(long, env = "ONNET_SUBNET", value_name = "ID", hide_env_values = true)]
+    pub(crate) subnet: Option<SubnetId>,
+
+    #[command(flatten)]
+    pub(crate) from: From,
+
+    /// How to print the explanation.
+    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Only this VPC [default: all].
+    #[arg(long, env = "ONNET_VPC", value_name = "ID", hide_env_values = true)]
+    pub(crate) vpc: Option<VpcId>,
+
+    #[command(flatten)]
+    pub(crate) from: From,
+
+    /// How to print the audit.
+    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
+    pub(crate) format: Format,
+}
+
+/// Where `explain` and `audit` take their facts from.
+#[derive(Debug, Args)]
+pub(crate) struct From {
+    /// Read saved AWS CLI output (any *.json in DIR) instead of asking the EC2 API.
+    #[arg(long, env = "ONNET_FROM", value_name = "DIR", hide_env_values = true)]
+    pub(crate) from: Option<PathBuf>,
+
+    /// The Region [default: the SDK's choice; with --from, the one the files name].
+    #[arg(long, env = "ONNET_REGION", value_name = "REGION", hide_env_values = true)]
+    pub(crate) region: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) timeout: Timeout,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Timeout {
+    /// How long the whole may take; what is late is reported as missing.
+    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
+    pub(crate) timeout: Duration,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// One line with performance data, for monitoring systems.
+    Nagios,
+}
+
+/// How an explanation or an audit is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Which request is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProbeChoice {
+    /// A signed ListTables.
+    ListTables,
+    /// An unsigned GET /.
+    Health,
+    /// Nothing is sent to DynamoDB.
+    None,
+}
+
+/// A [`Contract`] on the command line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Document(pub(crate) Contract);
+
+impl ValueEnum for Document {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Document; 4] = [
+            Document(Contract::ALL[0]),
+            Document(Contract::ALL[1]),
+            Document(Contract::ALL[2]),
+            Document(Contract::ALL[3]),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()))
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("expected more than nothing, such as 10s or 500ms".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err("expected a length of time such as 10s or 500ms".to_owned()),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "expected one IPv4 or IPv6 address, such as 52.94.0.10".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_has_a_variable_and_help() {
+        for command in Cli::command().get_subcommands() {
+            for flag in command.get_arguments().filter(|flag| flag.get_long().is_some()) {
+                let name = format!("{} {flag}", command.get_name());
+                let expected = format!("ONNET_{}", flag.get_id().as_str().to_uppercase());
+                let variable = flag.get_env().map(|name| name.to_string_lossy().into_owned());
+                assert_eq!(variable, Some(expected), "{name}");
+                assert!(flag.get_help().is_some(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_people_write_them() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for wrong in ["10", "0s", "soon", ""] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

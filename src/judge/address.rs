@@ -1,0 +1,196 @@
+//! One address in use, judged: from the kernel's device to the winning route, collecting evidence.
+
+use super::{
+    diagnosis::Place,
+    egress::{Egress, egress, heed_public_address},
+    explain::{losers, matched, undetermined, winner},
+    lookup::{Selection, expand},
+    path::Reader,
+    subnet::table_of,
+};
+use crate::model::{
+    AddressReport, AssociationKind, Evidence, Gap, Interface, LostBy, Missing, Observed, Path, Probe, ProxyVariable,
+    RouteTable, Snapshot, Target, Testimony, Verdict,
+};
+use std::net::IpAddr;
+
+/// An address judged, and where its packets leave.
+pub(super) struct Judged<'s> {
+    pub(super) report: AddressReport,
+    pub(super) egress: Option<Egress<'s>>,
+    pub(super) table: Option<(&'s RouteTable, AssociationKind)>,
+}
+
+/// Judges `address`, which `hostname` resolves to.
+pub(super) fn judge_address<'s>(
+    reader: &Reader<'s>,
+    snapshot: &'s Snapshot,
+    hostname: &str,
+    address: IpAddr,
+    in_use: bool,
+) -> Judged<'s> {
+    let mut judged = Judged {
+        report: AddressReport {
+            address,
+            hostname: hostname.to_owned(),
+            in_use,
+            verdict: Verdict::Undetermined(Vec::new()),
+            reason: String::new(),
+            evidence: Vec::new(),
+        },
+        egress: None,
+        table: None,
+    };
+    match egress(snapshot, address) {
+        Err(elsewhere) => {
+            judged.report.verdict = elsewhere.verdict;
+            judged.report.evidence = elsewhere.evidence;
+        }
+        Ok(egress) => {
+            judged.report.evidence.clone_from(&egress.evidence);
+            judged.report.verdict = follow(reader, &mut judged, &egress, address);
+            judged.egress = Some(egress);
+        }
+    }
+    judged.report.reason = reason(&judged.report);
+    judged.report.evidence.extend(proxied(snapshot, hostname));
+    judged.report.evidence.extend(testimony(snapshot, address));
+    judged
+}
+
+/// From the network interface on: its subnet's table, the winning route, and what that means.
+fn follow<'s>(reader: &Reader<'s>, judged: &mut Judged<'s>, egress: &Egress<'s>, address: IpAddr) -> Verdict {
+    let interface = egress.interface;
+    let evidence = &mut judged.report.evidence;
+    if let Some(cidrs) = interface.subnet_cidrs.seen()
+        && let Some(cidr) = cidrs.iter().find(|cidr| cidr.contains(&address))
+    {
+        evidence.push(Evidence::SameSubnet { cidr: *cidr });
+        evidence.extend(reader.interface_endpoint_of(address));
+        return reader.within_vpc(address.into());
+    }
+    let (table, association) = match table_of(reader.facts, &interface.vpc, &interface.subnet) {
+        Ok(found) => found,
+        Err(missing) => return Verdict::Undetermined(vec![missing]),
+    };
+    judged.table = Some((table, association));
+    evidence.push(Evidence::UsesTable { table: table.id.clone(), association });
+    let selection = expand(table, &reader.facts.prefix_lists).select(address);
+    if let Some(open) = subnet_could_hold(interface, &selection, address) {
+        return Verdict::Undetermined(vec![open]);
+    }
+    evidence.extend(winner(&selection).map(|m| Evidence::Won(matched(m))));
+    evidence.extend(losers(&selection).into_iter().map(Evidence::Lost));
+    evidence.extend(reader.interface_endpoint_of(address));
+    heed_public_address(reader.verdict(&selection, address.into()), interface, egress.source)
+}
+
+/// Where the subnet's own ranges are not known and another route beats `local`, the subnet itself could hold the
+/// address, and then no route table applies.
+fn subnet_could_hold(interface: &Interface, selection: &Selection<'_>, address: IpAddr) -> Option<Missing> {
+    let gap = interface.subnet_cidrs.gap()?;
+    let Selection::One { losers, .. } = selection else { return None };
+    let local_lost =
+        losers.iter().any(|(m, lost_by)| m.route.target == Target::Local && *lost_by == LostBy::ShorterPrefix);
+    local_lost.then(|| Missing::new(format!("whether {address} lies in {} itself", interface.subnet), gap))
+}
+
+/// The proxy that a variable of the environment sends this name to.
+pub(super) fn proxy_for<'s>(snapshot: &'s Snapshot, hostname: &str) -> Option<&'s ProxyVariable> {
+    snapshot.proxies.iter().find(|proxy| proxy.applies_to.iter().any(|name| name == hostname))
+}
+
+fn proxied(snapshot: &Snapshot, hostname: &str) -> Option<Evidence> {
+    let proxy = proxy_for(snapshot, hostname)?;
+    Some(Evidence::Proxied { variable: proxy.variable.clone(), proxy: proxy.proxy.clone() })
+}
+
+/// What packets and the service itself say of an address.
+fn testimony(snapshot: &Snapshot, address: IpAddr) -> Vec<Evidence> {
+    let mut evidence = Vec::new();
+    for probe in probes_of(snapshot, address) {
+        if let Some(local) = probe.local.filter(|_| probe.result.reached_service()) {
+            evidence.push(Evidence::Answered { local: local.ip(), result: probe.result });
+        }
+        if let Some(Testimony::VpcEndpointPolicy { message }) = &probe.testimony {
+            evidence.push(Evidence::Testified { message: message.clone() });
+        }
+    }
+    evidence
+}
+
+/// The probes of an address that were made.
+pub(super) fn probes_of(snapshot: &Snapshot, address: IpAddr) -> impl Iterator<Item = &Probe> {
+    snapshot.probes.iter().filter(move |attempt| attempt.address == address).filter_map(|attempt| attempt.probe.seen())
+}
+
+/// Whether the service itself said that requests to this address come through a VPC endpoint.
+pub(super) fn is_testified(snapshot: &Snapshot, address: IpAddr) -> bool {
+    probes_of(snapshot, address).any(|probe| matches!(probe.testimony, Some(Testimony::VpcEndpointPolicy { .. })))
+}
+
+fn reason(report: &AddressReport) -> String {
+    let address = report.address;
+    match &report.verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => format!("{address} leaves by {path}"),
+        Verdict::Via(path) => off_net_words(&address.to_string(), path),
+        Verdict::Dropped(drop) => format!("packets to {address} are dropped: {drop}"),
+        Verdict::Ambiguous(paths) => {
+            let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+            format!("routes to {address} tie, and AWS does not say which wins: {}", paths.join(" or "))
+        }
+        Verdict::Undetermined(missing) => undetermined(missing),
+    }
+}
+
+/// Names the way out, and says no more: AWS states that such traffic stays on its network, China aside.
+pub(super) fn off_net_words(what: &str, path: &Path) -> String {
+    use crate::model::PathKind;
+    match (path.kind, path.field.as_deref()) {
+        (PathKind::Other, Some("device")) if path.target == "lo" => {
+            format!("{what} is kept by this host itself, not sent to a VPC endpoint")
+        }
+        (PathKind::Other, Some("device")) => {
+            format!("{what} leaves the host by {path}, which is no network interface of the instance")
+        }
+        (PathKind::Local, _) => format!("{what} stays in the VPC, at no interface endpoint of DynamoDB"),
+        (PathKind::GatewayEndpoint | PathKind::InterfaceEndpoint, _) => {
+            let service = path.service.as_deref().unwrap_or("another service");
+            format!("{what} leaves by {path}, which is an endpoint of {service}, not of DynamoDB")
+        }
+        _ => format!("{what} leaves the VPC by {path}, not by a VPC endpoint"),
+    }
+}
+
+/// The addresses of a name in use, and what of its resolution is missing.
+pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, has_ipv6: bool) -> (Vec<IpAddr>, Vec<Missing>) {
+    let Some(resolution) = snapshot.resolutions.get(hostname) else {
+        let gap = Gap::NotTried { because: "nobody asked".into() };
+        return (Vec::new(), vec![Missing::new(format!("the addresses of {hostname}"), &gap)]);
+    };
+    // Applications ask the hosts file first, and the name servers only if it has nothing.
+    if !resolution.hosts_file.is_empty() {
+        return (resolution.hosts_file.clone(), Vec::new());
+    }
+    let mut addresses = Vec::new();
+    let mut missing = Vec::new();
+    for (records, kind, matters) in [(&resolution.ipv4, "A", true), (&resolution.ipv6, "AAAA", has_ipv6)] {
+        match records {
+            Observed::Seen { value, .. } => addresses.extend(value.iter().map(|record| record.address)),
+            Observed::Unseen(gap) if matters => {
+                missing.push(Missing::new(format!("the {kind} records of {hostname}"), gap));
+            }
+            Observed::Unseen(_) => {}
+        }
+    }
+    addresses.dedup();
+    (addresses, missing)
+}
+
+impl Judged<'_> {
+    /// Where this address leaves the VPC's subnet, if that is known.
+    pub(super) fn place<'a>(&'a self, in_use: &'a [IpAddr]) -> Option<Place<'a>> {
+        let interface = self.egress.as_ref()?.interface;
+        Some(Place { vpc: &interface.vpc, subnet: &interface.subnet, in_use })
+    }
+}

@@ -1,0 +1,133 @@
+//! `onnet audit`: every subnet, judged by its route table. No instance, no probe.
+
+use super::{
+    coverage::cover,
+    diagnosis::{Place, diagnose},
+    gaps::finding_of_gap,
+    path::Reader,
+    subnet::table_of,
+};
+use crate::model::{
+    Audit, CoverageRange, Finding, FindingCode, Inventory, Missing, Observed, Outcome, SCHEMA, Severity, Subnet,
+    SubnetAudit, Verdict, VpcId,
+};
+use std::cmp::Reverse;
+
+/// Judges every subnet of the inventory, or of one VPC.
+pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
+    let reader = Reader { facts: &inventory.facts, region: &inventory.region };
+    let mut subnets: Vec<SubnetAudit> = match &inventory.subnets {
+        Observed::Seen { value, .. } => value
+            .iter()
+            .filter(|subnet| vpc.is_none_or(|vpc| subnet.vpc == *vpc))
+            .map(|subnet| audit_subnet(&reader, subnet))
+            .collect(),
+        Observed::Unseen(_) => Vec::new(),
+    };
+    subnets.sort_by(|a, b| (&a.vpc, Reverse(a.outcome), &a.subnet).cmp(&(&b.vpc, Reverse(b.outcome), &b.subnet)));
+
+    let facts = &inventory.facts;
+    let gaps = [
+        ("the subnets", inventory.subnets.gap()),
+        ("the route tables", facts.route_tables.gap()),
+        ("the VPC endpoints", facts.vpc_endpoints.gap()),
+        ("DynamoDB's prefix list", facts.service_prefix_lists.gap()),
+    ];
+    let mut findings: Vec<Finding> =
+        gaps.into_iter().filter_map(|(what, gap)| Some(finding_of_gap(what, gap?, Severity::Warning))).collect();
+    if subnets.is_empty() && inventory.subnets.seen().is_some() {
+        findings.push(Finding {
+            code: FindingCode::MissingFact,
+            severity: Severity::Warning,
+            message: match vpc {
+                Some(vpc) => format!("{vpc} has no subnets here"),
+                None => "there are no subnets here".into(),
+            },
+            fix: None,
+            caution: None,
+        });
+    }
+    Audit {
+        schema: SCHEMA,
+        region: inventory.region.clone(),
+        service: reader.service_name(),
+        outcome: subnets.iter().map(|subnet| subnet.outcome).max().unwrap_or(Outcome::Undetermined),
+        findings,
+        subnets,
+    }
+}
+
+fn audit_subnet(reader: &Reader<'_>, subnet: &Subnet) -> SubnetAudit {
+    let mut audit = SubnetAudit {
+        vpc: subnet.vpc.clone(),
+        subnet: subnet.id.clone(),
+        route_table: None,
+        association: None,
+        outcome: Outcome::Undetermined,
+        coverage: Vec::new(),
+        findings: Vec::new(),
+    };
+    let (table, association) = match table_of(reader.facts, &subnet.vpc, &subnet.id) {
+        Ok(found) => found,
+        Err(missing) => {
+            audit.findings.push(missing_finding(&missing));
+            return audit;
+        }
+    };
+    audit.route_table = Some(table.id.clone());
+    audit.association = Some(association);
+    match cover(reader, table) {
+        Err(missing) => audit.findings.push(missing_finding(&missing)),
+        Ok(coverage) => {
+            audit.findings = diagnose(reader, &coverage, &Place { vpc: &subnet.vpc, subnet: &subnet.id, in_use: &[] });
+            audit.coverage = coverage.report();
+            for missing in missing_of(&audit.coverage) {
+                audit.findings.push(missing_finding(&missing));
+            }
+            audit.outcome = outcome(&audit.coverage, &audit.findings);
+        }
+    }
+    audit.findings.sort_by_key(|finding| Reverse(finding.severity));
+    audit
+}
+
+fn missing_finding(missing: &Missing) -> Finding {
+    finding_of_gap(&missing.what, &missing.why, Severity::Warning)
+}
+
+/// Every fact the ranges lack, each once.
+pub(super) fn missing_of(coverage: &[CoverageRange]) -> Vec<Missing> {
+    let mut all: Vec<Missing> = Vec::new();
+    for range in coverage {
+        if let Verdict::Undetermined(missing) = &range.verdict {
+            for m in missing {
+                if !all.contains(m) {
+                    all.push(m.clone());
+                }
+            }
+        }
+    }
+    all
+}
+
+/// What the ranges of the list come to where no address is known to be in use.
+fn outcome(coverage: &[CoverageRange], findings: &[Finding]) -> Outcome {
+    let any = |test: fn(&Verdict) -> bool| coverage.iter().any(|range| test(&range.verdict));
+    let on_net = any(Verdict::is_on_net);
+    let off_net = any(Verdict::is_off_net);
+    let dropped = any(|verdict| matches!(verdict, Verdict::Dropped(_)));
+    let open = any(|verdict| matches!(verdict, Verdict::Undetermined(_) | Verdict::Ambiguous(_)));
+    match (on_net, off_net, dropped, open) {
+        (false, true, _, _) => Outcome::OffNet,
+        (_, _, _, true) | (false, false, false, _) => Outcome::Undetermined,
+        (false, false, true, false) => Outcome::Dropped,
+        (true, true, _, false) | (true, _, true, false) => Outcome::AtRisk,
+        (true, false, false, false) => {
+            if findings.iter().any(|finding| finding.severity >= Severity::Warning) {
+                Outcome::AtRisk
+            } else {
+                Outcome::OnNet
+            }
+        }
+    }
+}

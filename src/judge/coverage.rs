@@ -1,0 +1,117 @@
+//! How the whole prefix list fares against one route table. DNS answers with a sample; this is all of it.
+
+use super::{
+    egress::heed_public_address,
+    lookup::{Selection, expand},
+    path::Reader,
+};
+use crate::model::{CoverageRange, CoverageSummary, Gap, Interface, Missing, PrefixListId, RouteTable, Verdict};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// One range of a prefix list, within which every address fares alike.
+#[derive(Clone, Debug)]
+pub(super) struct Range<'t> {
+    pub(super) list: &'t PrefixListId,
+    pub(super) cidr: IpNet,
+    pub(super) selection: Selection<'t>,
+    pub(super) verdict: Verdict,
+}
+
+/// The Region's DynamoDB prefix lists against one table.
+#[derive(Clone, Debug)]
+pub(super) struct Coverage<'t> {
+    pub(super) table: &'t RouteTable,
+    pub(super) entries: Vec<IpNet>,
+    pub(super) ranges: Vec<Range<'t>>,
+}
+
+/// Cuts the Region's DynamoDB prefix lists into the ranges the table's other routes leave them.
+///
+/// # Errors
+/// The fact that is missing: which lists are DynamoDB's, or what is in them.
+pub(super) fn cover<'t>(reader: &Reader<'t>, table: &'t RouteTable) -> Result<Coverage<'t>, Missing> {
+    let facts = reader.facts;
+    let lists = facts
+        .service_prefix_lists
+        .get()
+        .map_err(|gap| Missing::new(format!("DynamoDB's prefix list in {}", reader.region), gap))?;
+    let expanded = expand(table, &facts.prefix_lists);
+    let mut coverage = Coverage { table, entries: Vec::new(), ranges: Vec::new() };
+    for list in lists {
+        let what = format!("the entries of DynamoDB's prefix list {list}");
+        let read = match facts.prefix_lists.get(list) {
+            Some(read) => read.get().map_err(|gap| Missing::new(what, gap))?,
+            None => return Err(Missing { what, why: Gap::NotTried { because: "not asked for".into() } }),
+        };
+        for entry in without_nested(&read.entries) {
+            coverage.entries.push(entry);
+            coverage.ranges.extend(expanded.carve(entry).into_iter().map(|(cidr, selection)| Range {
+                list: &read.id,
+                cidr,
+                verdict: reader.verdict(&selection, cidr),
+                selection,
+            }));
+        }
+    }
+    if coverage.entries.is_empty() {
+        let why = Gap::NotFound { detail: "there is none, or it is empty".into() };
+        return Err(Missing { what: format!("DynamoDB's prefix list in {}", reader.region), why });
+    }
+    Ok(coverage)
+}
+
+/// The entries, each once, without those that lie within another: the ranges must be disjoint.
+fn without_nested(entries: &[IpNet]) -> Vec<IpNet> {
+    let mut sorted: Vec<IpNet> = entries.iter().map(IpNet::trunc).collect();
+    // A range sorts before what lies within it.
+    sorted.sort_by_key(|net| (net.network(), net.prefix_len()));
+    let mut kept: Vec<IpNet> = Vec::new();
+    for entry in sorted {
+        if !kept.last().is_some_and(|outer| outer.contains(&entry)) {
+            kept.push(entry);
+        }
+    }
+    kept
+}
+
+impl Coverage<'_> {
+    /// See [`heed_public_address`].
+    pub(super) fn heed_public_address(&mut self, interface: &Interface, source: Option<IpAddr>) {
+        for range in &mut self.ranges {
+            range.verdict = heed_public_address(range.verdict.clone(), interface, source);
+        }
+    }
+
+    /// The ranges as the report has them.
+    pub(super) fn report(&self) -> Vec<CoverageRange> {
+        let range = |range: &Range<'_>| CoverageRange {
+            cidr: range.cidr,
+            prefix_list: range.list.clone(),
+            route_table: self.table.id.clone(),
+            verdict: range.verdict.clone(),
+        };
+        self.ranges.iter().map(range).collect()
+    }
+
+    /// How much of the list is on-net.
+    pub(super) fn summary(&self) -> CoverageSummary {
+        let on_net = || self.ranges.iter().filter(|range| range.verdict.is_on_net());
+        let off =
+            |entry: &IpNet| self.ranges.iter().any(|range| entry.contains(&range.cidr) && !range.verdict.is_on_net());
+        CoverageSummary {
+            cidrs: self.entries.len() as u64,
+            cidrs_on_net: self.entries.iter().filter(|entry| !off(entry)).count() as u64,
+            addresses: total(self.entries.iter()),
+            addresses_on_net: total(on_net().map(|range| &range.cidr)),
+        }
+    }
+}
+
+/// How many addresses the ranges hold, `u64::MAX` at most.
+pub(super) fn total<'a>(ranges: impl Iterator<Item = &'a IpNet>) -> u64 {
+    ranges.fold(0, |sum, net| {
+        let bits = u32::from(net.max_prefix_len() - net.prefix_len());
+        sum.saturating_add(1_u64.checked_shl(bits).unwrap_or(u64::MAX))
+    })
+}

@@ -1,0 +1,349 @@
+//! Why a route table does not carry the whole prefix list to a DynamoDB endpoint, and the command that mends it.
+
+use super::{
+    coverage::{Coverage, Range, total},
+    lookup::{Match, Selection},
+    path::Reader,
+};
+use crate::model::{
+    Destination, Drop, EndpointState, EndpointType, Finding, FindingCode, Origin, PathKind, RouteState, RouteTableId,
+    Severity, SubnetId, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcId, is_dynamodb_service,
+};
+use ipnet::IpNet;
+use std::{collections::BTreeSet, net::IpAddr};
+
+/// What creating, associating or removing an endpoint's route does besides.
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-ddb.html>
+const ROUTE_CHANGE: &str = "changes the path of connections that are open: they drop and must be made anew. The source address DynamoDB \
+     sees becomes a private one, so policies that test aws:SourceIp no longer match; test aws:SourceVpce instead";
+
+/// Where a table stands: whose traffic it carries, and which of it is in use now.
+pub(super) struct Place<'a> {
+    pub(super) vpc: &'a VpcId,
+    pub(super) subnet: &'a SubnetId,
+    /// Addresses that DNS gave; none in an audit.
+    pub(super) in_use: &'a [IpAddr],
+}
+
+/// Names what keeps the list's ranges off a DynamoDB endpoint.
+pub(super) fn diagnose(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let endpoint_route = endpoint_route(reader, coverage);
+    if endpoint_route.is_none() {
+        findings.extend(no_endpoint_route(reader, coverage, place));
+    }
+    findings.extend(diverted(coverage, place, endpoint_route));
+    findings.extend(dropped(coverage, place));
+    findings.extend(overlapping(coverage));
+    findings.extend(unknown_states(coverage));
+    findings.extend(endpoint_route.and_then(|id| endpoint_state(reader, id)));
+    findings
+}
+
+/// The endpoint that the table leads a DynamoDB prefix list to, unless it is known to be something else, such as a
+/// firewall's.
+fn endpoint_route<'t>(reader: &Reader<'_>, coverage: &Coverage<'t>) -> Option<&'t VpcEndpointId> {
+    let lists: BTreeSet<_> = coverage.ranges.iter().map(|range| range.list).collect();
+    let another = |id: &VpcEndpointId| {
+        let endpoints = reader.facts.vpc_endpoints.seen().map_or(&[][..], Vec::as_slice);
+        endpoints.iter().any(|e| e.id == *id && !is_dynamodb_gateway(e, reader.region))
+    };
+    coverage.table.routes.iter().find_map(|route| match (&route.destination, &route.target) {
+        (Destination::PrefixList(list), Target::VpcEndpoint(id)) if lists.contains(list) && !another(id) => Some(id),
+        _ => None,
+    })
+}
+
+fn is_dynamodb_gateway(endpoint: &VpcEndpoint, region: &str) -> bool {
+    endpoint.kind == EndpointType::Gateway && is_dynamodb_service(&endpoint.service, region)
+}
+
+/// No route of the table leads DynamoDB's list to an endpoint: either there is no endpoint, or it is not associated.
+fn no_endpoint_route(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place<'_>) -> Option<Finding> {
+    if coverage.ranges.iter().all(|range| range.verdict.is_on_net()) {
+        return None;
+    }
+    let endpoints = reader.facts.vpc_endpoints.seen()?;
+    let (vpc, subnet, table) = (place.vpc, place.subnet, &coverage.table.id);
+    let mut usable: Vec<_> = endpoints
+        .iter()
+        .filter(|e| e.vpc == *vpc && is_dynamodb_gateway(e, reader.region))
+        .filter(|e| e.state != EndpointState::Deleted && e.state != EndpointState::Deleting)
+        .collect();
+    usable.sort_by_key(|e| (e.state != EndpointState::Available, e.id.clone()));
+
+    let Some(endpoint) = usable.first() else {
+        let service = reader.service_name();
+        return Some(Finding {
+            code: FindingCode::NoEndpoint,
+            severity: Severity::Critical,
+            message: format!("{vpc} has no DynamoDB gateway endpoint; {subnet} uses {table}{}", way_out(coverage)),
+            fix: Some(format!(
+                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Gateway --service-name {service} \
+                 --route-table-ids {table}"
+            )),
+            caution: Some(ROUTE_CHANGE.into()),
+        });
+    };
+    let id = &endpoint.id;
+    let associated = if endpoint.route_tables.contains(table) {
+        format!("{id} says it is associated with {table}, and yet {table} has no route to it")
+    } else {
+        format!("{id} is {}, not with {table}, which {subnet} uses", associated_with(endpoint))
+    };
+    Some(Finding {
+        code: FindingCode::EndpointNotAssociated,
+        severity: Severity::Critical,
+        message: format!(
+            "{vpc} has a DynamoDB gateway endpoint that {subnet} does not use: {associated}{}",
+            way_out(coverage)
+        ),
+        fix: Some(format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --add-route-table-ids {table}")),
+        caution: Some(ROUTE_CHANGE.into()),
+    })
+}
+
+/// Where the list goes instead, if all of it goes one way.
+fn way_out(coverage: &Coverage<'_>) -> String {
+    let paths: Vec<_> = coverage.ranges.iter().map(|range| range.verdict.path()).collect();
+    match paths.first() {
+        Some(Some(path)) if paths.iter().all(|other| *other == Some(*path)) => {
+            let needs_public =
+                path.kind == PathKind::InternetGateway && matches!(coverage.entries.first(), Some(IpNet::V4(_)));
+            let condition = if needs_public { " where the source has a public address" } else { "" };
+            format!(", by which DynamoDB's prefix list leaves by {path}{condition}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn associated_with(endpoint: &VpcEndpoint) -> String {
+    let tables: Vec<_> = endpoint.route_tables.iter().map(RouteTableId::as_str).collect();
+    match tables.as_slice() {
+        [] => "associated with no route table".into(),
+        tables => format!("associated with {}", tables.join(", ")),
+    }
+}
+
+/// Ranges that another route takes from the endpoint, a finding for each such route.
+fn diverted(coverage: &Coverage<'_>, place: &Place<'_>, endpoint: Option<&VpcEndpointId>) -> Vec<Finding> {
+    let Some(endpoint) = endpoint else { return Vec::new() };
+    let of_list = total(coverage.entries.iter());
+    by_winner(coverage, |range| range.verdict.is_off_net() && !leads_to(range, endpoint))
+        .into_iter()
+        .map(|(winner, ranges)| {
+            let taken = total(ranges.iter().map(|range| &range.cidr));
+            let table = &coverage.table.id;
+            let (route, target) = (&winner.route.destination, winner.route.target.id());
+            Finding {
+                code: FindingCode::PartlyDiverted,
+                severity: severity(&ranges, coverage, place),
+                message: format!(
+                    "{} of {} addresses of DynamoDB's prefix list are taken from {endpoint} by the route {route} → \
+                     {target} in {table}: {}",
+                    grouped(taken),
+                    grouped(of_list),
+                    some_cidrs(&ranges),
+                ),
+                fix: remove_route(&winner, table),
+                caution: Some(format!("whatever else uses this route loses it; it {ROUTE_CHANGE}")),
+            }
+        })
+        .collect()
+}
+
+fn leads_to(range: &Range<'_>, endpoint: &VpcEndpointId) -> bool {
+    matches!(&range.selection, Selection::One { winner, .. } if winner.route.target == Target::VpcEndpoint(endpoint.clone()))
+}
+
+/// Ranges that go nowhere.
+fn dropped(coverage: &Coverage<'_>, place: &Place<'_>) -> Vec<Finding> {
+    let table = &coverage.table.id;
+    let mut findings = Vec::new();
+    let blackhole = |range: &Range<'_>| matches!(range.verdict, Verdict::Dropped(Drop::Blackhole { .. }));
+    for (winner, ranges) in by_winner(coverage, blackhole) {
+        let (route, target) = (&winner.route.destination, winner.route.target.id());
+        findings.push(Finding {
+            code: FindingCode::Blackhole,
+            severity: severity(&ranges, coverage, place),
+            message: format!(
+                "{} addresses of DynamoDB's prefix list match the route {route} → {target} in {table}, a blackhole: \
+                 packets are dropped and no other route is tried",
+                grouped(total(ranges.iter().map(|range| &range.cidr))),
+            ),
+            fix: remove_route(&winner, table),
+            caution: Some("the next route that matches then carries them: look which, with onnet explain".into()),
+        });
+    }
+    let nowhere: Vec<_> =
+        coverage.ranges.iter().filter(|range| matches!(range.verdict, Verdict::Dropped(Drop::NoRoute))).collect();
+    if !nowhere.is_empty() {
+        findings.push(Finding {
+            code: FindingCode::NoRoute,
+            severity: severity(&nowhere, coverage, place),
+            message: format!(
+                "no route of {table} matches {} addresses of DynamoDB's prefix list: {}",
+                grouped(total(nowhere.iter().map(|range| &range.cidr))),
+                some_cidrs(&nowhere),
+            ),
+            fix: None,
+            caution: None,
+        });
+    }
+    findings
+}
+
+/// Prefix lists of different targets that share addresses with DynamoDB's.
+///
+/// AWS says it picks one at random where they overlap, and elsewhere that the longer prefix always wins: for entries of
+/// different length we go by length, and warn.
+fn overlapping(coverage: &Coverage<'_>) -> Option<Finding> {
+    let mut lists = BTreeSet::new();
+    for range in &coverage.ranges {
+        let (winners, losers): (&[Match<'_>], &[_]) = match &range.selection {
+            Selection::One { winner, losers } => (std::slice::from_ref(winner), losers),
+            Selection::Tied { tied, losers } => (tied, losers),
+            Selection::NoRoute | Selection::NeedsLists(_) => continue,
+        };
+        let in_lists: Vec<_> = winners
+            .iter()
+            .chain(losers.iter().map(|(m, _)| m))
+            .filter_map(|m| match &m.route.destination {
+                Destination::PrefixList(list) => Some((list, &m.route.target)),
+                Destination::Cidr(_) => None,
+            })
+            .collect();
+        if in_lists.iter().any(|(_, target)| in_lists.iter().any(|(_, other)| other != target)) {
+            lists.extend(in_lists.iter().map(|(list, target)| format!("{list} → {}", target.id())));
+        }
+    }
+    if lists.is_empty() {
+        return None;
+    }
+    let lists: Vec<_> = lists.into_iter().collect();
+    Some(Finding {
+        code: FindingCode::OverlappingPrefixLists,
+        severity: Severity::Warning,
+        message: format!(
+            "prefix lists with different targets overlap in {}: {}; where entries are equal AWS picks one at random",
+            coverage.table.id,
+            lists.join(", "),
+        ),
+        fix: None,
+        caution: None,
+    })
+}
+
+fn unknown_states(coverage: &Coverage<'_>) -> Vec<Finding> {
+    by_winner(coverage, |range| {
+        matches!(&range.selection, Selection::One { winner, .. }
+            if matches!(winner.route.state, RouteState::Other(_)))
+    })
+    .into_iter()
+    .map(|(winner, _)| Finding {
+        code: FindingCode::UnknownRouteState,
+        severity: Severity::Warning,
+        message: format!(
+            "the route {} → {} in {} is in a state AWS does not document, neither active nor blackhole",
+            winner.route.destination,
+            winner.route.target.id(),
+            coverage.table.id,
+        ),
+        fix: None,
+        caution: None,
+    })
+    .collect()
+}
+
+/// The endpoint the table leads to is not in state `available`, or not to be seen.
+fn endpoint_state(reader: &Reader<'_>, id: &VpcEndpointId) -> Option<Finding> {
+    let endpoints = reader.facts.vpc_endpoints.seen()?;
+    let Some(endpoint) = endpoints.iter().find(|e| e.id == *id) else {
+        return Some(Finding {
+            code: FindingCode::EndpointNotVisible,
+            severity: Severity::Warning,
+            message: format!(
+                "{id}, which DynamoDB's prefix list leads to, is not visible to this account; in a shared VPC only the \
+                 owner's account can tell what it is"
+            ),
+            fix: None,
+            caution: None,
+        });
+    };
+    (endpoint.state != EndpointState::Available).then(|| Finding {
+        code: FindingCode::EndpointNotAvailable,
+        severity: Severity::Warning,
+        message: format!("{id}, which DynamoDB's prefix list leads to, is {}, not available", endpoint.state),
+        fix: None,
+        caution: None,
+    })
+}
+
+/// The ranges that meet `condition`, by the route that wins them.
+fn by_winner<'c, 't>(
+    coverage: &'c Coverage<'t>,
+    condition: impl Fn(&Range<'t>) -> bool,
+) -> Vec<(Match<'t>, Vec<&'c Range<'t>>)> {
+    let mut groups: Vec<(Match<'t>, Vec<&Range<'t>>)> = Vec::new();
+    for range in coverage.ranges.iter().filter(|range| condition(range)) {
+        let Selection::One { winner, .. } = &range.selection else { continue };
+        match groups.iter_mut().find(|(other, _)| std::ptr::eq(other.route, winner.route)) {
+            Some((_, ranges)) => ranges.push(range),
+            None => groups.push((*winner, vec![range])),
+        }
+    }
+    groups
+}
+
+/// Critical where it hits an address in use, or the whole list; a warning where it waits for DNS to answer otherwise.
+fn severity(ranges: &[&Range<'_>], coverage: &Coverage<'_>, place: &Place<'_>) -> Severity {
+    let in_use = place.in_use.iter().any(|address| ranges.iter().any(|range| range.cidr.contains(address)));
+    let whole = total(ranges.iter().map(|range| &range.cidr)) == total(coverage.entries.iter());
+    if in_use || whole { Severity::Critical } else { Severity::Warning }
+}
+
+/// The command that takes a route out of a table, where a command can.
+fn remove_route(m: &Match<'_>, table: &RouteTableId) -> Option<String> {
+    match (&m.route.origin, &m.route.destination, &m.route.target) {
+        (Origin::EnableVgwRoutePropagation, _, Target::VirtualPrivateGateway(gateway)) => {
+            Some(format!("aws ec2 disable-vgw-route-propagation --route-table-id {table} --gateway-id {gateway}"))
+        }
+        // Only the endpoint itself adds and removes its route.
+        (_, Destination::PrefixList(_), Target::VpcEndpoint(id)) => {
+            Some(format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --remove-route-table-ids {table}"))
+        }
+        (Origin::CreateRoute, Destination::Cidr(IpNet::V4(cidr)), _) => {
+            Some(format!("aws ec2 delete-route --route-table-id {table} --destination-cidr-block {cidr}"))
+        }
+        (Origin::CreateRoute, Destination::Cidr(IpNet::V6(cidr)), _) => {
+            Some(format!("aws ec2 delete-route --route-table-id {table} --destination-ipv6-cidr-block {cidr}"))
+        }
+        (Origin::CreateRoute, Destination::PrefixList(list), _) => {
+            Some(format!("aws ec2 delete-route --route-table-id {table} --destination-prefix-list-id {list}"))
+        }
+        _ => None,
+    }
+}
+
+/// `6,144`
+pub(super) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The first few ranges, and how many more there are.
+fn some_cidrs(ranges: &[&Range<'_>]) -> String {
+    const SHOWN: usize = 4;
+    let shown: Vec<_> = ranges.iter().take(SHOWN).map(|range| range.cidr.to_string()).collect();
+    match ranges.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

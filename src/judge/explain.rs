@@ -1,0 +1,143 @@
+//! `onnet explain`: `ip route get` for a VPC.
+
+use super::{
+    UnknownSubnet,
+    lookup::{Match, Selection, expand},
+    path::Reader,
+    subnet::table_of,
+};
+use crate::model::{
+    AssociatedWith, Explanation, Inventory, Loser, LostBy, Matched, Missing, RouteTable, SubnetId, Verdict, VpcId,
+    WinningRoute,
+};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// What the VPC would do with a packet from `subnet` to `address`, and why. Names the endpoint of any service; only
+/// DynamoDB's makes on-net.
+///
+/// # Errors
+/// The ids of the subnets that are known, if `subnet` is not one of them.
+pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Result<Explanation, UnknownSubnet> {
+    let (vpc, cidrs) = locate(inventory, subnet)?;
+    let reader = Reader { facts: &inventory.facts, region: &inventory.region };
+    let mut explanation = Explanation {
+        address,
+        subnet: subnet.clone(),
+        route_table: None,
+        association: None,
+        verdict: Verdict::Undetermined(Vec::new()),
+        route: None,
+        losers: Vec::new(),
+        reason: String::new(),
+    };
+    match table_of(&inventory.facts, &vpc, subnet) {
+        Err(missing) => explanation.verdict = Verdict::Undetermined(vec![missing]),
+        Ok((table, association)) => {
+            explanation.route_table = Some(table.id.clone());
+            explanation.association = Some(association);
+            if cidrs.iter().any(|cidr| cidr.contains(&address)) {
+                explanation.verdict = reader.within_vpc(address.into());
+                explanation.reason = format!("{address} lies in {subnet} itself: no route table applies");
+                return Ok(explanation);
+            }
+            let selection = expand(table, &inventory.facts.prefix_lists).select(address);
+            explanation.verdict = reader.verdict(&selection, address.into());
+            explanation.losers = losers(&selection);
+            explanation.route = winner(&selection).map(winning_route);
+        }
+    }
+    explanation.reason = reason(&explanation);
+    Ok(explanation)
+}
+
+/// The subnet's VPC and ranges. Without a list of subnets, a table that names the subnet tells the VPC.
+fn locate(inventory: &Inventory, subnet: &SubnetId) -> Result<(VpcId, Vec<IpNet>), UnknownSubnet> {
+    if let Some(subnets) = inventory.subnets.seen() {
+        return match subnets.iter().find(|known| known.id == *subnet) {
+            Some(known) => Ok((known.vpc.clone(), known.cidrs.clone())),
+            None => Err(UnknownSubnet {
+                subnet: subnet.clone(),
+                known: subnets.iter().map(|known| known.id.clone()).collect(),
+            }),
+        };
+    }
+    let tables = inventory.facts.route_tables.seen().map_or(&[][..], Vec::as_slice);
+    let named = |table: &RouteTable| -> Vec<SubnetId> {
+        let subnet_of = |with: &AssociatedWith| match with {
+            AssociatedWith::Subnet(id) => Some(id.clone()),
+            AssociatedWith::Main | AssociatedWith::Gateway(_) => None,
+        };
+        table.associations.iter().filter_map(|association| subnet_of(&association.with)).collect()
+    };
+    match tables.iter().find(|table| named(table).contains(subnet)) {
+        Some(table) => Ok((table.vpc.clone(), Vec::new())),
+        None => {
+            let known = tables.iter().flat_map(named).collect();
+            Err(UnknownSubnet { subnet: subnet.clone(), known })
+        }
+    }
+}
+
+pub(super) fn winner<'s, 't>(selection: &'s Selection<'t>) -> Option<&'s Match<'t>> {
+    match selection {
+        Selection::One { winner, .. } => Some(winner),
+        Selection::NoRoute | Selection::Tied { .. } | Selection::NeedsLists(_) => None,
+    }
+}
+
+pub(super) fn losers(selection: &Selection<'_>) -> Vec<Loser> {
+    match selection {
+        Selection::One { losers, .. } | Selection::Tied { losers, .. } => losers.iter().map(loser).collect(),
+        Selection::NoRoute | Selection::NeedsLists(_) => Vec::new(),
+    }
+}
+
+fn loser((m, lost_by): &(Match<'_>, LostBy)) -> Loser {
+    Loser { matched: matched(m), lost_by: *lost_by }
+}
+
+pub(super) fn matched(m: &Match<'_>) -> Matched {
+    Matched { prefix: m.prefix, route: m.route.clone() }
+}
+
+fn winning_route(m: &Match<'_>) -> WinningRoute {
+    WinningRoute {
+        destination: m.route.destination.to_string(),
+        prefix: m.prefix,
+        origin: m.route.origin.clone(),
+        state: m.route.state.clone(),
+    }
+}
+
+fn reason(explanation: &Explanation) -> String {
+    let Explanation { address, subnet, .. } = explanation;
+    let table = explanation.route_table.as_ref().map_or("its route table", |table| table.as_str());
+    match &explanation.verdict {
+        Verdict::Via(path) => match &explanation.route {
+            Some(route) if route.destination == route.prefix.to_string() => {
+                format!("{} is the longest match for {address} in {table}, and leads to {path}", route.prefix)
+            }
+            Some(route) => format!(
+                "{} of {} is the longest match for {address} in {table}, and leads to {path}",
+                route.prefix, route.destination
+            ),
+            None => format!("{address} is reached from {subnet} by {path}"),
+        },
+        Verdict::Dropped(drop) => format!("packets from {subnet} to {address} are dropped: {drop}"),
+        Verdict::Ambiguous(paths) => {
+            let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+            format!("routes tie for {address} in {table}, and AWS does not say which wins: {}", paths.join(" or "))
+        }
+        Verdict::Undetermined(missing) => undetermined(missing),
+    }
+}
+
+/// One sentence for what is missing.
+pub(super) fn undetermined(missing: &[Missing]) -> String {
+    let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    match missing.as_slice() {
+        [] => "nothing was seen".into(),
+        missing => format!("not known: {}", missing.join("; ")),
+    }
+}

@@ -1,0 +1,356 @@
+//! What one round found besides the state of the route table.
+
+use super::{
+    address::{Judged, is_testified, probes_of, proxy_for},
+    coverage::Coverage,
+    gaps::finding_of_gap,
+};
+use crate::model::{
+    AddressReport, Drop, EndpointState, Evidence, Finding, FindingCode, Gap, Missing, NameKind, Path, PathKind, Probe,
+    ProbeResult, ServiceName, Severity, Snapshot, Verdict,
+};
+use std::net::IpAddr;
+
+/// Adds a finding unless it is there already.
+pub(super) fn push(findings: &mut Vec<Finding>, finding: Finding) {
+    if !findings.contains(&finding) {
+        findings.push(finding);
+    }
+}
+
+/// Adds a missing fact unless it is there already.
+pub(super) fn add_missing(all: &mut Vec<Missing>, missing: Missing) {
+    if !all.contains(&missing) {
+        all.push(missing);
+    }
+}
+
+fn finding(code: FindingCode, severity: Severity, message: String) -> Finding {
+    Finding { code, severity, message, fix: None, caution: None }
+}
+
+/// Everything but the route table's own state: names, host, probes, and the facts that are missing.
+pub(super) fn of_round(
+    snapshot: &Snapshot,
+    names: &[ServiceName],
+    reports: &[&AddressReport],
+    missing: &[Missing],
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(of_missing(snapshot, missing));
+    findings.extend(of_names(snapshot, names));
+    findings.extend(of_proxies(snapshot, names));
+    for report in reports.iter().filter(|report| report.in_use) {
+        findings.extend(of_address(snapshot, report));
+        findings.extend(of_probes(snapshot, report));
+        findings.extend(
+            contradiction(snapshot, report)
+                .map(|message| finding(FindingCode::EvidenceDisagrees, Severity::Warning, message)),
+        );
+    }
+    findings
+}
+
+/// One finding for each reason, not one for each fact: a silent API makes many facts missing.
+fn of_missing(snapshot: &Snapshot, missing: &[Missing]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut explained: Vec<&Gap> = Vec::new();
+    if let Some(gap) = snapshot.instance.gap() {
+        explained.push(gap);
+        findings.push(finding(
+            FindingCode::MetadataUnavailable,
+            Severity::Warning,
+            format!(
+                "the instance metadata service could not be read ({gap}). On an EC2 instance: is IMDSv2 enabled, and in a \
+                 container, is the hop limit 2? Elsewhere: onnet explain --from DIR and onnet audit --from DIR need no \
+                 instance"
+            ),
+        ));
+    }
+    if let Some(gap @ (Gap::TimedOut { .. } | Gap::Unreachable { .. })) = snapshot.vpc.route_tables.gap() {
+        explained.push(gap);
+        findings.push(finding(
+            FindingCode::Ec2Unreachable,
+            Severity::Warning,
+            format!(
+                "the EC2 API could not be reached ({gap}), so the route tables are not known. A subnet whose only way \
+                 out is the DynamoDB gateway endpoint looks just like this and may be right: an interface endpoint for \
+                 EC2 would let onnet read the routes"
+            ),
+        ));
+    }
+    for Missing { what, why } in missing {
+        let reasons = findings.len();
+        if explained.contains(&why) {
+            continue;
+        }
+        // A gap that only says "because of another gap" adds nothing to the finding of that other gap.
+        if matches!(why, Gap::NotTried { .. }) && reasons > 0 {
+            continue;
+        }
+        push(&mut findings, finding_of_gap(what, why, Severity::Warning));
+    }
+    let facts = &snapshot.vpc;
+    let others = [
+        ("the route tables", facts.route_tables.gap()),
+        ("the VPC endpoints", facts.vpc_endpoints.gap()),
+        ("the network interfaces of interface endpoints", facts.endpoint_interfaces.gap()),
+        ("DynamoDB's prefix list", facts.service_prefix_lists.gap()),
+    ];
+    for (what, gap) in others {
+        if let Some(gap) = gap.filter(|gap| gap.iam_action().is_some())
+            && !findings.iter().any(|f: &Finding| gap.iam_action().is_some_and(|action| f.message.contains(action)))
+        {
+            push(&mut findings, finding_of_gap(what, gap, Severity::Info));
+        }
+    }
+    findings
+}
+
+fn of_names(snapshot: &Snapshot, names: &[ServiceName]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for name in names.iter().filter(|name| name.in_use) {
+        let host = &name.hostname;
+        if name.kind == NameKind::Custom {
+            let message = format!(
+                "an endpoint URL from the environment or the profile makes SDKs here use {host}, not the regional name"
+            );
+            findings.push(finding(FindingCode::CustomEndpoint, Severity::Info, message));
+        }
+        let Some(resolution) = snapshot.resolutions.get(host) else { continue };
+        if !resolution.hosts_file.is_empty() {
+            let addresses: Vec<_> = resolution.hosts_file.iter().map(IpAddr::to_string).collect();
+            findings.push(Finding {
+                fix: Some(format!("sudo sed -i '/{host}/d' /etc/hosts")),
+                ..finding(
+                    FindingCode::HostsFileOverride,
+                    Severity::Warning,
+                    format!("/etc/hosts pins {host} to {}, whatever DNS says", addresses.join(", ")),
+                )
+            });
+        } else if let Some(why) = unresolved(resolution) {
+            let message = format!("{host} does not resolve: {why}");
+            findings.push(finding(FindingCode::NameNotResolved, Severity::Critical, message));
+        }
+    }
+    if let (Some(instance), Some(region)) = (snapshot.instance.seen(), snapshot.region.seen())
+        && instance.region != *region
+        && names.iter().any(|name| name.in_use && name.kind != NameKind::Custom)
+    {
+        findings.push(finding(
+            FindingCode::OtherRegion,
+            Severity::Warning,
+            format!(
+                "SDKs here use DynamoDB in {region}, while the instance runs in {}: an endpoint serves its own Region only",
+                instance.region
+            ),
+        ));
+    }
+    findings
+}
+
+/// Why a name has no address of either family: the name servers say so, and not merely keep silent.
+fn unresolved(resolution: &crate::model::Resolution) -> Option<String> {
+    match (resolution.ipv4.get(), resolution.ipv6.get()) {
+        (Err(gap @ Gap::NotFound { .. }), _) => Some(gap.to_string()),
+        (Ok(v4), Ok(v6)) if v4.is_empty() && v6.is_empty() => Some("it has neither A nor AAAA records".into()),
+        _ => None,
+    }
+}
+
+fn of_proxies(snapshot: &Snapshot, names: &[ServiceName]) -> Vec<Finding> {
+    let in_use = |host: &&String| names.iter().any(|name| name.in_use && name.hostname == **host);
+    snapshot
+        .proxies
+        .iter()
+        .map(|proxy| match proxy.applies_to.iter().find(in_use) {
+            Some(host) => Finding {
+                fix: Some(format!("export NO_PROXY=\"${{NO_PROXY:+$NO_PROXY,}}{host}\"")),
+                ..finding(
+                    FindingCode::ProxyConfigured,
+                    Severity::Critical,
+                    format!(
+                        "{} sends {host} to the proxy {}: SDKs that heed it never reach a VPC endpoint, whatever the \
+                         routes say",
+                        proxy.variable, proxy.proxy
+                    ),
+                )
+            },
+            None => finding(
+                FindingCode::ProxyConfigured,
+                Severity::Info,
+                format!("{} names the proxy {}; DynamoDB's name is exempt from it", proxy.variable, proxy.proxy),
+            ),
+        })
+        .collect()
+}
+
+fn of_address(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let address = report.address;
+    match &report.verdict {
+        Verdict::Via(Path { kind: PathKind::Other, field: Some(field), .. }) if field == "device" => {
+            findings.push(finding(FindingCode::LeavesByTunnel, Severity::Critical, report.reason.clone()));
+        }
+        Verdict::Via(path) if may_be_remote_endpoint(report) => findings.push(finding(
+            FindingCode::EndpointNotVisible,
+            Severity::Warning,
+            format!(
+                "{address} is a private address reached by {path}; an interface endpoint in another VPC may stand behind \
+                 it, which cannot be seen from here"
+            ),
+        )),
+        Verdict::Via(Path { kind: PathKind::InterfaceEndpoint, target, .. }) => {
+            let endpoints = snapshot.vpc.vpc_endpoints.seen();
+            let endpoint = endpoints.and_then(|endpoints| endpoints.iter().find(|e| e.id.as_str() == target));
+            if let Some(endpoint) = endpoint.filter(|e| e.state != EndpointState::Available) {
+                let message = format!("{target}, which has {address}, is {}, not available", endpoint.state);
+                findings.push(finding(FindingCode::EndpointNotAvailable, Severity::Warning, message));
+            }
+        }
+        Verdict::Dropped(Drop::NoPublicAddress { .. }) => {
+            findings.push(finding(FindingCode::NoPublicAddress, Severity::Critical, report.reason.clone()));
+        }
+        Verdict::Dropped(Drop::NoKernelRoute { .. }) => {
+            findings.push(finding(FindingCode::NoRoute, Severity::Critical, report.reason.clone()));
+        }
+        Verdict::Dropped(Drop::NoRoute) if outside_lists(snapshot, address) => {
+            findings.push(finding(FindingCode::NoRoute, Severity::Critical, report.reason.clone()));
+        }
+        Verdict::Dropped(Drop::Blackhole { .. }) if outside_lists(snapshot, address) => {
+            findings.push(finding(FindingCode::Blackhole, Severity::Critical, report.reason.clone()));
+        }
+        Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_) => {}
+    }
+    let at_endpoint = report.evidence.iter().find_map(|step| {
+        let Evidence::BelongsTo { endpoint, .. } = step else { return None };
+        Some(endpoint)
+    });
+    if let Some(endpoint) = at_endpoint.filter(|_| report.verdict.is_off_net()) {
+        let message = format!("{}, although {address} belongs to interface endpoint {endpoint}", report.reason);
+        findings.push(finding(FindingCode::PartlyDiverted, Severity::Critical, message));
+    }
+    if at_endpoint.is_none() && outside_lists(snapshot, address) {
+        findings.push(finding(
+            FindingCode::AddressNotInPrefixList,
+            Severity::Warning,
+            format!(
+                "{} resolves to {address}, which is neither in DynamoDB's prefix list nor an interface endpoint's: no \
+                 gateway endpoint carries it",
+                report.hostname
+            ),
+        ));
+    }
+    findings
+}
+
+/// Whether DynamoDB's prefix lists are known and the address is in none of them.
+fn outside_lists(snapshot: &Snapshot, address: IpAddr) -> bool {
+    let Some(lists) = snapshot.vpc.service_prefix_lists.seen() else { return false };
+    let read: Option<Vec<_>> =
+        lists.iter().map(|id| snapshot.vpc.prefix_lists.get(id).and_then(|list| list.seen())).collect();
+    read.is_some_and(|lists| !lists.iter().any(|list| list.entries.iter().any(|entry| entry.contains(&address))))
+}
+
+/// A private address that leaves the VPC for another network of the customer's.
+pub(super) fn may_be_remote_endpoint(report: &AddressReport) -> bool {
+    let private = match report.address {
+        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    };
+    let elsewhere =
+        [PathKind::TransitGateway, PathKind::PeeringConnection, PathKind::VirtualPrivateGateway, PathKind::CoreNetwork];
+    private && report.verdict.path().is_some_and(|path| elsewhere.contains(&path.kind))
+}
+
+fn of_probes(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {
+    let expected_to_fail = matches!(report.verdict, Verdict::Dropped(_));
+    let mut findings: Vec<Finding> =
+        probes_of(snapshot, report.address).filter_map(|probe| of_probe(probe, expected_to_fail)).collect();
+    for attempt in snapshot.probes.iter().filter(|attempt| attempt.address == report.address) {
+        if let Some(gap) = attempt.probe.gap() {
+            let what = format!("a probe of {}", report.address);
+            findings.push(finding_of_gap(&what, gap, Severity::Info));
+        }
+    }
+    findings
+}
+
+fn of_probe(probe: &Probe, expected_to_fail: bool) -> Option<Finding> {
+    let Probe { address, result, .. } = probe;
+    let detail = probe.detail.as_deref().map_or(String::new(), |detail| format!(" ({detail})"));
+    if !result.reached_service() {
+        let severity = if expected_to_fail { Severity::Info } else { Severity::Warning };
+        let phase = probe.failed_in.map_or(String::new(), |phase| format!(" in phase {phase}"));
+        let message = format!("the probe of {address} failed{phase}: {result}{detail}");
+        return Some(finding(FindingCode::ProbeFailed, severity, message));
+    }
+    let (code, said) = if *result == ProbeResult::Ok {
+        return None;
+    } else if *result == ProbeResult::AccessDenied {
+        (FindingCode::AccessDenied, "denied the call".to_owned())
+    } else if *result == ProbeResult::Credentials {
+        (FindingCode::NoCredentials, "does not accept the credentials".to_owned())
+    } else {
+        (FindingCode::ProbeFailed, format!("said {result}"))
+    };
+    let message = format!("DynamoDB at {address} answered and {said}: the path works{detail}");
+    Some(finding(code, Severity::Info, message))
+}
+
+/// What packets or the service say against the configuration's verdict.
+pub(super) fn contradiction(snapshot: &Snapshot, report: &AddressReport) -> Option<String> {
+    let address = report.address;
+    let answered = probes_of(snapshot, address).find(|probe| probe.result.reached_service());
+    if matches!(report.verdict, Verdict::Dropped(_)) && answered.is_some() {
+        return Some(format!("by its route packets to {address} are dropped, and yet a probe was answered"));
+    }
+    if is_testified(snapshot, address) && report.verdict.is_off_net() {
+        return Some(format!(
+            "{}, and yet DynamoDB says the request came through a VPC endpoint: a NAT gateway whose own subnet uses one \
+             would explain it",
+            report.reason
+        ));
+    }
+    let source = report.evidence.iter().find_map(|step| {
+        let Evidence::LeavesBy { source, .. } = step else { return None };
+        *source
+    })?;
+    let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;
+    Some(format!("the kernel would send from {source} to {address}, but a probe went out from {}", local.ip()))
+}
+
+/// Routes of the kernel that lead part of the covered list out by another device than the one that was judged.
+pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judged: &[Judged<'_>]) -> Vec<Finding> {
+    let Some(routes) = snapshot.host_routes.seen().filter(|_| snapshot.assumed_interface.is_none()) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for judged in judged.iter().filter(|judged| judged.report.in_use) {
+        let Some((egress, (table, _))) = judged.egress.as_ref().zip(judged.table) else { continue };
+        let Some(coverage) = coverages.iter().find(|coverage| coverage.table.id == table.id) else { continue };
+        let elsewhere = routes.iter().filter(|route| {
+            route.device.as_ref().is_none_or(|device| device.mac.as_ref() != Some(&egress.interface.mac))
+        });
+        for route in elsewhere {
+            let overlaps = coverage
+                .ranges
+                .iter()
+                .any(|range| route.destination.contains(&range.cidr) || range.cidr.contains(&route.destination));
+            if overlaps {
+                let to = route.device.as_ref().map_or("nowhere".to_owned(), |device| format!("device {}", device.name));
+                let message = format!(
+                    "the kernel's own route {} leads part of DynamoDB's prefix list to {to}, not to {}",
+                    route.destination, egress.interface.id
+                );
+                push(&mut findings, finding(FindingCode::HostRouteDiverts, Severity::Warning, message));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether any name in use is sent to a proxy.
+pub(super) fn is_proxied(snapshot: &Snapshot, names: &[ServiceName]) -> bool {
+    names.iter().any(|name| name.in_use && proxy_for(snapshot, &name.hostname).is_some())
+}

@@ -1,0 +1,43 @@
+//! Facts that are too old support no verdict: they become gaps before anything is judged.
+
+use crate::model::{Gap, Observed, Seconds, Snapshot, Timestamp};
+use std::time::Duration;
+
+/// The snapshot with every fact that was too old at its end replaced by [`Gap::Stale`].
+pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
+    let now = snapshot.taken_at.plus(snapshot.took.as_duration());
+    let max = snapshot.max_age;
+
+    expire(&mut snapshot.instance, now, max.imds);
+    expire(&mut snapshot.names, now, max.imds);
+    expire(&mut snapshot.region, now, max.imds);
+    for resolution in snapshot.resolutions.values_mut() {
+        expire(&mut resolution.ipv4, now, max.dns);
+        expire(&mut resolution.ipv6, now, max.dns);
+    }
+    for route in snapshot.kernel_routes.values_mut() {
+        expire(route, now, max.kernel);
+    }
+    expire(&mut snapshot.host_routes, now, max.kernel);
+    for attempt in &mut snapshot.probes {
+        expire(&mut attempt.probe, now, max.probe);
+    }
+    let vpc = &mut snapshot.vpc;
+    expire(&mut vpc.route_tables, now, max.ec2);
+    expire(&mut vpc.vpc_endpoints, now, max.ec2);
+    expire(&mut vpc.endpoint_interfaces, now, max.ec2);
+    expire(&mut vpc.service_prefix_lists, now, max.ec2);
+    for list in vpc.prefix_lists.values_mut() {
+        expire(list, now, max.ec2);
+    }
+    snapshot
+}
+
+fn expire<T>(fact: &mut Observed<T>, now: Timestamp, max_age: Seconds) {
+    if let Observed::Seen { at, .. } = fact {
+        let age: Duration = now.since(*at);
+        if age > max_age.as_duration() {
+            *fact = Observed::Unseen(Gap::Stale { age: age.into() });
+        }
+    }
+}

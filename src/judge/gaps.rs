@@ -1,0 +1,31 @@
+//! Findings for facts that are missing.
+
+use crate::model::{Finding, FindingCode, Gap, Severity};
+
+/// What to tell of a missing fact.
+pub(super) fn finding_of_gap(what: &str, gap: &Gap, severity: Severity) -> Finding {
+    let (code, message) = match gap {
+        Gap::Denied { action } => match gap.iam_action() {
+            Some(action) => (
+                FindingCode::MissingPermission,
+                format!("{what} may not be read: allow {action} to the role that onnet runs with"),
+            ),
+            None => (FindingCode::MissingPermission, format!("{what} may not be read: {action}")),
+        },
+        Gap::Credentials { .. } => {
+            (FindingCode::NoCredentials, format!("{what} cannot be read without credentials ({gap})"))
+        }
+        Gap::Stale { .. } => {
+            (FindingCode::StaleEvidence, format!("what was seen of {what} supports nothing any more: {gap}"))
+        }
+        Gap::TimedOut { .. }
+        | Gap::Unreachable { .. }
+        | Gap::Throttled { .. }
+        | Gap::Malformed { .. }
+        | Gap::Failed { .. }
+        | Gap::Disabled { .. }
+        | Gap::NotFound { .. }
+        | Gap::NotTried { .. } => (FindingCode::MissingFact, format!("{what} could not be seen: {gap}")),
+    };
+    Finding { code, severity, message, fix: None, caution: None }
+}

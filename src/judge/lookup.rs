@@ -1,0 +1,230 @@
+//! Which route of a VPC route table wins: longest prefix, precedence, ties, and what an unread list leaves open.
+//!
+//! The rules, with AWS's page for each:
+//!
+//! 1. The longest matching prefix wins, whatever the kind of route.
+//!    <https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>
+//! 2. At equal length a static route outranks a prefix list's entry, which outranks a propagated route (same page;
+//!    for the endpoint's own list also <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>).
+//! 3. A propagated route never beats the local route, not even with a longer prefix.
+//!    <https://docs.aws.amazon.com/vpn/latest/s2svpn/vpn-route-priority.html>
+//! 4. Entries of two prefix lists that are equal and lead to different targets: AWS picks one at random (page of 1).
+//! 5. A blackhole wins like any other route; it does not fall through. [`crate::judge::path`] says what it means.
+//! 6. IPv4 and IPv6 never compete: a prefix contains addresses of its own family only.
+
+use crate::model::{Destination, Gap, LostBy, Observed, PrefixList, PrefixListId, Route, RouteTable, Target};
+use ipnet::IpNet;
+use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr, sync::LazyLock};
+
+/// The prefix lists, as far as they could be read.
+pub type PrefixLists = BTreeMap<PrefixListId, Observed<PrefixList>>;
+
+/// A route and one prefix by which it matches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Match<'t> {
+    /// The route's own range, or an entry of its prefix list.
+    pub prefix: IpNet,
+    /// The route.
+    pub route: &'t Route,
+}
+
+/// What competes for a prefix of equal length. Ordered: the greater wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Propagated,
+    PrefixList,
+    Static,
+}
+
+impl Match<'_> {
+    fn rank(&self) -> Rank {
+        match (&self.route.destination, self.route.origin.is_propagated()) {
+            (Destination::PrefixList(_), _) => Rank::PrefixList,
+            (Destination::Cidr(_), true) => Rank::Propagated,
+            (Destination::Cidr(_), false) => Rank::Static,
+        }
+    }
+
+    fn order(&self) -> (u8, Rank) {
+        (self.prefix.prefix_len(), self.rank())
+    }
+
+    /// Whether it makes no difference which of the two wins.
+    fn leads_where(&self, route: &Route) -> bool {
+        self.route.target == route.target && self.route.state == route.state
+    }
+}
+
+/// A route whose prefix list could not be read: it may match anything.
+#[derive(Clone, Copy, Debug)]
+struct UnreadRoute<'t> {
+    list: &'t PrefixListId,
+    gap: &'t Gap,
+    route: &'t Route,
+}
+
+/// A route table with its prefix lists expanded.
+#[derive(Clone, Debug)]
+pub struct Expanded<'t> {
+    matches: Vec<Match<'t>>,
+    unread: Vec<UnreadRoute<'t>>,
+}
+
+/// What a table does with one address.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection<'t> {
+    /// Nothing matches.
+    NoRoute,
+    /// One route wins over the others.
+    One {
+        /// The winner.
+        winner: Match<'t>,
+        /// The others, best first, and why each lost.
+        losers: Vec<(Match<'t>, LostBy)>,
+    },
+    /// These tie and lead to different targets.
+    Tied {
+        /// The winners.
+        tied: Vec<Match<'t>>,
+        /// The others, best first.
+        losers: Vec<(Match<'t>, LostBy)>,
+    },
+    /// These lists were not read, and one of them could change the answer.
+    NeedsLists(Vec<(&'t PrefixListId, &'t Gap)>),
+}
+
+static NOT_ASKED_FOR: LazyLock<Gap> = LazyLock::new(|| Gap::NotTried { because: "nobody asked for it".into() });
+
+/// Expands every prefix list of the table, customer-managed ones too.
+pub fn expand<'t>(table: &'t RouteTable, lists: &'t PrefixLists) -> Expanded<'t> {
+    let mut expanded = Expanded { matches: Vec::new(), unread: Vec::new() };
+    for route in &table.routes {
+        match &route.destination {
+            Destination::Cidr(cidr) => expanded.matches.push(Match { prefix: cidr.trunc(), route }),
+            Destination::PrefixList(id) => match lists.get(id).map(Observed::get) {
+                Some(Ok(list)) => {
+                    expanded.matches.extend(list.entries.iter().map(|entry| Match { prefix: entry.trunc(), route }));
+                }
+                Some(Err(gap)) => expanded.unread.push(UnreadRoute { list: id, gap, route }),
+                None => expanded.unread.push(UnreadRoute { list: id, gap: &NOT_ASKED_FOR, route }),
+            },
+        }
+    }
+    expanded
+}
+
+impl<'t> Expanded<'t> {
+    /// What the table does with `dest`.
+    pub fn select(&self, dest: IpAddr) -> Selection<'t> {
+        select_among(self.matches.iter().copied().filter(|m| m.prefix.contains(&dest)), &self.unread)
+    }
+
+    /// Cuts `range` into the largest parts within which every address fares alike, in address order.
+    ///
+    /// The parts are disjoint and add up to the range.
+    pub fn carve(&self, range: IpNet) -> Vec<(IpNet, Selection<'t>)> {
+        let mut parts = Vec::new();
+        // What neither contains the range nor lies in it can never matter.
+        let (around, inside): (Vec<_>, Vec<_>) = self
+            .matches
+            .iter()
+            .copied()
+            .filter(|m| m.prefix.contains(&range) || range.contains(&m.prefix))
+            .partition(|m| m.prefix.contains(&range));
+        self.carve_into(&mut parts, range.trunc(), around, inside);
+        parts
+    }
+
+    fn carve_into(
+        &self,
+        parts: &mut Vec<(IpNet, Selection<'t>)>,
+        range: IpNet,
+        around: Vec<Match<'t>>,
+        inside: Vec<Match<'t>>,
+    ) {
+        let halves = halves(range).filter(|_| !inside.is_empty());
+        let Some(halves) = halves else {
+            parts.push((range, select_among(around.into_iter(), &self.unread)));
+            return;
+        };
+        for half in halves {
+            let mut around = around.clone();
+            let mut still_inside = Vec::new();
+            for m in inside.iter().filter(|m| half.contains(&m.prefix)) {
+                if m.prefix == half { around.push(*m) } else { still_inside.push(*m) }
+            }
+            self.carve_into(parts, half, around, still_inside);
+        }
+    }
+}
+
+fn halves(range: IpNet) -> Option<[IpNet; 2]> {
+    let mut halves = range.subnets(range.prefix_len() + 1).ok()?;
+    Some([halves.next()?, halves.next()?])
+}
+
+/// Ranks the routes that match one address.
+fn select_among<'t>(matching: impl Iterator<Item = Match<'t>>, unread: &[UnreadRoute<'t>]) -> Selection<'t> {
+    let (mut contenders, beaten_by_local) = longest_of_each_route(matching);
+    contenders.sort_by_key(|m| Reverse(m.order()));
+
+    let best = contenders.first().map(Match::order);
+    let at_top = contenders.iter().take_while(|m| Some(m.order()) == best).count();
+    let rest = contenders.split_off(at_top);
+    let mut tied = contenders;
+    let winner = tied.first().copied();
+    let distinct = winner.is_some_and(|winner| tied.iter().any(|m| !m.leads_where(winner.route)));
+
+    let open: Vec<_> = unread
+        .iter()
+        .filter(|unread| open_to_change(if distinct { None } else { winner.as_ref() }, best, unread.route))
+        .map(|unread| (unread.list, unread.gap))
+        .collect();
+    if !open.is_empty() {
+        return Selection::NeedsLists(open);
+    }
+    let Some(winner) = winner else { return Selection::NoRoute };
+
+    let duplicates = if distinct { Vec::new() } else { tied.split_off(1) };
+    let losers = duplicates.into_iter().map(|m| (m, LostBy::Duplicate));
+    let losers = losers.chain(rest.into_iter().map(|m| (m, why_lost(&m, &winner))));
+    let losers = losers.chain(beaten_by_local.into_iter().map(|m| (m, LostBy::LocalBeatsPropagated))).collect();
+    if distinct { Selection::Tied { tied, losers } } else { Selection::One { winner, losers } }
+}
+
+/// One match for each route, by the longest of its prefixes; and apart, the propagated ones that `local` beats.
+fn longest_of_each_route<'t>(matching: impl Iterator<Item = Match<'t>>) -> (Vec<Match<'t>>, Vec<Match<'t>>) {
+    let mut longest: Vec<Match<'t>> = Vec::new();
+    for m in matching {
+        match longest.iter_mut().find(|seen| std::ptr::eq(seen.route, m.route)) {
+            Some(seen) if seen.prefix.prefix_len() < m.prefix.prefix_len() => *seen = m,
+            Some(_) => {}
+            None => longest.push(m),
+        }
+    }
+    let local_matches = longest.iter().any(|m| m.route.target == Target::Local);
+    longest.into_iter().partition(|m| !(local_matches && m.rank() == Rank::Propagated))
+}
+
+fn why_lost(loser: &Match<'_>, winner: &Match<'_>) -> LostBy {
+    if loser.prefix.prefix_len() < winner.prefix.prefix_len() {
+        return LostBy::ShorterPrefix;
+    }
+    match loser.rank() {
+        Rank::PrefixList => LostBy::StaticOutranksPrefixList,
+        Rank::Propagated | Rank::Static => LostBy::PropagatedRanksLast,
+    }
+}
+
+/// Whether a list that was not read could still change the winner.
+///
+/// It could hold a prefix as long as the address itself. Only a static host route is safe, for nothing is longer and
+/// AWS ranks static routes above prefix lists of equal length; or a winner that leads where the list leads.
+/// `winner` is `None` where nothing matches and where several tie: either way, anything changes the answer.
+fn open_to_change(winner: Option<&Match<'_>>, best: Option<(u8, Rank)>, unread: &Route) -> bool {
+    if winner.is_some_and(|winner| winner.leads_where(unread)) {
+        return false;
+    }
+    let is_host = winner.is_some_and(|m| m.prefix.prefix_len() == m.prefix.max_prefix_len());
+    !(is_host && best.is_some_and(|(_, rank)| rank == Rank::Static))
+}

@@ -1,0 +1,194 @@
+//! What a winning route means to DynamoDB traffic: which of its targets is an endpoint, and whose.
+
+use super::lookup::{Match, Selection};
+use crate::model::{
+    Drop, EndpointState, EndpointType, Evidence, Gap, Missing, Path, PathKind, RouteState, Target, Verdict,
+    VpcEndpoint, VpcEndpointId, VpcFacts, is_dynamodb_service,
+};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// The facts that give a route's target its meaning.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a> {
+    pub(super) facts: &'a VpcFacts,
+    pub(super) region: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    /// The service's name for endpoints. AWS gives the prefix list the same one; the pattern serves where it is unread.
+    pub(super) fn service_name(&self) -> String {
+        let lists = self.facts.service_prefix_lists.seen().into_iter().flatten();
+        lists
+            .filter_map(|id| self.facts.prefix_lists.get(id)?.seen()?.name.clone())
+            .find(|name| is_dynamodb_service(name, self.region))
+            .unwrap_or_else(|| format!("com.amazonaws.{}.dynamodb", self.region))
+    }
+
+    /// What follows from a selection for an address, or for a range within which every address fares alike.
+    pub(super) fn verdict(&self, selection: &Selection<'_>, range: IpNet) -> Verdict {
+        match selection {
+            Selection::NoRoute => Verdict::Dropped(Drop::NoRoute),
+            Selection::One { winner, .. } => self.follow(winner, range),
+            Selection::Tied { tied, .. } => self.tied(tied, range),
+            Selection::NeedsLists(lists) => Verdict::Undetermined(
+                lists
+                    .iter()
+                    .map(|(id, gap)| Missing::new(format!("the entries of prefix list {id}, which could win"), gap))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// A tie is ambiguous only if each way is known; what is missing could turn it into agreement.
+    fn tied(&self, tied: &[Match<'_>], range: IpNet) -> Verdict {
+        let mut paths = Vec::new();
+        let mut missing = Vec::new();
+        for m in tied {
+            match self.follow(m, range) {
+                Verdict::Via(path) => paths.push(path),
+                Verdict::Ambiguous(more) => paths.extend(more),
+                Verdict::Undetermined(more) => missing.extend(more),
+                // A way that drops is still one of the ways AWS may choose; it is named by its target.
+                Verdict::Dropped(_) => paths.push(plain(PathKind::Other, m.route.target.id(), Some("blackhole"))),
+            }
+        }
+        if missing.is_empty() { Verdict::Ambiguous(paths) } else { Verdict::Undetermined(missing) }
+    }
+
+    fn follow(&self, m: &Match<'_>, range: IpNet) -> Verdict {
+        let target = &m.route.target;
+        match &m.route.state {
+            RouteState::Active => {}
+            RouteState::Blackhole => {
+                return Verdict::Dropped(Drop::Blackhole { target: target.id().to_owned() });
+            }
+            RouteState::Other(state) => {
+                let detail = format!("AWS documents the states active and blackhole, not {state:?}");
+                let what = format!("what state {state:?} of the route to {} means", m.route.destination);
+                return Verdict::Undetermined(vec![Missing { what, why: Gap::NotFound { detail } }]);
+            }
+        }
+        match target {
+            Target::Local => self.within_vpc(range),
+            Target::VpcEndpoint(id) => self.endpoint(id),
+            Target::InternetGateway(id) => via(PathKind::InternetGateway, id),
+            Target::EgressOnlyInternetGateway(id) => via(PathKind::EgressOnlyInternetGateway, id),
+            Target::NatGateway(id) => via(PathKind::NatGateway, id),
+            Target::TransitGateway(id) => via(PathKind::TransitGateway, id),
+            Target::VirtualPrivateGateway(id) => via(PathKind::VirtualPrivateGateway, id),
+            Target::PeeringConnection(id) => via(PathKind::PeeringConnection, id),
+            Target::NetworkInterface(id) => via(PathKind::NetworkInterface, id.as_str()),
+            Target::Instance(id) => via(PathKind::Instance, id),
+            Target::LocalGateway(id) => via(PathKind::LocalGateway, id),
+            Target::CarrierGateway(id) => via(PathKind::CarrierGateway, id),
+            Target::CoreNetwork(arn) => via(PathKind::CoreNetwork, arn),
+            Target::Other { field, value } => Verdict::Via(plain(PathKind::Other, value, Some(field))),
+        }
+    }
+
+    /// Traffic that stays within the VPC: an interface endpoint's, if one of its network interfaces has the address.
+    ///
+    /// Recognised by address, never by name: people point names at interface endpoints by hosted zones, and DynamoDB's
+    /// has no private DNS of its own.
+    pub(super) fn within_vpc(&self, range: IpNet) -> Verdict {
+        let interfaces = match self.facts.endpoint_interfaces.get() {
+            Ok(interfaces) => interfaces,
+            Err(gap) => return undetermined("the network interfaces of the VPC's interface endpoints", gap),
+        };
+        let is_host = range.prefix_len() == range.max_prefix_len();
+        let Some(interface) = interfaces.iter().find(|i| is_host && i.addresses.contains(&range.addr())) else {
+            return via(PathKind::Local, "local");
+        };
+        match self.facts.vpc_endpoints.get() {
+            Ok(endpoints) => match endpoints.iter().find(|e| e.interfaces.contains(&interface.id)) {
+                Some(endpoint) => self.by_endpoint(endpoint, PathKind::InterfaceEndpoint),
+                None => via(PathKind::Local, "local"),
+            },
+            Err(gap) => undetermined("the VPC's endpoints", gap),
+        }
+    }
+
+    /// The step that ties an address to an interface endpoint.
+    pub(super) fn interface_endpoint_of(&self, address: IpAddr) -> Option<Evidence> {
+        let interface = self.facts.endpoint_interfaces.seen()?.iter().find(|i| i.addresses.contains(&address))?;
+        let endpoint = self.facts.vpc_endpoints.seen()?.iter().find(|e| e.interfaces.contains(&interface.id))?;
+        Some(Evidence::BelongsTo { interface: interface.id.clone(), endpoint: endpoint.id.clone() })
+    }
+
+    /// A `vpce-` target says nothing of its type: a firewall's endpoint looks alike. Only `DescribeVpcEndpoints` tells.
+    fn endpoint(&self, id: &VpcEndpointId) -> Verdict {
+        let endpoints = match self.facts.vpc_endpoints.get() {
+            Ok(endpoints) => endpoints,
+            Err(gap) => return undetermined(format!("what kind of endpoint {id} is"), gap),
+        };
+        let Some(endpoint) = endpoints.iter().find(|e| e.id == *id) else {
+            let gap = Gap::NotFound {
+                detail: "DescribeVpcEndpoints does not list it; in a shared VPC only the owner's account sees it"
+                    .into(),
+            };
+            return undetermined(format!("what kind of endpoint {id} is"), &gap);
+        };
+        match &endpoint.kind {
+            EndpointType::Gateway => self.by_endpoint(endpoint, PathKind::GatewayEndpoint),
+            EndpointType::GatewayLoadBalancer => Verdict::Via(Path {
+                service: Some(endpoint.service.clone()),
+                ..plain(PathKind::GatewayLoadBalancerEndpoint, id.as_str(), None)
+            }),
+            // Neither can be the target of a route as AWS documents it.
+            EndpointType::Interface | EndpointType::Other(_) => Verdict::Via(Path {
+                service: Some(endpoint.service.clone()),
+                ..plain(PathKind::Other, id.as_str(), Some("GatewayId"))
+            }),
+        }
+    }
+
+    fn by_endpoint(&self, endpoint: &VpcEndpoint, kind: PathKind) -> Verdict {
+        if !may_carry(&endpoint.state) {
+            let detail = format!("it is {}, and yet something leads to it", endpoint.state);
+            return undetermined(format!("whether {} carries traffic", endpoint.id), &Gap::NotFound { detail });
+        }
+        Verdict::Via(Path {
+            kind,
+            target: endpoint.id.to_string(),
+            field: None,
+            service: Some(endpoint.service.clone()),
+            is_dynamodb_endpoint: is_dynamodb_service(&endpoint.service, self.region),
+        })
+    }
+}
+
+/// Whether an endpoint in this state can carry traffic. Other than `available`, it is at risk in any case.
+fn may_carry(state: &EndpointState) -> bool {
+    match state {
+        EndpointState::Available
+        | EndpointState::Pending
+        | EndpointState::PendingAcceptance
+        | EndpointState::Deleting
+        | EndpointState::Partial => true,
+        EndpointState::Deleted
+        | EndpointState::Rejected
+        | EndpointState::Failed
+        | EndpointState::Expired
+        | EndpointState::Other(_) => false,
+    }
+}
+
+fn undetermined(what: impl Into<String>, gap: &Gap) -> Verdict {
+    Verdict::Undetermined(vec![Missing::new(what, gap)])
+}
+
+fn via(kind: PathKind, target: &str) -> Verdict {
+    Verdict::Via(plain(kind, target, None))
+}
+
+/// A path that is no endpoint of any service.
+pub(super) fn plain(kind: PathKind, target: &str, field: Option<&str>) -> Path {
+    Path {
+        kind,
+        target: target.to_owned(),
+        field: field.map(str::to_owned),
+        service: None,
+        is_dynamodb_endpoint: false,
+    }
+}

@@ -1,0 +1,185 @@
+//! What every call to AWS shares: the settings of the environment, one metadata client, one set of credentials.
+
+mod credentials;
+mod imds;
+
+use super::tls::{Roots, TlsError};
+use crate::model::Gap;
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
+    imds::region::ImdsRegionProvider, meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
+    provider_config::ProviderConfig,
+};
+use aws_credential_types::Credentials;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, TlsContext, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    http::{SharedHttpClient, SharedHttpConnector, http_client_fn},
+    result::ConnectorError,
+};
+use credentials::SharedCredentials;
+use imds::Metadata;
+use std::{error::Error, io};
+use tokio::sync::OnceCell;
+
+/// What onnet was tested with: a later version of the SDK's defaults is a change to look at first.
+pub(crate) fn behavior_version() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+/// Why nothing can be asked of AWS.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsError {
+    /// There is nothing to verify a server with.
+    #[error("cannot verify servers")]
+    Tls(#[from] TlsError),
+    /// The SDK's HTTP client refused its own settings: our bug.
+    #[error("cannot set up the AWS client")]
+    Setup(#[source] Box<dyn Error + Send + Sync>),
+    /// No Region is known, so there is nobody to ask.
+    #[error("no Region: {0}. Set AWS_REGION, or region in the profile")]
+    NoRegion(Gap),
+}
+
+/// What every call to AWS shares.
+#[derive(Debug)]
+pub struct Aws {
+    config: SdkConfig,
+    metadata: Metadata,
+    metadata_region: ImdsRegionProvider,
+    region_from_metadata: OnceCell<String>,
+    credentials: SharedCredentials,
+    roots: Roots,
+}
+
+impl Aws {
+    /// Reads the environment and the profile files as every AWS SDK does. Touches no network.
+    ///
+    /// `region` overrules them all.
+    pub async fn load(region: Option<String>) -> Result<Self, AwsError> {
+        let roots = Roots::load()?;
+        let http = control_plane(&roots, ProxyConfig::from_env())?;
+        let metadata = Metadata::new();
+        let region = match region {
+            Some(region) => Some(Region::new(region)),
+            // The SDK's default chain without its last link, which is the metadata service: that one is asked later.
+            None => {
+                let environment = EnvironmentVariableRegionProvider::new();
+                RegionProviderChain::first_try(environment).or_else(ProfileFileRegionProvider::new()).region().await
+            }
+        };
+        let providers = ProviderConfig::empty()
+            .with_behavior_version(Some(behavior_version()))
+            .with_http_client(http.clone())
+            .with_sleep_impl(sleep())
+            .with_region(region.clone());
+        let credentials = SharedCredentials::new(&providers, metadata.client().clone(), region.clone()).await;
+        let config = aws_config::defaults(behavior_version())
+            .http_client(http)
+            .sleep_impl(sleep())
+            .region(region)
+            .credentials_provider(credentials.clone())
+            .load()
+            .await;
+        let metadata_region =
+            ImdsRegionProvider::builder().configure(&providers).imds_client(metadata.client().clone()).build();
+        Ok(Self { config, metadata, metadata_region, region_from_metadata: OnceCell::new(), credentials, roots })
+    }
+
+    /// The one client of the instance metadata service: one session token, one attempt, at most a second or so.
+    pub fn imds(&self) -> &aws_config::imds::Client {
+        self.metadata.client()
+    }
+
+    /// The Region: as it was given, or the environment or the profile has it, else the instance's own.
+    pub async fn region(&self) -> Result<String, Gap> {
+        if let Some(region) = self.config.region() {
+            return Ok(region.to_string());
+        }
+        let from_metadata = || async {
+            let region = self.metadata_region.region().await.ok_or_else(|| match self.metadata.silence() {
+                Some(detail) => Gap::Unreachable { detail: format!("the instance metadata service: {detail}") },
+                None => Gap::NotFound {
+                    detail: "neither the environment nor the profile nor the instance metadata service names one"
+                        .into(),
+                },
+            })?;
+            checked_region(region.as_ref())
+        };
+        self.region_from_metadata.get_or_try_init(from_metadata).await.cloned()
+    }
+
+    /// The credentials an SDK would find here, fetched once and again before they expire.
+    pub async fn credentials(&self) -> Result<Credentials, Gap> {
+        self.credentials.get().await
+    }
+
+    /// The settings for a client of one of AWS's services.
+    pub fn sdk_config(&self, region: &str) -> SdkConfig {
+        self.config.to_builder().region(Region::new(region.to_owned())).build()
+    }
+
+    /// What servers are verified with.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+}
+
+/// Whether an answer of the metadata service can be a Region: what a captive portal answers cannot.
+fn checked_region(answer: &str) -> Result<String, Gap> {
+    let plausible = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !answer.is_empty() && answer.len() <= 32 && answer.chars().all(plausible) {
+        return Ok(answer.to_owned());
+    }
+    let start: String = answer.chars().take(32).collect();
+    Err(Gap::Malformed { detail: format!("the instance metadata service gives {start:?} for the Region") })
+}
+
+/// How the AWS APIs are reached: the SDK's own client with our certificates and, as in every SDK, the environment's
+/// proxies. Probes never use one.
+pub fn control_plane(roots: &Roots, proxy: ProxyConfig) -> Result<SharedHttpClient, AwsError> {
+    let context = TlsContext::builder()
+        .with_trust_store(roots.trust_store())
+        .build()
+        .map_err(|error| AwsError::Setup(error.into()))?;
+    let connector = Connector::builder()
+        .tls_provider(Provider::rustls(CryptoMode::Ring))
+        .tls_context(context)
+        .proxy_config(proxy)
+        .sleep_impl(TokioSleep::new())
+        .build();
+    let connector = SharedHttpConnector::new(connector);
+    Ok(http_client_fn(move |_, _| connector.clone()))
+}
+
+/// The SDK finds Tokio's timer by itself only with features that we leave out.
+pub(crate) fn sleep() -> SharedAsyncSleep {
+    SharedAsyncSleep::new(TokioSleep::new())
+}
+
+/// The first error of type `E` in the chain of causes.
+pub(crate) fn find_cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// The chain of causes. `io::Error` hides what it wraps from `source()`, and rustls' errors come wrapped in it.
+pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    })
+}
+
+/// The last cause in the chain, in its own words: `Connection refused (os error 111)`.
+pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// An error that carries nothing but a sentence.
+pub(crate) fn sentence(words: &str) -> ConnectorError {
+    ConnectorError::io(words.to_owned().into())
+}

@@ -1,0 +1,151 @@
+//! The way to the instance metadata service. Off EC2 nobody answers there, and finding out is to cost a second once.
+
+use super::sentence;
+use aws_config::{imds, provider_config::ProviderConfig};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Connector;
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+        http_client_fn,
+    },
+    orchestrator::HttpRequest,
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// For a connection, and again for an answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// For how long one silence stands for all requests: longer than a round's first wave, shorter than two rounds.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// The metadata client that the Region, the credentials and the instance's description share.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    client: imds::Client,
+    heard: Arc<Mutex<Heard>>,
+}
+
+impl Metadata {
+    /// Of the endpoint that the environment or the profile names, else 169.254.169.254.
+    pub(super) fn new() -> Self {
+        Self::build(|client| client)
+    }
+
+    fn build(adjust: impl FnOnce(imds::client::Builder) -> imds::client::Builder) -> Self {
+        let heard = Arc::new(Mutex::new(Heard::Nothing));
+        let settings = HttpConnectorSettings::builder().connect_timeout(PATIENCE).read_timeout(PATIENCE).build();
+        // No proxy: another machine's metadata would be worse than none.
+        let inner = Connector::builder().connector_settings(settings).sleep_impl(TokioSleep::new()).build_http();
+        let connector =
+            SharedHttpConnector::new(Listening { inner: SharedHttpConnector::new(inner), heard: Arc::clone(&heard) });
+        let http: SharedHttpClient = http_client_fn(move |_, _| connector.clone());
+        let config = ProviderConfig::empty()
+            .with_behavior_version(Some(super::behavior_version()))
+            .with_http_client(http)
+            .with_sleep_impl(super::sleep());
+        let client = imds::Client::builder()
+            .configure(&config)
+            .max_attempts(1)
+            .connect_timeout(PATIENCE)
+            .read_timeout(PATIENCE)
+            // Wider than its parts, so that the connector's verdict is there before this one cuts it off.
+            .operation_attempt_timeout(PATIENCE * 3)
+            .operation_timeout(PATIENCE * 3);
+        Self { client: adjust(client).build(), heard }
+    }
+
+    pub(super) fn client(&self) -> &imds::Client {
+        &self.client
+    }
+
+    /// How the service failed to answer, if it did so a moment ago and has never answered.
+    pub(super) fn silence(&self) -> Option<String> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).silence()
+    }
+}
+
+/// What has been heard of the service.
+#[derive(Debug)]
+enum Heard {
+    Nothing,
+    Silence { at: Instant, detail: String },
+    Answer,
+}
+
+impl Heard {
+    fn silence(&self) -> Option<String> {
+        match self {
+            Self::Silence { at, detail } if at.elapsed() < REMEMBERED => Some(detail.clone()),
+            Self::Silence { .. } | Self::Nothing | Self::Answer => None,
+        }
+    }
+}
+
+/// Hears whether the service answers at all, and spares later requests the wait for one that does not.
+#[derive(Debug)]
+struct Listening {
+    inner: SharedHttpConnector,
+    heard: Arc<Mutex<Heard>>,
+}
+
+impl HttpConnector for Listening {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let heard = Arc::clone(&self.heard);
+        let lock = |heard: &Mutex<Heard>| heard.lock().unwrap_or_else(PoisonError::into_inner).silence();
+        if let Some(detail) = lock(&heard) {
+            return HttpConnectorFuture::ready(Err(sentence(&detail).never_connected()));
+        }
+        let answer = self.inner.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await;
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            match &answer {
+                Ok(_) => *heard = Heard::Answer,
+                Err(_) if matches!(*heard, Heard::Answer) => {}
+                Err(error) => *heard = Heard::Silence { at: Instant::now(), detail: super::root_cause(error) },
+            }
+            drop(heard);
+            answer
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_silent_metadata_service_costs_its_patience_once() {
+        // Accepts (the kernel does, from the backlog) and never answers.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", silent.local_addr().unwrap());
+        let metadata = Metadata::build(|client| client.endpoint(endpoint).unwrap());
+
+        let began = Instant::now();
+        assert!(metadata.client().get("/latest/meta-data/placement/region").await.is_err());
+        let first = began.elapsed();
+        assert!(metadata.client().get("/latest/meta-data/instance-id").await.is_err());
+        let second = began.elapsed() - first;
+
+        assert!(first >= PATIENCE && first < PATIENCE * 2, "the first wait: {first:?}");
+        assert!(second < PATIENCE / 2, "the second wait: {second:?}");
+        assert!(metadata.silence().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_remembered_in_the_kernels_words() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let metadata = Metadata::build(|client| client.endpoint(format!("http://{closed}")).unwrap());
+        assert!(metadata.client().get("/latest/meta-data/instance-id").await.is_err());
+        let silence = metadata.silence().unwrap();
+        assert!(silence.contains("refused"), "{silence}");
+    }
+}

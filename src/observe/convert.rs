@@ -1,0 +1,367 @@
+//! From EC2's many optional fields to our few enums: the rules alone, for the live API and for files alike.
+//!
+//! Field by field these are the API's shapes, borrowed; the SDK's types and the CLI's JSON both lend themselves.
+
+use crate::model::{
+    AssociatedWith, Association, AssociationState, Destination, EndpointState, EndpointType, Origin, Route, RouteState,
+    Target, VpcEndpoint, is_dynamodb_service,
+};
+use ipnet::IpNet;
+
+/// Why an answer of the EC2 API cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConvertError {
+    /// A field without which the thing has no meaning is absent.
+    #[error("{field} is missing")]
+    Missing {
+        /// The API's field.
+        field: &'static str,
+    },
+    /// A field that holds no range of addresses.
+    #[error("{field} is {value:?}, expected a range such as {example}")]
+    NotACidr {
+        /// The API's field.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should look like.
+        example: &'static str,
+    },
+    /// A route without a destination, or with several.
+    #[error(
+        "expected one of DestinationCidrBlock, DestinationIpv6CidrBlock and DestinationPrefixListId, found {found} of them"
+    )]
+    Destinations {
+        /// How many there are.
+        found: usize,
+    },
+}
+
+/// A field that must be there.
+///
+/// # Errors
+/// [`ConvertError::Missing`] if it is not.
+pub fn required<'a>(field: &'static str, value: Option<&'a str>) -> Result<&'a str, ConvertError> {
+    value.ok_or(ConvertError::Missing { field })
+}
+
+/// A range of addresses, cut to its network: `10.0.0.1/16` is `10.0.0.0/16`, as EC2 itself has it.
+///
+/// # Errors
+/// [`ConvertError::NotACidr`] if the field holds something else.
+pub fn cidr(field: &'static str, value: &str) -> Result<IpNet, ConvertError> {
+    let example = if field.contains("Ipv6") { "2001:db8::/56" } else { "10.0.0.0/16" };
+    value.parse::<IpNet>().map(|net| net.trunc()).map_err(|_| ConvertError::NotACidr {
+        field,
+        value: value.to_owned(),
+        example,
+    })
+}
+
+/// Whether a prefix list is DynamoDB's in `region`: its one list today, and an IPv6 one should AWS add it.
+///
+/// Other services' IPv6 lists are named `com.amazonaws.<region>.ipv6.<service>`.
+pub fn is_dynamodb_prefix_list(name: &str, region: &str) -> bool {
+    is_dynamodb_service(name, region)
+        || name
+            .strip_suffix(".ipv6.dynamodb")
+            .is_some_and(|rest| is_dynamodb_service(&format!("{rest}.dynamodb"), region))
+}
+
+/// A route as `DescribeRouteTables` has it.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "the fields are the API's own")]
+pub struct RawRoute<'a> {
+    pub destination_cidr_block: Option<&'a str>,
+    pub destination_ipv6_cidr_block: Option<&'a str>,
+    pub destination_prefix_list_id: Option<&'a str>,
+    pub gateway_id: Option<&'a str>,
+    pub nat_gateway_id: Option<&'a str>,
+    pub egress_only_internet_gateway_id: Option<&'a str>,
+    pub transit_gateway_id: Option<&'a str>,
+    pub instance_id: Option<&'a str>,
+    pub network_interface_id: Option<&'a str>,
+    pub vpc_peering_connection_id: Option<&'a str>,
+    pub local_gateway_id: Option<&'a str>,
+    pub carrier_gateway_id: Option<&'a str>,
+    pub core_network_arn: Option<&'a str>,
+    pub odb_network_arn: Option<&'a str>,
+    pub ip_address: Option<&'a str>,
+    pub origin: Option<&'a str>,
+    pub state: Option<&'a str>,
+}
+
+impl RawRoute<'_> {
+    /// The route in our types.
+    ///
+    /// # Errors
+    /// If it has no destination, several, or one that is no range of addresses.
+    pub fn convert(&self) -> Result<Route, ConvertError> {
+        Ok(Route {
+            destination: self.destination()?,
+            target: self.target(),
+            origin: origin(self.origin),
+            state: route_state(self.state),
+        })
+    }
+
+    fn destination(&self) -> Result<Destination, ConvertError> {
+        match (self.destination_cidr_block, self.destination_ipv6_cidr_block, self.destination_prefix_list_id) {
+            (Some(v4), None, None) => cidr("DestinationCidrBlock", v4).map(Destination::Cidr),
+            (None, Some(v6), None) => cidr("DestinationIpv6CidrBlock", v6).map(Destination::Cidr),
+            (None, None, Some(list)) => Ok(Destination::PrefixList(list.into())),
+            (v4, v6, list) => {
+                let found = [v4, v6, list].iter().flatten().count();
+                Err(ConvertError::Destinations { found })
+            }
+        }
+    }
+
+    /// The first field that is set. Only an instance comes with a second one, its network interface, and a route of
+    /// VPC Route Server may name the interface beside its `IpAddress`.
+    fn target(&self) -> Target {
+        let fields: [(Option<&str>, fn(String) -> Target); 12] = [
+            (self.gateway_id, gateway),
+            (self.nat_gateway_id, Target::NatGateway),
+            (self.egress_only_internet_gateway_id, Target::EgressOnlyInternetGateway),
+            (self.transit_gateway_id, Target::TransitGateway),
+            (self.vpc_peering_connection_id, Target::PeeringConnection),
+            (self.local_gateway_id, Target::LocalGateway),
+            (self.carrier_gateway_id, Target::CarrierGateway),
+            (self.core_network_arn, Target::CoreNetwork),
+            (self.odb_network_arn, |value| other("OdbNetworkArn", value)),
+            (self.instance_id, Target::Instance),
+            (self.network_interface_id, |id| Target::NetworkInterface(id.into())),
+            (self.ip_address, |value| other("IpAddress", value)),
+        ];
+        fields
+            .into_iter()
+            .find_map(|(id, target)| Some(target(id?.to_owned())))
+            .unwrap_or_else(|| other("none", "none".to_owned()))
+    }
+}
+
+fn other(field: &str, value: String) -> Target {
+    Target::Other { field: field.to_owned(), value }
+}
+
+/// `GatewayId` holds six kinds of target; only the id's prefix tells which.
+fn gateway(id: String) -> Target {
+    match id.split_once('-').map_or(id.as_str(), |(prefix, _)| prefix) {
+        "local" => Target::Local,
+        "vpce" => Target::VpcEndpoint(id.into()),
+        "igw" => Target::InternetGateway(id),
+        "vgw" => Target::VirtualPrivateGateway(id),
+        "lgw" => Target::LocalGateway(id),
+        "cagw" => Target::CarrierGateway(id),
+        _ => other("GatewayId", id),
+    }
+}
+
+/// Reads `Origin`; `absent` where the API gave nothing.
+pub fn origin(word: Option<&str>) -> Origin {
+    match word {
+        Some("CreateRouteTable") => Origin::CreateRouteTable,
+        Some("CreateRoute") => Origin::CreateRoute,
+        Some("EnableVgwRoutePropagation") => Origin::EnableVgwRoutePropagation,
+        Some("Advertisement") => Origin::Advertisement,
+        word => Origin::Other(word.unwrap_or(ABSENT).to_owned()),
+    }
+}
+
+/// Reads a route's `State`; `absent` where the API gave nothing.
+pub fn route_state(word: Option<&str>) -> RouteState {
+    match word {
+        Some("active") => RouteState::Active,
+        Some("blackhole") => RouteState::Blackhole,
+        word => RouteState::Other(word.unwrap_or(ABSENT).to_owned()),
+    }
+}
+
+/// What our `Other` variants hold where the API left a field out.
+const ABSENT: &str = "absent";
+
+/// An association of a route table as `DescribeRouteTables` has it.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "the fields are the API's own")]
+pub struct RawAssociation<'a> {
+    pub main: bool,
+    pub subnet_id: Option<&'a str>,
+    pub gateway_id: Option<&'a str>,
+    /// `AssociationState.State`
+    pub state: Option<&'a str>,
+}
+
+impl RawAssociation<'_> {
+    /// The association in our types; `None` for one that serves no subnet and no gateway, such as a public IPv4 pool's.
+    pub fn convert(&self) -> Option<Association> {
+        let with = match (self.gateway_id, self.subnet_id, self.main) {
+            (Some(gateway), ..) => AssociatedWith::Gateway(gateway.to_owned()),
+            (None, Some(subnet), _) => AssociatedWith::Subnet(subnet.into()),
+            (None, None, true) => AssociatedWith::Main,
+            (None, None, false) => return None,
+        };
+        Some(Association { with, state: association_state(self.state) })
+    }
+}
+
+fn association_state(word: Option<&str>) -> AssociationState {
+    match word {
+        // Older answers, and the CLI's own examples, leave the state out.
+        None | Some("associated") => AssociationState::Associated,
+        Some("associating" | "disassociating") => AssociationState::Changing,
+        Some("disassociated" | "failed") => AssociationState::Gone,
+        Some(word) => AssociationState::Other(word.to_owned()),
+    }
+}
+
+/// A VPC endpoint as `DescribeVpcEndpoints` has it.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the fields are the API's own")]
+pub struct RawEndpoint<'a> {
+    pub vpc_endpoint_id: Option<&'a str>,
+    pub vpc_endpoint_type: Option<&'a str>,
+    pub vpc_id: Option<&'a str>,
+    pub service_name: Option<&'a str>,
+    pub state: Option<&'a str>,
+    pub route_table_ids: Vec<&'a str>,
+    pub network_interface_ids: Vec<&'a str>,
+}
+
+impl RawEndpoint<'_> {
+    /// The endpoint in our types.
+    ///
+    /// # Errors
+    /// If its id or its VPC is missing. A VPC Lattice endpoint has no service name: that is no error.
+    pub fn convert(&self) -> Result<VpcEndpoint, ConvertError> {
+        Ok(VpcEndpoint {
+            id: required("VpcEndpointId", self.vpc_endpoint_id)?.into(),
+            kind: endpoint_type(self.vpc_endpoint_type),
+            vpc: required("VpcId", self.vpc_id)?.into(),
+            service: self.service_name.unwrap_or(ABSENT).to_owned(),
+            state: EndpointState::parse(self.state.unwrap_or(ABSENT)),
+            route_tables: self.route_table_ids.iter().copied().map(Into::into).collect(),
+            interfaces: self.network_interface_ids.iter().copied().map(Into::into).collect(),
+        })
+    }
+}
+
+/// Reads `VpcEndpointType`; new types keep coming and are kept as they are.
+fn endpoint_type(word: Option<&str>) -> EndpointType {
+    match word {
+        Some("Gateway") => EndpointType::Gateway,
+        Some("Interface") => EndpointType::Interface,
+        Some("GatewayLoadBalancer") => EndpointType::GatewayLoadBalancer,
+        word => EndpointType::Other(word.unwrap_or(ABSENT).to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    fn target_of(set: impl FnOnce(&mut RawRoute<'static>)) -> Target {
+        let mut raw = RawRoute { destination_cidr_block: Some("0.0.0.0/0"), ..RawRoute::default() };
+        set(&mut raw);
+        raw.convert().unwrap().target
+    }
+
+    #[test]
+    fn gateway_id_is_told_apart_by_its_prefix() {
+        let kind = |id| target_of(|r| r.gateway_id = Some(id));
+        assert_eq!(kind("local"), Target::Local);
+        assert_eq!(kind("vpce-1"), Target::VpcEndpoint("vpce-1".into()));
+        assert_eq!(kind("igw-1"), Target::InternetGateway("igw-1".into()));
+        assert_eq!(kind("vgw-1"), Target::VirtualPrivateGateway("vgw-1".into()));
+        assert_eq!(kind("lgw-1"), Target::LocalGateway("lgw-1".into()));
+        assert_eq!(kind("cagw-1"), Target::CarrierGateway("cagw-1".into()));
+        assert_eq!(kind("new-1"), other("GatewayId", "new-1".into()));
+    }
+
+    #[test]
+    fn every_other_target_field_is_its_own_kind() {
+        assert_eq!(target_of(|r| r.nat_gateway_id = Some("nat-1")), Target::NatGateway("nat-1".into()));
+        assert_eq!(
+            target_of(|r| r.egress_only_internet_gateway_id = Some("eigw-1")),
+            Target::EgressOnlyInternetGateway("eigw-1".into())
+        );
+        assert_eq!(target_of(|r| r.transit_gateway_id = Some("tgw-1")), Target::TransitGateway("tgw-1".into()));
+        assert_eq!(
+            target_of(|r| r.vpc_peering_connection_id = Some("pcx-1")),
+            Target::PeeringConnection("pcx-1".into())
+        );
+        assert_eq!(target_of(|r| r.local_gateway_id = Some("lgw-1")), Target::LocalGateway("lgw-1".into()));
+        assert_eq!(target_of(|r| r.carrier_gateway_id = Some("cagw-1")), Target::CarrierGateway("cagw-1".into()));
+        assert_eq!(target_of(|r| r.core_network_arn = Some("arn:c")), Target::CoreNetwork("arn:c".into()));
+        assert_eq!(target_of(|r| r.odb_network_arn = Some("arn:o")), other("OdbNetworkArn", "arn:o".into()));
+        assert_eq!(target_of(|r| r.ip_address = Some("10.0.0.9")), other("IpAddress", "10.0.0.9".into()));
+        assert_eq!(target_of(|_| ()), other("none", "none".into()));
+    }
+
+    #[test]
+    fn an_interface_with_an_instance_is_the_instance() {
+        let nat_instance = target_of(|r| {
+            r.network_interface_id = Some("eni-1");
+            r.instance_id = Some("i-1");
+        });
+        assert_eq!(nat_instance, Target::Instance("i-1".into()));
+        assert_eq!(target_of(|r| r.network_interface_id = Some("eni-1")), Target::NetworkInterface("eni-1".into()));
+    }
+
+    #[test]
+    fn a_route_has_exactly_one_destination() {
+        let none = RawRoute::default().convert();
+        assert_eq!(none, Err(ConvertError::Destinations { found: 0 }));
+        let two = RawRoute {
+            destination_cidr_block: Some("0.0.0.0/0"),
+            destination_prefix_list_id: Some("pl-1"),
+            ..RawRoute::default()
+        };
+        assert_eq!(two.convert(), Err(ConvertError::Destinations { found: 2 }));
+    }
+
+    #[test]
+    fn words_we_do_not_know_are_kept_and_missing_ones_said() {
+        assert_eq!(route_state(Some("filtered")), RouteState::Other("filtered".into()));
+        assert_eq!(route_state(None), RouteState::Other("absent".into()));
+        assert_eq!(origin(Some("Advertisement")), Origin::Advertisement);
+        assert_eq!(origin(None), Origin::Other("absent".into()));
+        assert_eq!(endpoint_type(None), EndpointType::Other("absent".into()));
+        assert_eq!(endpoint_type(Some("Tunnel")), EndpointType::Other("Tunnel".into()));
+    }
+
+    #[test]
+    fn an_association_names_a_gateway_before_a_subnet_before_main() {
+        let with = |raw: RawAssociation<'_>| raw.convert().map(|a| a.with);
+        let main = RawAssociation { main: true, ..RawAssociation::default() };
+        assert_eq!(with(main), Some(AssociatedWith::Main));
+        let edge = RawAssociation { gateway_id: Some("igw-1"), ..main };
+        assert_eq!(with(edge), Some(AssociatedWith::Gateway("igw-1".into())));
+        let subnet = RawAssociation { subnet_id: Some("subnet-1"), ..RawAssociation::default() };
+        assert_eq!(with(subnet), Some(AssociatedWith::Subnet("subnet-1".into())));
+        assert_eq!(with(RawAssociation::default()), None, "a public IPv4 pool serves no subnet");
+    }
+
+    #[test]
+    fn an_association_counts_only_while_it_is_in_force() {
+        let state = |word| association_state(Some(word));
+        assert_eq!(association_state(None), AssociationState::Associated);
+        assert_eq!(state("associated"), AssociationState::Associated);
+        assert_eq!(state("associating"), AssociationState::Changing);
+        assert_eq!(state("disassociating"), AssociationState::Changing);
+        assert_eq!(state("disassociated"), AssociationState::Gone);
+        assert_eq!(state("failed"), AssociationState::Gone);
+        assert_eq!(state("parked"), AssociationState::Other("parked".into()));
+    }
+
+    #[test]
+    fn dynamodbs_prefix_lists_are_known_by_name_in_their_region_alone() {
+        let is = |name| is_dynamodb_prefix_list(name, "us-east-1");
+        assert!(is("com.amazonaws.us-east-1.dynamodb"));
+        assert!(is("com.amazonaws.us-east-1.ipv6.dynamodb"));
+        assert!(!is("com.amazonaws.eu-west-1.dynamodb"));
+        assert!(!is("com.amazonaws.us-east-1.s3"));
+        assert!(!is("com.amazonaws.us-east-1.dynamodb-streams"));
+    }
+}

@@ -1,0 +1,179 @@
+//! What EC2 knows of a VPC: two waves of calls, each in parallel, and a gap for each one that fails.
+
+mod calls;
+mod convert;
+mod gap;
+
+use crate::model::{
+    EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable, Seconds,
+    Timestamp, VpcEndpoint, VpcFacts, VpcId, is_dynamodb_service,
+};
+use aws_config::SdkConfig;
+pub(crate) use calls::Ec2;
+use futures_util::future::{join, join_all};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
+use tokio::time::Instant;
+
+/// What EC2 knows of `vpc`. Whatever cannot be had by `deadline` is a gap.
+pub async fn vpc_facts(config: &SdkConfig, vpc: &VpcId, region: &str, deadline: Instant) -> VpcFacts {
+    facts(&Ec2::new(config, deadline), std::slice::from_ref(vpc), region).await
+}
+
+/// What EC2 knows of `vpcs`; of all of them if none is named.
+pub(crate) async fn facts(ec2: &Ec2, vpcs: &[VpcId], region: &str) -> VpcFacts {
+    let (route_tables, vpc_endpoints, listed) = tokio::join!(
+        observed(ec2.route_tables(vpcs)),
+        observed(ec2.vpc_endpoints(vpcs)),
+        observed(ec2.service_prefix_lists()),
+    );
+    let (endpoint_interfaces, (service_prefix_lists, prefix_lists)) =
+        join(endpoint_interfaces(ec2, &vpc_endpoints, region), prefix_lists(ec2, &route_tables, &listed, region)).await;
+    VpcFacts { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists }
+}
+
+/// Makes an observation of an attempt: when it began and how long it took.
+#[expect(clippy::disallowed_methods, reason = "where what EC2 says gets its time stamp")]
+pub(crate) async fn observed<T>(attempt: impl Future<Output = Result<T, Gap>>) -> Observed<T> {
+    let (at, began) = (Timestamp::from(SystemTime::now()), Instant::now());
+    match attempt.await {
+        Ok(value) => Observed::Seen { value, at, took: Seconds::from(began.elapsed()) },
+        Err(gap) => Observed::Unseen(gap),
+    }
+}
+
+/// The network interfaces of the DynamoDB interface endpoints; no call where there are none.
+async fn endpoint_interfaces(
+    ec2: &Ec2,
+    endpoints: &Observed<Vec<VpcEndpoint>>,
+    region: &str,
+) -> Observed<Vec<EndpointInterface>> {
+    let Some(endpoints) = endpoints.seen() else {
+        let because = "the VPC's endpoints are not known".into();
+        return Observed::Unseen(Gap::NotTried { because });
+    };
+    let wanted: BTreeSet<&InterfaceId> = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.kind == EndpointType::Interface && is_dynamodb_service(&endpoint.service, region))
+        .flat_map(|endpoint| &endpoint.interfaces)
+        .collect();
+    observed(async {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = ec2.network_interfaces(&wanted).await?;
+        // Half of them would make an address look like nobody's.
+        match wanted.iter().find(|id| !found.iter().any(|interface| interface.id == ***id)) {
+            None => Ok(found),
+            Some(id) => Err(Gap::NotFound { detail: format!("{id}, an interface of a DynamoDB endpoint") }),
+        }
+    })
+    .await
+}
+
+type Lists = BTreeMap<PrefixListId, Observed<PrefixList>>;
+
+/// Which lists are DynamoDB's, and the entries of these and of all that the tables name.
+async fn prefix_lists(
+    ec2: &Ec2,
+    tables: &Observed<Vec<RouteTable>>,
+    listed: &Observed<Vec<PrefixList>>,
+    region: &str,
+) -> (Observed<Vec<PrefixListId>>, Lists) {
+    let named = tables.seen().map(|tables| lists_named_by(tables)).unwrap_or_default();
+    let of_tables = entries_of_all(ec2, &named, listed);
+    let of_service = async {
+        let ids = service_lists(ec2, listed, region).await;
+        let more: BTreeSet<PrefixListId> =
+            ids.seen().into_iter().flatten().filter(|id| !named.contains(*id)).cloned().collect();
+        let lists = entries_of_all(ec2, &more, listed).await;
+        (ids, lists)
+    };
+    let (mut lists, (ids, more)) = join(of_tables, of_service).await;
+    lists.extend(more);
+    for id in ids.seen().into_iter().flatten() {
+        refuse_empty(&mut lists, id);
+    }
+    (ids, lists)
+}
+
+fn lists_named_by(tables: &[RouteTable]) -> BTreeSet<PrefixListId> {
+    let routes = tables.iter().flat_map(|table| &table.routes);
+    routes
+        .filter_map(|route| match &route.destination {
+            crate::model::Destination::PrefixList(id) => Some(id.clone()),
+            crate::model::Destination::Cidr(_) => None,
+        })
+        .collect()
+}
+
+/// The ids of DynamoDB's lists, found by name: an id names another service's list in another Region.
+async fn service_lists(ec2: &Ec2, listed: &Observed<Vec<PrefixList>>, region: &str) -> Observed<Vec<PrefixListId>> {
+    match listed {
+        Observed::Seen { value, at, took } => match dynamodb_lists(value, region) {
+            Ok(value) => Observed::Seen { value, at: *at, took: *took },
+            Err(gap) => Observed::Unseen(gap),
+        },
+        // Another permission may be there; a service that does not answer would not answer this either.
+        Observed::Unseen(gap @ (Gap::Denied { .. } | Gap::Failed { .. } | Gap::Malformed { .. })) => {
+            let second = observed(async { dynamodb_lists(&ec2.managed_dynamodb_lists(region).await?, region) }).await;
+            if second.seen().is_some() { second } else { Observed::Unseen(gap.clone()) }
+        }
+        Observed::Unseen(gap) => Observed::Unseen(gap.clone()),
+    }
+}
+
+fn dynamodb_lists(lists: &[PrefixList], region: &str) -> Result<Vec<PrefixListId>, Gap> {
+    let is_ours = |list: &&PrefixList| list.name.as_deref().is_some_and(|name| is_dynamodb_list(name, region));
+    let ids: Vec<_> = lists.iter().filter(is_ours).map(|list| list.id.clone()).collect();
+    if ids.is_empty() {
+        // Every Region has one, so "none" is not a fact to build on.
+        return Err(Gap::NotFound { detail: format!("a prefix list named com.amazonaws.{region}.dynamodb") });
+    }
+    Ok(ids)
+}
+
+/// Whether a prefix list is DynamoDB's: `com.amazonaws.us-east-1.dynamodb`, or with `ipv6.` before the service as the
+/// lists of other services have it.
+fn is_dynamodb_list(name: &str, region: &str) -> bool {
+    is_dynamodb_service(name, region) || is_dynamodb_service(name, &format!("{region}.ipv6"))
+}
+
+/// The entries of each list: as listed, or asked for one by one.
+async fn entries_of_all(ec2: &Ec2, ids: &BTreeSet<PrefixListId>, listed: &Observed<Vec<PrefixList>>) -> Lists {
+    let entries = ids.iter().map(|id| async move { (id.clone(), entries_of(ec2, id, listed).await) });
+    join_all(entries).await.into_iter().collect()
+}
+
+async fn entries_of(ec2: &Ec2, id: &PrefixListId, listed: &Observed<Vec<PrefixList>>) -> Observed<PrefixList> {
+    let known = listed.seen().and_then(|lists| lists.iter().find(|list| list.id == *id));
+    if let (Observed::Seen { at, took, .. }, Some(list)) = (listed, known)
+        && !list.entries.is_empty()
+    {
+        return Observed::Seen { value: list.clone(), at: *at, took: *took };
+    }
+    let found = observed(ec2.prefix_list_entries(id)).await;
+    match found {
+        // Only a customer's list may be empty, and only the list of AWS's own says which are not.
+        Observed::Seen { value, .. } if value.is_empty() && (known.is_some() || listed.seen().is_none()) => {
+            Observed::Unseen(no_entries(id))
+        }
+        Observed::Seen { value: entries, at, took } => {
+            let name = known.and_then(|list| list.name.clone());
+            Observed::Seen { value: PrefixList { id: id.clone(), name, entries }, at, took }
+        }
+        Observed::Unseen(gap) => Observed::Unseen(gap),
+    }
+}
+
+fn refuse_empty(lists: &mut Lists, id: &PrefixListId) {
+    if lists.get(id).and_then(Observed::seen).is_some_and(|list| list.entries.is_empty()) {
+        lists.insert(id.clone(), Observed::Unseen(no_entries(id)));
+    }
+}
+
+fn no_entries(id: &PrefixListId) -> Gap {
+    Gap::Malformed { detail: format!("prefix list {id} without entries") }
+}

@@ -1,0 +1,242 @@
+//! `--from DIR`: an inventory from plain AWS CLI output. No credentials, no network.
+//!
+//! Any `*.json` in the directory counts, whatever its name, by the CLI's own top-level keys; several files may add to
+//! one key. What no file holds is a gap that names the command to fill it with, never an empty list.
+
+mod assemble;
+mod shapes;
+
+use super::json::{self, JsonError};
+use crate::model::{Inventory, PrefixListId, Timestamp};
+use assemble::Collected;
+use shapes::File;
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+};
+use tokio::time::Instant;
+
+/// The commands that fill a directory: the key they answer with, the command, the file's usual name.
+const SOURCES: [Source; 5] = [ROUTE_TABLES, SUBNETS, VPC_ENDPOINTS, PREFIX_LISTS, NETWORK_INTERFACES];
+const ROUTE_TABLES: Source = Source { key: "RouteTables", command: "describe-route-tables", file: "route-tables.json" };
+const SUBNETS: Source = Source { key: "Subnets", command: "describe-subnets", file: "subnets.json" };
+const VPC_ENDPOINTS: Source =
+    Source { key: "VpcEndpoints", command: "describe-vpc-endpoints", file: "vpc-endpoints.json" };
+const PREFIX_LISTS: Source = Source { key: "PrefixLists", command: "describe-prefix-lists", file: "prefix-lists.json" };
+const NETWORK_INTERFACES: Source =
+    Source { key: "NetworkInterfaces", command: "describe-network-interfaces", file: "network-interfaces.json" };
+
+/// Where one kind of fact comes from.
+#[derive(Clone, Copy)]
+struct Source {
+    key: &'static str,
+    command: &'static str,
+    file: &'static str,
+}
+
+impl Source {
+    fn command_into(self, dir: &Path) -> String {
+        format!("aws ec2 {} > {}", self.command, shell_word(&dir.join(self.file)))
+    }
+}
+
+/// A path as a POSIX shell takes it.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+fn how_to_fill(dir: &Path) -> String {
+    let commands = SOURCES.map(|source| format!("\n  {}", source.command_into(dir)));
+    format!("fill it with the AWS CLI:{}", commands.concat())
+}
+
+/// Why a directory gives no inventory.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// There is no such directory, or it cannot be listed.
+    // The cause is told here rather than as the source, which would come after the commands.
+    #[error("cannot read the directory {}: {cause}; {}", .dir.display(), how_to_fill(.dir))]
+    Directory {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// No file holds anything we know.
+    #[error("no AWS CLI output in {} ({json_files} *.json files); {}", .dir.display(), how_to_fill(.dir))]
+    Nothing {
+        /// The directory.
+        dir: PathBuf,
+        /// How many files were looked at.
+        json_files: usize,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        #[source]
+        /// Why.
+        cause: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The entries of a prefix list do not say which list's they are; only the file's name can.
+    #[error("{} holds Entries, but its name does not say of which prefix list; name it pl-….json", .file.display())]
+    NamelessEntries {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Two files differ about one thing.
+    #[error("{id} differs between {} and {}; keep the newer one", .first.display(), .second.display())]
+    Conflict {
+        /// What they differ about.
+        id: String,
+        /// One file.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// The names are of several Regions.
+    #[error("the files name several Regions ({}); say which one with --region", .found.join(", "))]
+    Regions {
+        /// The Regions, each with a name it was found in.
+        found: Vec<String>,
+    },
+    /// No name holds a Region.
+    #[error("no file in {} names the Region, as com.amazonaws.<region>.dynamodb would; say it with --region", .dir.display())]
+    NoRegion {
+        /// The directory.
+        dir: PathBuf,
+    },
+}
+
+/// Reads every `*.json` in `dir`. Without `region`, the Region is taken from the names of services and prefix lists.
+///
+/// # Errors
+/// If a file cannot be read or is not what the CLI writes, if no file holds anything we know, and if the Region cannot
+/// be told.
+pub fn read(dir: &Path, region: Option<&str>) -> Result<Inventory, FilesError> {
+    let started = Instant::now();
+    let files = json_files(dir)?;
+    let mut collected = Collected::default();
+    for file in &files {
+        add(&mut collected, file)?;
+    }
+    if !collected.anything() {
+        return Err(FilesError::Nothing { dir: dir.to_owned(), json_files: files.len() });
+    }
+    let region = match region {
+        Some(region) => region.to_owned(),
+        None => collected.region()?.ok_or_else(|| FilesError::NoRegion { dir: dir.to_owned() })?,
+    };
+    Ok(collected.inventory(dir, region, started.elapsed()))
+}
+
+/// The files to read, sorted, so that the same directory always reads the same.
+fn json_files(dir: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let failed = |cause| FilesError::Directory { dir: dir.to_owned(), cause };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension() == Some(OsStr::new("json")) && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn add(collected: &mut Collected, path: &Path) -> Result<(), FilesError> {
+    let failed = |cause| FilesError::File { file: path.to_owned(), cause };
+    let bytes = std::fs::read(path).map_err(failed)?;
+    // The best a file can say of when its facts were seen.
+    let at = std::fs::metadata(path).and_then(|meta| meta.modified()).map(Timestamp::from).map_err(failed)?;
+    let expected = "AWS CLI output: an object with a key such as RouteTables";
+    let file: File = json::parse(&path.display().to_string(), &bytes, expected)?;
+    collected.add(path, at, file)
+}
+
+/// The prefix list whose entries a file holds: `<anything>pl-….json`.
+fn prefix_list_of(path: &Path) -> Option<PrefixListId> {
+    let name = path.file_stem()?.to_str()?;
+    let digits = name.get(name.rfind("pl-")? + "pl-".len()..)?;
+    let end = digits.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(digits.len());
+    (end > 0).then(|| format!("pl-{}", &digits[..end]).into())
+}
+
+/// The Regions that `names` hold, each with the first name it was found in: `com.amazonaws.us-east-1.dynamodb`.
+///
+/// Partitions differ in what comes first (`cn.com.amazonaws`), services in what comes last, and some names have no
+/// Region at all (`com.amazonaws.global.cloudfront.origin-facing`).
+fn regions<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, &'a str> {
+    let mut found = BTreeMap::new();
+    for name in names {
+        let after = name.split_once("amazonaws.").map(|(_, rest)| rest.strip_prefix("vpce.").unwrap_or(rest));
+        if let Some(region) = after.and_then(|rest| rest.split('.').next()).filter(|part| looks_like_a_region(part)) {
+            found.entry(region).or_insert(name);
+        }
+    }
+    found
+}
+
+/// `us-east-1`, `us-gov-west-1`, `us-isob-east-1`: words and a number.
+fn looks_like_a_region(part: &str) -> bool {
+    let words: Vec<&str> = part.split('-').collect();
+    match words.as_slice() {
+        [first, middle @ .., last] if !middle.is_empty() => {
+            let word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+            word(first) && middle.iter().all(word) && !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_words_and_a_number() {
+        for region in ["us-east-1", "us-gov-west-1", "ap-southeast-2", "eusc-de-east-1", "us-isob-east-1"] {
+            assert!(looks_like_a_region(region), "{region}");
+        }
+        for other in ["global", "s3-global", "vpce", "us-east", "dynamodb-2", "us--1", "US-EAST-1", ""] {
+            assert!(!looks_like_a_region(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn names_of_every_partition_hold_their_region() {
+        let names = [
+            "com.amazonaws.us-east-1.dynamodb",
+            "cn.com.amazonaws.cn-north-1.dynamodb",
+            "com.amazonaws.vpce.eu-west-1.vpce-svc-1",
+            "com.amazonaws.global.cloudfront.origin-facing",
+            "my-list",
+        ];
+        let found = regions(names.into_iter());
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), ["cn-north-1", "eu-west-1", "us-east-1"]);
+    }
+
+    #[test]
+    fn a_file_of_entries_is_named_by_its_list() {
+        let of = |name: &str| prefix_list_of(Path::new(name)).map(|id| id.to_string());
+        assert_eq!(of("pl-02cd2c6b.json").as_deref(), Some("pl-02cd2c6b"));
+        assert_eq!(of("entries-pl-0123abc.json").as_deref(), Some("pl-0123abc"));
+        assert_eq!(of("pl-0123abc.page2.json").as_deref(), Some("pl-0123abc"));
+        assert_eq!(of("entries.json"), None);
+        assert_eq!(of("pl-.json"), None);
+    }
+
+    #[test]
+    fn a_path_with_a_blank_is_quoted_for_the_shell() {
+        assert_eq!(shell_word(Path::new("vpc/a.json")), "vpc/a.json");
+        assert_eq!(shell_word(Path::new("my vpc/it's.json")), r"'my vpc/it'\''s.json'");
+    }
+}

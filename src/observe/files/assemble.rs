@@ -1,0 +1,269 @@
+//! From what the files hold to one inventory, with a reason for everything they do not.
+
+use super::{
+    FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS, prefix_list_of,
+    regions,
+    shapes::{Checked, File, ListedPrefixList},
+    shell_word,
+};
+use crate::model::{
+    Destination, EndpointInterface, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId, RouteTable,
+    Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, is_dynamodb_service,
+};
+use crate::observe::convert::is_dynamodb_prefix_list;
+use ipnet::IpNet;
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Everything under one key, from all files that have it.
+struct Pieces<T> {
+    /// By id, with the file it was first seen in.
+    items: BTreeMap<String, (T, PathBuf)>,
+    /// The oldest file's time; `None` while no file has the key.
+    at: Option<Timestamp>,
+    /// Whether some file ended the listing. Each page but the last says that there is more.
+    ended: bool,
+}
+
+impl<T> Default for Pieces<T> {
+    fn default() -> Self {
+        Self { items: BTreeMap::new(), at: None, ended: false }
+    }
+}
+
+impl<T: PartialEq> Pieces<T> {
+    fn add(
+        &mut self,
+        (path, at, more): (&Path, Timestamp, bool),
+        items: Option<Vec<Checked<T>>>,
+        id: impl Fn(&T) -> &str,
+        merge: impl Fn(&mut T, &T) -> bool,
+    ) -> Result<(), FilesError> {
+        let Some(items) = items else { return Ok(()) };
+        self.at = Some(self.at.map_or(at, |oldest| oldest.min(at)));
+        self.ended |= !more;
+        for Checked(item) in items {
+            match self.items.entry(id(&item).to_owned()) {
+                Entry::Vacant(free) => {
+                    free.insert((item, path.to_owned()));
+                }
+                Entry::Occupied(mut known) => {
+                    let (old, first) = known.get_mut();
+                    if *old != item && !merge(old, &item) {
+                        let (first, second) = (first.clone(), path.to_owned());
+                        return Err(FilesError::Conflict { id: id(&item).to_owned(), first, second });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T> Pieces<T> {
+    /// When it was seen, if all of it was; else why not.
+    fn complete(&self, source: Source, dir: &Path) -> Result<Timestamp, Gap> {
+        let key = source.key;
+        let because = match self.at {
+            Some(at) if self.ended => return Ok(at),
+            Some(_) => format!("the last page of {key} is missing: every file with it has a NextToken"),
+            None => format!("no {key} in {}", dir.display()),
+        };
+        Err(Gap::NotTried { because: format!("{because}; run: {}", source.command_into(dir)) })
+    }
+
+    fn values(&self) -> impl Iterator<Item = &T> {
+        self.items.values().map(|(item, _)| item)
+    }
+}
+
+/// What the files hold, by key.
+#[derive(Default)]
+pub(super) struct Collected {
+    route_tables: Pieces<RouteTable>,
+    subnets: Pieces<Subnet>,
+    vpc_endpoints: Pieces<VpcEndpoint>,
+    prefix_lists: Pieces<ListedPrefixList>,
+    network_interfaces: Pieces<EndpointInterface>,
+    entries: BTreeMap<PrefixListId, Entries>,
+}
+
+/// The entries of one list, from all files named by it.
+struct Entries {
+    cidrs: Vec<IpNet>,
+    at: Timestamp,
+    ended: bool,
+}
+
+/// Two files that differ about the same thing cannot both be right.
+fn never<T>(_: &mut T, _: &T) -> bool {
+    false
+}
+
+/// The two APIs tell different things of one prefix list: one its ranges, the other only its name.
+fn complement(old: &mut ListedPrefixList, new: &ListedPrefixList) -> bool {
+    let agree = |a: bool, b: bool, equal: bool| !(a && b) || equal;
+    let names = agree(old.name.is_some(), new.name.is_some(), old.name == new.name);
+    let cidrs = agree(old.cidrs.is_some(), new.cidrs.is_some(), old.cidrs == new.cidrs);
+    if names && cidrs {
+        old.name = old.name.take().or_else(|| new.name.clone());
+        old.cidrs = old.cidrs.take().or_else(|| new.cidrs.clone());
+    }
+    names && cidrs
+}
+
+impl Collected {
+    pub(super) fn add(&mut self, path: &Path, at: Timestamp, file: File) -> Result<(), FilesError> {
+        let more = file.next_token.is_some();
+        let from = (path, at, more);
+        self.route_tables.add(from, file.route_tables, |table| table.id.as_str(), never)?;
+        self.subnets.add(from, file.subnets, |subnet| subnet.id.as_str(), never)?;
+        self.vpc_endpoints.add(from, file.vpc_endpoints, |endpoint| endpoint.id.as_str(), never)?;
+        self.prefix_lists.add(from, file.prefix_lists, |list| list.id.as_str(), complement)?;
+        self.network_interfaces.add(from, file.network_interfaces, |interface| interface.id.as_str(), never)?;
+        if let Some(page) = file.entries {
+            let list = prefix_list_of(path).ok_or_else(|| FilesError::NamelessEntries { file: path.to_owned() })?;
+            let known = self.entries.entry(list).or_insert(Entries { cidrs: Vec::new(), at, ended: false });
+            known.cidrs.extend(page.into_iter().map(|Checked(cidr)| cidr));
+            known.at = known.at.min(at);
+            known.ended |= !more;
+        }
+        Ok(())
+    }
+
+    /// Whether any file had anything we know.
+    pub(super) fn anything(&self) -> bool {
+        let keys = [
+            self.route_tables.at,
+            self.subnets.at,
+            self.vpc_endpoints.at,
+            self.prefix_lists.at,
+            self.network_interfaces.at,
+        ];
+        keys.iter().any(Option::is_some) || !self.entries.is_empty()
+    }
+
+    /// The one Region that the names of prefix lists and services hold, if they hold any.
+    pub(super) fn region(&self) -> Result<Option<String>, FilesError> {
+        let lists = self.prefix_lists.values().filter_map(|list| list.name.as_deref());
+        let services = self.vpc_endpoints.values().map(|endpoint| endpoint.service.as_str());
+        let found = regions(lists.chain(services));
+        if found.len() > 1 {
+            let found = found.iter().map(|(region, name)| format!("{region} in {name}")).collect();
+            return Err(FilesError::Regions { found });
+        }
+        Ok(found.keys().next().map(|region| (*region).to_owned()))
+    }
+
+    pub(super) fn inventory(self, dir: &Path, region: String, took: Duration) -> Inventory {
+        let took = Seconds::from(took);
+        let facts = VpcFacts {
+            endpoint_interfaces: self.endpoint_interfaces(dir, &region, took),
+            service_prefix_lists: self.service_prefix_lists(dir, &region, took),
+            prefix_lists: self.needed_prefix_lists(dir, &region, took),
+            route_tables: observed(self.route_tables, ROUTE_TABLES, dir, took),
+            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir, took),
+        };
+        Inventory { subnets: observed(self.subnets, SUBNETS, dir, took), region, facts }
+    }
+
+    /// The interfaces that endpoints name. Those of DynamoDB's interface endpoints must all be there.
+    fn endpoint_interfaces(&self, dir: &Path, region: &str, took: Seconds) -> Observed<Vec<EndpointInterface>> {
+        let endpoints_at = match self.vpc_endpoints.complete(VPC_ENDPOINTS, dir) {
+            Ok(at) => at,
+            Err(gap) => return Observed::Unseen(gap),
+        };
+        let needed: BTreeSet<&str> = self
+            .vpc_endpoints
+            .values()
+            .filter(|e| e.kind == EndpointType::Interface && is_dynamodb_service(&e.service, region))
+            .flat_map(|endpoint| endpoint.interfaces.iter().map(|id| id.as_str()))
+            .collect();
+        let lacking = needed.iter().find(|id| !self.network_interfaces.items.contains_key(**id));
+        if let Some(id) = lacking {
+            let gap =
+                self.network_interfaces.complete(NETWORK_INTERFACES, dir).err().unwrap_or_else(|| Gap::NotFound {
+                    detail: format!(
+                        "{id}, an endpoint's network interface, among the NetworkInterfaces in {}",
+                        dir.display()
+                    ),
+                });
+            return Observed::Unseen(gap);
+        }
+        let named = self.vpc_endpoints.values().flat_map(|endpoint| &endpoint.interfaces);
+        let known = named.filter_map(|id| self.network_interfaces.items.get(id.as_str()));
+        let at = self.network_interfaces.at.map_or(endpoints_at, |at| at.min(endpoints_at));
+        Observed::Seen { value: known.map(|(interface, _)| interface.clone()).collect(), at, took }
+    }
+
+    fn service_prefix_lists(&self, dir: &Path, region: &str, took: Seconds) -> Observed<Vec<PrefixListId>> {
+        let value = self.dynamodb_lists(region);
+        match (self.prefix_lists.complete(PREFIX_LISTS, dir), self.prefix_lists.at) {
+            (_, Some(at)) if !value.is_empty() => Observed::Seen { value, at, took },
+            (Err(gap), _) => Observed::Unseen(gap),
+            // Every Region has the list: the files hold other lists, or another Region's.
+            (Ok(_), _) => Observed::Unseen(Gap::NotFound {
+                detail: format!(
+                    "no prefix list named com.amazonaws.{region}.dynamodb in {}; run: {}",
+                    dir.display(),
+                    PREFIX_LISTS.command_into(dir)
+                ),
+            }),
+        }
+    }
+
+    fn dynamodb_lists(&self, region: &str) -> Vec<PrefixListId> {
+        let is_ours =
+            |list: &&ListedPrefixList| list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region));
+        self.prefix_lists.values().filter(is_ours).map(|list| list.id.clone()).collect()
+    }
+
+    /// The lists that routes name, and DynamoDB's.
+    fn needed_prefix_lists(
+        &self,
+        dir: &Path,
+        region: &str,
+        took: Seconds,
+    ) -> BTreeMap<PrefixListId, Observed<PrefixList>> {
+        let routes = self.route_tables.values().flat_map(|table| &table.routes);
+        let named = routes.filter_map(|route| match &route.destination {
+            Destination::PrefixList(id) => Some(id.clone()),
+            Destination::Cidr(_) => None,
+        });
+        let needed: BTreeSet<PrefixListId> = named.chain(self.dynamodb_lists(region)).collect();
+        needed.into_iter().map(|id| (id.clone(), self.prefix_list(id, dir, took))).collect()
+    }
+
+    /// One list: its ranges stand beside its name in one API's answer, in a file of their own in the other's.
+    fn prefix_list(&self, id: PrefixListId, dir: &Path, took: Seconds) -> Observed<PrefixList> {
+        let listed = self.prefix_lists.items.get(id.as_str()).map(|(list, _)| list);
+        let inline = listed.and_then(|list| list.cidrs.as_ref()).zip(self.prefix_lists.at);
+        let own = self.entries.get(&id).filter(|entries| entries.ended).map(|entries| (&entries.cidrs, entries.at));
+        match inline.or(own) {
+            Some((entries, at)) => {
+                let name = listed.and_then(|list| list.name.clone());
+                Observed::Seen { value: PrefixList { id, name, entries: entries.clone() }, at, took }
+            }
+            None => {
+                let what = if self.entries.contains_key(&id) { "the last page of the entries" } else { "the entries" };
+                let file = shell_word(&dir.join(format!("{id}.json")));
+                let command = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {id} > {file}");
+                let because = format!("{what} of {id} are in no file of {}; run: {command}", dir.display());
+                Observed::Unseen(Gap::NotTried { because })
+            }
+        }
+    }
+}
+
+fn observed<T>(pieces: Pieces<T>, source: Source, dir: &Path, took: Seconds) -> Observed<Vec<T>> {
+    match pieces.complete(source, dir) {
+        Ok(at) => {
+            let value = pieces.items.into_values().map(|(item, _)| item).collect();
+            Observed::Seen { value, at, took }
+        }
+        Err(gap) => Observed::Unseen(gap),
+    }
+}

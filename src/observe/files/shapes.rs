@@ -1,0 +1,287 @@
+//! The AWS CLI's JSON, as far as we use it. Everything is checked while it is read, so that an error has a place.
+
+use super::super::{
+    convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
+    json::Text,
+};
+use crate::model::{EndpointInterface, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint};
+use ipnet::IpNet;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny},
+};
+use std::net::IpAddr;
+
+/// One file: an object with one or more of the CLI's own top-level keys. Other keys are skipped.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct File {
+    pub(super) route_tables: Option<Vec<Checked<RouteTable>>>,
+    pub(super) subnets: Option<Vec<Checked<Subnet>>>,
+    pub(super) vpc_endpoints: Option<Vec<Checked<VpcEndpoint>>>,
+    pub(super) prefix_lists: Option<Vec<Checked<ListedPrefixList>>>,
+    pub(super) entries: Option<Vec<Checked<IpNet>>>,
+    pub(super) network_interfaces: Option<Vec<Checked<EndpointInterface>>>,
+    /// There is more than this file holds.
+    pub(super) next_token: Option<IgnoredAny>,
+}
+
+/// A prefix list of either API: `DescribePrefixLists` has the ranges, `DescribeManagedPrefixLists` has not.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ListedPrefixList {
+    pub(super) id: PrefixListId,
+    pub(super) name: Option<String>,
+    pub(super) cidrs: Option<Vec<IpNet>>,
+}
+
+/// One of our types, read from the CLI's shape of it.
+pub(super) struct Checked<T>(pub(super) T);
+
+/// Reads `$raw`, turns it into `$ours` by `$convert`, and gives an error the place it was found at.
+macro_rules! checked {
+    ($ours:ty, $raw:ty, $convert:expr) => {
+        impl<'de> Deserialize<'de> for Checked<$ours> {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let convert: fn($raw) -> Result<$ours, ConvertError> = $convert;
+                convert(<$raw>::deserialize(from)?).map(Self).map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+fn unwrapped<T>(checked: Vec<Checked<T>>) -> Vec<T> {
+    checked.into_iter().map(|Checked(value)| value).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a route table (an object)")]
+struct RouteTableJson<'a> {
+    #[serde(borrow)]
+    route_table_id: Option<Text<'a>>,
+    vpc_id: Option<Text<'a>>,
+    #[serde(default)]
+    associations: Vec<AssociationJson<'a>>,
+    /// Every table has at least the local route: without the key this is no whole answer.
+    routes: Option<Vec<Checked<Route>>>,
+}
+
+checked!(RouteTable, RouteTableJson<'_>, |json| {
+    Ok(RouteTable {
+        id: convert::required("RouteTableId", json.route_table_id.as_deref())?.into(),
+        vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
+        associations: json.associations.iter().filter_map(AssociationJson::convert).collect(),
+        routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?),
+    })
+});
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "an association (an object)")]
+struct AssociationJson<'a> {
+    #[serde(default)]
+    main: bool,
+    #[serde(borrow)]
+    subnet_id: Option<Text<'a>>,
+    gateway_id: Option<Text<'a>>,
+    association_state: Option<StateJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a state (an object)")]
+struct StateJson<'a> {
+    #[serde(borrow)]
+    state: Option<Text<'a>>,
+}
+
+impl AssociationJson<'_> {
+    fn convert(&self) -> Option<crate::model::Association> {
+        RawAssociation {
+            main: self.main,
+            subnet_id: self.subnet_id.as_deref(),
+            gateway_id: self.gateway_id.as_deref(),
+            state: self.association_state.as_ref().and_then(|state| state.state.as_deref()),
+        }
+        .convert()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a route (an object)")]
+struct RouteJson<'a> {
+    #[serde(borrow)]
+    destination_cidr_block: Option<Text<'a>>,
+    destination_ipv6_cidr_block: Option<Text<'a>>,
+    destination_prefix_list_id: Option<Text<'a>>,
+    gateway_id: Option<Text<'a>>,
+    nat_gateway_id: Option<Text<'a>>,
+    egress_only_internet_gateway_id: Option<Text<'a>>,
+    transit_gateway_id: Option<Text<'a>>,
+    instance_id: Option<Text<'a>>,
+    network_interface_id: Option<Text<'a>>,
+    vpc_peering_connection_id: Option<Text<'a>>,
+    local_gateway_id: Option<Text<'a>>,
+    carrier_gateway_id: Option<Text<'a>>,
+    core_network_arn: Option<Text<'a>>,
+    odb_network_arn: Option<Text<'a>>,
+    ip_address: Option<Text<'a>>,
+    origin: Option<Text<'a>>,
+    state: Option<Text<'a>>,
+}
+
+checked!(Route, RouteJson<'_>, |json| {
+    RawRoute {
+        destination_cidr_block: json.destination_cidr_block.as_deref(),
+        destination_ipv6_cidr_block: json.destination_ipv6_cidr_block.as_deref(),
+        destination_prefix_list_id: json.destination_prefix_list_id.as_deref(),
+        gateway_id: json.gateway_id.as_deref(),
+        nat_gateway_id: json.nat_gateway_id.as_deref(),
+        egress_only_internet_gateway_id: json.egress_only_internet_gateway_id.as_deref(),
+        transit_gateway_id: json.transit_gateway_id.as_deref(),
+        instance_id: json.instance_id.as_deref(),
+        network_interface_id: json.network_interface_id.as_deref(),
+        vpc_peering_connection_id: json.vpc_peering_connection_id.as_deref(),
+        local_gateway_id: json.local_gateway_id.as_deref(),
+        carrier_gateway_id: json.carrier_gateway_id.as_deref(),
+        core_network_arn: json.core_network_arn.as_deref(),
+        odb_network_arn: json.odb_network_arn.as_deref(),
+        ip_address: json.ip_address.as_deref(),
+        origin: json.origin.as_deref(),
+        state: json.state.as_deref(),
+    }
+    .convert()
+});
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a subnet (an object)")]
+struct SubnetJson<'a> {
+    #[serde(borrow)]
+    subnet_id: Option<Text<'a>>,
+    vpc_id: Option<Text<'a>>,
+    cidr_block: Option<Text<'a>>,
+    #[serde(default)]
+    ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "an IPv6 range's association (an object)")]
+struct Ipv6Json<'a> {
+    #[serde(borrow)]
+    ipv6_cidr_block: Option<Text<'a>>,
+    ipv6_cidr_block_state: Option<StateJson<'a>>,
+}
+
+impl Ipv6Json<'_> {
+    /// Ranges that were given back stay listed for a while.
+    fn in_force(&self) -> Option<&str> {
+        let state = self.ipv6_cidr_block_state.as_ref().and_then(|state| state.state.as_deref());
+        self.ipv6_cidr_block.as_deref().filter(|_| state.is_none_or(|word| word == "associated"))
+    }
+}
+
+checked!(Subnet, SubnetJson<'_>, |json| {
+    let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
+    let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
+    Ok(Subnet {
+        id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
+        vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
+        cidrs: ipv4
+            .into_iter()
+            .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
+            .collect::<Result<_, _>>()?,
+    })
+});
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a VPC endpoint (an object)")]
+struct VpcEndpointJson<'a> {
+    #[serde(borrow)]
+    vpc_endpoint_id: Option<Text<'a>>,
+    vpc_endpoint_type: Option<Text<'a>>,
+    vpc_id: Option<Text<'a>>,
+    service_name: Option<Text<'a>>,
+    state: Option<Text<'a>>,
+    #[serde(default)]
+    route_table_ids: Vec<Text<'a>>,
+    #[serde(default)]
+    network_interface_ids: Vec<Text<'a>>,
+}
+
+checked!(VpcEndpoint, VpcEndpointJson<'_>, |json| {
+    RawEndpoint {
+        vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
+        vpc_endpoint_type: json.vpc_endpoint_type.as_deref(),
+        vpc_id: json.vpc_id.as_deref(),
+        service_name: json.service_name.as_deref(),
+        state: json.state.as_deref(),
+        route_table_ids: json.route_table_ids.iter().map(|id| &**id).collect(),
+        network_interface_ids: json.network_interface_ids.iter().map(|id| &**id).collect(),
+    }
+    .convert()
+});
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a prefix list (an object)")]
+struct PrefixListJson<'a> {
+    #[serde(borrow)]
+    prefix_list_id: Option<Text<'a>>,
+    prefix_list_name: Option<Text<'a>>,
+    cidrs: Option<Vec<CidrJson>>,
+}
+
+checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
+    Ok(ListedPrefixList {
+        id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
+        name: json.prefix_list_name.as_deref().map(str::to_owned),
+        cidrs: json.cidrs.map(|cidrs| cidrs.into_iter().map(|CidrJson(cidr)| cidr).collect()),
+    })
+});
+
+/// A bare range, as `DescribePrefixLists` has them.
+struct CidrJson(IpNet);
+
+impl<'de> Deserialize<'de> for CidrJson {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(from)?;
+        convert::cidr("Cidrs", &text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a prefix list's entry (an object)")]
+struct EntryJson<'a> {
+    #[serde(borrow)]
+    cidr: Option<Text<'a>>,
+}
+
+checked!(IpNet, EntryJson<'_>, |json| convert::cidr("Cidr", convert::required("Cidr", json.cidr.as_deref())?));
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a network interface (an object)")]
+struct NetworkInterfaceJson<'a> {
+    #[serde(borrow)]
+    network_interface_id: Option<Text<'a>>,
+    #[serde(default)]
+    private_ip_addresses: Vec<PrivateAddressJson>,
+    #[serde(default)]
+    ipv6_addresses: Vec<Ipv6AddressJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a private address (an object)")]
+struct PrivateAddressJson {
+    private_ip_address: Option<IpAddr>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "an IPv6 address (an object)")]
+struct Ipv6AddressJson {
+    ipv6_address: Option<IpAddr>,
+}
+
+checked!(EndpointInterface, NetworkInterfaceJson<'_>, |json| {
+    let ipv4 = json.private_ip_addresses.iter().filter_map(|address| address.private_ip_address);
+    let ipv6 = json.ipv6_addresses.iter().filter_map(|address| address.ipv6_address);
+    Ok(EndpointInterface {
+        id: convert::required("NetworkInterfaceId", json.network_interface_id.as_deref())?.into(),
+        addresses: ipv4.chain(ipv6).collect(),
+    })
+});

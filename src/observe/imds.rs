@@ -1,0 +1,268 @@
+//! The instance's metadata service, version 2 only, by the AWS SDK's client.
+//!
+//! Three round trips, or four: the session token; what the instance is and which interfaces it has; every attribute of
+//! every interface; and, only where an interface has several private addresses and a public one, which belongs to which.
+
+use super::seen::{Stopwatch, chain};
+use crate::model::{Gap, Instance, Interface, MacAddress, PublicAddress};
+use aws_config::imds::{Client, client::error as sdk};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{orchestrator::HttpResponse, result::SdkError},
+};
+use futures_util::future::try_join_all;
+use ipnet::IpNet;
+use std::{error::Error, net::IpAddr, str::FromStr, time::Duration};
+use tokio::time::timeout;
+
+/// How long one answer may take, the token's included when there is none yet.
+///
+/// Shorter than the second that the SDK's client allows for connecting and for reading, because that client hides its
+/// own timeouts in an opaque error. Silence is how a hop limit of 1 shows in a container, so it must be told apart.
+const ANSWER: Duration = Duration::from_millis(950);
+
+/// How long all answers together may take: off EC2 everything must end within two seconds.
+const ALL: Duration = Duration::from_millis(1800);
+
+const TOKEN: &str = "/latest/api/token";
+
+/// Why the instance is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum ImdsError {
+    /// Nobody answered: not EC2, or a container behind a hop limit of 1.
+    #[error("instance metadata did not answer {path} within {after:?} (a container needs a hop limit of 2)")]
+    Silent {
+        /// What was asked for.
+        path: String,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// No connection, or one that broke.
+    #[error("instance metadata cannot be reached for {path}")]
+    Unreachable {
+        /// What was asked for.
+        path: String,
+        /// How it failed.
+        #[source]
+        cause: BoxError,
+    },
+    /// Answered with an error status.
+    #[error("instance metadata answered {path} with HTTP {status}")]
+    Status {
+        /// What was asked for.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// Answered with something else than was asked for.
+    #[error("instance metadata answered {path} with {found}, not with {expected}")]
+    Malformed {
+        /// What was asked for.
+        path: String,
+        /// What should have come.
+        expected: &'static str,
+        /// The beginning of what came.
+        found: String,
+    },
+}
+
+impl ImdsError {
+    /// The error as the reason for a missing fact.
+    pub fn gap(&self) -> Gap {
+        const OFF: &str = "instance metadata is switched off, or not for this user or container (hop limit 1)";
+        let detail = || chain(self);
+        match self {
+            Self::Silent { after, .. } => Gap::TimedOut { after: (*after).into() },
+            Self::Unreachable { .. } => Gap::Unreachable { detail: detail() },
+            Self::Malformed { .. } => Gap::Malformed { detail: detail() },
+            Self::Status { path, status: status @ (401 | 403) } => {
+                Gap::Denied { action: format!("{path} (HTTP {status}): {OFF}") }
+            }
+            Self::Status { path, status: 404 } if path == TOKEN => {
+                Gap::Disabled { detail: format!("{path} (HTTP 404): {OFF}") }
+            }
+            Self::Status { path, status: 404 } => Gap::NotFound { detail: path.clone() },
+            Self::Status { status: 429 | 503, .. } => Gap::Throttled { detail: detail() },
+            Self::Status { .. } => Gap::Failed { detail: detail() },
+        }
+    }
+
+    /// What the SDK's error means. A refused token comes as a cause of the request that wanted it.
+    fn new(path: &str, error: sdk::ImdsError) -> Self {
+        if let sdk::ImdsError::ErrorResponse(answer) = &error {
+            return Self::Status { path: path.to_owned(), status: answer.response().status().as_u16() };
+        }
+        let cause = error.source();
+        if let Some(SdkError::ServiceError(token)) =
+            cause.and_then(|cause| cause.downcast_ref::<SdkError<sdk::TokenError, HttpResponse>>())
+        {
+            let (path, status) = (TOKEN.to_owned(), token.raw().status());
+            return if status.is_success() {
+                Self::Malformed { path, expected: "a session token", found: chain(&error) }
+            } else {
+                Self::Status { path, status: status.as_u16() }
+            };
+        }
+        // The one failure of the SDK's that has neither an answer nor a connection's error to show.
+        if cause.is_some_and(|cause| cause.to_string().contains("invalid UTF-8")) {
+            return Self::Malformed { path: path.to_owned(), expected: "text", found: "bytes".to_owned() };
+        }
+        Self::Unreachable { path: path.to_owned(), cause: error.into() }
+    }
+}
+
+/// The instance, its network interfaces and their addresses. Ends within two seconds, come what may.
+pub async fn instance(imds: &Client) -> Result<Instance, ImdsError> {
+    match timeout(ALL, look(imds)).await {
+        Ok(result) => result,
+        Err(_) => Err(ImdsError::Silent { path: MACS.to_owned(), after: ALL }),
+    }
+}
+
+const MACS: &str = "/latest/meta-data/network/interfaces/macs/";
+
+async fn look(imds: &Client) -> Result<Instance, ImdsError> {
+    let availability_zone = async {
+        let watch = Stopwatch::start();
+        let zone = one(imds, "/latest/meta-data/placement/availability-zone", "a zone", is_word).await;
+        Ok(watch.observed(zone.map_err(|error| error.gap())))
+    };
+    let (macs, id, region, availability_zone) = tokio::try_join!(
+        some(imds, MACS, "hardware addresses", |line| mac_address(line.trim_end_matches('/'))),
+        one(imds, "/latest/meta-data/instance-id", "an instance id", |text| is_id(text, "i-")),
+        one(imds, "/latest/meta-data/placement/region", "a Region", is_word),
+        availability_zone,
+    )?;
+    let mut interfaces = try_join_all(macs.into_iter().map(|mac| interface(imds, mac))).await?;
+    interfaces.sort_by_key(|interface| interface.device_number);
+    Ok(Instance { id: id.into(), region, availability_zone, interfaces })
+}
+
+async fn interface(imds: &Client, mac: MacAddress) -> Result<Interface, ImdsError> {
+    let at = |attribute: &str| format!("{MACS}{mac}/{attribute}");
+    let watch = Stopwatch::start();
+
+    let (number, id, subnet, vpc) = (at("device-number"), at("interface-id"), at("subnet-id"), at("vpc-id"));
+    let (ipv4, ipv6) = (at("local-ipv4s"), at("ipv6s"));
+    let (cidrs4, cidrs6, public) = (at("subnet-ipv4-cidr-block"), at("subnet-ipv6-cidr-blocks"), at("public-ipv4s"));
+    let subnet_cidrs = async {
+        let both =
+            tokio::try_join!(any(imds, &cidrs4, "CIDR blocks", parsed), any(imds, &cidrs6, "CIDR blocks", parsed));
+        let cidrs: Result<Vec<IpNet>, ImdsError> = both.map(|(ipv4, ipv6)| [ipv4, ipv6].concat());
+        Ok(watch.observed(cidrs.map_err(|error| error.gap())))
+    };
+    let public = async { Ok(any(imds, &public, "addresses", parsed::<IpAddr>).await) };
+
+    let (device_number, id, subnet, vpc, ipv4, ipv6, subnet_cidrs, public) = tokio::try_join!(
+        one(imds, &number, "a number", parsed::<u32>),
+        one(imds, &id, "a network interface's id", |text| is_id(text, "eni-")),
+        one(imds, &subnet, "a subnet's id", |text| is_id(text, "subnet-")),
+        one(imds, &vpc, "a VPC's id", |text| is_id(text, "vpc-")),
+        any(imds, &ipv4, "addresses", parsed::<IpAddr>),
+        any(imds, &ipv6, "addresses", parsed::<IpAddr>),
+        subnet_cidrs,
+        public,
+    )?;
+    let public_addresses = match public {
+        Ok(public) => associations(imds, &mac, &public, &ipv4).await,
+        Err(error) => Err(error),
+    };
+    Ok(Interface {
+        public_addresses: watch.observed(public_addresses.map_err(|error| error.gap())),
+        id: id.into(),
+        mac,
+        device_number,
+        subnet: subnet.into(),
+        vpc: vpc.into(),
+        addresses: [ipv4, ipv6].concat(),
+        subnet_cidrs,
+    })
+}
+
+/// Which private address each public one stands for. Asked only where it does not follow.
+async fn associations(
+    imds: &Client,
+    mac: &MacAddress,
+    public: &[IpAddr],
+    private: &[IpAddr],
+) -> Result<Vec<PublicAddress>, ImdsError> {
+    if let [private] = *private {
+        return Ok(public.iter().map(|&public| PublicAddress { public, private }).collect());
+    }
+    try_join_all(public.iter().map(|&public| async move {
+        let path = format!("{MACS}{mac}/ipv4-associations/{public}");
+        let private = one(imds, &path, "an address", parsed).await?;
+        Ok(PublicAddress { public, private })
+    }))
+    .await
+}
+
+/// One value.
+async fn one<T>(
+    imds: &Client,
+    path: &str,
+    expected: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<T, ImdsError> {
+    let text = get(imds, path).await?;
+    read(text.trim()).ok_or_else(|| malformed(path, expected, &text))
+}
+
+/// One value a line, at least one.
+async fn some<T>(
+    imds: &Client,
+    path: &str,
+    expected: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, ImdsError> {
+    let text = get(imds, path).await?;
+    let values: Option<Vec<T>> = text.lines().map(|line| read(line.trim())).collect();
+    values.filter(|values| !values.is_empty()).ok_or_else(|| malformed(path, expected, &text))
+}
+
+/// One value a line. A 404 is how the service says that there is none.
+async fn any<T>(
+    imds: &Client,
+    path: &str,
+    expected: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, ImdsError> {
+    match some(imds, path, expected, read).await {
+        Err(ImdsError::Status { path: refused, status: 404 }) if refused == path => Ok(Vec::new()),
+        result => result,
+    }
+}
+
+async fn get(imds: &Client, path: &str) -> Result<String, ImdsError> {
+    match timeout(ANSWER, imds.get(path)).await {
+        Ok(Ok(text)) => Ok(text.into()),
+        Ok(Err(error)) => Err(ImdsError::new(path, error)),
+        Err(_) => Err(ImdsError::Silent { path: path.to_owned(), after: ANSWER }),
+    }
+}
+
+fn malformed(path: &str, expected: &'static str, found: &str) -> ImdsError {
+    let beginning: String = found.chars().take(60).collect();
+    ImdsError::Malformed { path: path.to_owned(), expected, found: format!("{beginning:?}") }
+}
+
+fn parsed<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+/// `us-east-1a`, `us-gov-west-1`: no space, no markup.
+fn is_word(text: &str) -> Option<String> {
+    let is_word = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    is_word.then(|| text.to_owned())
+}
+
+/// An id of AWS's: `eni-0123abcd`.
+fn is_id(text: &str, prefix: &str) -> Option<String> {
+    is_word(text).filter(|id| id.len() > prefix.len() && id.starts_with(prefix))
+}
+
+fn mac_address(text: &str) -> Option<MacAddress> {
+    let bytes: Vec<&str> = text.split(':').collect();
+    let is_byte = |byte: &&str| byte.len() == 2 && byte.chars().all(|c| c.is_ascii_hexdigit());
+    (bytes.len() == 6 && bytes.iter().all(is_byte)).then(|| MacAddress::from(text))
+}

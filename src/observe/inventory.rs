@@ -1,0 +1,63 @@
+//! Subnets and what EC2 knows of their VPCs, live: for `audit` and `explain`.
+
+use super::{
+    aws::{Aws, AwsError},
+    ec2::{self, Ec2, observed},
+};
+use crate::model::{Inventory, Observed, Subnet, SubnetId, VpcId};
+use aws_config::SdkConfig;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every VPC of the Region.
+    Everything,
+    /// One VPC.
+    Vpc(VpcId),
+    /// The VPC of one subnet; every VPC if there is no such subnet, so that the known ones can be named.
+    Subnet(SubnetId),
+}
+
+/// The live equivalent of `--from DIR`. Each missing part is a gap; only without a Region there is nobody to ask.
+pub async fn inventory(aws: &Aws, scope: &Scope, timeout: Duration) -> Result<Inventory, AwsError> {
+    let deadline = Instant::now() + timeout;
+    let region = aws.region().await.map_err(AwsError::NoRegion)?;
+    Ok(inventory_of(&aws.sdk_config(&region), scope, region, deadline).await)
+}
+
+/// The same by the settings for EC2 alone.
+pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, deadline: Instant) -> Inventory {
+    let ec2 = Ec2::new(config, deadline);
+    let (subnets, facts) = match scope {
+        Scope::Everything => together(&ec2, &[], &region).await,
+        Scope::Vpc(vpc) => together(&ec2, std::slice::from_ref(vpc), &region).await,
+        Scope::Subnet(id) => {
+            let subnets = observed(ec2.subnets(&[])).await;
+            match vpc_of(&subnets, id) {
+                Some(vpc) => {
+                    let facts = ec2::facts(&ec2, std::slice::from_ref(&vpc), &region).await;
+                    (only(subnets, &vpc), facts)
+                }
+                None => (subnets, ec2::facts(&ec2, &[], &region).await),
+            }
+        }
+    };
+    Inventory { region, subnets, facts }
+}
+
+async fn together(ec2: &Ec2, vpcs: &[VpcId], region: &str) -> (Observed<Vec<Subnet>>, crate::model::VpcFacts) {
+    tokio::join!(observed(ec2.subnets(vpcs)), ec2::facts(ec2, vpcs, region))
+}
+
+fn vpc_of(subnets: &Observed<Vec<Subnet>>, id: &SubnetId) -> Option<VpcId> {
+    subnets.seen()?.iter().find(|subnet| subnet.id == *id).map(|subnet| subnet.vpc.clone())
+}
+
+fn only(mut subnets: Observed<Vec<Subnet>>, vpc: &VpcId) -> Observed<Vec<Subnet>> {
+    if let Observed::Seen { value, .. } = &mut subnets {
+        value.retain(|subnet| subnet.vpc == *vpc);
+    }
+    subnets
+}

@@ -1,0 +1,65 @@
+//! JSON from people and their tools: borrowed where it can be, and errors that say file, line, column and field.
+
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// What is wrong in a JSON file, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}, line {line}, column {column}: {}{problem}", .path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default())]
+pub struct JsonError {
+    /// The file's name as the user gave it.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In bytes, from 1.
+    pub column: usize,
+    /// The field, such as `RouteTables[3].Routes[0].DestinationCidrBlock`, if it is inside one.
+    pub path: Option<String>,
+    /// What was found and what was expected.
+    pub problem: String,
+}
+
+/// A string that borrows from the file unless it holds an escape.
+///
+/// A newtype because serde copies the string of a plain `Option<Cow<str>>`: its `borrow` does not reach inside.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reads `bytes`, the content of `file`; `expected` says in words what should be there.
+pub(super) fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expected: &str) -> Result<T, JsonError> {
+    let start = |problem: String| JsonError { file: file.to_owned(), line: 1, column: 1, path: None, problem };
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(start("this is UTF-16, as PowerShell's `>` writes it; save it as UTF-8".to_owned()));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => Err(start(format!("the file is empty, expected {expected}"))),
+        // Not left to serde: it would take a list for an object whose fields are given in order.
+        Some(b'[') => Err(start(format!("this is a list, expected {expected}"))),
+        Some(_) => serde_json::from_slice(bytes).map_err(|error| locate::<T>(file, bytes, &error)),
+    }
+}
+
+/// Says where `error` is. The second reading keeps account of the path, which would slow the first one down.
+fn locate<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], error: &serde_json::Error) -> JsonError {
+    let again = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes));
+    let path = again.err().map(|error| error.path().to_string()).filter(|path| path != ".");
+    let message = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    JsonError {
+        file: file.to_owned(),
+        line: error.line(),
+        column: error.column(),
+        path,
+        problem: message.strip_suffix(&position).unwrap_or(&message).to_owned(),
+    }
+}

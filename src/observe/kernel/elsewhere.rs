@@ -1,0 +1,25 @@
+//! Where there is no rtnetlink.
+
+use super::KernelError;
+use crate::model::{HostRoute, KernelRoute};
+use std::net::IpAddr;
+
+/// A kernel that cannot be asked.
+pub struct Kernel;
+
+impl Kernel {
+    /// Always [`KernelError::NotLinux`].
+    pub fn open() -> Result<Self, KernelError> {
+        Err(KernelError::NotLinux)
+    }
+
+    /// Always [`KernelError::NotLinux`].
+    pub async fn route(&self, _to: IpAddr) -> Result<KernelRoute, KernelError> {
+        Err(KernelError::NotLinux)
+    }
+
+    /// Always [`KernelError::NotLinux`].
+    pub async fn host_routes(&self) -> Result<Vec<HostRoute>, KernelError> {
+        Err(KernelError::NotLinux)
+    }
+}

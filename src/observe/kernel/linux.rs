@@ -1,0 +1,229 @@
+//! Routes and devices by rtnetlink.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kernel's attributes are many, open to more, and mostly not ours"
+)]
+
+use super::KernelError;
+use crate::model::{Device, HostRoute, KernelRoute, MacAddress};
+use futures_util::TryStreamExt;
+use ipnet::IpNet;
+use netlink_packet_route::{
+    AddressFamily,
+    link::{LinkAttribute, LinkInfo, LinkMessage},
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia},
+};
+use rtnetlink::{Error, Handle, RouteMessageBuilder};
+use std::{collections::HashMap, io::ErrorKind, net::IpAddr};
+use tokio::{sync::OnceCell, task::JoinHandle};
+
+/// The kernel of the network namespace we are in, for one round: its devices are read once.
+pub struct Kernel {
+    handle: Handle,
+    connection: JoinHandle<()>,
+    devices: OnceCell<HashMap<u32, Device>>,
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+/// The table of addresses that are the host's own, kept by the kernel.
+const LOCAL_TABLE: u32 = 255;
+
+impl Kernel {
+    /// Opens a netlink socket. Its connection ends with the value.
+    pub fn open() -> Result<Self, KernelError> {
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(KernelError::Open)?;
+        Ok(Self { handle, connection: tokio::spawn(connection), devices: OnceCell::new() })
+    }
+
+    /// What the kernel would do with a packet to `to`.
+    pub async fn route(&self, to: IpAddr) -> Result<KernelRoute, KernelError> {
+        let everything = if to.is_ipv4() { 32 } else { 128 };
+        let question =
+            RouteMessageBuilder::<IpAddr>::new().destination_prefix(to, everything).map_err(request("route"))?.build();
+        let answer = self.handle.route().get(question).execute().try_next().await;
+        let message = match answer {
+            Ok(message) => message.ok_or_else(|| malformed("a route"))?,
+            Err(error) => return no_route(to, error),
+        };
+        match message.header.kind {
+            RouteType::Local => Ok(KernelRoute::Local),
+            // IPv6 has these as answers, IPv4 as errors.
+            RouteType::Unreachable => Ok(KernelRoute::NoRoute { detail: "unreachable".into() }),
+            RouteType::BlackHole => Ok(KernelRoute::NoRoute { detail: "blackhole".into() }),
+            RouteType::Prohibit => Ok(KernelRoute::NoRoute { detail: "prohibited".into() }),
+            _ => self.via(&message).await,
+        }
+    }
+
+    async fn via(&self, message: &RouteMessage) -> Result<KernelRoute, KernelError> {
+        let index = output(&message.attributes).ok_or_else(|| malformed("an output device"))?;
+        Ok(KernelRoute::Via {
+            device: self.device(index).await?,
+            source: message.attributes.iter().find_map(|attribute| match attribute {
+                RouteAttribute::PrefSource(source) => address(source),
+                _ => None,
+            }),
+            gateway: message.attributes.iter().find_map(|attribute| match attribute {
+                RouteAttribute::Gateway(gateway) => address(gateway),
+                RouteAttribute::Via(RouteVia::Inet(gateway)) => Some((*gateway).into()),
+                RouteAttribute::Via(RouteVia::Inet6(gateway)) => Some((*gateway).into()),
+                _ => None,
+            }),
+        })
+    }
+
+    /// The routes of both families that are more specific than a default route, from all tables but the local one.
+    ///
+    /// A route with several next hops is given once for each of its devices.
+    pub async fn host_routes(&self) -> Result<Vec<HostRoute>, KernelError> {
+        let (ipv4, ipv6) = tokio::try_join!(self.dump(AddressFamily::Inet), self.dump(AddressFamily::Inet6))?;
+        let mut routes = Vec::new();
+        for message in ipv4.iter().chain(&ipv6) {
+            let table = table(message);
+            let drops = match message.header.kind {
+                RouteType::Unicast => false,
+                RouteType::Unreachable | RouteType::BlackHole | RouteType::Prohibit => true,
+                _ => continue,
+            };
+            if table == LOCAL_TABLE || message.header.destination_prefix_length == 0 {
+                continue;
+            }
+            let destination = destination(message)?;
+            if drops {
+                routes.push(HostRoute { destination, device: None, table });
+            }
+            for index in if drops { Vec::new() } else { outputs(message)? } {
+                routes.push(HostRoute { destination, device: Some(self.device(index).await?), table });
+            }
+        }
+        Ok(routes)
+    }
+
+    /// Every route of one family. A kernel without that family answers with other families' routes, or refuses.
+    async fn dump(&self, family: AddressFamily) -> Result<Vec<RouteMessage>, KernelError> {
+        let mut question = RouteMessage::default();
+        question.header.address_family = family;
+        let answer: Result<Vec<_>, Error> = self.handle.route().get(question).execute().try_collect().await;
+        match answer {
+            Ok(mut routes) => {
+                routes.retain(|route| route.header.address_family == family);
+                Ok(routes)
+            }
+            Err(error) if is_unsupported(&error) => Ok(Vec::new()),
+            Err(error) => Err(request("routes")(error)),
+        }
+    }
+
+    async fn device(&self, index: u32) -> Result<Device, KernelError> {
+        let devices = self
+            .devices
+            .get_or_try_init(|| async {
+                let links: Result<Vec<_>, Error> = self.handle.link().get().execute().try_collect().await;
+                links.map_err(request("devices"))?.iter().map(device).collect()
+            })
+            .await?;
+        devices.get(&index).cloned().ok_or_else(|| malformed(format!("the device {index} that a route leads to")))
+    }
+}
+
+fn device(link: &LinkMessage) -> Result<(u32, Device), KernelError> {
+    let mut device = Device { name: String::new(), mac: None, kind: None };
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => device.name.clone_from(name),
+            // An IPv4 tunnel has an address of 4 bytes here, a loopback device one of zeros.
+            LinkAttribute::Address(bytes) => {
+                device.mac =
+                    <[u8; 6]>::try_from(bytes.as_slice()).ok().filter(|mac| *mac != [0; 6]).map(MacAddress::from_bytes);
+            }
+            LinkAttribute::LinkInfo(infos) => {
+                device.kind = infos.iter().find_map(|info| match info {
+                    LinkInfo::Kind(kind) => Some(kind.to_string()),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    if device.name.is_empty() {
+        return Err(malformed(format!("the name of device {}", link.header.index)));
+    }
+    Ok((link.header.index, device))
+}
+
+/// That there is no route is what was asked for, not a failure to ask.
+fn no_route(to: IpAddr, error: Error) -> Result<KernelRoute, KernelError> {
+    let answer = match &error {
+        Error::NetlinkError(message) => message.to_io(),
+        _ => return Err(request("route")(error)),
+    };
+    let detail = match answer.kind() {
+        ErrorKind::NetworkUnreachable => "no route",
+        ErrorKind::HostUnreachable => "unreachable",
+        ErrorKind::PermissionDenied => "prohibited",
+        ErrorKind::InvalidInput => "blackhole",
+        _ if to.is_ipv6() && is_unsupported(&error) => "no IPv6 in this kernel",
+        _ => return Err(request("route")(error)),
+    };
+    Ok(KernelRoute::NoRoute { detail: detail.to_owned() })
+}
+
+/// EAFNOSUPPORT and EOPNOTSUPP: the kernel was built or started without this family.
+fn is_unsupported(error: &Error) -> bool {
+    matches!(error, Error::NetlinkError(message) if matches!(message.raw_code(), -97 | -95))
+}
+
+fn output(attributes: &[RouteAttribute]) -> Option<u32> {
+    attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Oif(index) => Some(*index),
+        _ => None,
+    })
+}
+
+fn outputs(message: &RouteMessage) -> Result<Vec<u32>, KernelError> {
+    let hops = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::MultiPath(hops) => Some(hops.iter().map(|hop| hop.interface_index).collect()),
+        _ => None,
+    });
+    hops.or_else(|| output(&message.attributes).map(|index| vec![index])).ok_or_else(|| malformed("an output device"))
+}
+
+fn table(message: &RouteMessage) -> u32 {
+    let long = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Table(table) => Some(*table),
+        _ => None,
+    });
+    long.unwrap_or_else(|| message.header.table.into())
+}
+
+fn destination(message: &RouteMessage) -> Result<IpNet, KernelError> {
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(destination) => address(destination),
+        _ => None,
+    });
+    address
+        .and_then(|address| IpNet::new(address, message.header.destination_prefix_length).ok())
+        .ok_or_else(|| malformed("a route's destination"))
+}
+
+fn address(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some((*address).into()),
+        RouteAddress::Inet6(address) => Some((*address).into()),
+        _ => None,
+    }
+}
+
+fn malformed(what: impl Into<String>) -> KernelError {
+    KernelError::Malformed { what: what.into() }
+}
+
+fn request<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl Fn(E) -> KernelError {
+    move |cause| KernelError::Request { what, cause: Box::new(cause) }
+}

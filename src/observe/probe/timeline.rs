@@ -1,0 +1,251 @@
+//! Phases that never overlap: closing one and opening the next is one reading of the clock.
+
+use super::PHASE_LIMIT;
+use crate::model::{Phase, Phases, Seconds};
+use std::{
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, timeout_at},
+};
+
+/// When each phase began, in order, and when the last one ended.
+#[derive(Debug, Default)]
+struct Timeline {
+    began: Vec<(Phase, Instant)>,
+    ended: Option<Instant>,
+}
+
+impl Timeline {
+    fn enter(&mut self, phase: Phase, now: Instant) {
+        if self.ended.is_none() && self.began.last().is_none_or(|(last, _)| *last < phase) {
+            self.began.push((phase, now));
+        }
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        self.began.last().map(|(phase, _)| *phase)
+    }
+
+    fn phases(&self, now: Instant) -> Phases {
+        let mut phases = Phases::default();
+        let ends = self.began.iter().skip(1).map(|(_, began)| *began).chain([self.ended.unwrap_or(now)]);
+        for ((phase, began), end) in self.began.iter().zip(ends) {
+            *phases.slot(*phase) = Some(Seconds::from(end - *began));
+        }
+        phases
+    }
+}
+
+/// The timeline of one probe, written by whoever sees a phase begin.
+#[derive(Clone, Debug)]
+pub(super) struct Clock(Arc<Mutex<Timeline>>);
+
+impl Clock {
+    /// One that has not started.
+    pub(super) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Timeline) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the running phase and begins `phase`; does nothing if that, or a later one, has begun.
+    pub(super) fn enter(&self, phase: Phase) {
+        self.with(|timeline| timeline.enter(phase, Instant::now()));
+    }
+
+    /// Ends the running phase, for good.
+    pub(super) fn stop(&self) {
+        self.with(|timeline| timeline.ended = timeline.ended.or(Some(Instant::now())));
+    }
+
+    /// The running phase, or the last.
+    pub(super) fn phase(&self) -> Option<Phase> {
+        self.with(|timeline| timeline.phase())
+    }
+
+    /// How long each phase took.
+    pub(super) fn phases(&self) -> Phases {
+        self.with(|timeline| timeline.phases(timeline.ended.unwrap_or_else(Instant::now)))
+    }
+
+    /// More of the request was sent, so what looked like waiting for the answer was still sending.
+    fn sending(&self) {
+        self.with(|timeline| {
+            if timeline.phase() == Some(Phase::Wait) && timeline.ended.is_none() {
+                timeline.began.pop();
+            }
+        });
+    }
+
+    /// The first byte of the answer, which a server may send before it has read the whole request.
+    fn received(&self) {
+        self.with(|timeline| {
+            let now = Instant::now();
+            timeline.enter(Phase::Wait, now);
+            timeline.enter(Phase::Receive, now);
+        });
+    }
+
+    /// When the running phase will have had its time.
+    fn limit(&self) -> Option<Instant> {
+        self.with(|timeline| timeline.began.last().map(|(_, began)| *began + PHASE_LIMIT))
+    }
+
+    /// Does `work`, unless one of the phases it goes through exceeds its limit, or all of them the deadline.
+    ///
+    /// `Err` is the phase that did; the clock then stands still.
+    pub(super) async fn within<T>(&self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, Option<Phase>> {
+        let mut work = pin!(work);
+        loop {
+            let until = self.limit().map_or(deadline, |limit| limit.min(deadline));
+            match timeout_at(until, &mut work).await {
+                Ok(done) => return Ok(done),
+                // Another phase has begun since, with a time of its own.
+                Err(_) if until < deadline && self.limit().is_some_and(|limit| until < limit) => {}
+                Err(_) => {
+                    self.stop();
+                    return Err(self.phase());
+                }
+            }
+        }
+    }
+}
+
+/// A connection that notes when the last byte of the request has gone and the first byte of the answer is there.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    stream: S,
+    clock: Clock,
+    unflushed: bool,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, clock: Clock) -> Self {
+        Self { stream, clock, unflushed: false }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.clock.received();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        if written > 0 {
+            self.unflushed = true;
+            self.clock.sending();
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    /// Over TLS, a write may only have filled a buffer; once flushed, the socket has taken it all.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if std::mem::take(&mut self.unflushed) {
+            self.clock.enter(Phase::Wait);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use std::time::Duration;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::advance,
+    };
+
+    const STEP: Duration = Duration::from_millis(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn phases_add_up_exactly_and_a_phase_not_reached_is_absent() {
+        let clock = Clock::new();
+        clock.enter(Phase::Connect);
+        advance(STEP).await;
+        clock.enter(Phase::Send);
+        advance(STEP * 2).await;
+        clock.stop();
+        advance(STEP).await;
+
+        let phases = clock.phases();
+        assert_eq!(phases.connect, Some(Seconds::from(STEP)));
+        assert_eq!(phases.send, Some(Seconds::from(STEP * 2)));
+        assert_eq!((phases.tls, phases.wait, phases.receive), (None, None, None));
+        assert_eq!(phases.sum(), STEP * 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_sent_in_two_parts_waits_only_after_the_second() {
+        let (near, mut far) = duplex(64);
+        let clock = Clock::new();
+        let mut near = Watched::new(near, clock.clone());
+        clock.enter(Phase::Send);
+        near.write_all(b"head").await.unwrap();
+        near.flush().await.unwrap();
+        assert_eq!(clock.phase(), Some(Phase::Wait));
+        advance(STEP).await;
+        near.write_all(b"body").await.unwrap();
+        near.flush().await.unwrap();
+        advance(STEP * 2).await;
+        far.write_all(b"answer").await.unwrap();
+        near.read_exact(&mut [0; 6]).await.unwrap();
+        clock.stop();
+
+        let phases = clock.phases();
+        assert_eq!(phases.send, Some(Seconds::from(STEP)));
+        assert_eq!(phases.wait, Some(Seconds::from(STEP * 2)));
+        assert_eq!(phases.receive, Some(Seconds::from(Duration::ZERO)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_stalls_the_send_phase() {
+        let (near, _far) = duplex(4);
+        let clock = Clock::new();
+        let mut near = Watched::new(near, clock.clone());
+        clock.enter(Phase::Send);
+        let stalled = clock.within(Instant::now() + PHASE_LIMIT * 9, near.write_all(b"more than four")).await;
+        assert_eq!(stalled.unwrap_err(), Some(Phase::Send));
+        assert_eq!(clock.phases().send, Some(Seconds::from(PHASE_LIMIT)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_phase_has_its_own_limit_within_the_deadline() {
+        let clock = Clock::new();
+        let inner = clock.clone();
+        let work = async move {
+            for phase in [Phase::Connect, Phase::Tls, Phase::Send] {
+                inner.enter(phase);
+                tokio::time::sleep(PHASE_LIMIT - STEP).await;
+            }
+        };
+        let deadline = Instant::now() + PHASE_LIMIT * 2;
+        assert_eq!(clock.within(deadline, work).await.unwrap_err(), Some(Phase::Send));
+        assert_eq!(clock.phases().sum(), PHASE_LIMIT * 2);
+    }
+}

@@ -1,0 +1,133 @@
+//! A round that was saved: what `check --save` writes and `judge` reads.
+
+use super::json::{self, JsonError};
+use crate::model::{SCHEMA, Snapshot};
+use serde::Deserialize;
+use std::{
+    fs,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// Why a saved round cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SavedError {
+    /// The file cannot be read.
+    #[error("cannot read {file}")]
+    Read {
+        /// The file.
+        file: String,
+        #[source]
+        /// Why.
+        cause: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The file is JSON, but neither a snapshot nor a report.
+    #[error("{file} is neither a saved snapshot nor a report: it has no `schema`, as what `onnet check` writes has")]
+    NoSchema {
+        /// The file.
+        file: String,
+    },
+    /// A newer onnet wrote it.
+    #[error("{file} has schema {found}, and this onnet knows {SCHEMA} and older: judge it with a newer onnet")]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its schema.
+        found: u64,
+    },
+    /// The file cannot be written.
+    #[error("cannot write {}", .file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        #[source]
+        /// Why.
+        cause: io::Error,
+    },
+}
+
+/// Reads a snapshot, or the snapshot of a report, from `file`; `-` is the standard input.
+///
+/// # Errors
+/// If it cannot be read, is neither, or was written by a newer onnet.
+pub fn read(file: &Path) -> Result<Snapshot, SavedError> {
+    let from_stdin = file == Path::new("-");
+    let name = if from_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    let mut bytes = Vec::new();
+    let read = if from_stdin {
+        io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    match read {
+        Ok(_) => parse(&name, &bytes),
+        Err(cause) => Err(SavedError::Read { file: name, cause }),
+    }
+}
+
+/// What tells a snapshot from a report, and an old one from a new one, before the rest is looked at.
+#[derive(Deserialize)]
+struct Head {
+    schema: Option<u64>,
+    snapshot: Option<SnapshotHead>,
+}
+
+#[derive(Deserialize)]
+struct SnapshotHead {
+    schema: Option<u64>,
+}
+
+/// The part of a report that was seen; the rest follows from it.
+#[derive(Deserialize)]
+struct Report {
+    snapshot: Snapshot,
+}
+
+/// Reads a snapshot, or the snapshot of a report, from the content of `file`.
+///
+/// # Errors
+/// If it is neither, or was written by a newer onnet.
+pub fn parse(file: &str, bytes: &[u8]) -> Result<Snapshot, SavedError> {
+    let expected = "a saved snapshot or report (an object)";
+    let head: Head = json::parse(file, bytes, expected)?;
+    let inner = head.snapshot.as_ref().and_then(|snapshot| snapshot.schema);
+    match head.schema.max(inner) {
+        None => Err(SavedError::NoSchema { file: file.to_owned() }),
+        Some(found) if found > u64::from(SCHEMA) => Err(SavedError::Newer { file: file.to_owned(), found }),
+        Some(_) if head.snapshot.is_some() => Ok(json::parse::<Report>(file, bytes, expected)?.snapshot),
+        Some(_) => Ok(json::parse(file, bytes, expected)?),
+    }
+}
+
+/// Writes `snapshot` to `file`: whole, or not at all.
+///
+/// # Errors
+/// If the directory cannot be written to.
+pub fn write(file: &Path, snapshot: &Snapshot) -> Result<(), SavedError> {
+    let beside = beside(file);
+    let written = write_all(&beside, snapshot).and_then(|()| fs::rename(&beside, file));
+    written.map_err(|cause| {
+        // The error to report is the one that came first.
+        let _ = fs::remove_file(&beside);
+        SavedError::Write { file: file.to_owned(), cause }
+    })
+}
+
+/// A name in the same directory, so that the rename is one step of the same file system.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(file.file_name().unwrap_or(file.as_os_str()));
+    name.push(format!(".{}.tmp", std::process::id()));
+    file.with_file_name(name)
+}
+
+fn write_all(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    let mut json = serde_json::to_vec_pretty(snapshot)?;
+    json.push(b'\n');
+    file.write_all(&json)?;
+    file.sync_all()
+}

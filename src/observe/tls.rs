@@ -1,0 +1,100 @@
+//! What onnet trusts: one set of certificates for all it sends, so that a probe and an API call judge a peer alike.
+
+use aws_smithy_http_client::tls::TrustStore;
+use rustls::{
+    ClientConfig, RootCertStore,
+    client::Resumption,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// Why there is nothing to trust.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file that `AWS_CA_BUNDLE` names is no bundle of certificates.
+    #[error("cannot read the certificates of {path}, which AWS_CA_BUNDLE names")]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        cause: rustls::pki_types::pem::Error,
+    },
+    /// The file that `AWS_CA_BUNDLE` names holds no certificate that can be used.
+    #[error("{path}, which AWS_CA_BUNDLE names, holds no usable certificate")]
+    EmptyBundle {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system has no certificates.
+    #[error("the system's trust store holds no usable certificate; AWS_CA_BUNDLE can name a file that does")]
+    EmptySystemStore,
+    /// The cryptography library refused its own defaults: our bug.
+    #[error("cannot set up TLS")]
+    Setup(#[source] rustls::Error),
+}
+
+/// The TLS configuration of everything onnet sends: ring, the certificates of [`Roots::load`], no session resumption.
+pub fn client_config() -> Result<ClientConfig, TlsError> {
+    Roots::load()?.client_config()
+}
+
+/// The certificates onnet trusts; at least one.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    certificates: Vec<CertificateDer<'static>>,
+    store: Arc<RootCertStore>,
+}
+
+impl Roots {
+    /// Those of the file that `AWS_CA_BUNDLE` names, as the AWS CLI and SDKs have it, else the system's.
+    // The one place that reads AWS_CA_BUNDLE; aws-config does not.
+    pub fn load() -> Result<Self, TlsError> {
+        match std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
+            Some(path) => Self::from_bundle(PathBuf::from(path)),
+            None => {
+                // Errors are for single files of the store; what matters is whether anything is left.
+                let found = rustls_native_certs::load_native_certs().certs;
+                Self::usable(found).ok_or(TlsError::EmptySystemStore)
+            }
+        }
+    }
+
+    /// Those of a PEM file.
+    pub fn from_bundle(path: PathBuf) -> Result<Self, TlsError> {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect);
+        match certificates {
+            Ok(certificates) => Self::usable(certificates).ok_or(TlsError::EmptyBundle { path }),
+            Err(cause) => Err(TlsError::Bundle { path, cause }),
+        }
+    }
+
+    /// Those of `certificates` that rustls can use. A system's store often holds one that it cannot.
+    pub fn usable(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+        let mut store = RootCertStore::empty();
+        let certificates: Vec<_> = certificates.into_iter().filter(|der| store.add(der.clone()).is_ok()).collect();
+        (!certificates.is_empty()).then(|| Self { certificates, store: Arc::new(store) })
+    }
+
+    /// A TLS configuration that trusts them. No resumption: each probe is to time a whole handshake.
+    pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Setup)?
+            .with_root_certificates(Arc::clone(&self.store))
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+
+    /// The same certificates for the SDK's own HTTP client, which wants PEM.
+    pub(crate) fn trust_store(&self) -> TrustStore {
+        self.certificates.iter().fold(TrustStore::empty(), |store, der| store.with_pem_certificate(pem(der)))
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    let base64 = aws_smithy_types::base64::encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
+}

@@ -1,0 +1,131 @@
+//! Every subnet of every VPC in a table, then what stands in the way.
+
+use super::{
+    findings,
+    page::{INDENT, Page},
+    words::{self, BOLD},
+};
+use crate::model::{Audit, Finding, FindingCode, Outcome, RouteTableId, SubnetAudit, VpcId};
+use ipnet::IpNet;
+use std::{cmp::Reverse, collections::BTreeMap};
+
+/// The audit for people: worst VPC first, worst subnet first.
+pub fn audit(audit: &Audit) -> String {
+    let page = &mut Page::default();
+    let on_net = audit.subnets.iter().filter(|subnet| subnet.outcome == Outcome::OnNet).count();
+    page.styled(words::outcome_style(audit.outcome), words::outcome(audit.outcome)).to(INDENT);
+    page.wrapped(INDENT, &format!("{on_net} of {} subnets are on-net for {}", audit.subnets.len(), audit.service));
+    let widths = Widths::of(&audit.subnets);
+    for (vpc, subnets) in by_vpc(&audit.subnets) {
+        page.gap().styled(BOLD, vpc).end();
+        table(page, &subnets, &widths);
+    }
+    let shared = shared_findings(&audit.subnets);
+    if !shared.is_empty() {
+        page.gap().put("findings").end();
+    }
+    for (finding, subnets) in shared {
+        findings::finding(page, finding, &subnets);
+    }
+    std::mem::take(page).finish()
+}
+
+fn by_vpc(subnets: &[SubnetAudit]) -> Vec<(&VpcId, Vec<&SubnetAudit>)> {
+    let mut vpcs: BTreeMap<&VpcId, Vec<&SubnetAudit>> = BTreeMap::new();
+    for subnet in subnets {
+        vpcs.entry(&subnet.vpc).or_default().push(subnet);
+    }
+    let mut vpcs: Vec<_> = vpcs.into_iter().collect();
+    for (_, subnets) in &mut vpcs {
+        subnets.sort_by_key(|subnet| (Reverse(subnet.outcome), &subnet.subnet));
+    }
+    vpcs.sort_by_key(|(id, subnets)| (Reverse(subnets.iter().map(|subnet| subnet.outcome).max()), *id));
+    vpcs
+}
+
+/// How wide the columns are, the same for every VPC.
+struct Widths {
+    subnet: usize,
+    table: usize,
+    covered: usize,
+}
+
+impl Widths {
+    fn of(subnets: &[SubnetAudit]) -> Self {
+        let widest = |text: fn(&SubnetAudit) -> String| {
+            subnets.iter().map(|subnet| text(subnet).chars().count()).max().unwrap_or(0)
+        };
+        Self { subnet: widest(|subnet| subnet.subnet.to_string()), table: widest(table_of), covered: widest(covered) }
+    }
+}
+
+fn table(page: &mut Page, subnets: &[&SubnetAudit], widths: &Widths) {
+    let second = 2 + "undetermined".len() + 2;
+    let third = second + widths.subnet + 2;
+    let fourth = third + widths.table + 2;
+    let fifth = fourth + widths.covered + 2;
+    for subnet in subnets {
+        page.put("  ").styled(words::outcome_style(subnet.outcome), words::outcome(subnet.outcome));
+        page.to(second).put(&subnet.subnet).to(third).put(table_of(subnet));
+        page.to(fourth).put(covered(subnet)).to(fifth).put(ways(subnet)).end();
+    }
+}
+
+fn table_of(subnet: &SubnetAudit) -> String {
+    match (&subnet.route_table, subnet.association) {
+        (Some(table), Some(association)) => format!("{table} ({})", association.name()),
+        (Some(table), None) => table.to_string(),
+        (None, _) => "table not known".to_owned(),
+    }
+}
+
+/// `6,144 of 6,144`: the addresses of the prefix list that a DynamoDB endpoint carries.
+fn covered(subnet: &SubnetAudit) -> String {
+    let count = |on_net: bool| {
+        let ranges = subnet.coverage.iter().filter(|range| !on_net || range.verdict.is_on_net());
+        ranges.fold(0_u128, |sum, range| sum.saturating_add(addresses(range.cidr)))
+    };
+    match subnet.coverage.as_slice() {
+        [] => "coverage not known".to_owned(),
+        _ => format!("{} of {}", words::grouped(count(true)), words::grouped(count(false))),
+    }
+}
+
+fn addresses(cidr: IpNet) -> u128 {
+    1_u128.checked_shl((cidr.max_prefix_len() - cidr.prefix_len()).into()).unwrap_or(u128::MAX)
+}
+
+/// Where the list goes, each way once, the one that takes most first.
+fn ways(subnet: &SubnetAudit) -> String {
+    const MOST: usize = 3;
+    let mut ways: BTreeMap<String, u128> = BTreeMap::new();
+    for range in &subnet.coverage {
+        let way = range.verdict.path().map_or_else(|| words::brief(&range.verdict), |path| path.target.clone());
+        let sum = ways.entry(way).or_default();
+        *sum = sum.saturating_add(addresses(range.cidr));
+    }
+    let mut ways: Vec<(String, u128)> = ways.into_iter().collect();
+    ways.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let more = ways.len().saturating_sub(MOST);
+    let named: Vec<String> = ways.into_iter().take(MOST).map(|(way, _)| way).collect();
+    if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
+}
+
+/// One finding of a route table, and the subnets that have it. Subnets of one table share their faults and their fix.
+fn shared_findings(subnets: &[SubnetAudit]) -> Vec<(&Finding, Vec<String>)> {
+    type Key<'a> = (FindingCode, &'a VpcId, Option<&'a RouteTableId>, Option<&'a str>);
+    let mut order: Vec<(Key<'_>, &Finding, Vec<String>)> = Vec::new();
+    let mut at: BTreeMap<Key<'_>, usize> = BTreeMap::new();
+    for subnet in subnets {
+        for finding in &subnet.findings {
+            let key = (finding.code, &subnet.vpc, subnet.route_table.as_ref(), finding.fix.as_deref());
+            let index = *at.entry(key).or_insert(order.len());
+            if index == order.len() {
+                order.push((key, finding, Vec::new()));
+            }
+            order[index].2.push(subnet.subnet.to_string());
+        }
+    }
+    order.sort_by_key(|(_, finding, _)| Reverse(finding.severity));
+    order.into_iter().map(|(_, finding, subnets)| (finding, subnets)).collect()
+}

@@ -1,0 +1,62 @@
+//! One line for Nagios, Icinga, Sensu and the like, as the monitoring-plugins guidelines have it.
+
+use super::page::sanitized;
+use crate::model::{CoverageSummary, Outcome, Report};
+use std::fmt::Write;
+
+/// `ONNET OK - … | covered=100%;100:;;0;100 …`
+pub fn nagios(report: &Report) -> String {
+    let status = match report.outcome {
+        Outcome::OnNet => "OK",
+        Outcome::AtRisk => "WARNING",
+        Outcome::Dropped | Outcome::OffNet => "CRITICAL",
+        Outcome::Undetermined => "UNKNOWN",
+    };
+    let mut line = format!("ONNET {status} - {}", plain(&report.summary));
+    // The summary tells the worst; the codes tell all.
+    let codes: Vec<&str> = report.findings.iter().map(|finding| finding.code.name()).collect();
+    if !codes.is_empty() {
+        let _ = write!(line, " [{}]", codes.join(" ")); // writing to a String does not fail
+    }
+    let data = performance(report);
+    if !data.is_empty() {
+        let _ = write!(line, " | {}", data.join(" "));
+    }
+    line.push('\n');
+    line
+}
+
+/// A `|` would begin the performance data.
+fn plain(text: &str) -> String {
+    sanitized(text).replace('|', "/")
+}
+
+/// `label=value[unit];[warn];[crit];[min];[max]`. What is not known is left out, never 0.
+fn performance(report: &Report) -> Vec<String> {
+    let mut data = Vec::new();
+    if let Some(summary) = report.coverage_summary.filter(|summary| summary.addresses > 0) {
+        data.push(format!("covered={}%;100:;;0;100", percent(summary)));
+    }
+    let in_use: Vec<_> = report.addresses.iter().filter(|address| address.in_use).collect();
+    if !in_use.is_empty() {
+        let on_net = in_use.iter().filter(|address| address.verdict.is_on_net()).count();
+        data.push(format!("addresses_on_net={on_net};{0}:;;0;{0}", in_use.len()));
+    }
+    // One series each: the probe that was answered, else the first.
+    let answered = report.probes.iter().find(|probe| probe.result.reached_service());
+    if let Some(probe) = answered.or(report.probes.first()) {
+        let phases = probe.phases.reached().map(|(phase, took)| (phase.name(), took));
+        let timed = phases.chain([("total", probe.total)]);
+        data.extend(timed.map(|(name, took)| format!("{name}={:.6}s;;;0", took.as_secs_f64())));
+    }
+    data
+}
+
+/// Rounded down: 100 means all of them.
+fn percent(summary: CoverageSummary) -> String {
+    let hundredths = u128::from(summary.addresses_on_net) * 10_000 / u128::from(summary.addresses.max(1));
+    match (hundredths / 100, hundredths % 100) {
+        (whole, 0) => whole.to_string(),
+        (whole, part) => format!("{whole}.{part:02}"),
+    }
+}

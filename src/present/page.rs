@@ -1,0 +1,131 @@
+//! Text on its way out: the one place where colour is put in and control characters are kept out.
+
+use anstyle::Style;
+use std::fmt::Write;
+use std::{borrow::Cow, fmt::Display};
+
+/// Longer lines are broken between words; a command or an id never is.
+pub(super) const WIDTH: usize = 100;
+
+/// Where the second column begins.
+pub(super) const INDENT: usize = 11;
+
+/// `text` without anything that could steer a terminal: control characters and those that reorder text.
+///
+/// Names in files, error messages of services and whatever else we did not write ourselves come through here.
+pub fn sanitized(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) { clean.extend(c.escape_unicode()) } else { clean.push(c) }
+    }
+    Cow::Owned(clean)
+}
+
+/// A text that grows line by line.
+#[derive(Default)]
+pub(super) struct Page {
+    out: String,
+    column: usize,
+}
+
+impl Page {
+    pub(super) fn put(&mut self, text: impl Display) -> &mut Self {
+        self.styled(Style::new(), text)
+    }
+
+    pub(super) fn styled(&mut self, style: Style, text: impl Display) -> &mut Self {
+        let text = text.to_string();
+        let text = sanitized(&text);
+        self.column += text.chars().count();
+        let _ = write!(self.out, "{style}{text}{style:#}"); // writing to a String does not fail
+        self
+    }
+
+    /// Blanks up to `column`, and one at least if there is text before it.
+    pub(super) fn to(&mut self, column: usize) -> &mut Self {
+        let least = usize::from(self.column > 0);
+        let blanks = column.saturating_sub(self.column).max(least);
+        self.out.extend(std::iter::repeat_n(' ', blanks));
+        self.column += blanks;
+        self
+    }
+
+    /// Begins a line: `label` in the first column, the rest in the second.
+    pub(super) fn label(&mut self, label: &str) -> &mut Self {
+        self.styled(Style::new().dimmed(), label).to(INDENT)
+    }
+
+    pub(super) fn end(&mut self) -> &mut Self {
+        self.out.truncate(self.out.trim_end_matches(' ').len());
+        self.out.push('\n');
+        self.column = 0;
+        self
+    }
+
+    /// An empty line.
+    pub(super) fn gap(&mut self) -> &mut Self {
+        self.end()
+    }
+
+    /// `text` from here on, broken between words and continued below `column`; ends the line.
+    pub(super) fn wrapped(&mut self, column: usize, text: &str) -> &mut Self {
+        self.flowed(column, " ", text.split_whitespace())
+    }
+
+    /// `items` from here on, broken after a separator and continued below `column`; ends the line.
+    pub(super) fn flowed<T: Display>(
+        &mut self,
+        column: usize,
+        separator: &str,
+        items: impl IntoIterator<Item = T>,
+    ) -> &mut Self {
+        let mut first = true;
+        for item in items {
+            let item = item.to_string();
+            if !first {
+                let room = self.column + separator.len() + item.chars().count() <= WIDTH;
+                self.put(if room { separator } else { separator.trim_end() });
+                if !room {
+                    self.end().to(column);
+                }
+            }
+            self.put(item);
+            first = false;
+        }
+        self.end()
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_gets_through() {
+        assert_eq!(sanitized("igw-1 → ok"), "igw-1 → ok");
+        assert_eq!(sanitized("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(sanitized("two\nlines\r"), "two\\u{a}lines\\u{d}");
+        assert_eq!(sanitized("\u{9b}31m \u{202e}txet"), "\\u{9b}31m \\u{202e}txet");
+    }
+
+    #[test]
+    fn long_text_is_broken_between_words_and_words_never() {
+        let mut page = Page::default();
+        let long = "x".repeat(120);
+        page.label("finding").wrapped(INDENT, &format!("{} {long} end", "word ".repeat(30)));
+        let text = anstream::adapter::strip_str(&page.finish()).to_string();
+        assert!(text.lines().any(|line| line.trim() == long), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH || line.trim() == long), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with(&" ".repeat(INDENT))), "{text}");
+    }
+}

@@ -1,0 +1,41 @@
+//! The JSON contracts as JSON Schemas, generated from the types that are written.
+
+use crate::model::{Audit, Explanation, Report, Snapshot};
+
+/// A JSON document that onnet writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contract {
+    /// Of `check` and `judge`.
+    Report,
+    /// Of `check --save`.
+    Snapshot,
+    /// Of `explain`.
+    Explain,
+    /// Of `audit`.
+    Audit,
+}
+
+impl Contract {
+    /// Every document.
+    pub const ALL: [Self; 4] = [Self::Report, Self::Snapshot, Self::Explain, Self::Audit];
+
+    /// Its name on the command line and of its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Snapshot => "snapshot",
+            Self::Explain => "explain",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// The JSON Schema of a document.
+pub fn schema(contract: Contract) -> String {
+    super::json(&match contract {
+        Contract::Report => schemars::schema_for!(Report),
+        Contract::Snapshot => schemars::schema_for!(Snapshot),
+        Contract::Explain => schemars::schema_for!(Explanation),
+        Contract::Audit => schemars::schema_for!(Audit),
+    })
+}

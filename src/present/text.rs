@@ -1,0 +1,230 @@
+//! The report for people: the answer, what it rests on, how long it took, what to do.
+
+use super::{
+    findings,
+    page::{INDENT, Page},
+    words::{self, FAINT},
+};
+use crate::model::{AddressReport, CoverageRange, Evidence, InstanceSummary, Observed, Probe, Report};
+use std::net::IpAddr;
+
+/// More diverted ranges than this are counted, not listed.
+const MOST_RANGES: usize = 12;
+
+/// The report for people. Answer first.
+pub fn text(report: &Report) -> String {
+    let page = &mut Page::default();
+    answer(page, report);
+    if !report.addresses.is_empty() {
+        page.gap();
+    }
+    for group in groups(&report.addresses) {
+        address(page, &group);
+    }
+    coverage(page, report);
+    probes(page, report);
+    if !report.findings.is_empty() {
+        page.gap().put("findings").end();
+        for finding in &report.findings {
+            findings::finding(page, finding, &[]);
+        }
+    }
+    std::mem::take(page).finish()
+}
+
+fn answer(page: &mut Page, report: &Report) {
+    let word = words::outcome(report.outcome);
+    page.styled(words::outcome_style(report.outcome), word).to(INDENT).wrapped(INDENT, &report.summary);
+    page.label("proof").wrapped(INDENT, words::proof(report.proof));
+    if let Some(instance) = &report.instance {
+        page.label("instance").flowed(INDENT, " · ", place(instance));
+    }
+    page.label("seen").put(report.taken_at).put(" in ").put(report.snapshot.took).end();
+}
+
+/// Where the instance stands, as far as it is known.
+fn place(instance: &InstanceSummary) -> Vec<&str> {
+    let InstanceSummary { id, region, interface, subnet, vpc, route_table } = instance;
+    let known = [interface, subnet, vpc, route_table].into_iter().filter_map(|part| part.as_deref());
+    [id.as_str(), region.as_str()].into_iter().chain(known).collect()
+}
+
+/// Addresses that fare alike, told together: DNS may answer with dozens.
+fn groups(addresses: &[AddressReport]) -> Vec<Vec<&AddressReport>> {
+    let mut groups: Vec<Vec<&AddressReport>> = Vec::new();
+    for address in addresses {
+        match groups.iter_mut().find(|group| alike(group[0], address)) {
+            Some(group) => group.push(address),
+            None => groups.push(vec![address]),
+        }
+    }
+    groups
+}
+
+fn alike(a: &AddressReport, b: &AddressReport) -> bool {
+    let steps = |report: &AddressReport| -> Vec<Evidence> {
+        report.evidence.iter().filter(|step| !matches!(step, Evidence::Answered { .. })).cloned().collect()
+    };
+    (&a.hostname, a.in_use, &a.verdict) == (&b.hostname, b.in_use, &b.verdict) && steps(a) == steps(b)
+}
+
+fn address(page: &mut Page, group: &[&AddressReport]) {
+    let first = group[0];
+    let word = words::verdict(&first.verdict);
+    page.label("address").flowed(INDENT, ", ", group.iter().map(|report| report.address));
+    page.to(INDENT).styled(words::verdict_style(&first.verdict), word).put("  ").put(&first.hostname);
+    if !first.in_use {
+        page.styled(FAINT, "  (not the name applications here would use)");
+    }
+    page.end();
+    let reason = first.reason.as_str();
+    page.to(INDENT).wrapped(INDENT, reason);
+    let way = way(&first.evidence);
+    if !way.is_empty() {
+        page.label("  way").flowed(INDENT, " → ", way);
+    }
+    for step in &first.evidence {
+        evidence(page, step);
+    }
+}
+
+/// Device, network interface, subnet, table: the steps that lead to the routes.
+fn way(evidence: &[Evidence]) -> Vec<String> {
+    let mut way = Vec::new();
+    for step in evidence {
+        match step {
+            Evidence::LeavesBy { device, source, .. } => {
+                way.push(source.map_or_else(|| device.clone(), |source| format!("{device} ({source})")));
+            }
+            Evidence::AssumedInterface { interface } => way.push(format!("--interface {interface}")),
+            Evidence::DeviceIs { interface, subnet } => way.extend([interface.to_string(), subnet.to_string()]),
+            Evidence::UsesTable { table, association } => way.push(format!("{table} ({})", association.name())),
+            Evidence::SameSubnet { .. }
+            | Evidence::Won(_)
+            | Evidence::Lost(_)
+            | Evidence::BelongsTo { .. }
+            | Evidence::Proxied { .. }
+            | Evidence::Answered { .. }
+            | Evidence::Testified { .. } => {}
+        }
+    }
+    way
+}
+
+/// The steps that have a line of their own.
+fn evidence(page: &mut Page, step: &Evidence) {
+    match step {
+        Evidence::Won(route) => {
+            page.label("  wins").put(words::matched(route)).end();
+        }
+        Evidence::Lost(loser) => {
+            page.label("  over").put(words::matched(&loser.matched));
+            page.styled(FAINT, format_args!("  ({})", words::lost_by(loser.lost_by))).end();
+        }
+        Evidence::SameSubnet { cidr } => {
+            page.label("  local").put(format_args!("within its own subnet {cidr}: no route table applies")).end();
+        }
+        Evidence::BelongsTo { interface, endpoint } => {
+            page.label("  owner").put(format_args!("{interface} of interface endpoint {endpoint}")).end();
+        }
+        Evidence::Proxied { variable, proxy } => {
+            page.label("  proxy").put(format_args!("{variable} sends it to {proxy}")).end();
+        }
+        Evidence::Testified { message } => {
+            page.label("  said").wrapped(INDENT, &format!("by the service: {message}"));
+        }
+        // These are in the way, or told with the probe.
+        Evidence::LeavesBy { .. }
+        | Evidence::AssumedInterface { .. }
+        | Evidence::DeviceIs { .. }
+        | Evidence::UsesTable { .. }
+        | Evidence::Answered { .. } => {}
+    }
+}
+
+fn coverage(page: &mut Page, report: &Report) {
+    let Some(summary) = report.coverage_summary else { return };
+    let number = |n: u64| words::grouped(n.into());
+    page.gap().label("coverage").put(format_args!(
+        "{} of {} CIDRs, {} of {} addresses",
+        number(summary.cidrs_on_net),
+        number(summary.cidrs),
+        number(summary.addresses_on_net),
+        number(summary.addresses)
+    ));
+    let by = targets(&report.coverage);
+    let by = if by.is_empty() { "a DynamoDB endpoint".to_owned() } else { by.join(", ") };
+    page.put(format_args!(" by {by}")).end();
+    let elsewhere: Vec<&CoverageRange> = report.coverage.iter().filter(|range| !range.verdict.is_on_net()).collect();
+    let width = elsewhere.iter().map(|range| range.cidr.to_string().len()).max().unwrap_or(0);
+    for range in elsewhere.iter().take(MOST_RANGES) {
+        page.to(INDENT).put(range.cidr).to(INDENT + width + 2);
+        page.styled(words::verdict_style(&range.verdict), words::verdict(&range.verdict)).put("  ");
+        page.wrapped(INDENT + width + 2, &words::brief(&range.verdict));
+    }
+    let unlisted = elsewhere.len().saturating_sub(MOST_RANGES);
+    if unlisted > 0 {
+        page.to(INDENT)
+            .put(format_args!("and {} more ranges (all in --format json)", words::grouped(unlisted as u128)));
+        page.end();
+    }
+}
+
+/// The DynamoDB endpoints that carry some of the list.
+fn targets(coverage: &[CoverageRange]) -> Vec<String> {
+    let mut targets: Vec<String> = Vec::new();
+    for path in coverage.iter().filter_map(|range| range.verdict.path()).filter(|path| path.is_dynamodb_endpoint) {
+        if !targets.contains(&path.target) {
+            targets.push(path.target.clone());
+        }
+    }
+    targets
+}
+
+fn probes(page: &mut Page, report: &Report) {
+    if !report.snapshot.probes.is_empty() || !report.probes.is_empty() {
+        page.gap();
+    }
+    for probe in &report.probes {
+        self::probe(page, probe);
+    }
+    let not_made = report.snapshot.probes.iter().filter_map(|attempt| match &attempt.probe {
+        Observed::Seen { .. } => None,
+        Observed::Unseen(gap) => Some((attempt.address, gap)),
+    });
+    let mut gaps: Vec<(Vec<IpAddr>, &crate::model::Gap)> = Vec::new();
+    for (address, gap) in not_made {
+        match gaps.iter_mut().find(|(_, known)| *known == gap) {
+            Some((addresses, _)) => addresses.push(address),
+            None => gaps.push((vec![address], gap)),
+        }
+    }
+    for (addresses, gap) in gaps {
+        page.label("probe").flowed(INDENT, ", ", addresses);
+        page.to(INDENT).wrapped(INDENT, &gap.to_string());
+    }
+}
+
+fn probe(page: &mut Page, probe: &Probe) {
+    let Probe { kind, address, local, result, failed_in, detail, phases, total, request_id, .. } = probe;
+    let style = if result.reached_service() { words::GOOD } else { words::BAD };
+    page.label("probe").put(format_args!("{} to {address}", words::probe(*kind)));
+    if let Some(local) = local {
+        page.put(format_args!(" from {}", local.ip()));
+    }
+    page.put(": ").styled(style, result).put(format_args!(" in {total}"));
+    if let Some(phase) = failed_in {
+        page.put(format_args!(", in phase {phase}"));
+    }
+    page.end();
+    let phases: Vec<String> = phases.reached().map(|(phase, took)| format!("{phase} {took}")).collect();
+    if !phases.is_empty() {
+        page.to(INDENT).flowed(INDENT, " · ", phases);
+    }
+    if let Some(detail) = detail {
+        page.to(INDENT).wrapped(INDENT, detail);
+    }
+    if let (Some(id), false) = (request_id, *result == crate::model::ProbeResult::Ok) {
+        page.to(INDENT).put(format_args!("request id {id}")).end();
+    }
+}

@@ -1,0 +1,180 @@
+//! The words for what the types say, the same in every text.
+
+use crate::model::{
+    Destination, Drop, LostBy, Matched, Outcome, Path, PathKind, ProbeKind, ProofLevel, RouteState, Severity, Verdict,
+};
+use anstyle::{AnsiColor, Style};
+
+pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(super) const WARN: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const FAINT: Style = Style::new().dimmed();
+
+pub(super) fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::OnNet => "on-net",
+        Outcome::AtRisk => "at risk",
+        Outcome::Undetermined => "undetermined",
+        Outcome::Dropped => "dropped",
+        Outcome::OffNet => "off-net",
+    }
+}
+
+pub(super) fn outcome_style(outcome: Outcome) -> Style {
+    match outcome {
+        Outcome::OnNet => GOOD,
+        Outcome::AtRisk | Outcome::Undetermined => WARN,
+        Outcome::Dropped | Outcome::OffNet => BAD,
+    }
+}
+
+pub(super) fn severity_style(severity: Severity) -> Style {
+    match severity {
+        Severity::Info => FAINT,
+        Severity::Warning => WARN,
+        Severity::Critical => BAD,
+    }
+}
+
+/// One verdict in the words of the outcomes.
+pub(super) fn verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => "on-net",
+        Verdict::Via(_) => "off-net",
+        Verdict::Dropped(_) => "dropped",
+        Verdict::Ambiguous(_) => "ambiguous",
+        Verdict::Undetermined(_) => "undetermined",
+    }
+}
+
+pub(super) fn verdict_style(verdict: &Verdict) -> Style {
+    match verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => GOOD,
+        Verdict::Via(_) | Verdict::Dropped(_) => BAD,
+        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => WARN,
+    }
+}
+
+pub(super) fn proof(level: ProofLevel) -> &'static str {
+    match level {
+        ProofLevel::Inferred => "inferred: from the configuration alone, no probe bears it out",
+        ProofLevel::Consistent => {
+            "consistent: a probe went out by the interface and route judged here, and was answered"
+        }
+        ProofLevel::Proved => "proved: the service itself said how the request came",
+    }
+}
+
+pub(super) fn probe(kind: ProbeKind) -> &'static str {
+    match kind {
+        ProbeKind::ListTables => "ListTables",
+        ProbeKind::Health => "GET /",
+    }
+}
+
+/// A path's kind, spelled out.
+pub(super) fn kind(kind: PathKind) -> &'static str {
+    match kind {
+        PathKind::GatewayEndpoint => "gateway endpoint",
+        PathKind::InterfaceEndpoint => "interface endpoint",
+        PathKind::InternetGateway => "internet gateway",
+        PathKind::EgressOnlyInternetGateway => "egress-only internet gateway",
+        PathKind::NatGateway => "NAT gateway",
+        PathKind::TransitGateway => "transit gateway",
+        PathKind::VirtualPrivateGateway => "virtual private gateway",
+        PathKind::PeeringConnection => "peering connection",
+        PathKind::NetworkInterface => "network interface",
+        PathKind::Instance => "instance",
+        PathKind::LocalGateway => "local gateway",
+        PathKind::CarrierGateway => "carrier gateway",
+        PathKind::CoreNetwork => "core network",
+        PathKind::GatewayLoadBalancerEndpoint => "Gateway Load Balancer endpoint",
+        PathKind::Local => "local route",
+        PathKind::Other => "other target",
+    }
+}
+
+/// A path in two words: its kind and its id.
+pub(super) fn path(path: &Path) -> String {
+    match path {
+        Path { kind: PathKind::Local, .. } => "the VPC's local route".to_owned(),
+        Path { kind: PathKind::Other, field: Some(field), target, .. } => format!("{field} {target}"),
+        Path { kind: of, target, .. } => format!("{} {target}", kind(*of)),
+    }
+}
+
+/// A verdict in few words, for a line of a list.
+pub(super) fn brief(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Via(way) => path(way),
+        Verdict::Dropped(why) => dropped(why),
+        Verdict::Ambiguous(tied) => {
+            let tied: Vec<String> = tied.iter().map(path).collect();
+            format!("{}: AWS does not say which", tied.join(" or "))
+        }
+        Verdict::Undetermined(missing) => {
+            let missing: Vec<&str> = missing.iter().map(|fact| fact.what.as_str()).collect();
+            format!("unknown without {}", missing.join(", "))
+        }
+    }
+}
+
+fn dropped(why: &Drop) -> String {
+    match why {
+        Drop::NoRoute => "no route".to_owned(),
+        Drop::Blackhole { target } => format!("blackhole: {target} is gone"),
+        Drop::NoPublicAddress { target } => format!("{target}, but no public address"),
+        Drop::NoKernelRoute { detail } => format!("no route on this host: {detail}"),
+    }
+}
+
+/// A route as it matched: `pl-02cd2c6b 52.94.0.0/22 → vpce-0a1b`.
+pub(super) fn matched(matched: &Matched) -> String {
+    let route = &matched.route;
+    let list = match &route.destination {
+        Destination::Cidr(_) => String::new(),
+        Destination::PrefixList(id) => format!("{id} "),
+    };
+    let propagated = if route.origin.is_propagated() { ", propagated" } else { "" };
+    let state = match &route.state {
+        RouteState::Active => String::new(),
+        RouteState::Blackhole => ", blackhole".to_owned(),
+        RouteState::Other(word) => format!(", state {word}"),
+    };
+    format!("{list}{} → {}{propagated}{state}", matched.prefix, route.target.id())
+}
+
+pub(super) fn lost_by(why: LostBy) -> &'static str {
+    match why {
+        LostBy::ShorterPrefix => "shorter prefix",
+        LostBy::StaticOutranksPrefixList => "same length; a static route outranks a prefix list",
+        LostBy::PropagatedRanksLast => "same length; a propagated route ranks last",
+        LostBy::LocalBeatsPropagated => "a propagated route never beats the local route",
+        LostBy::Duplicate => "same prefix, same target",
+    }
+}
+
+/// A number with thousands separators: `6,144`.
+pub(super) fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        let numbers = [0, 999, 1_000, 6_144, 1_234_567].map(grouped);
+        assert_eq!(numbers, ["0", "999", "1,000", "6,144", "1,234,567"]);
+    }
+}
