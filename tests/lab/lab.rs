@@ -1,6 +1,7 @@
 //! A running lab: start it, change its world, break its services, run onnet in its instance.
 
 use super::{
+    client,
     faults::{Fault, Seen, Service},
     loopback,
     netns::{self, Files, Instance},
@@ -235,6 +236,26 @@ impl Lab {
         run(&mut command, PATIENCE)
     }
 
+    /// `aws dynamodb list-tables`, asked by a client of the lab's own. The caller's `main` must begin with
+    /// [`super::client::run_if_asked`].
+    ///
+    /// # Errors
+    /// If it cannot be started or gets no answer.
+    pub fn list_tables(&self) -> io::Result<String> {
+        let mut command = self.command(&std::env::current_exe()?)?;
+        let host = self.world().dynamodb_host();
+        command.args([client::LIST_TABLES, &host, &self.dynamodb_port().to_string()]).arg(self.ca_bundle());
+        if self.mode() == Mode::Loopback {
+            command.arg(self.world().dynamodb_addresses[0].to_string());
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ran = run(&mut command, Duration::from_secs(10))?;
+        match ran.code {
+            Some(0) => Ok(ran.stdout.trim().to_owned()),
+            _ => Err(io::Error::other(ran.stderr)),
+        }
+    }
+
     fn onnet_command(&self, binary: &Path, arguments: &[&str]) -> io::Result<Command> {
         let mut command = self.command(binary)?;
         command.args(arguments);
@@ -286,6 +307,7 @@ fn write_files(directory: &Path, authority: &str) -> io::Result<Files> {
     Ok(Files {
         resolv_conf: write("resolv.conf", &format!("nameserver {RESOLVER}\nsearch ec2.internal\n"))?,
         hosts: write("hosts", "127.0.0.1 localhost\n")?,
+        nsswitch_conf: write("nsswitch.conf", "hosts: files dns\n")?,
         ca_bundle: write("ca.pem", authority)?,
     })
 }

@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub, missing_docs, reason = "shared by an example and several tests, none of which uses all of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the lab is test code: it may panic")]
 
+pub mod client;
 mod dns;
 mod dynamodb;
 mod ec2;
@@ -23,6 +24,7 @@ pub mod netns;
 mod services;
 mod sts;
 mod tls;
+pub mod tutorial;
 pub mod world;
 
 pub use faults::{Fault, Service};

@@ -181,7 +181,7 @@ impl Forwarder {
         }
         for (table, address, length) in installed.difference(&wanted) {
             if let IpAddr::V4(address) = address {
-                self.aws.route().del(blackhole_or_any(*address, *length, *table)).execute().await?;
+                self.aws.route().del(of_any_kind(*address, *length, *table)).execute().await?;
             }
         }
         *installed = wanted;
@@ -206,7 +206,7 @@ fn blackhole(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
 }
 
 /// For deletion: whatever kind of route is there.
-fn blackhole_or_any(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
+fn of_any_kind(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
     let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, length).table_id(table);
     route.kind(RouteType::Unspec).scope(RouteScope::NoWhere).build()
 }
@@ -215,6 +215,8 @@ fn blackhole_or_any(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
 pub struct Files {
     pub resolv_conf: PathBuf,
     pub hosts: PathBuf,
+    /// Names come from the files above alone, not from a daemon outside the instance.
+    pub nsswitch_conf: PathBuf,
     pub ca_bundle: PathBuf,
 }
 
@@ -236,13 +238,12 @@ impl Instance {
     pub fn hold(&self, command: &mut Command, files: &Files) -> io::Result<()> {
         let network = self.network.try_clone()?;
         let over = mounts(files)?;
-        let root = c"/".to_owned();
         let enter = move || {
             prctl::set_pdeathsig(Signal::SIGKILL)?;
             setns(&network, CloneFlags::CLONE_NEWNET)?;
             unshare(CloneFlags::CLONE_NEWNS)?;
             let nothing: Option<&std::ffi::CStr> = None;
-            mount(nothing, root.as_c_str(), nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
+            mount(nothing, c"/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
             for (ours, theirs) in &over {
                 mount(Some(ours.as_c_str()), theirs.as_c_str(), nothing, MsFlags::MS_BIND, nothing)?;
             }
@@ -258,7 +259,11 @@ impl Instance {
 
 /// Pairs of our file and the system's, links resolved. A file the system lacks is left out.
 fn mounts(files: &Files) -> io::Result<Vec<(CString, CString)>> {
-    let mut pairs = vec![(&files.resolv_conf, "/etc/resolv.conf"), (&files.hosts, "/etc/hosts")];
+    let mut pairs = vec![
+        (&files.resolv_conf, "/etc/resolv.conf"),
+        (&files.hosts, "/etc/hosts"),
+        (&files.nsswitch_conf, "/etc/nsswitch.conf"),
+    ];
     pairs.extend(CA_BUNDLES.map(|bundle| (&files.ca_bundle, bundle)));
     let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other);
     let mut mounts = Vec::new();

@@ -14,6 +14,7 @@ pub struct Forwarder(Infallible);
 pub struct Files {
     pub resolv_conf: PathBuf,
     pub hosts: PathBuf,
+    pub nsswitch_conf: PathBuf,
     pub ca_bundle: PathBuf,
 }
 

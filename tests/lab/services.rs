@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     sync::oneshot,
 };
 use tokio_rustls::LazyConfigAcceptor;
@@ -137,7 +137,12 @@ async fn keep(shared: Arc<Shared>, door: Door, mut at: SocketAddr, ready: onesho
 }
 
 async fn bind(door: Door, at: SocketAddr) -> io::Result<(TcpListener, Option<UdpSocket>)> {
-    let tcp = TcpListener::bind(at).await?;
+    let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    // One service listens at every address, others at one of them: the kernel prefers the more specific.
+    socket.set_reuseport(at.port() != 0)?;
+    socket.bind(at)?;
+    let tcp = socket.listen(128)?;
     let udp = match door {
         Door::Dns => Some(UdpSocket::bind(tcp.local_addr()?).await?),
         Door::Metadata | Door::Tls(_) => None,
@@ -184,6 +189,8 @@ async fn shake_hands(shared: &Shared, behind: Behind, call: Call, stream: TcpStr
     }
     let fault = shared.switchboard.get(service);
     match fault {
+        // Its own socket is closed, and the one that listens everywhere took the call.
+        Some(Fault::Refuse) => return Ok(()),
         Some(Fault::TlsSilence) => std::future::pending().await,
         Some(Fault::SlowTls) => tokio::time::sleep(shared.switchboard.slowness()).await,
         _ => {}
