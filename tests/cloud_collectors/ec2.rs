@@ -176,7 +176,7 @@ fn config(url: &str, roots: &Authority, credentials: impl ProvideCredentials + '
 }
 
 fn keys() -> Credentials {
-    Credentials::from_keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", None)
+    Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", None, None, "test")
 }
 
 async fn facts_within(address: SocketAddr, time: Duration) -> VpcFacts {

@@ -25,7 +25,7 @@ pub fn prober(authority: &Authority) -> Prober {
 }
 
 fn credentials() -> Credentials {
-    Credentials::from_keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", None)
+    Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", None, None, "test")
 }
 
 async fn probe_within(authority: &Authority, address: SocketAddr, tls: bool, time: Duration) -> Probe {

@@ -3,6 +3,7 @@
 use super::{
     dns, dynamodb, ec2,
     faults::{Fault, Service, Switchboard},
+
     http::{self, Manner, Request, Response},
     imds,
     netns::Forwarder,

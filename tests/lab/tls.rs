@@ -42,6 +42,7 @@ impl Certificates {
     }
 }
 
+
 fn authority(name: &str) -> Result<(String, Authority), Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,0 +1,58 @@
+//! What the README says, held against the code.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+use onnet::model::{FindingCode, Outcome, ProofLevel};
+use std::{collections::BTreeSet, fs, path::Path};
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// The first cells, without their backticks, of the table that follows `heading`.
+fn first_cells(heading: &str) -> Vec<String> {
+    let text = readme();
+    let (_, section) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = rows.skip(2).map(|row| row.split('|').nth(1).unwrap().trim().trim_matches('`').to_owned());
+    cells.collect()
+}
+
+#[test]
+fn the_findings_table_lists_every_code_once_and_no_other() {
+    let listed = first_cells("## Findings");
+    let codes: Vec<String> = FindingCode::ALL.iter().map(|code| code.name().to_owned()).collect();
+    assert_eq!(listed.iter().collect::<BTreeSet<_>>(), codes.iter().collect::<BTreeSet<_>>());
+    assert_eq!(listed.len(), codes.len());
+}
+
+#[test]
+fn the_exit_code_table_is_that_of_the_outcomes() {
+    let text = readme();
+    for outcome in Outcome::ALL {
+        let row = format!("| {} | `{outcome}` |", outcome.exit_code());
+        assert!(text.contains(&row), "the README lacks {row}");
+    }
+}
+
+#[test]
+fn every_proof_level_is_told() {
+    let text = readme();
+    for level in ProofLevel::ALL {
+        assert!(text.contains(&format!("| `{}` |", level.name())), "{}", level.name());
+    }
+}
+
+#[test]
+fn the_policy_and_the_table_of_permissions_name_the_same_actions() {
+    let listed: BTreeSet<String> = first_cells("## Permissions").into_iter().collect();
+    let text = readme();
+    let (_, policy) = text.split_once("```json").unwrap();
+    let (policy, _) = policy.split_once("```").unwrap();
+    let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
+    let actions = policy["Statement"].as_array().unwrap().iter().flat_map(|statement| match &statement["Action"] {
+        serde_json::Value::Array(actions) => actions.clone(),
+        one => vec![one.clone()],
+    });
+    let actions: BTreeSet<String> = actions.map(|action| action.as_str().unwrap().to_owned()).collect();
+    assert_eq!(listed, actions);
+}
