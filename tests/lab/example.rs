@@ -248,14 +248,9 @@ fn build_onnet() -> Result<PathBuf, Box<dyn Error>> {
         };
     };
     let mut build = Command::new(cargo);
-    build.args([
-        "build",
-        "--quiet",
-        "--bin",
-        "onnet",
-        "--manifest-path",
-        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-    ]);
+    // With the example, though it is built: dependencies then have the features it was built with, and stay as they are.
+    build.args(["build", "--quiet", "--bin", "onnet", "--example", "lab"]);
+    build.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
     if profile.ends_with("release") {
         build.arg("--release");
     }
