@@ -227,7 +227,10 @@ impl Dns {
 impl Server {
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other response code is a failure")]
     async fn ask(&self, hostname: &str, family: RecordType, patience: Duration) -> Result<Answer, DnsError> {
-        let mut name = Name::from_ascii(hostname).map_err(|_| DnsError::NotAName { name: hostname.to_owned() })?;
+        let mut name = Name::from_ascii(hostname)
+            .ok()
+            .filter(|name| name.num_labels() > 0)
+            .ok_or_else(|| DnsError::NotAName { name: hostname.to_owned() })?;
         // Absolute: the search list is for people who type, and would send our name to somebody else's domain.
         name.set_fqdn(true);
 

@@ -19,22 +19,22 @@ use tokio::{
 
 /// A query as it came in.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    pub name: String,
-    pub family: RecordType,
-    pub tcp: bool,
+pub(crate) struct Asked {
+    pub(crate) name: String,
+    pub(crate) family: RecordType,
+    pub(crate) tcp: bool,
 }
 
 /// The answer's bytes, or silence. The message is an empty answer to the query, to be filled.
-pub type Answer = dyn Fn(&Asked, Message) -> Option<Vec<u8>> + Send + Sync;
+pub(crate) type Answer = dyn Fn(&Asked, Message) -> Option<Vec<u8>> + Send + Sync;
 
-pub struct FakeDns {
-    pub address: SocketAddr,
+pub(crate) struct FakeDns {
+    pub(crate) address: SocketAddr,
     log: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl FakeDns {
-    pub async fn start(answer: impl Fn(&Asked, Message) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Asked, Message) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let (udp, tcp) = sockets().await;
         let address = udp.local_addr().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -68,7 +68,7 @@ impl FakeDns {
         Self { address, log }
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.log.lock().unwrap().clone()
     }
 }
@@ -93,17 +93,17 @@ fn handle(query: &[u8], tcp: bool, answer: &Answer, log: &Mutex<Vec<Asked>>) -> 
     answer(&asked, empty)
 }
 
-pub fn bytes(message: Message) -> Option<Vec<u8>> {
+pub(crate) fn bytes(message: Message) -> Option<Vec<u8>> {
     Some(message.to_vec().unwrap())
 }
 
-pub fn code(mut message: Message, code: ResponseCode) -> Option<Vec<u8>> {
+pub(crate) fn code(mut message: Message, code: ResponseCode) -> Option<Vec<u8>> {
     message.metadata.response_code = code;
     bytes(message)
 }
 
 /// An A or AAAA record, as the address has it.
-pub fn record(name: &str, ttl: u32, address: &str) -> Record {
+pub(crate) fn record(name: &str, ttl: u32, address: &str) -> Record {
     let data = match address.parse().unwrap() {
         IpAddr::V4(address) => RData::A(A(address)),
         IpAddr::V6(address) => RData::AAAA(AAAA(address)),
@@ -111,7 +111,7 @@ pub fn record(name: &str, ttl: u32, address: &str) -> Record {
     Record::from_rdata(Name::from_str(name).unwrap(), ttl, data)
 }
 
-pub fn cname(name: &str, target: &str) -> Record {
+pub(crate) fn cname(name: &str, target: &str) -> Record {
     let target = RData::CNAME(CNAME(Name::from_str(target).unwrap()));
     Record::from_rdata(Name::from_str(name).unwrap(), 60, target)
 }

@@ -11,11 +11,11 @@ use tokio::{
     sync::Barrier,
 };
 
-pub const MAC: &str = "06:00:00:00:00:01";
-pub const MAC2: &str = "06:00:00:00:00:02";
+pub(crate) const MAC: &str = "06:00:00:00:00:01";
+pub(crate) const MAC2: &str = "06:00:00:00:00:02";
 
 #[derive(Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     Text(String),
     Status(u16),
     Html,
@@ -28,25 +28,25 @@ pub enum Reply {
     Together(Arc<Barrier>, String),
 }
 
-pub fn text(text: &str) -> Reply {
+pub(crate) fn text(text: &str) -> Reply {
     Reply::Text(text.to_owned())
 }
 
 /// The replies by path; `PUT` of the token by [`TOKEN`]. A path that is not here gets a 404.
-pub type Script = HashMap<String, Reply>;
+pub(crate) type Script = HashMap<String, Reply>;
 
-pub const TOKEN: &str = "/latest/api/token";
+pub(crate) const TOKEN: &str = "/latest/api/token";
 
-pub fn meta(path: &str) -> String {
+pub(crate) fn meta(path: &str) -> String {
     format!("/latest/meta-data/{path}")
 }
 
-pub fn of(mac: &str, attribute: &str) -> String {
+pub(crate) fn of(mac: &str, attribute: &str) -> String {
     meta(&format!("network/interfaces/macs/{mac}/{attribute}"))
 }
 
 /// An instance with one interface and no public address.
-pub fn plain() -> Script {
+pub(crate) fn plain() -> Script {
     let mut script: Script = [
         (TOKEN.to_owned(), text("a-token")),
         (meta("instance-id"), text("i-0123456789abcdef0")),
@@ -59,7 +59,7 @@ pub fn plain() -> Script {
     script
 }
 
-pub fn interface(mac: &str, number: u32, addresses: &str) -> Script {
+pub(crate) fn interface(mac: &str, number: u32, addresses: &str) -> Script {
     [
         (of(mac, "device-number"), text(&number.to_string())),
         (of(mac, "interface-id"), text(&format!("eni-0{number}"))),
@@ -71,13 +71,13 @@ pub fn interface(mac: &str, number: u32, addresses: &str) -> Script {
     .into()
 }
 
-pub struct FakeImds {
-    pub address: SocketAddr,
+pub(crate) struct FakeImds {
+    pub(crate) address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl FakeImds {
-    pub async fn start(script: Script) -> Self {
+    pub(crate) async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -91,7 +91,7 @@ impl FakeImds {
     }
 
     /// The requests so far: `GET /path`.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 }

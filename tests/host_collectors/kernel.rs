@@ -6,7 +6,10 @@ use onnet::{
     observe::kernel::Kernel,
 };
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -24,7 +27,7 @@ async fn furnish(handle: &Handle) {
     handle.link().add(LinkVeth::new("ens5", "peer").build()).execute().await.unwrap();
     let mut index = 0;
     for name in ["peer", "ens5"] {
-        index = handle.link().get().match_name(name.into()).execute().try_next().await.unwrap().unwrap().header.index;
+        index = handle.link().get().match_name(name).execute().try_next().await.unwrap().unwrap().header.index;
         let mac = vec![6, 0, 0, 0, 0, 0x0a];
         handle.link().set(LinkUnspec::new_with_index(index).address(mac).up().build()).execute().await.unwrap();
     }
@@ -53,6 +56,14 @@ async fn furnish(handle: &Handle) {
     }
 }
 
+/// The kernel puts an IPv6 address to use some moments after it has accepted it.
+async fn settled(kernel: &Kernel) {
+    let own = address("2001:db8::10");
+    while kernel.route(own).await.unwrap() != KernelRoute::Local {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Runs `test` in a scratch network namespace, furnished; or says that there is none to be had.
 fn in_scratch_network<F: Future<Output = ()>>(test: impl FnOnce(Kernel) -> F + Send + 'static) {
     // A namespace belongs to a thread, and so do the sockets it opens.
@@ -67,7 +78,9 @@ fn in_scratch_network<F: Future<Output = ()>>(test: impl FnOnce(Kernel) -> F + S
             let (connection, handle, _) = rtnetlink::new_connection().unwrap();
             let connection = tokio::spawn(connection);
             furnish(&handle).await;
-            test(Kernel::open().unwrap()).await;
+            let kernel = Kernel::open().unwrap();
+            tokio::time::timeout(Duration::from_secs(10), settled(&kernel)).await.expect("an IPv6 address in use");
+            test(kernel).await;
             connection.abort();
         });
     });
@@ -145,5 +158,15 @@ fn host_routes_are_those_of_every_table_that_are_more_specific_than_a_default() 
                 ("203.0.113.64/26".to_owned(), None, 254),
             ]
         );
+    });
+}
+
+#[test]
+fn routes_and_devices_can_be_asked_for_all_at_once() {
+    in_scratch_network(|kernel| async move {
+        let destinations = (0..200u8).map(|last| kernel.route(Ipv4Addr::new(52, 94, 0, last).into()));
+        let (routes, host_routes) = tokio::join!(futures_util::future::join_all(destinations), kernel.host_routes());
+        assert!(routes.iter().all(|route| matches!(route, Ok(KernelRoute::Via { .. }))), "{routes:?}");
+        assert!(host_routes.is_ok(), "{host_routes:?}");
     });
 }
