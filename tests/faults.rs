@@ -60,9 +60,9 @@ fn imds(fault: Fault) -> Option<Expected> {
     match fault {
         Fault::Silence | Fault::SlowAnswer | Fault::SlowBody | Fault::HopLimit => unknown("timed_out"),
         Fault::Refuse => unknown("unreachable"),
-        Fault::Unauthorized | Fault::Forbidden | Fault::Disabled => unknown("disabled"),
-        Fault::NotFound => unknown("not_found"),
-        Fault::Unavailable => unknown("failed"),
+        Fault::Unauthorized | Fault::Forbidden | Fault::Disabled => unknown("denied"),
+        Fault::NotFound => unknown("disabled"),
+        Fault::Unavailable => unknown("throttled"),
         Fault::Truncate => unknown("unreachable"),
         Fault::Html => unknown("malformed"),
         _ => None,
@@ -95,9 +95,9 @@ fn ec2(fault: Fault) -> Option<Expected> {
         }
         Fault::Refuse | Fault::Truncate => unknown("unreachable"),
         Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => unknown("unreachable"),
-        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::Unavailable => unknown("failed"),
+        Fault::Unauthorized | Fault::NotFound | Fault::Unavailable => unknown("failed"),
         Fault::Throttle => unknown("throttled"),
-        Fault::Denied => unknown("denied"),
+        Fault::Denied | Fault::Forbidden => unknown("denied"),
         Fault::BadCredentials => unknown("credentials"),
         Fault::Html | Fault::Garbage => unknown("malformed"),
         _ => None,
@@ -114,8 +114,9 @@ fn dynamodb(fault: Fault) -> Option<Expected> {
         Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => {
             probe("at_risk", "tls_certificate")
         }
-        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound => probe("at_risk", "unexpected_answer"),
-        Fault::Unavailable => probe("at_risk", "http_5xx"),
+        // Whoever shows DynamoDB's certificate is DynamoDB: it answered, so the path works.
+        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound => probe("on_net", "http_4xx"),
+        Fault::Unavailable => probe("on_net", "http_5xx"),
         Fault::Throttle => probe("on_net", "throttled"),
         Fault::Denied | Fault::EndpointPolicy => probe("on_net", "access_denied"),
         Fault::BadCredentials => probe("on_net", "credentials"),
