@@ -90,9 +90,10 @@ fn walk(options: &Options) -> Result<bool, Box<dyn Error>> {
         Some(path) => path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?,
         None => build_onnet()?,
     };
-    let lab = start(options)?;
+    // Before there are threads, which inherit it: one thread is to take them.
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
+    let lab = start(options)?;
     clean_up_on(signals, lab.directory().to_owned(), options.keep);
     introduce(&lab);
 

@@ -22,7 +22,7 @@ pub fn moved(mut world: World) -> World {
             let moved = IpNet::new(IpAddr::V4(address(v4.addr())), v4.prefix_len());
             moved.expect("the length is that of an IPv4 range")
         }
-        _ => net,
+        IpNet::V4(_) | IpNet::V6(_) => net,
     };
     for list in &mut world.prefix_lists {
         list.cidrs = list.cidrs.iter().map(|cidr| net(*cidr)).collect();
