@@ -12,15 +12,15 @@ use std::{
 };
 use tokio::time::Instant;
 
-pub const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
+pub(crate) const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
 const JSON: &str = "application/x-amz-json-1.0";
 const TABLES: &str = r#"{"TableNames":["orders"]}"#;
 
-pub fn name(address: SocketAddr, tls: bool) -> ServiceName {
+pub(crate) fn name(address: SocketAddr, tls: bool) -> ServiceName {
     ServiceName { hostname: NAME.into(), port: address.port(), tls, kind: NameKind::Regional, in_use: true }
 }
 
-pub fn prober(authority: &Authority) -> Prober {
+pub(crate) fn prober(authority: &Authority) -> Prober {
     Prober::trusting(&Roots::usable(vec![authority.certificate()]).unwrap(), "us-east-1").unwrap()
 }
 
@@ -52,7 +52,7 @@ async fn probe_answering(status: u16, body: &'static str) -> Probe {
 }
 
 /// Phases are disjoint and add up to the total, and only the phases up to the one that failed are there.
-pub fn assert_adds_up(probe: &Probe) {
+pub(crate) fn assert_adds_up(probe: &Probe) {
     assert_eq!(Seconds::from(probe.phases.sum()), probe.total, "{probe:#?}");
     if let Some(failed) = probe.failed_in {
         let last = probe.phases.reached().last().map(|(phase, _)| phase);
@@ -61,7 +61,7 @@ pub fn assert_adds_up(probe: &Probe) {
 }
 
 /// The delay is in `phase`, and no other phase has swallowed it.
-pub fn assert_delay_is_in(probe: &Probe, phase: Phase) {
+pub(crate) fn assert_delay_is_in(probe: &Probe, phase: Phase) {
     assert_eq!(probe.result, ProbeResult::Ok, "{probe:#?}");
     for (other, took) in probe.phases.reached() {
         if other == phase {
