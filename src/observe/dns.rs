@@ -121,7 +121,7 @@ impl DnsError {
                 Ok(Answer::default())
             }
             NetError::Dns(Negative::NoRecordsFound(NoRecords { response_code: ResponseCode::NXDomain, .. })) => {
-                Err(Self::NoSuchName { name: name.to_string(), server })
+                Err(Self::NoSuchName { name: plain(name), server })
             }
             NetError::Dns(error) => Err(Self::Code { server, code: error.to_string() }),
             NetError::Timeout => Err(Self::Silent { server }),
@@ -225,8 +225,12 @@ impl Dns {
 }
 
 impl Server {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other response code is a failure")]
     async fn ask(&self, hostname: &str, family: RecordType, patience: Duration) -> Result<Answer, DnsError> {
-        let mut name = Name::from_ascii(hostname).map_err(|_| DnsError::NotAName { name: hostname.to_owned() })?;
+        let mut name = Name::from_ascii(hostname)
+            .ok()
+            .filter(|name| name.num_labels() > 0)
+            .ok_or_else(|| DnsError::NotAName { name: hostname.to_owned() })?;
         // Absolute: the search list is for people who type, and would send our name to somebody else's domain.
         name.set_fqdn(true);
 
@@ -240,11 +244,10 @@ impl Server {
                 match response.response_code {
                     // The chain leads to a name that does not exist.
                     ResponseCode::NXDomain if answer.addresses.is_empty() => {
-                        let name = answer.cnames.last().cloned().unwrap_or_else(|| name.to_string());
+                        let name = answer.cnames.last().cloned().unwrap_or_else(|| plain(&name));
                         Err(DnsError::NoSuchName { name, server: self.address })
                     }
                     ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
-                    #[expect(clippy::wildcard_enum_match_arm, reason = "every other code is a failure")]
                     code => Err(DnsError::Code { server: self.address, code: code.to_string() }),
                 }
             }

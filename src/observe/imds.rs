@@ -234,7 +234,8 @@ async fn any<T>(
 }
 
 async fn get(imds: &Client, path: &str) -> Result<String, ImdsError> {
-    match timeout(ANSWER, imds.get(path)).await {
+    // Boxed: the SDK's futures take kilobytes each, and dozens of them would overflow a thread's stack.
+    match timeout(ANSWER, Box::pin(imds.get(path))).await {
         Ok(Ok(text)) => Ok(text.into()),
         Ok(Err(error)) => Err(ImdsError::new(path, error)),
         Err(_) => Err(ImdsError::Silent { path: path.to_owned(), after: ANSWER }),

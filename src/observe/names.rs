@@ -83,7 +83,8 @@ async fn endpoint(config: Builder) -> Result<http::Uri, NamesError> {
     let recorder = Recorder::default();
     let recorded = recorder.endpoint.clone();
     let config = config.retry_config(RetryConfig::disabled()).interceptor(recorder).build();
-    let stopped = Client::from_conf(config).list_tables().send().await;
+    // Boxed: the SDK's futures take kilobytes each, and three of them are joined.
+    let stopped = Box::pin(Client::from_conf(config).list_tables().send()).await;
     match (recorded.get(), stopped) {
         (Some(uri), _) => Ok(uri.clone()),
         (None, Err(error)) => Err(NamesError::NoEndpoint(error.into())),

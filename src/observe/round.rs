@@ -111,7 +111,7 @@ impl Round<'_> {
         };
         // Fetched from the start, for they are on the longest path; but where nobody needs them, nobody waits for them.
         let fetch = async {
-            credentials.clone().await;
+            let _ = credentials.clone().await;
             std::future::pending::<Infallible>().await
         };
         let (instance, region, services, vpc, host_routes) = tokio::select! {

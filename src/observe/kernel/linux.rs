@@ -16,13 +16,18 @@ use netlink_packet_route::{
 };
 use rtnetlink::{Error, Handle, RouteMessageBuilder};
 use std::{collections::HashMap, io::ErrorKind, net::IpAddr};
-use tokio::{sync::OnceCell, task::JoinHandle};
+use tokio::{
+    sync::{Mutex, OnceCell},
+    task::JoinHandle,
+};
 
 /// The kernel of the network namespace we are in, for one round: its devices are read once.
 pub struct Kernel {
     handle: Handle,
     connection: JoinHandle<()>,
     devices: OnceCell<HashMap<u32, Device>>,
+    /// Held while a dump runs: a netlink socket has room for one, and answers a second with EBUSY.
+    dumping: Mutex<()>,
 }
 
 impl Drop for Kernel {
@@ -38,7 +43,7 @@ impl Kernel {
     /// Opens a netlink socket. Its connection ends with the value.
     pub fn open() -> Result<Self, KernelError> {
         let (connection, handle, _) = rtnetlink::new_connection().map_err(KernelError::Open)?;
-        Ok(Self { handle, connection: tokio::spawn(connection), devices: OnceCell::new() })
+        Ok(Self { handle, connection: tokio::spawn(connection), devices: OnceCell::new(), dumping: Mutex::new(()) })
     }
 
     /// What the kernel would do with a packet to `to`.
@@ -82,9 +87,10 @@ impl Kernel {
     ///
     /// A route with several next hops is given once for each of its devices.
     pub async fn host_routes(&self) -> Result<Vec<HostRoute>, KernelError> {
-        let (ipv4, ipv6) = tokio::try_join!(self.dump(AddressFamily::Inet), self.dump(AddressFamily::Inet6))?;
+        let mut messages = self.dump(AddressFamily::Inet).await?;
+        messages.extend(self.dump(AddressFamily::Inet6).await?);
         let mut routes = Vec::new();
-        for message in ipv4.iter().chain(&ipv6) {
+        for message in &messages {
             let table = table(message);
             let drops = match message.header.kind {
                 RouteType::Unicast => false,
@@ -109,6 +115,7 @@ impl Kernel {
     async fn dump(&self, family: AddressFamily) -> Result<Vec<RouteMessage>, KernelError> {
         let mut question = RouteMessage::default();
         question.header.address_family = family;
+        let _dumping = self.dumping.lock().await;
         let answer: Result<Vec<_>, Error> = self.handle.route().get(question).execute().try_collect().await;
         match answer {
             Ok(mut routes) => {
@@ -124,6 +131,7 @@ impl Kernel {
         let devices = self
             .devices
             .get_or_try_init(|| async {
+                let _dumping = self.dumping.lock().await;
                 let links: Result<Vec<_>, Error> = self.handle.link().get().execute().try_collect().await;
                 links.map_err(request("devices"))?.iter().map(device).collect()
             })

@@ -1,0 +1,172 @@
+use futures_util::TryStreamExt;
+use netlink_packet_route::route::RouteType;
+use nix::sched::{CloneFlags, unshare};
+use onnet::{
+    model::{HostRoute, KernelRoute},
+    observe::kernel::Kernel,
+};
+use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_hosts_own_address_is_local() {
+    let kernel = Kernel::open().unwrap();
+    assert_eq!(kernel.route(address("127.0.0.1")).await.unwrap(), KernelRoute::Local);
+}
+
+/// A network of our own: `ens5` with 192.0.2.10/24 and 2001:db8::10/64, a default route, one in another table,
+/// and one of each kind that refuses.
+async fn furnish(handle: &Handle) {
+    handle.link().add(LinkVeth::new("ens5", "peer").build()).execute().await.unwrap();
+    let mut index = 0;
+    for name in ["peer", "ens5"] {
+        index = handle.link().get().match_name(name).execute().try_next().await.unwrap().unwrap().header.index;
+        let mac = vec![6, 0, 0, 0, 0, 0x0a];
+        handle.link().set(LinkUnspec::new_with_index(index).address(mac).up().build()).execute().await.unwrap();
+    }
+    for (own, length) in [("192.0.2.10", 24), ("2001:db8::10", 64)] {
+        // Without duplicate address detection, which would keep the IPv6 address back for a while.
+        let mut request = handle.address().add(index, address(own), length);
+        request.message_mut().header.flags = netlink_packet_route::address::AddressHeaderFlags::Nodad;
+        request.execute().await.unwrap();
+    }
+    let ipv4 = |destination: &str, length| {
+        RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(destination.parse().unwrap(), length)
+    };
+    let ipv6 = |destination: &str, length| {
+        RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(destination.parse().unwrap(), length)
+    };
+    for route in [
+        ipv4("0.0.0.0", 0).gateway(Ipv4Addr::new(192, 0, 2, 1)).build(),
+        ipv4("198.51.100.0", 24).gateway(Ipv4Addr::new(192, 0, 2, 2)).table_id(100).build(),
+        ipv4("203.0.113.0", 26).kind(RouteType::BlackHole).build(),
+        ipv4("203.0.113.64", 26).kind(RouteType::Unreachable).build(),
+        ipv4("203.0.113.128", 26).kind(RouteType::Prohibit).build(),
+        ipv6("2001:db8:1::", 48).gateway("2001:db8::1".parse().unwrap()).build(),
+        ipv6("2001:db8:2::", 48).kind(RouteType::BlackHole).build(),
+    ] {
+        handle.route().add(route).execute().await.unwrap();
+    }
+}
+
+/// The kernel puts an IPv6 address to use some moments after it has accepted it.
+async fn settled(kernel: &Kernel) {
+    let own = address("2001:db8::10");
+    while kernel.route(own).await.unwrap() != KernelRoute::Local {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Runs `test` in a scratch network namespace, furnished; or says that there is none to be had.
+fn in_scratch_network<F: Future<Output = ()>>(test: impl FnOnce(Kernel) -> F + Send + 'static) {
+    // A namespace belongs to a thread, and so do the sockets it opens.
+    let thread = std::thread::spawn(|| {
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+            eprintln!(
+                "SKIPPED: no scratch network namespace ({error}); run as root or under `unshare --map-root-user`"
+            );
+            return;
+        }
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+            let connection = tokio::spawn(connection);
+            furnish(&handle).await;
+            let kernel = Kernel::open().unwrap();
+            tokio::time::timeout(Duration::from_secs(10), settled(&kernel)).await.expect("an IPv6 address in use");
+            test(kernel).await;
+            connection.abort();
+        });
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_route_names_device_mac_source_and_gateway() {
+    in_scratch_network(|kernel| async move {
+        let route = kernel.route(address("52.94.0.10")).await.unwrap();
+        let KernelRoute::Via { device, source, gateway } = route else { panic!("{route:?}") };
+        assert_eq!(device.name, "ens5");
+        assert_eq!(device.mac.unwrap().as_str(), "06:00:00:00:00:0a");
+        assert_eq!(device.kind.as_deref(), Some("veth"));
+        assert_eq!(source, Some(address("192.0.2.10")));
+        assert_eq!(gateway, Some(address("192.0.2.1")));
+
+        let route = kernel.route(address("192.0.2.77")).await.unwrap();
+        assert!(matches!(route, KernelRoute::Via { gateway: None, .. }), "on-link: {route:?}");
+        let route = kernel.route(address("2001:db8:1::7")).await.unwrap();
+        let KernelRoute::Via { source, gateway, .. } = route else { panic!("{route:?}") };
+        assert_eq!((source, gateway), (Some(address("2001:db8::10")), Some(address("2001:db8::1"))));
+    });
+}
+
+#[test]
+fn an_address_of_ours_is_local_in_either_family() {
+    in_scratch_network(|kernel| async move {
+        for own in ["192.0.2.10", "2001:db8::10"] {
+            assert_eq!(kernel.route(address(own)).await.unwrap(), KernelRoute::Local, "{own}");
+        }
+    });
+}
+
+#[test]
+fn no_route_is_a_fact_with_the_kernels_reason() {
+    in_scratch_network(|kernel| async move {
+        for (to, word) in [
+            ("203.0.113.1", "blackhole"),
+            ("203.0.113.65", "unreachable"),
+            ("203.0.113.129", "prohibited"),
+            ("2001:db8:2::1", "blackhole"),
+            ("2001:db8:ffff::1", "no route"),
+        ] {
+            let route = kernel.route(address(to)).await.unwrap();
+            assert_eq!(route, KernelRoute::NoRoute { detail: word.to_owned() }, "{to}");
+        }
+    });
+}
+
+#[test]
+fn host_routes_are_those_of_every_table_that_are_more_specific_than_a_default() {
+    in_scratch_network(|kernel| async move {
+        let routes = kernel.host_routes().await.unwrap();
+        let told = |route: &HostRoute| {
+            let device = route.device.as_ref().map(|device| device.name.clone());
+            (route.destination.to_string(), device, route.table)
+        };
+        let mut told: Vec<_> = routes.iter().map(told).collect();
+        told.retain(|(destination, ..)| !destination.starts_with("fe80"));
+        told.sort();
+        let ens5 = || Some("ens5".to_owned());
+        assert_eq!(
+            told,
+            [
+                ("192.0.2.0/24".to_owned(), ens5(), 254),
+                ("198.51.100.0/24".to_owned(), ens5(), 100),
+                ("2001:db8:1::/48".to_owned(), ens5(), 254),
+                ("2001:db8:2::/48".to_owned(), None, 254),
+                ("2001:db8::/64".to_owned(), ens5(), 254),
+                ("203.0.113.0/26".to_owned(), None, 254),
+                ("203.0.113.128/26".to_owned(), None, 254),
+                ("203.0.113.64/26".to_owned(), None, 254),
+            ]
+        );
+    });
+}
+
+#[test]
+fn routes_and_devices_can_be_asked_for_all_at_once() {
+    in_scratch_network(|kernel| async move {
+        let destinations = (0..200u8).map(|last| kernel.route(Ipv4Addr::new(52, 94, 0, last).into()));
+        let (routes, host_routes) = tokio::join!(futures_util::future::join_all(destinations), kernel.host_routes());
+        assert!(routes.iter().all(|route| matches!(route, Ok(KernelRoute::Via { .. }))), "{routes:?}");
+        assert!(host_routes.is_ok(), "{host_routes:?}");
+    });
+}

@@ -1,0 +1,12 @@
+//! The collectors of the host, each against a real socket that misbehaves, or a real kernel.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod dns;
+mod fake_dns;
+mod fake_imds;
+mod imds;
+#[cfg(target_os = "linux")]
+mod kernel;
+mod names;
+mod round;
