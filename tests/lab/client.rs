@@ -68,7 +68,8 @@ fn list_tables(host: &str, port: &str, bundle: &str, address: Option<&String>) -
         let mut head = httparse::Response::new(&mut headers);
         if let httparse::Status::Complete(head_len) = head.parse(&answer)? {
             let wanted = head.headers.iter().find(|header| header.name == "content-length");
-            let wanted: usize = wanted.map(|header| String::from_utf8_lossy(header.value).parse()).transpose()?.unwrap_or(0);
+            let wanted: usize =
+                wanted.map(|header| String::from_utf8_lossy(header.value).parse()).transpose()?.unwrap_or(0);
             if answer.len() >= head_len + wanted {
                 let body = String::from_utf8_lossy(&answer[head_len..]).into_owned();
                 return if head.code == Some(200) { Ok(body) } else { Err(body.into()) };

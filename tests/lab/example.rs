@@ -21,7 +21,10 @@ use std::{
 ///
 /// Exits 0 if every answer was the right one.
 #[derive(Parser)]
-#[command(name = "lab", after_help = "Examples:\n  cargo run --example lab\n  cargo run --example lab -- --step 3 --keep\n  cargo run --example lab -- --fault ec2=denied")]
+#[command(
+    name = "lab",
+    after_help = "Examples:\n  cargo run --example lab\n  cargo run --example lab -- --step 3 --keep\n  cargo run --example lab -- --fault ec2=denied"
+)]
 struct Options {
     /// Show this step alone, with those before it done
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
@@ -150,7 +153,9 @@ fn introduce(lab: &Lab) {
         world.instance, interface.address, interface.subnet, world.vpc, world.region
     );
     let how = match lab.mode() {
-        Mode::Namespaces => "two network namespaces: AWS's services at their default addresses, packets forwarded by the route table",
+        Mode::Namespaces => {
+            "two network namespaces: AWS's services at their default addresses, packets forwarded by the route table"
+        }
         Mode::Loopback => loopback::CAVEAT,
     };
     println!("{DIM}{how}{DIM:#}");
@@ -195,7 +200,9 @@ fn keep(lab: &Lab, onnet: &Path) -> Result<(), Box<dyn Error>> {
             let holder = holder.arg("infinity").stdin(Stdio::null()).spawn()?;
             println!("\nThe lab stays up until Ctrl-C. To enter the instance, in another terminal:\n");
             println!("  {BOLD}{} --target {} --net --mount bash{BOLD:#}", nsenter(), holder.id());
-            println!("  {BOLD}export AWS_REGION=us-east-1 AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt{BOLD:#}   # for the AWS CLI");
+            println!(
+                "  {BOLD}export AWS_REGION=us-east-1 AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt{BOLD:#}   # for the AWS CLI"
+            );
             println!("  {BOLD}{} check{BOLD:#}", onnet.display());
         }
         Mode::Loopback => {
@@ -234,10 +241,16 @@ fn build_onnet() -> Result<PathBuf, Box<dyn Error>> {
     let profile = here.parent().and_then(Path::parent).ok_or("an example is in target/<profile>/examples")?;
     let onnet = profile.join("onnet");
     let Some(cargo) = std::env::var_os("CARGO") else {
-        return if onnet.exists() { Ok(onnet) } else { Err(format!("no {}; use --onnet PATH", onnet.display()).into()) };
+        return if onnet.exists() {
+            Ok(onnet)
+        } else {
+            Err(format!("no {}; use --onnet PATH", onnet.display()).into())
+        };
     };
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--bin", "onnet", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    // With the example, though it is built: dependencies then have the features it was built with, and stay as they are.
+    build.args(["build", "--quiet", "--bin", "onnet", "--example", "lab"]);
+    build.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
     if profile.ends_with("release") {
         build.arg("--release");
     }
