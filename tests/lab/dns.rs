@@ -85,7 +85,9 @@ async fn answer(shared: &Shared, query: &[u8], by: Transport) -> Option<Vec<u8>>
     let whole = message.to_vec().ok()?;
     // Without EDNS a datagram holds 512 bytes.
     match by {
-        Transport::Datagram if whole.len() > usize::from(query.max_payload().max(512)) => message.truncate().to_vec().ok(),
+        Transport::Datagram if whole.len() > usize::from(query.max_payload().max(512)) => {
+            message.truncate().to_vec().ok()
+        }
         _ => Some(whole),
     }
 }

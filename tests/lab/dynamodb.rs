@@ -21,12 +21,18 @@ pub fn answer(world: &World, call: Call, request: &Request, fault: Option<Fault>
             signed(Response::new(200, "text/plain;charset=utf-8", format!("healthy: {host} ")))
         }
         (None, _) => Response::page(404),
-        (Some(_), Some(Fault::Garbage)) => signed(Response::new(200, "application/x-amz-json-1.0", "{\"TableNames\":[")),
-        (Some(_), Some(Fault::Throttle)) => error("ThrottlingException", "Rate of requests exceeds the allowed throughput."),
+        (Some(_), Some(Fault::Garbage)) => {
+            signed(Response::new(200, "application/x-amz-json-1.0", "{\"TableNames\":["))
+        }
+        (Some(_), Some(Fault::Throttle)) => {
+            error("ThrottlingException", "Rate of requests exceeds the allowed throughput.")
+        }
         (Some(_), Some(Fault::BadCredentials)) => {
             error("UnrecognizedClientException", "The security token included in the request is invalid.")
         }
-        (Some(_), Some(Fault::Denied)) => denied(world, "because no identity-based policy allows the dynamodb:ListTables action"),
+        (Some(_), Some(Fault::Denied)) => {
+            denied(world, "because no identity-based policy allows the dynamodb:ListTables action")
+        }
         // A gateway endpoint's policy binds what comes through it, and nothing else.
         (Some(_), Some(Fault::EndpointPolicy)) if came_through_endpoint(world, call) => {
             denied(world, "because no VPC endpoint policy allows the dynamodb:ListTables action")
@@ -37,7 +43,11 @@ pub fn answer(world: &World, call: Call, request: &Request, fault: Option<Fault>
 
 fn operation(world: &World, request: &Request, target: &str) -> Response {
     if request.header("authorization").is_none() {
-        return error_of("com.amazon.coral.service#", "MissingAuthenticationTokenException", "Request is missing Authentication Token");
+        return error_of(
+            "com.amazon.coral.service#",
+            "MissingAuthenticationTokenException",
+            "Request is missing Authentication Token",
+        );
     }
     match target {
         "DynamoDB_20120810.ListTables" => {

@@ -32,7 +32,9 @@ pub fn answer(shared: &Shared, request: &Request, fault: Option<Fault>) -> Respo
             return error(401, "MissingAuthenticationToken", "Request is missing Authentication Token");
         }
         _ if denied => {
-            let message = format!("You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/onnet is not authorized to perform: ec2:{action} because no identity-based policy allows the ec2:{action} action");
+            let message = format!(
+                "You are not authorized to perform this operation. User: arn:aws:sts::111122223333:assumed-role/onnet is not authorized to perform: ec2:{action} because no identity-based policy allows the ec2:{action} action"
+            );
             return error(403, "UnauthorizedOperation", &message);
         }
         _ => {}
@@ -130,7 +132,8 @@ impl Form<'_> {
 
     /// `Filter.1.Name` with `Filter.1.Value.1`, …; values of one filter are alternatives.
     fn filters(&self) -> Vec<(String, Vec<String>)> {
-        let filter = |n| Some((self.0.get(&format!("Filter.{n}.Name"))?.clone(), self.list(&format!("Filter.{n}.Value"))));
+        let filter =
+            |n| Some((self.0.get(&format!("Filter.{n}.Name"))?.clone(), self.list(&format!("Filter.{n}.Value"))));
         (1..).map_while(filter).collect()
     }
 
@@ -143,7 +146,9 @@ impl Form<'_> {
         let net: Result<IpNet, _> = cidr.parse();
         net.map(|net| Destination::Cidr(net.trunc())).map_err(|_| Refused {
             code: "InvalidParameterValue",
-            message: format!("Value ({cidr}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block."),
+            message: format!(
+                "Value ({cidr}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block."
+            ),
         })
     }
 
@@ -189,7 +194,8 @@ impl Form<'_> {
     /// One page of `items` as a set element, and the token of the next page where there is one.
     fn page<T>(&self, world: &World, set: &str, items: &[T], xml: impl Fn(&T) -> String) -> Result<String, Refused> {
         let number = |name: &str| self.optional(name).map(str::parse::<usize>).transpose();
-        let invalid = |_| Refused { code: "InvalidParameterValue", message: "MaxResults or NextToken is invalid".into() };
+        let invalid =
+            |_| Refused { code: "InvalidParameterValue", message: "MaxResults or NextToken is invalid".into() };
         let start = number("NextToken").map_err(invalid)?.unwrap_or(0).min(items.len());
         let size = number("MaxResults").map_err(invalid)?.unwrap_or(usize::MAX).min(world.page_size).max(1);
         let end = (start + size).min(items.len());
@@ -218,7 +224,9 @@ fn describe_route_tables(world: &World, call: &Form<'_>) -> Result<String, Refus
             "vpc-id" => vec![world.vpc.clone()],
             "route-table-id" => vec![table.id.clone()],
             "association.subnet-id" => subnets.collect(),
-            "association.main" => table.associations.iter().map(|one| (one.with == AssociatedWith::Main).to_string()).collect(),
+            "association.main" => {
+                table.associations.iter().map(|one| (one.with == AssociatedWith::Main).to_string()).collect()
+            }
             "owner-id" => vec![world.account.clone()],
             _ => return None,
         })
@@ -273,7 +281,8 @@ fn describe_vpc_endpoints(world: &World, call: &Form<'_>) -> Result<String, Refu
     call.page(world, "vpcEndpointSet", &found, |endpoint| endpoint_xml(world, endpoint))
 }
 
-const POLICY: &str = r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+const POLICY: &str =
+    r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
 
 fn endpoint_xml(world: &World, endpoint: &Endpoint) -> String {
     let ids = |set, ids: Vec<String>| list(set, &ids, |id| escape(id).into_owned());
@@ -390,7 +399,8 @@ fn describe_network_interfaces(world: &World, call: &Form<'_>) -> Result<String,
     let found = call.select(&all, ("NetworkInterfaceId", "network-interface-id"), values, &known)?;
     call.page(world, "networkInterfaceSet", &found, |one| {
         let address = leaf("privateIpAddress", &one.address.to_string());
-        let addresses = format!("<privateIpAddressesSet><item>{address}<primary>true</primary></item></privateIpAddressesSet>");
+        let addresses =
+            format!("<privateIpAddressesSet><item>{address}<primary>true</primary></item></privateIpAddressesSet>");
         leaf("networkInterfaceId", &one.id)
             + &leaf("subnetId", &one.subnet)
             + &leaf("vpcId", &world.vpc)

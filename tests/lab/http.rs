@@ -39,7 +39,8 @@ impl Response {
     /// A web page, as a proxy, a captive portal or a load balancer would put in the way.
     pub fn page(status: u16) -> Self {
         let title = format!("{status} {}", reason(status));
-        let page = format!("<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n");
+        let page =
+            format!("<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n");
         Self::new(status, "text/html", page)
     }
 }

@@ -5,8 +5,7 @@ use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What loopback leaves out, in one line.
-pub const CAVEAT: &str =
-    "loopback: route tables decide what is answered, but forward no packets, and the kernel's own routes are not judged";
+pub const CAVEAT: &str = "loopback: route tables decide what is answered, but forward no packets, and the kernel's own routes are not judged";
 
 /// Public addresses get 127 for their first number: 52.94.0.10 becomes 127.94.0.10.
 ///

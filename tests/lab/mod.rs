@@ -3,7 +3,13 @@
 //! See `cargo run --example lab`. Nothing in here uses onnet's own code: the lab is an independent witness, and
 //! onnet a binary that it runs.
 
-#![allow(dead_code, unused_imports, unreachable_pub, missing_docs, reason = "shared by an example and several tests, none of which uses all of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    missing_docs,
+    reason = "shared by an example and several tests, none of which uses all of it"
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the lab is test code: it may panic")]
 
 pub mod client;

@@ -46,12 +46,14 @@ pub fn gain_rights() -> Result<(), String> {
         return Ok(());
     }
     let (user, group) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| format!("not root, and no user namespace to be had: {errno}"))?;
+    unshare(CloneFlags::CLONE_NEWUSER)
+        .map_err(|errno| format!("not root, and no user namespace to be had: {errno}"))?;
     let mapped = fs::write("/proc/self/setgroups", "deny")
         .and_then(|()| fs::write("/proc/self/uid_map", format!("0 {user} 1")))
         .and_then(|()| fs::write("/proc/self/gid_map", format!("0 {group} 1")));
     mapped.map_err(|error| format!("not root, and the user namespace cannot be set up: {error}"))?;
-    unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| format!("not root, and a user namespace has no rights here: {errno}"))
+    unshare(CloneFlags::CLONE_NEWNS)
+        .map_err(|errno| format!("not root, and a user namespace has no rights here: {errno}"))
 }
 
 /// The instance's side.
@@ -68,7 +70,12 @@ pub async fn build(world: &World) -> io::Result<(Instance, Forwarder)> {
     let aws = netlink()?;
 
     for handle in [&instance, &aws] {
-        handle.link().set(LinkUnspec::new_with_index(LOOPBACK).up().build()).execute().await.map_err(io::Error::other)?;
+        handle
+            .link()
+            .set(LinkUnspec::new_with_index(LOOPBACK).up().build())
+            .execute()
+            .await
+            .map_err(io::Error::other)?;
     }
     for (number, interface) in world.interfaces.iter().enumerate() {
         join(world, number, interface, (&instance, &aws), &network).await.map_err(io::Error::other)?;
@@ -170,7 +177,9 @@ impl Forwarder {
             let router = world.subnet(&interface.subnet).map(super::world::Subnet::router);
             let always = [Some(METADATA), Some(RESOLVER), router].into_iter().flatten();
             let mut ranges: Vec<(IpAddr, u8, bool)> = vec![(Ipv4Addr::UNSPECIFIED.into(), 0, false)];
-            ranges.extend(world.forwarding(interface).iter().map(|(range, up)| (range.network(), range.prefix_len(), *up)));
+            ranges.extend(
+                world.forwarding(interface).iter().map(|(range, up)| (range.network(), range.prefix_len(), *up)),
+            );
             ranges.extend(always.map(|address| (IpAddr::V4(address), 32, true)));
             for (address, length, arrives) in ranges {
                 let IpAddr::V4(v4) = address else { continue };

@@ -3,7 +3,6 @@
 use super::{
     dns, dynamodb, ec2,
     faults::{Fault, Service, Switchboard},
-
     http::{self, Manner, Request, Response},
     imds,
     netns::Forwarder,

@@ -1,6 +1,12 @@
 //! STS: who am I, and the credentials of another role.
 
-use super::{ec2, faults::Fault, http::{Request, Response}, imds::after, world::World};
+use super::{
+    ec2,
+    faults::Fault,
+    http::{Request, Response},
+    imds::after,
+    world::World,
+};
 use std::time::Duration;
 
 pub fn answer(world: &World, request: &Request, fault: Option<Fault>) -> Response {

@@ -42,7 +42,6 @@ impl Certificates {
     }
 }
 
-
 fn authority(name: &str) -> Result<(String, Authority), Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

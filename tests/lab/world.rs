@@ -192,14 +192,8 @@ impl World {
             owner: "AWS".into(),
             cidrs: nets(cidrs),
         };
-        let dynamodb = [
-            "52.94.0.0/22",
-            "3.218.180.0/23",
-            "3.218.182.0/24",
-            "35.71.68.0/23",
-            "35.71.70.0/24",
-            "52.119.224.0/20",
-        ];
+        let dynamodb =
+            ["52.94.0.0/22", "3.218.180.0/23", "3.218.182.0/24", "35.71.68.0/23", "35.71.70.0/24", "52.119.224.0/20"];
         let mut world = Self {
             region: "us-east-1".into(),
             account: "111122223333".into(),
@@ -370,7 +364,9 @@ impl World {
     /// The subnet's own table, else the main one.
     pub fn table_of(&self, subnet: &str) -> Option<&RouteTable> {
         let with = |wanted: AssociatedWith| {
-            self.route_tables.iter().find(|table| table.associations.iter().any(|association| association.with == wanted))
+            self.route_tables
+                .iter()
+                .find(|table| table.associations.iter().any(|association| association.with == wanted))
         };
         with(AssociatedWith::Subnet(subnet.to_owned())).or_else(|| with(AssociatedWith::Main))
     }
@@ -538,7 +534,8 @@ impl World {
 
     pub fn disassociate(&mut self, association: &str) -> Result<(), Refused> {
         for table in &mut self.route_tables {
-            let found = table.associations.iter().position(|one| one.id == association && one.with != AssociatedWith::Main);
+            let found =
+                table.associations.iter().position(|one| one.id == association && one.with != AssociatedWith::Main);
             if let Some(at) = found {
                 table.associations.remove(at);
                 self.generation += 1;
