@@ -6,10 +6,7 @@ use onnet::{
     model::{NameKind, Phase, Probe, ProbeResult, Seconds, ServiceName, Testimony},
     observe::{probe::Prober, tls::Roots},
 };
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant as Wall},
-};
+use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
 pub(crate) const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
@@ -81,7 +78,7 @@ fn assert_fails(probe: &Probe, result: ProbeResult, phase: Phase) {
 async fn a_list_of_tables_is_ok_and_every_phase_is_there() {
     let authority = Authority::new();
     let server = Server::tls(authority.identity(NAME), vec![], |_| answer(200, JSON, TABLES)).await;
-    let began = Wall::now();
+    let began = Instant::now();
     let probe = probe(&authority, server.address, true).await;
     let wall = began.elapsed();
 
