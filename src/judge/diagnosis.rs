@@ -12,10 +12,10 @@ use crate::model::{
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// What creating, associating or removing an endpoint's route does besides.
+/// What a change of DynamoDB's route does besides.
 /// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-ddb.html>
-const ROUTE_CHANGE: &str = "changes the path of connections that are open: they drop and must be made anew. The source address DynamoDB \
-     sees becomes a private one, so policies that test aws:SourceIp no longer match; test aws:SourceVpce instead";
+const ROUTE_CHANGE: &str = "drops open DynamoDB connections, which must be made anew; DynamoDB then sees a private \
+     source address, so policies go by aws:SourceVpce, no longer by aws:SourceIp";
 
 /// Where a table stands: whose traffic it carries, and which of it is in use now.
 pub(super) struct Place<'a> {
@@ -64,7 +64,7 @@ fn no_endpoint_route(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place
         return None;
     }
     let endpoints = reader.facts.vpc_endpoints.seen()?;
-    let (vpc, subnet, table) = (place.vpc, place.subnet, &coverage.table.id);
+    let (vpc, table) = (place.vpc, &coverage.table.id);
     let mut usable: Vec<_> = endpoints
         .iter()
         .filter(|e| e.vpc == *vpc && is_dynamodb_gateway(e, reader.region))
@@ -72,56 +72,58 @@ fn no_endpoint_route(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place
         .collect();
     usable.sort_by_key(|e| (e.state != EndpointState::Available, e.id.clone()));
 
-    let Some(endpoint) = usable.first() else {
-        let service = reader.service_name();
-        return Some(Finding {
-            code: FindingCode::NoEndpoint,
-            severity: Severity::Critical,
-            message: format!("{vpc} has no DynamoDB gateway endpoint; {subnet} uses {table}{}", way_out(coverage)),
-            fix: Some(format!(
-                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Gateway --service-name {service} \
-                 --route-table-ids {table}"
-            )),
-            caution: Some(ROUTE_CHANGE.into()),
-        });
-    };
-    let id = &endpoint.id;
-    let associated = if endpoint.route_tables.contains(table) {
-        format!("{id} says it is associated with {table}, and yet {table} has no route to it")
-    } else {
-        format!("{id} is {}, not with {table}, which {subnet} uses", associated_with(endpoint))
+    let (code, message, fix) = match usable.first() {
+        None => (
+            FindingCode::NoEndpoint,
+            format!("{vpc} has no DynamoDB gateway endpoint"),
+            format!(
+                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Gateway --service-name {} \
+                 --route-table-ids {table}",
+                reader.service_name(),
+            ),
+        ),
+        Some(endpoint) => (
+            FindingCode::EndpointNotAssociated,
+            not_associated(endpoint, table),
+            format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {} --add-route-table-ids {table}", endpoint.id),
+        ),
     };
     Some(Finding {
-        code: FindingCode::EndpointNotAssociated,
+        code,
         severity: Severity::Critical,
-        message: format!(
-            "{vpc} has a DynamoDB gateway endpoint that {subnet} does not use: {associated}{}",
-            way_out(coverage)
-        ),
-        fix: Some(format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --add-route-table-ids {table}")),
-        caution: Some(ROUTE_CHANGE.into()),
+        message: format!("{message}. {}", way_out(coverage, place)),
+        fix: Some(fix),
+        caution: Some(format!("it {ROUTE_CHANGE}")),
     })
 }
 
-/// Where the list goes instead, if all of it goes one way.
-fn way_out(coverage: &Coverage<'_>) -> String {
-    let paths: Vec<_> = coverage.ranges.iter().map(|range| range.verdict.path()).collect();
-    match paths.first() {
-        Some(Some(path)) if paths.iter().all(|other| *other == Some(*path)) => {
-            let needs_public =
-                path.kind == PathKind::InternetGateway && matches!(coverage.entries.first(), Some(IpNet::V4(_)));
-            let condition = if needs_public { " where the source has a public address" } else { "" };
-            format!(", by which DynamoDB's prefix list leaves by {path}{condition}")
+fn not_associated(endpoint: &VpcEndpoint, table: &RouteTableId) -> String {
+    let id = &endpoint.id;
+    let tables: Vec<_> = endpoint.route_tables.iter().map(RouteTableId::as_str).collect();
+    match tables.as_slice() {
+        [] => format!("the VPC's DynamoDB gateway endpoint {id} is associated with no route table"),
+        _ if endpoint.route_tables.contains(table) => {
+            format!("the DynamoDB gateway endpoint {id} says it is associated with {table}, which has no route to it")
         }
-        _ => String::new(),
+        others => format!(
+            "the VPC's DynamoDB gateway endpoint {id} is associated with {}, not with {table}",
+            others.join(", ")
+        ),
     }
 }
 
-fn associated_with(endpoint: &VpcEndpoint) -> String {
-    let tables: Vec<_> = endpoint.route_tables.iter().map(RouteTableId::as_str).collect();
-    match tables.as_slice() {
-        [] => "associated with no route table".into(),
-        tables => format!("associated with {}", tables.join(", ")),
+/// Which table the subnet uses, and where the list goes by it, if all of it goes one way.
+fn way_out(coverage: &Coverage<'_>, place: &Place<'_>) -> String {
+    let (subnet, table) = (place.subnet, &coverage.table.id);
+    let paths: Vec<_> = coverage.ranges.iter().map(|range| range.verdict.path()).collect();
+    match paths.first() {
+        Some(Some(path)) if paths.iter().all(|other| *other == Some(*path)) => {
+            // A check has seen the source address; an audit has none.
+            let to_be_seen = place.in_use.is_empty() && path.kind == PathKind::InternetGateway;
+            let condition = if to_be_seen { ", if the source has a public address" } else { "" };
+            format!("{subnet} uses {table}, which sends all of DynamoDB's prefix list to {path}{condition}")
+        }
+        _ => format!("{subnet} uses {table}"),
     }
 }
 
@@ -146,7 +148,7 @@ fn diverted(coverage: &Coverage<'_>, place: &Place<'_>, endpoint: Option<&VpcEnd
                     some_cidrs(&ranges),
                 ),
                 fix: remove_route(&winner, table),
-                caution: Some(format!("whatever else uses this route loses it; it {ROUTE_CHANGE}")),
+                caution: Some(format!("whatever else the route carries loses it, and it {ROUTE_CHANGE}")),
             }
         })
         .collect()

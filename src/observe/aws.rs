@@ -183,3 +183,25 @@ pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
 pub(crate) fn sentence(words: &str) -> ConnectorError {
     ConnectorError::io(words.to_owned().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_region_is_not_taken_for_one() {
+        assert_eq!(checked_region("us-gov-east-1").as_deref(), Ok("us-gov-east-1"));
+        for answer in ["", "<html>Sign in</html>", "us-east-1\n", "US-EAST-1"] {
+            let gap = checked_region(answer).err();
+            assert_eq!(gap.map(|gap| gap.reason()), Some("malformed"), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_io_error_wraps_is_found() {
+        let inner = rustls::Error::HandshakeNotComplete;
+        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, inner.clone()));
+        assert_eq!(find_cause::<rustls::Error>(&wrapped), Some(&inner));
+        assert_eq!(root_cause(&wrapped), inner.to_string());
+    }
+}

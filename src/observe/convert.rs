@@ -62,10 +62,7 @@ pub fn cidr(field: &'static str, value: &str) -> Result<IpNet, ConvertError> {
 ///
 /// Other services' IPv6 lists are named `com.amazonaws.<region>.ipv6.<service>`.
 pub fn is_dynamodb_prefix_list(name: &str, region: &str) -> bool {
-    is_dynamodb_service(name, region)
-        || name
-            .strip_suffix(".ipv6.dynamodb")
-            .is_some_and(|rest| is_dynamodb_service(&format!("{rest}.dynamodb"), region))
+    is_dynamodb_service(name, region) || is_dynamodb_service(name, &format!("{region}.ipv6"))
 }
 
 /// A route as `DescribeRouteTables` has it.
@@ -120,7 +117,8 @@ impl RawRoute<'_> {
     /// The first field that is set. Only an instance comes with a second one, its network interface, and a route of
     /// VPC Route Server may name the interface beside its `IpAddress`.
     fn target(&self) -> Target {
-        let fields: [(Option<&str>, fn(String) -> Target); 12] = [
+        type Field<'f> = (Option<&'f str>, fn(String) -> Target);
+        let fields: [Field<'_>; 12] = [
             (self.gateway_id, gateway),
             (self.nat_gateway_id, Target::NatGateway),
             (self.egress_only_internet_gateway_id, Target::EgressOnlyInternetGateway),
@@ -145,7 +143,7 @@ fn other(field: &str, value: String) -> Target {
     Target::Other { field: field.to_owned(), value }
 }
 
-/// `GatewayId` holds six kinds of target; only the id's prefix tells which.
+/// `GatewayId` holds many kinds of target, endpoints of every type among them; only the id's prefix tells which.
 fn gateway(id: String) -> Target {
     match id.split_once('-').map_or(id.as_str(), |(prefix, _)| prefix) {
         "local" => Target::Local,
@@ -154,6 +152,12 @@ fn gateway(id: String) -> Target {
         "vgw" => Target::VirtualPrivateGateway(id),
         "lgw" => Target::LocalGateway(id),
         "cagw" => Target::CarrierGateway(id),
+        "nat" => Target::NatGateway(id),
+        "tgw" => Target::TransitGateway(id),
+        "eigw" => Target::EgressOnlyInternetGateway(id),
+        "pcx" => Target::PeeringConnection(id),
+        "eni" => Target::NetworkInterface(id.into()),
+        "i" => Target::Instance(id),
         _ => other("GatewayId", id),
     }
 }
@@ -169,9 +173,9 @@ pub fn origin(word: Option<&str>) -> Origin {
     }
 }
 
-/// Reads a route's `State`; `absent` where the API gave nothing.
+/// Reads a route's `State` in any case; `absent` where the API gave nothing.
 pub fn route_state(word: Option<&str>) -> RouteState {
-    match word {
+    match word.map(str::to_ascii_lowercase).as_deref() {
         Some("active") => RouteState::Active,
         Some("blackhole") => RouteState::Blackhole,
         word => RouteState::Other(word.unwrap_or(ABSENT).to_owned()),
@@ -206,7 +210,7 @@ impl RawAssociation<'_> {
 }
 
 fn association_state(word: Option<&str>) -> AssociationState {
-    match word {
+    match word.map(str::to_ascii_lowercase).as_deref() {
         // Older answers, and the CLI's own examples, leave the state out.
         None | Some("associated") => AssociationState::Associated,
         Some("associating" | "disassociating") => AssociationState::Changing,
@@ -248,11 +252,11 @@ impl RawEndpoint<'_> {
 
 /// Reads `VpcEndpointType`; new types keep coming and are kept as they are.
 fn endpoint_type(word: Option<&str>) -> EndpointType {
-    match word {
-        Some("Gateway") => EndpointType::Gateway,
-        Some("Interface") => EndpointType::Interface,
-        Some("GatewayLoadBalancer") => EndpointType::GatewayLoadBalancer,
-        word => EndpointType::Other(word.unwrap_or(ABSENT).to_owned()),
+    match word.map(str::to_ascii_lowercase).as_deref() {
+        Some("gateway") => EndpointType::Gateway,
+        Some("interface") => EndpointType::Interface,
+        Some("gatewayloadbalancer") => EndpointType::GatewayLoadBalancer,
+        _ => EndpointType::Other(word.unwrap_or(ABSENT).to_owned()),
     }
 }
 

@@ -98,3 +98,41 @@ fn pem(der: &[u8]) -> String {
     let base64 = aws_smithy_types::base64::encode(der);
     format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use std::error::Error;
+
+    fn bundle(text: &str) -> Result<Roots, TlsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("corporate.pem");
+        std::fs::write(&path, text).unwrap();
+        Roots::from_bundle(path)
+    }
+
+    #[test]
+    fn a_bundle_that_cannot_be_used_is_named() {
+        let broken = "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n";
+        let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for (text, unreadable) in [("", false), ("no PEM at all", false), (no_certificate, false), (broken, true)] {
+            let error = bundle(text).unwrap_err();
+            assert!(error.to_string().contains("corporate.pem"), "{error}");
+            assert_eq!(error.source().is_some(), unreadable, "{text:?}: {error}");
+        }
+        let missing = Roots::from_bundle("/nowhere/corporate.pem".into()).unwrap_err();
+        assert!(matches!(missing, TlsError::Bundle { .. }), "{missing}");
+    }
+
+    #[test]
+    fn the_sdks_client_gets_the_same_certificates() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        let roots = bundle(&certificate.pem()).unwrap();
+        let through_pem = CertificateDer::from_pem_slice(pem(&roots.certificates[0]).as_bytes()).unwrap();
+        assert_eq!(&through_pem, certificate.der());
+        assert_eq!(roots.store.len(), 1);
+    }
+}

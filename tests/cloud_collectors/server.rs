@@ -19,11 +19,11 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 /// The delay that is put into one phase and looked for there.
-pub const DELAY: Duration = Duration::from_millis(150);
+pub(crate) const DELAY: Duration = Duration::from_millis(150);
 
 /// What is done to a connection, step by step; after the last step it serves the next request.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Write(String),
     Delay,
     Hang,
@@ -31,12 +31,12 @@ pub enum Step {
 }
 
 /// A whole answer of this status, type and body.
-pub fn answer(status: u16, kind: &str, body: &str) -> Vec<Step> {
+pub(crate) fn answer(status: u16, kind: &str, body: &str) -> Vec<Step> {
     vec![Step::Write(head(status, kind, body.len())), Step::Write(body.to_owned())]
 }
 
 /// The head of an answer whose body is to be `length` bytes.
-pub fn head(status: u16, kind: &str, length: usize) -> String {
+pub(crate) fn head(status: u16, kind: &str, length: usize) -> String {
     format!(
         "HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\nx-amzn-requestid: REQ1\r\ncontent-length: {length}\r\n\r\n"
     )
@@ -44,7 +44,7 @@ pub fn head(status: u16, kind: &str, length: usize) -> String {
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub head: String,
     pub body: String,
 }
@@ -52,20 +52,20 @@ pub struct Request {
 type Script = Arc<dyn Fn(&Request) -> Vec<Step> + Send + Sync>;
 
 /// Serves until it is dropped.
-pub struct Server {
-    pub address: SocketAddr,
-    pub requests: Arc<Mutex<Vec<Request>>>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) requests: Arc<Mutex<Vec<Request>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Server {
     /// Answers as `script` says.
-    pub async fn plain(script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn plain(script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> Self {
         Self::start(None, Vec::new(), Arc::new(script)).await
     }
 
     /// The same over TLS, after `before` is done to the bare connection.
-    pub async fn tls(
+    pub(crate) async fn tls(
         identity: ServerConfig,
         before: Vec<Step>,
         script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static,
@@ -159,13 +159,13 @@ async fn read_more(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -
 }
 
 /// A certificate authority of one test's own.
-pub struct Authority {
+pub(crate) struct Authority {
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -173,17 +173,17 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    pub fn certificate(&self) -> CertificateDer<'static> {
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
         self.certificate.clone()
     }
 
     /// A server's identity under `name`.
-    pub fn identity(&self, name: &str) -> ServerConfig {
+    pub(crate) fn identity(&self, name: &str) -> ServerConfig {
         self.issue(CertificateParams::new([name.to_owned()]).unwrap())
     }
 
     /// One whose time is over.
-    pub fn expired_identity(&self, name: &str) -> ServerConfig {
+    pub(crate) fn expired_identity(&self, name: &str) -> ServerConfig {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_before = date_time_ymd(2019, 1, 1);
         params.not_after = date_time_ymd(2020, 1, 1);
@@ -203,6 +203,6 @@ impl Authority {
 }
 
 /// An address of this host where nobody listens.
-pub async fn nobody() -> SocketAddr {
+pub(crate) async fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

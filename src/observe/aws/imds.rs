@@ -65,7 +65,7 @@ impl Metadata {
 
     /// How the service failed to answer, if it did so a moment ago and has never answered.
     pub(super) fn silence(&self) -> Option<String> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).silence()
+        silence(&self.heard)
     }
 }
 
@@ -86,6 +86,10 @@ impl Heard {
     }
 }
 
+fn silence(heard: &Mutex<Heard>) -> Option<String> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner).silence()
+}
+
 /// Hears whether the service answers at all, and spares later requests the wait for one that does not.
 #[derive(Debug)]
 struct Listening {
@@ -96,8 +100,7 @@ struct Listening {
 impl HttpConnector for Listening {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let heard = Arc::clone(&self.heard);
-        let lock = |heard: &Mutex<Heard>| heard.lock().unwrap_or_else(PoisonError::into_inner).silence();
-        if let Some(detail) = lock(&heard) {
+        if let Some(detail) = silence(&heard) {
             return HttpConnectorFuture::ready(Err(sentence(&detail).never_connected()));
         }
         let answer = self.inner.call(request);

@@ -1,9 +1,8 @@
 //! From the SDK's types, where everything is optional, to the model's. What does not fit is named, never dropped.
 
-use crate::model::{
-    AssociatedWith, Association, AssociationState, Destination, EndpointInterface, EndpointState, EndpointType, Gap,
-    InterfaceId, Origin, PrefixList, PrefixListId, Route, RouteState, RouteTable, Subnet, Target, VpcEndpoint,
-    VpcEndpointId,
+use crate::{
+    model::{Association, EndpointInterface, Gap, PrefixList, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint},
+    observe::convert::{self, RawAssociation, RawEndpoint, RawRoute},
 };
 use aws_sdk_ec2::types;
 use ipnet::IpNet;
@@ -15,138 +14,59 @@ pub(super) fn route_table(table: &types::RouteTable) -> Result<RouteTable, Gap> 
     Ok(RouteTable {
         id: id.into(),
         vpc: required(table.vpc_id(), &place, "VpcId")?.into(),
-        associations: table.associations().iter().map(|a| association(a, &place)).collect::<Result<_, _>>()?,
+        associations: table.associations().iter().filter_map(association).collect(),
         routes: table.routes().iter().map(|r| route(r, &place)).collect::<Result<_, _>>()?,
     })
 }
 
-fn association(from: &types::RouteTableAssociation, place: &str) -> Result<Association, Gap> {
-    let with = if from.main() == Some(true) {
-        AssociatedWith::Main
-    } else if let Some(subnet) = given(from.subnet_id()) {
-        AssociatedWith::Subnet(subnet.into())
-    } else if let Some(edge) = given(from.gateway_id()).or_else(|| given(from.public_ipv4_pool())) {
-        // A pool of public addresses is an edge as a gateway is: its table is for what comes in.
-        AssociatedWith::Gateway(edge.to_owned())
-    } else {
-        return Err(malformed(place, "an association with neither Main, SubnetId nor GatewayId"));
-    };
-    let state = from.association_state().and_then(|state| state.state()).map(|state| state.as_str());
-    let state = match state.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("" | "associated") => AssociationState::Associated,
-        Some("associating" | "disassociating") => AssociationState::Changing,
-        Some("disassociated" | "failed") => AssociationState::Gone,
-        Some(other) => AssociationState::Other(other.to_owned()),
-    };
-    Ok(Association { with, state })
+/// An edge table's association with a pool of public addresses serves no subnet, and is left out.
+fn association(from: &types::RouteTableAssociation) -> Option<Association> {
+    let state = from.association_state().and_then(|state| state.state());
+    RawAssociation {
+        main: from.main() == Some(true),
+        subnet_id: given(from.subnet_id()),
+        gateway_id: given(from.gateway_id()),
+        state: given(state.map(|state| state.as_str())),
+    }
+    .convert()
 }
 
 fn route(from: &types::Route, place: &str) -> Result<Route, Gap> {
-    let origin = match from.origin().map(|origin| origin.as_str()) {
-        Some("CreateRouteTable") => Origin::CreateRouteTable,
-        Some("CreateRoute") => Origin::CreateRoute,
-        Some("EnableVgwRoutePropagation") => Origin::EnableVgwRoutePropagation,
-        Some("Advertisement") => Origin::Advertisement,
-        Some(other) => Origin::Other(other.to_owned()),
-        None => Origin::Other(ABSENT.to_owned()),
+    let raw = RawRoute {
+        destination_cidr_block: given(from.destination_cidr_block()),
+        destination_ipv6_cidr_block: given(from.destination_ipv6_cidr_block()),
+        destination_prefix_list_id: given(from.destination_prefix_list_id()),
+        gateway_id: given(from.gateway_id()),
+        nat_gateway_id: given(from.nat_gateway_id()),
+        egress_only_internet_gateway_id: given(from.egress_only_internet_gateway_id()),
+        transit_gateway_id: given(from.transit_gateway_id()),
+        instance_id: given(from.instance_id()),
+        network_interface_id: given(from.network_interface_id()),
+        vpc_peering_connection_id: given(from.vpc_peering_connection_id()),
+        local_gateway_id: given(from.local_gateway_id()),
+        carrier_gateway_id: given(from.carrier_gateway_id()),
+        core_network_arn: given(from.core_network_arn()),
+        odb_network_arn: given(from.odb_network_arn()),
+        ip_address: given(from.ip_address()),
+        origin: given(from.origin().map(|origin| origin.as_str())),
+        state: given(from.state().map(|state| state.as_str())),
     };
-    let state = from.state().map(|state| state.as_str());
-    let state = match state.map(str::to_ascii_lowercase).as_deref() {
-        Some("active") => RouteState::Active,
-        Some("blackhole") => RouteState::Blackhole,
-        Some(other) => RouteState::Other(other.to_owned()),
-        None => RouteState::Other(ABSENT.to_owned()),
-    };
-    Ok(Route { destination: destination(from, place)?, target: target(from), origin, state })
-}
-
-fn destination(from: &types::Route, place: &str) -> Result<Destination, Gap> {
-    let ipv4 = given(from.destination_cidr_block()).map(|c| cidr(c, place, "DestinationCidrBlock"));
-    let ipv6 = given(from.destination_ipv6_cidr_block()).map(|c| cidr(c, place, "DestinationIpv6CidrBlock"));
-    let list = given(from.destination_prefix_list_id()).map(|id| Ok(Destination::PrefixList(id.into())));
-    let cidrs = [ipv4, ipv6].into_iter().flatten().map(|cidr| cidr.map(Destination::Cidr));
-    let mut all = cidrs.chain(list);
-    match (all.next(), all.next()) {
-        (Some(only), None) => only,
-        (None, _) => Err(malformed(place, "a route without a destination")),
-        (Some(_), Some(_)) => Err(malformed(place, "a route with two destinations")),
-    }
-}
-
-/// The one field that says where a route leads; the API has over ten. The fields come in the order of the more telling.
-fn target(from: &types::Route) -> Target {
-    if let Some(id) = given(from.gateway_id()) {
-        return gateway(id);
-    }
-    type Kind = fn(String) -> Target;
-    let fields: [(_, Kind); 9] = [
-        (from.nat_gateway_id(), Target::NatGateway),
-        (from.transit_gateway_id(), Target::TransitGateway),
-        (from.egress_only_internet_gateway_id(), Target::EgressOnlyInternetGateway),
-        (from.vpc_peering_connection_id(), Target::PeeringConnection),
-        // With the interface it is attached by; the instance says more.
-        (from.instance_id(), Target::Instance),
-        (from.network_interface_id(), |id| Target::NetworkInterface(InterfaceId::from(id))),
-        (from.local_gateway_id(), Target::LocalGateway),
-        (from.carrier_gateway_id(), Target::CarrierGateway),
-        (from.core_network_arn(), Target::CoreNetwork),
-    ];
-    if let Some((id, kind)) = fields.into_iter().find_map(|(id, kind)| Some((given(id)?, kind))) {
-        return kind(id.to_owned());
-    }
-    let unknown = |field: &str, value: &str| Target::Other { field: field.to_owned(), value: value.to_owned() };
-    match (given(from.odb_network_arn()), given(from.ip_address())) {
-        (Some(arn), _) => unknown("OdbNetworkArn", arn),
-        (None, Some(address)) => unknown("IpAddress", address),
-        // A blackhole may have lost its target altogether.
-        (None, None) => unknown("none", "none"),
-    }
-}
-
-/// `GatewayId` holds ids of many kinds, among them endpoints of every type.
-fn gateway(id: &str) -> Target {
-    let owned = || id.to_owned();
-    match id.split_once('-').map_or(id, |(kind, _)| kind) {
-        "local" => Target::Local,
-        "vpce" => Target::VpcEndpoint(VpcEndpointId::from(id)),
-        "igw" => Target::InternetGateway(owned()),
-        "eigw" => Target::EgressOnlyInternetGateway(owned()),
-        "vgw" => Target::VirtualPrivateGateway(owned()),
-        "nat" => Target::NatGateway(owned()),
-        "tgw" => Target::TransitGateway(owned()),
-        "pcx" => Target::PeeringConnection(owned()),
-        "eni" => Target::NetworkInterface(InterfaceId::from(id)),
-        "i" => Target::Instance(owned()),
-        "lgw" => Target::LocalGateway(owned()),
-        "cagw" => Target::CarrierGateway(owned()),
-        _ => Target::Other { field: "GatewayId".to_owned(), value: owned() },
-    }
+    raw.convert().map_err(|error| malformed(place, &error.to_string()))
 }
 
 pub(super) fn vpc_endpoint(from: &types::VpcEndpoint) -> Result<VpcEndpoint, Gap> {
-    let id = required(from.vpc_endpoint_id(), "a VPC endpoint", "VpcEndpointId")?;
-    let place = format!("VPC endpoint {id}");
-    let kind = match from.vpc_endpoint_type().map(|kind| kind.as_str()) {
-        Some(word) if word.eq_ignore_ascii_case("Gateway") => EndpointType::Gateway,
-        Some(word) if word.eq_ignore_ascii_case("Interface") => EndpointType::Interface,
-        Some(word) if word.eq_ignore_ascii_case("GatewayLoadBalancer") => EndpointType::GatewayLoadBalancer,
-        Some(other) => EndpointType::Other(other.to_owned()),
-        None => EndpointType::Other(ABSENT.to_owned()),
-    };
     // Endpoints of resources and of service networks have an ARN instead of a service.
-    let service = [from.service_name(), from.resource_configuration_arn(), from.service_network_arn()]
-        .into_iter()
-        .find_map(given)
-        .unwrap_or(ABSENT);
-    Ok(VpcEndpoint {
-        vpc: required(from.vpc_id(), &place, "VpcId")?.into(),
-        service: service.to_owned(),
-        state: EndpointState::parse(from.state().map_or(ABSENT, |state| state.as_str())),
-        route_tables: from.route_table_ids().iter().map(|id| id.as_str().into()).collect(),
-        interfaces: from.network_interface_ids().iter().map(|id| id.as_str().into()).collect(),
-        id: id.into(),
-        kind,
-    })
+    let service = [from.service_name(), from.resource_configuration_arn(), from.service_network_arn()];
+    let raw = RawEndpoint {
+        vpc_endpoint_id: given(from.vpc_endpoint_id()),
+        vpc_endpoint_type: given(from.vpc_endpoint_type().map(|kind| kind.as_str())),
+        vpc_id: given(from.vpc_id()),
+        service_name: service.into_iter().find_map(given),
+        state: given(from.state().map(|state| state.as_str())),
+        route_table_ids: from.route_table_ids().iter().map(String::as_str).collect(),
+        network_interface_ids: from.network_interface_ids().iter().map(String::as_str).collect(),
+    };
+    raw.convert().map_err(|error| malformed("a VPC endpoint", &error.to_string()))
 }
 
 pub(super) fn prefix_list(from: &types::PrefixList) -> Result<PrefixList, Gap> {
@@ -207,21 +127,17 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
     })
 }
 
-/// What stands for a word that the API left out.
-const ABSENT: &str = "absent";
-
 /// A field that is there; XML may have it as an empty element.
 fn given(field: Option<&str>) -> Option<&str> {
     field.filter(|text| !text.is_empty())
 }
 
-fn required<'a>(field: Option<&'a str>, place: &str, name: &str) -> Result<&'a str, Gap> {
-    given(field).ok_or_else(|| malformed(place, &format!("no {name}")))
+fn required<'a>(field: Option<&'a str>, place: &str, name: &'static str) -> Result<&'a str, Gap> {
+    convert::required(name, given(field)).map_err(|error| malformed(place, &error.to_string()))
 }
 
-fn cidr(text: &str, place: &str, name: &str) -> Result<IpNet, Gap> {
-    let parsed: Result<IpNet, _> = text.parse();
-    parsed.map(|net| net.trunc()).map_err(|_| malformed(place, &format!("{text:?} for {name}")))
+fn cidr(text: &str, place: &str, name: &'static str) -> Result<IpNet, Gap> {
+    convert::cidr(name, text).map_err(|error| malformed(place, &error.to_string()))
 }
 
 fn malformed(place: &str, what: &str) -> Gap {

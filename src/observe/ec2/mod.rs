@@ -8,6 +8,7 @@ use crate::model::{
     EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable, Seconds,
     Timestamp, VpcEndpoint, VpcFacts, VpcId, is_dynamodb_service,
 };
+use crate::observe::convert::is_dynamodb_prefix_list;
 use aws_config::SdkConfig;
 pub(crate) use calls::Ec2;
 use futures_util::future::{join, join_all};
@@ -126,19 +127,13 @@ async fn service_lists(ec2: &Ec2, listed: &Observed<Vec<PrefixList>>, region: &s
 }
 
 fn dynamodb_lists(lists: &[PrefixList], region: &str) -> Result<Vec<PrefixListId>, Gap> {
-    let is_ours = |list: &&PrefixList| list.name.as_deref().is_some_and(|name| is_dynamodb_list(name, region));
+    let is_ours = |list: &&PrefixList| list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region));
     let ids: Vec<_> = lists.iter().filter(is_ours).map(|list| list.id.clone()).collect();
     if ids.is_empty() {
         // Every Region has one, so "none" is not a fact to build on.
         return Err(Gap::NotFound { detail: format!("a prefix list named com.amazonaws.{region}.dynamodb") });
     }
     Ok(ids)
-}
-
-/// Whether a prefix list is DynamoDB's: `com.amazonaws.us-east-1.dynamodb`, or with `ipv6.` before the service as the
-/// lists of other services have it.
-fn is_dynamodb_list(name: &str, region: &str) -> bool {
-    is_dynamodb_service(name, region) || is_dynamodb_service(name, &format!("{region}.ipv6"))
 }
 
 /// The entries of each list: as listed, or asked for one by one.

@@ -39,13 +39,12 @@ pub(super) async fn probe(
             return Ending::failed(Failure { result: ProbeResult::ConnectFailed, phase: None, detail });
         }
     };
-    clock.enter(Phase::Connect);
     let exchange = async {
         let response = request.send().await?;
         clock.enter(Phase::Receive);
         whole(response).await
     };
-    let ended = clock.within(deadline, exchange).await;
+    let ended = clock.within(Phase::Connect, deadline, exchange).await;
     clock.stop();
     match ended {
         Ok(Ok(answer)) => answer.judge(),

@@ -89,8 +89,7 @@ impl Transport {
     }
 
     async fn send(&self, request: Request<SdkBody>) -> Result<Response<Bytes>, Failure> {
-        self.clock.enter(Phase::Connect);
-        let outcome = match self.clock.within(self.deadline, self.exchange(request)).await {
+        let outcome = match self.clock.within(Phase::Connect, self.deadline, self.exchange(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Failure::new(self.clock.phase(), &*error)),
             Err(phase) => Err(Failure::timed_out(phase)),
