@@ -88,7 +88,7 @@ async fn answer(shared: &Shared, query: &[u8], by: Transport) -> Option<Vec<u8>>
         Transport::Datagram if whole.len() > usize::from(query.max_payload().max(512)) => {
             message.truncate().to_vec().ok()
         }
-        _ => Some(whole),
+        Transport::Datagram | Transport::Stream => Some(whole),
     }
 }
 
