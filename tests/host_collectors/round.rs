@@ -9,10 +9,8 @@ use onnet::{
     model::Snapshot,
     observe::{ProbeChoice, Settings, observe},
 };
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
+use tokio::time::Instant;
 
 const RESOLVER: &str = "ONNET_TEST_RESOLVER";
 
