@@ -48,7 +48,8 @@ fn a_report_for_people() {
 
 #[test]
 fn a_report_for_nagios() {
-    let lines: Vec<String> = REPORTS.iter().map(|name| format!("{name}\n  {}", present::nagios(&scenario(name)))).collect();
+    let lines: Vec<String> =
+        REPORTS.iter().map(|name| format!("{name}\n  {}", present::nagios(&scenario(name)))).collect();
     golden("golden/nagios.txt", &lines.concat()).unwrap_or_else(|wrong| panic!("{wrong}"));
 }
 
