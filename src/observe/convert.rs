@@ -120,7 +120,8 @@ impl RawRoute<'_> {
     /// The first field that is set. Only an instance comes with a second one, its network interface, and a route of
     /// VPC Route Server may name the interface beside its `IpAddress`.
     fn target(&self) -> Target {
-        let fields: [(Option<&str>, fn(String) -> Target); 12] = [
+        type Field<'a> = (Option<&'a str>, fn(String) -> Target);
+        let fields: [Field<'_>; 12] = [
             (self.gateway_id, gateway),
             (self.nat_gateway_id, Target::NatGateway),
             (self.egress_only_internet_gateway_id, Target::EgressOnlyInternetGateway),

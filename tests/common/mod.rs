@@ -9,12 +9,12 @@ use std::{
 };
 
 /// A path below `tests`.
-pub fn below_tests(path: &str) -> PathBuf {
+pub(crate) fn below_tests(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
 }
 
 /// The report on one of the scenarios of `tests/scenarios`.
-pub fn scenario(name: &str) -> Report {
+pub(crate) fn scenario(name: &str) -> Report {
     let read = |name: &str| -> Value {
         let path = below_tests("scenarios").join(format!("{name}.json"));
         serde_json::from_slice(&fs::read(&path).expect(name)).expect(name)
@@ -43,12 +43,12 @@ fn merge(target: &mut Value, patch: Value) {
 }
 
 /// The JSON documents onnet can write, by contract, one of every scenario.
-pub fn report_json(report: &Report) -> Value {
+pub(crate) fn report_json(report: &Report) -> Value {
     serde_json::from_str(&present::json(report)).expect("our own JSON")
 }
 
 /// Holds `actual` against the file `path` below `tests`; `ONNET_BLESS=1` writes it instead.
-pub fn golden(path: &str, actual: &str) -> Result<(), String> {
+pub(crate) fn golden(path: &str, actual: &str) -> Result<(), String> {
     let file = below_tests(path);
     #[expect(clippy::disallowed_methods, reason = "the one setting of the tests")]
     if std::env::var("ONNET_BLESS").is_ok_and(|bless| bless == "1") {
