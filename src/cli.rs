@@ -11,18 +11,17 @@ use std::{
     time::Duration,
 };
 
-const ABOUT: &str =
-    "Tells whether this EC2 instance's DynamoDB traffic takes a VPC endpoint, and what it rests the answer on.";
+const ABOUT: &str = "Tells whether this EC2 instance's DynamoDB traffic takes a VPC endpoint.";
 
 const EXAMPLES: &str = "\
 Examples:
-  onnet check                                  judge this instance; the exit code is the answer
-  onnet check --format nagios                  the same for a monitoring system, on one line
-  onnet check --save round.json                keep everything that was seen, for a bug report
-  onnet judge round.json                       judge it again, anywhere
-  onnet explain 52.94.0.10 --subnet subnet-0a1b  which route wins in a subnet, and why the others lose
-  onnet audit                                  every subnet of every VPC in the Region
-  onnet audit --from DIR                       the same from saved AWS CLI output, without credentials
+  onnet check                    judge this instance; the exit code is the answer
+  onnet check --format nagios    the same on one line, for a monitoring system
+  onnet check --save round.json  keep everything that was seen, for a bug report
+  onnet judge round.json         judge it again, anywhere
+  onnet explain 52.94.0.10       which route carries the address, and why
+  onnet audit                    every subnet of every VPC in the Region
+  onnet audit --from DIR         the same from saved AWS CLI output
 ";
 
 const STABLE: &str = "\
@@ -32,12 +31,12 @@ Exit codes, of every command:
   2  off-net, or dropped
   3  undetermined, a usage error, or any other error
 
-Stable: the exit codes, the codes of findings (endpoint-not-associated, …), the subcommands and flags, and the names of
-the JSON fields; new fields and codes may be added. `onnet schema` prints the JSON Schemas. The text is for people and
-may change.
+Stable: exit codes, codes of findings (endpoint-not-associated, …), commands
+and flags, and the names of JSON fields; new fields and codes may be added.
+`onnet schema` prints the JSON Schemas. The text is for people and may change.
 
-Each flag can also be set by its variable. AWS settings (Region, credentials, endpoint URLs, proxies) are taken from the
-environment and the profile as every AWS SDK does.";
+Each flag can also be set by its variable. AWS settings (Region, credentials,
+endpoint URLs) come from the environment and the profile, as in every AWS SDK.";
 
 /// `onnet`.
 #[derive(Debug, Parser)]
@@ -245,7 +244,7 @@ mod tests {
     fn every_setting_has_a_variable_and_help() {
         for command in Cli::command().get_subcommands() {
             for flag in command.get_arguments().filter(|flag| flag.get_long().is_some()) {
-                let name = format!("{} {flag}", command.get_name());
+                let name = format!("{} {}", command.get_name(), flag.get_id());
                 let expected = format!("ONNET_{}", flag.get_id().as_str().to_uppercase());
                 let variable = flag.get_env().map(|name| name.to_string_lossy().into_owned());
                 assert_eq!(variable, Some(expected), "{name}");

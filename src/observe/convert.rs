@@ -117,7 +117,7 @@ impl RawRoute<'_> {
     /// The first field that is set. Only an instance comes with a second one, its network interface, and a route of
     /// VPC Route Server may name the interface beside its `IpAddress`.
     fn target(&self) -> Target {
-        type Field<'f> = (Option<&'f str>, fn(String) -> Target);
+        type Field<'a> = (Option<&'a str>, fn(String) -> Target);
         let fields: [Field<'_>; 12] = [
             (self.gateway_id, gateway),
             (self.nat_gateway_id, Target::NatGateway),

@@ -25,7 +25,7 @@ use futures_util::{
     future::{BoxFuture, Shared, join_all},
 };
 use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// What to look at, and for how long.
 #[derive(Clone, Debug)]
@@ -69,10 +69,14 @@ const GRACE: Duration = Duration::from_millis(300);
 pub async fn observe(settings: &Settings) -> Snapshot {
     let watch = Stopwatch::start();
     let deadline = watch.started() + settings.timeout;
-    let aws = Aws::load(None).await.map_err(|error| {
-        tracing::warn!(error = chain(&error), "no AWS configuration");
-        Gap::Failed { detail: chain(&error) }
-    });
+    let aws = match timeout_at(deadline, Aws::load(None)).await {
+        Ok(Ok(aws)) => Ok(aws),
+        Ok(Err(error)) => {
+            tracing::warn!(error = chain(&error), "no AWS configuration");
+            Err(Gap::Failed { detail: chain(&error) })
+        }
+        Err(_) => Err(Gap::TimedOut { after: watch.took() }),
+    };
     Round { settings, watch, deadline, aws: aws.as_ref().map_err(Clone::clone) }.run().await
 }
 

@@ -4,7 +4,7 @@ use super::{
     page::{INDENT, Page},
     words::{self, FAINT},
 };
-use crate::model::{Explanation, Origin, RouteState, Verdict};
+use crate::model::{Drop, Explanation, Origin, RouteState, Verdict};
 
 /// The explanation for people. Answer first.
 pub fn explanation(explanation: &Explanation) -> String {
@@ -56,6 +56,7 @@ pub fn explanation(explanation: &Explanation) -> String {
 fn target(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Via(path) => path.target.clone(),
+        Verdict::Dropped(Drop::Blackhole { target } | Drop::NoPublicAddress { target }) => target.clone(),
         Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_) => words::brief(verdict),
     }
 }

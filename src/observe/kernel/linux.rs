@@ -39,6 +39,9 @@ impl Drop for Kernel {
 /// The table of addresses that are the host's own, kept by the kernel.
 const LOCAL_TABLE: u32 = 255;
 
+/// ENODEV, as netlink gives it.
+const NO_SUCH_DEVICE: i32 = -19;
+
 impl Kernel {
     /// Opens a netlink socket. Its connection ends with the value.
     pub fn open() -> Result<Self, KernelError> {
@@ -69,7 +72,7 @@ impl Kernel {
     async fn via(&self, message: &RouteMessage) -> Result<KernelRoute, KernelError> {
         let index = output(&message.attributes).ok_or_else(|| malformed("an output device"))?;
         Ok(KernelRoute::Via {
-            device: self.device(index).await?,
+            device: self.device(index).await?.ok_or_else(|| malformed(format!("the device {index} of a route")))?,
             source: message.attributes.iter().find_map(|attribute| match attribute {
                 RouteAttribute::PrefSource(source) => address(source),
                 _ => None,
@@ -105,7 +108,10 @@ impl Kernel {
                 routes.push(HostRoute { destination, device: None, table });
             }
             for index in if drops { Vec::new() } else { outputs(message)? } {
-                routes.push(HostRoute { destination, device: Some(self.device(index).await?), table });
+                // A device that has gone took its routes with it.
+                if let Some(device) = self.device(index).await? {
+                    routes.push(HostRoute { destination, device: Some(device), table });
+                }
             }
         }
         Ok(routes)
@@ -127,7 +133,8 @@ impl Kernel {
         }
     }
 
-    async fn device(&self, index: u32) -> Result<Device, KernelError> {
+    /// The device of a route. One that came after the dump is asked for by itself; `None` for one that has gone since.
+    async fn device(&self, index: u32) -> Result<Option<Device>, KernelError> {
         let devices = self
             .devices
             .get_or_try_init(|| async {
@@ -136,7 +143,14 @@ impl Kernel {
                 links.map_err(request("devices"))?.iter().map(device).collect()
             })
             .await?;
-        devices.get(&index).cloned().ok_or_else(|| malformed(format!("the device {index} that a route leads to")))
+        if let Some(known) = devices.get(&index) {
+            return Ok(Some(known.clone()));
+        }
+        match self.handle.link().get().match_index(index).execute().try_next().await {
+            Ok(link) => Ok(link.as_ref().map(device).transpose()?.map(|(_, device)| device)),
+            Err(Error::NetlinkError(answer)) if answer.raw_code() == NO_SUCH_DEVICE => Ok(None),
+            Err(error) => Err(request("device")(error)),
+        }
     }
 }
 

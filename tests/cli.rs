@@ -1,0 +1,282 @@
+//! The binary as people and programs use it: exit codes, help, files, errors. No network.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod common;
+
+use common::{below_tests, report_json, scenario};
+use onnet::present;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+fn onnet(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onnet"));
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ONNET_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn ran(output: Output) -> Ran {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn run(arguments: &[&str]) -> Ran {
+    ran(onnet(arguments).output().unwrap())
+}
+
+fn two_vpcs() -> String {
+    below_tests("files/two_vpcs").display().to_string()
+}
+
+fn saved(name: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("round.json");
+    fs::write(&file, present::json(&scenario(name).snapshot)).unwrap();
+    let file = file.display().to_string();
+    (dir, file)
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for flag in ["--help", "-h", "--version", "-V"] {
+        let ran = run(&[flag]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{flag}");
+        assert!(ran.out.contains("onnet"), "{flag}: {}", ran.out);
+        assert!(!ran.out.contains('\u{1b}'), "{flag}: no colour into a pipe");
+    }
+    for command in ["check", "judge", "explain", "audit", "schema"] {
+        assert_eq!(run(&[command, "--help"]).code, 0, "{command}");
+    }
+}
+
+#[test]
+fn help_opens_with_a_sentence_and_examples() {
+    let help = run(&["--help"]).out;
+    let lines: Vec<&str> = help.lines().filter(|line| !line.is_empty()).collect();
+    assert!(lines[0].ends_with('.'), "{help}");
+    let examples = help.find("Examples:").unwrap();
+    assert!(examples < help.find("Usage:").unwrap(), "{help}");
+    for promise in ["Exit codes", "Stable", "JSON"] {
+        assert!(help.contains(promise), "{promise}: {help}");
+    }
+}
+
+#[test]
+fn usage_errors_are_code_3_and_say_what_is_wrong() {
+    let cases: [(&[&str], &str); 9] = [
+        (&[], "Usage"),
+        (&["chekc"], "check"),
+        (&["check", "--frmat", "json"], "--format"),
+        (&["check", "--format", "xml"], "nagios"),
+        (&["check", "--timeout", "soon"], "10s"),
+        (&["check", "--resolver", "10.0.0.2"], "--resolver"),
+        (&["explain"], "ADDRESS"),
+        (&["explain", "52.94.0"], "52.94.0.10"),
+        (&["judge"], "FILE"),
+    ];
+    for (arguments, expected) in cases {
+        let ran = run(arguments);
+        assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.err);
+        assert_eq!(ran.out, "", "{arguments:?}");
+        assert!(ran.err.contains(expected), "{arguments:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_setting_may_come_from_its_variable() {
+    let (_dir, file) = saved("no_route_drops");
+    let ran = ran(onnet(&["judge", &file]).env("ONNET_FORMAT", "nagios").output().unwrap());
+    assert!(ran.out.starts_with("ONNET CRITICAL - "), "{}", ran.out);
+    let wrong = onnet(&["judge", &file]).env("ONNET_FORMAT", "xml").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(3));
+}
+
+#[test]
+fn judge_answers_by_its_exit_code() {
+    let cases = [
+        ("gateway_endpoint_carries_the_whole_list", 0),
+        ("static_slash_23_takes_half_of_an_entry", 1),
+        ("no_endpoint_leaves_by_internet_gateway", 2),
+        ("no_route_drops", 2),
+        ("denied_route_tables_leave_everything_open", 3),
+    ];
+    for (name, code) in cases {
+        let (_dir, file) = saved(name);
+        for format in ["text", "json", "nagios"] {
+            let ran = run(&["judge", &file, "--format", format]);
+            assert_eq!(ran.code, code, "{name}: {}{}", ran.out, ran.err);
+            assert_eq!(ran.err, "", "{name}");
+        }
+    }
+}
+
+#[test]
+fn judge_takes_a_snapshot_or_a_report_from_a_file_or_a_pipe_to_the_same_report() {
+    let (_dir, file) = saved("static_slash_23_takes_half_of_an_entry");
+    let from_snapshot = run(&["judge", &file, "--format", "json"]);
+    let report: Value = serde_json::from_str(&from_snapshot.out).unwrap();
+    assert_eq!(report, report_json(&scenario("static_slash_23_takes_half_of_an_entry")));
+    let mut child = onnet(&["judge", "-", "--format", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(from_snapshot.out.as_bytes()).unwrap();
+    assert_eq!(ran(child.wait_with_output().unwrap()).out, from_snapshot.out);
+}
+
+#[test]
+fn judge_says_what_is_wrong_with_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("round.json");
+    let mut newer = serde_json::to_value(scenario("no_route_drops").snapshot).unwrap();
+    newer["schema"] = json!(99);
+    let mut wrong = serde_json::to_value(scenario("no_route_drops").snapshot).unwrap();
+    wrong["vpc"]["route_tables"]["seen"]["value"][0]["routes"][0]["destination"] = json!(7);
+    let cases = [
+        ("{\n  \"schema\": 1,\n  oops".to_owned(), vec!["round.json, line 3", "key must be a string"]),
+        (newer.to_string(), vec!["schema 99", "newer onnet"]),
+        (json!({"schema": 1, "snapshot": newer}).to_string(), vec!["schema 99"]),
+        (wrong.to_string(), vec!["round.json", "vpc.route_tables"]),
+        ("{}".to_owned(), vec!["neither a saved snapshot nor a report"]),
+        ("[]".to_owned(), vec!["this is a list", "expected a saved snapshot or report"]),
+        (String::new(), vec!["the file is empty"]),
+    ];
+    for (content, expected) in cases {
+        fs::write(&file, &content).unwrap();
+        let ran = run(&["judge", &file.display().to_string()]);
+        assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{content}");
+        assert!(ran.err.starts_with("onnet: "), "{}", ran.err);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        assert!(expected.iter().all(|part| ran.err.contains(part)), "{}\nexpected {expected:?}", ran.err);
+    }
+    let gone = run(&["judge", "/no/such/file.json"]);
+    assert_eq!(gone.code, 3);
+    assert!(gone.err.contains("cannot read /no/such/file.json: No such file"), "{}", gone.err);
+}
+
+#[test]
+fn explain_answers_by_its_exit_code() {
+    let cases = [
+        ("subnet-0a03", "52.94.0.10", 0),
+        ("subnet-0a01", "52.94.0.10", 2),
+        ("subnet-0a04", "52.94.0.10", 2),
+        ("subnet-0b01", "52.94.0.10", 2),
+    ];
+    for (subnet, address, code) in cases {
+        let ran = run(&["explain", address, "--subnet", subnet, "--from", &two_vpcs()]);
+        assert_eq!(ran.code, code, "{subnet}: {}{}", ran.out, ran.err);
+    }
+}
+
+#[test]
+fn explains_json_is_the_contract() {
+    let ran = run(&["explain", "52.94.0.10", "--subnet", "subnet-0a03", "--from", &two_vpcs(), "--format", "json"]);
+    let json: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["verdict"], "via");
+    assert_eq!(json["path"], "gateway_endpoint");
+    assert_eq!(json["target"], "vpce-0a");
+    assert_eq!(json["association"], "explicit");
+    assert_eq!(
+        json["route"],
+        json!({"destination": "pl-02cd2c6b", "prefix": "52.94.0.0/22", "origin": "CreateRoute", "state": "active"})
+    );
+}
+
+#[test]
+fn a_subnet_that_is_unknown_or_not_named_gets_the_known_ones_listed() {
+    for subnet in [&["--subnet", "subnet-0zzz"][..], &[]] {
+        let ran = run(&[&["explain", "52.94.0.10", "--from", &two_vpcs()], subnet].concat());
+        assert_eq!(ran.code, 3);
+        assert!(ran.err.contains("subnet-0a01, subnet-0a02") && ran.err.contains("subnet-0b02"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn the_only_subnet_need_not_be_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["route-tables.json", "vpc-endpoints.json", "prefix-lists.json"] {
+        fs::copy(Path::new(&two_vpcs()).join(file), dir.path().join(file)).unwrap();
+    }
+    let one = r#"{"Subnets": [{"SubnetId": "subnet-0a03", "VpcId": "vpc-0a", "CidrBlock": "10.0.3.0/24"}]}"#;
+    fs::write(dir.path().join("subnets.json"), one).unwrap();
+    let ran = run(&["explain", "52.94.0.10", "--from", &dir.path().display().to_string()]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("subnet-0a03"), "{}", ran.out);
+}
+
+#[test]
+fn audit_answers_by_the_worst_subnet() {
+    let ran = run(&["audit", "--from", &two_vpcs(), "--format", "json"]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    let json: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((json["schema"].as_u64(), json["region"].as_str()), (Some(1), Some("us-east-1")));
+    assert_eq!(json["subnets"].as_array().unwrap().len(), 6);
+    let one = run(&["audit", "--from", &two_vpcs(), "--vpc", "vpc-0b"]);
+    assert!(!one.out.contains("vpc-0a"), "{}", one.out);
+}
+
+#[test]
+fn a_directory_that_cannot_serve_says_why() {
+    let empty = tempfile::tempdir().unwrap();
+    let ran = run(&["audit", "--from", &empty.path().display().to_string()]);
+    assert_eq!((ran.code, ran.out.as_str()), (3, ""));
+    assert_eq!(ran.err.matches("aws ec2 describe-").count(), 5, "{}", ran.err);
+    fs::write(empty.path().join("bad.json"), "{\n\"RouteTables\": [\n}").unwrap();
+    let ran = run(&["audit", "--from", &empty.path().display().to_string()]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("bad.json, line 3, column 1"), "{}", ran.err);
+}
+
+#[test]
+fn schemas_are_printed_for_every_document() {
+    for document in ["report", "snapshot", "explain", "audit"] {
+        let ran = run(&["schema", document]);
+        let schema: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(ran.code, 0);
+        assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"), "{document}");
+    }
+    assert_eq!(run(&["schema"]).out, run(&["schema", "report"]).out);
+}
+
+#[test]
+fn colour_is_for_terminals() {
+    let (_dir, file) = saved("no_route_drops");
+    assert!(!run(&["judge", &file]).out.contains('\u{1b}'));
+    let forced = ran(onnet(&["judge", &file]).env("CLICOLOR_FORCE", "1").output().unwrap());
+    assert!(forced.out.contains('\u{1b}'), "{}", forced.out);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    // More than a pipe holds, so that the writer still writes when the reader is gone.
+    let mut child = onnet(&["schema", "report"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 1]).unwrap();
+    drop(out);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_refused() {
+    let (_dir, file) = saved("no_route_drops");
+    let ran = run(&["judge", &file, "--log", "onnet=loud"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("onnet=debug"), "{}", ran.err);
+}

@@ -1,0 +1,64 @@
+//! What the tests of the command line, the texts and the schemas share.
+#![allow(dead_code, reason = "not every test uses all of it")]
+
+use onnet::{judge::judge, model::Report, present};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A path below `tests`.
+pub(crate) fn below_tests(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
+}
+
+/// The report on one of the scenarios of `tests/scenarios`.
+pub(crate) fn scenario(name: &str) -> Report {
+    let read = |name: &str| -> Value {
+        let path = below_tests("scenarios").join(format!("{name}.json"));
+        serde_json::from_slice(&fs::read(&path).expect(name)).expect(name)
+    };
+    let mut world = read("base");
+    merge(&mut world, read(name)["change"].take());
+    judge(serde_json::from_value(world).expect(name))
+}
+
+/// A JSON merge patch, except that a fact replaces a fact whole (see `tests/scenarios.rs`).
+fn merge(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(patch)) => {
+            for (key, value) in patch {
+                if value.is_null() && key != "mac" && key != "kind" {
+                    target.remove(&key);
+                } else if value.get("seen").is_some() || value.get("unseen").is_some() {
+                    target.insert(key, value);
+                } else {
+                    merge(target.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (target, patch) => *target = patch,
+    }
+}
+
+/// The JSON documents onnet can write, by contract, one of every scenario.
+pub(crate) fn report_json(report: &Report) -> Value {
+    serde_json::from_str(&present::json(report)).expect("our own JSON")
+}
+
+/// Holds `actual` against the file `path` below `tests`; `ONNET_BLESS=1` writes it instead.
+pub(crate) fn golden(path: &str, actual: &str) -> Result<(), String> {
+    let file = below_tests(path);
+    #[expect(clippy::disallowed_methods, reason = "the one setting of the tests")]
+    if std::env::var("ONNET_BLESS").is_ok_and(|bless| bless == "1") {
+        fs::create_dir_all(file.parent().expect("a directory")).expect("a directory to write to");
+        fs::write(&file, actual).expect("a golden to write");
+        return Ok(());
+    }
+    match fs::read_to_string(&file) {
+        Ok(expected) if expected == actual => Ok(()),
+        Ok(expected) => Err(format!("{path} differs\n--- expected\n{expected}\n--- actual\n{actual}")),
+        Err(error) => Err(format!("{path}: {error}; ONNET_BLESS=1 writes it\n--- actual\n{actual}")),
+    }
+}

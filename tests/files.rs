@@ -1,0 +1,314 @@
+//! `--from DIR` on genuine AWS CLI output, and on what people put into a directory by mistake.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod common;
+
+use common::{below_tests, report_json, scenario};
+use onnet::{
+    model::{Destination, EndpointType, Gap, Inventory, RouteState, Target},
+    observe::{files, saved},
+};
+use proptest::prelude::*;
+use std::{fs, path::Path};
+use tempfile::TempDir;
+
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    dir
+}
+
+fn read(files: &[(&str, &str)]) -> Result<Inventory, String> {
+    let dir = directory(files);
+    let inventory = files::read(dir.path(), Some("us-east-1"));
+    inventory.map_err(|error| error.to_string().replace(&dir.path().display().to_string(), "DIR"))
+}
+
+const TABLE: &str = r#"{"RouteTables": [{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [], "Routes": [
+  {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"},
+  {"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "Origin": "CreateRoute", "State": "active"}]}]}"#;
+
+#[test]
+fn the_clis_own_examples_are_understood() {
+    let inventory = files::read(&below_tests("files/aws_cli_examples"), None).unwrap();
+    assert_eq!(inventory.region, "us-east-1");
+    let tables = inventory.facts.route_tables.get().unwrap();
+    assert_eq!(tables.len(), 3);
+    let nat = tables.iter().find(|table| table.id.as_str() == "rtb-09ba434c1bEXAMPLE").unwrap();
+    assert_eq!(nat.routes[1].target, Target::NatGateway("nat-06c018cbd8EXAMPLE".into()));
+    assert_eq!(nat.routes[1].state, RouteState::Blackhole);
+    let endpoints = inventory.facts.vpc_endpoints.get().unwrap();
+    let kinds: Vec<_> = endpoints.iter().map(|endpoint| endpoint.kind.clone()).collect();
+    assert_eq!(kinds, [EndpointType::Gateway, EndpointType::Interface, EndpointType::GatewayLoadBalancer]);
+    assert_eq!(inventory.subnets.get().unwrap().len(), 1);
+}
+
+#[test]
+fn two_files_may_add_to_one_key_and_both_kinds_of_prefix_list_are_read() {
+    let inventory = files::read(&below_tests("files/two_vpcs"), None).unwrap();
+    assert_eq!(inventory.facts.route_tables.get().unwrap().len(), 5);
+    let lists = &inventory.facts.prefix_lists;
+    let sizes: Vec<_> = lists.iter().map(|(id, list)| (id.as_str(), list.get().unwrap().entries.len())).collect();
+    assert_eq!(sizes, [("pl-02cd2c6b", 6), ("pl-0b1c2d3e", 1)]);
+    assert_eq!(lists[&"pl-0b1c2d3e".into()].get().unwrap().name.as_deref(), Some("inspected"));
+    assert_eq!(inventory.facts.service_prefix_lists.get().unwrap(), &["pl-02cd2c6b".into()]);
+}
+
+#[test]
+fn what_no_file_has_is_a_gap_with_the_command_that_fills_it() {
+    let inventory = read(&[("tables.json", TABLE)]).unwrap();
+    let because = |gap: Option<&Gap>| match gap {
+        Some(Gap::NotTried { because }) => because.clone(),
+        other => panic!("{other:?}"),
+    };
+    let endpoints = because(inventory.facts.vpc_endpoints.gap());
+    assert!(
+        endpoints.contains("no VpcEndpoints in ") && endpoints.contains("aws ec2 describe-vpc-endpoints > "),
+        "{endpoints}"
+    );
+    assert!(because(inventory.subnets.gap()).contains("aws ec2 describe-subnets > "));
+    assert!(because(inventory.facts.service_prefix_lists.gap()).contains("aws ec2 describe-prefix-lists > "));
+    assert!(because(inventory.facts.endpoint_interfaces.gap()).contains("VpcEndpoints"));
+    let list = because(inventory.facts.prefix_lists[&"pl-1".into()].gap());
+    assert!(list.contains("get-managed-prefix-list-entries --prefix-list-id pl-1 > "), "{list}");
+}
+
+#[test]
+fn an_empty_key_is_seen_and_empty_not_a_gap() {
+    let inventory = read(&[("a.json", r#"{"VpcEndpoints": [], "Subnets": []}"#)]).unwrap();
+    assert_eq!(inventory.facts.vpc_endpoints.get().unwrap(), &[]);
+    assert_eq!(inventory.facts.endpoint_interfaces.get().unwrap(), &[]);
+    assert_eq!(inventory.subnets.get().unwrap(), &[]);
+}
+
+#[test]
+fn other_lists_do_not_hide_that_dynamodbs_is_missing() {
+    let lists =
+        r#"{"PrefixLists": [{"PrefixListId": "pl-9", "PrefixListName": "com.amazonaws.us-east-1.s3", "Cidrs": []}]}"#;
+    let inventory = read(&[("lists.json", lists)]).unwrap();
+    assert!(matches!(inventory.facts.service_prefix_lists.gap(), Some(Gap::NotFound { .. })));
+}
+
+#[test]
+fn the_interfaces_of_a_dynamodb_interface_endpoint_must_be_there() {
+    let endpoint = r#"{"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "VpcEndpointType": "Interface", "VpcId": "vpc-1",
+        "ServiceName": "com.amazonaws.us-east-1.dynamodb", "State": "available", "NetworkInterfaceIds": ["eni-1"]}]}"#;
+    let without = read(&[("e.json", endpoint)]).unwrap();
+    assert!(matches!(without.facts.endpoint_interfaces.gap(), Some(Gap::NotTried { .. })));
+    let others = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-2", "PrivateIpAddresses": []}]}"#;
+    let other = read(&[("e.json", endpoint), ("n.json", others)]).unwrap();
+    assert!(matches!(other.facts.endpoint_interfaces.gap(), Some(Gap::NotFound { .. })));
+    let its = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1",
+        "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.0.9", "Primary": true}], "Ipv6Addresses": []}]}"#;
+    let with = read(&[("e.json", endpoint), ("n.json", its)]).unwrap();
+    let interfaces = with.facts.endpoint_interfaces.get().unwrap();
+    assert_eq!(interfaces[0].addresses, ["10.0.0.9".parse::<std::net::IpAddr>().unwrap()]);
+}
+
+#[test]
+fn a_listing_without_its_last_page_is_a_gap() {
+    let first =
+        r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24"}], "NextToken": "x"}"#;
+    let last = r#"{"Subnets": [{"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}]}"#;
+    let cut = read(&[("1.json", first)]).unwrap();
+    assert!(cut.subnets.gap().unwrap().to_string().contains("NextToken"), "{:?}", cut.subnets);
+    assert_eq!(read(&[("1.json", first), ("2.json", last)]).unwrap().subnets.get().unwrap().len(), 2);
+
+    let entries = r#"{"Entries": [{"Cidr": "52.94.0.0/22"}], "NextToken": "x"}"#;
+    let cut = read(&[("t.json", TABLE), ("pl-1.json", entries)]).unwrap();
+    assert!(cut.facts.prefix_lists[&"pl-1".into()].gap().is_some());
+}
+
+#[test]
+fn a_list_named_by_a_route_takes_its_entries_from_the_file_named_by_it() {
+    let entries = r#"{"Entries": [{"Cidr": "52.94.0.0/22", "Description": "x"}, {"Cidr": "2001:db8::/32"}]}"#;
+    let inventory = read(&[("t.json", TABLE), ("entries-pl-1.json", entries)]).unwrap();
+    let list = inventory.facts.prefix_lists[&"pl-1".into()].get().unwrap();
+    assert_eq!((list.name.as_deref(), list.entries.len()), (None, 2));
+    let error = read(&[("t.json", TABLE), ("entries.json", entries)]).unwrap_err();
+    assert!(error.contains("DIR/entries.json") && error.contains("pl-….json"), "{error}");
+}
+
+#[test]
+fn ipv6_ranges_of_a_subnet_count_while_they_are_associated() {
+    let subnets = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24",
+        "Ipv6CidrBlockAssociationSet": [
+          {"Ipv6CidrBlock": "2001:db8:1::/64", "Ipv6CidrBlockState": {"State": "associated"}},
+          {"Ipv6CidrBlock": "2001:db8:2::/64", "Ipv6CidrBlockState": {"State": "disassociated"}}]}]}"#;
+    let inventory = read(&[("s.json", subnets)]).unwrap();
+    let cidrs: Vec<String> = inventory.subnets.get().unwrap()[0].cidrs.iter().map(ToString::to_string).collect();
+    assert_eq!(cidrs, ["10.0.0.0/24", "2001:db8:1::/64"]);
+}
+
+#[test]
+fn escapes_and_unknown_keys_are_no_trouble() {
+    let odd = r#"{"RouteTables": [{"RouteTableId": "rtb-\u0031", "VpcId": "vpc-1", "New": {"deep": [1, null]}, "Routes": [
+        {"DestinationCidrBlock": "0.0.0.0\/0", "GatewayId": "igw-1", "OdbNetworkArn": null}]}], "Other": 7}"#;
+    let inventory = read(&[("o.json", odd), ("package.json", r#"{"name": "x"}"#), ("notes.txt", "no")]).unwrap();
+    let table = &inventory.facts.route_tables.get().unwrap()[0];
+    assert_eq!(table.id.as_str(), "rtb-1");
+    assert_eq!(table.routes[0].destination, Destination::Cidr("0.0.0.0/0".parse().unwrap()));
+}
+
+#[test]
+fn mistakes_name_the_file_the_line_and_the_field() {
+    let table = |route: &str| {
+        format!(
+            "{{\"RouteTables\": [\n {{\"RouteTableId\": \"rtb-1\", \"VpcId\": \"vpc-1\", \"Routes\": [\n  {route}\n ]}}\n]}}"
+        )
+    };
+    let cases = [
+        ("{\"RouteTables\": [\n", vec!["DIR/x.json, line 2, column 0", "EOF"]),
+        ("{\"RouteTables\": {}}", vec!["line 1", "RouteTables", "expected a sequence"]),
+        ("{\"RouteTables\": [7]}", vec!["RouteTables[0]", "expected a route table"]),
+        ("[]", vec!["line 1", "this is a list, expected AWS CLI output"]),
+        ("", vec!["the file is empty"]),
+        ("An error occurred (UnauthorizedOperation)", vec!["line 1", "expected value"]),
+        (
+            &table(r#"{"DestinationCidrBlock": 7}"#),
+            vec!["line 3", "RouteTables[0].Routes[0].DestinationCidrBlock", "expected a string"],
+        ),
+        (
+            &table(r#"{"DestinationCidrBlock": "10.0/16"}"#),
+            vec![
+                "RouteTables[0].Routes[0]: ",
+                "DestinationCidrBlock is \"10.0/16\", expected a range such as 10.0.0.0/16",
+            ],
+        ),
+        (&table("{}"), vec!["RouteTables[0].Routes[0]: ", "DestinationPrefixListId"]),
+        (
+            "{\"RouteTables\": [{\"VpcId\": \"vpc-1\", \"Routes\": []}]}",
+            vec!["RouteTables[0]", "RouteTableId is missing"],
+        ),
+        ("{\"RouteTables\": [{\"RouteTableId\": \"rtb-1\", \"VpcId\": \"vpc-1\"}]}", vec!["Routes is missing"]),
+        (
+            "{\"PrefixLists\": [{\"PrefixListId\": \"pl-1\", \"Cidrs\": [\"x\"]}]}",
+            vec!["PrefixLists[0].Cidrs[0]", "expected a range"],
+        ),
+    ];
+    for (content, expected) in cases {
+        let error = read(&[("x.json", content)]).unwrap_err();
+        assert!(expected.iter().all(|part| error.contains(part)), "{content}\n{error}\nexpected {expected:?}");
+        assert!(error.contains("DIR/x.json"), "{error}");
+    }
+    let dir = directory(&[]);
+    fs::write(dir.path().join("p.json"), b"\xff\xfe{\0}\0").unwrap();
+    let error = files::read(dir.path(), None).unwrap_err().to_string();
+    assert!(error.contains("UTF-16"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    assert!(read(&[("t.json", &format!("\u{feff}{TABLE}"))]).is_ok());
+}
+
+#[test]
+fn a_directory_with_nothing_to_read_says_how_to_fill_it() {
+    for files in [&[][..], &[("package.json", "{}")], &[("route-tables.txt", TABLE)]] {
+        let error = read(files).unwrap_err();
+        for command in ["route-tables", "subnets", "vpc-endpoints", "prefix-lists", "network-interfaces"] {
+            assert!(error.contains(&format!("aws ec2 describe-{command} > DIR/{command}.json")), "{error}");
+        }
+    }
+    let error = files::read(Path::new("/no/such/directory"), None).unwrap_err().to_string();
+    assert!(error.contains("/no/such/directory") && error.contains("aws ec2 describe-route-tables"), "{error}");
+}
+
+#[test]
+fn files_that_contradict_each_other_are_named() {
+    let other = TABLE.replace("vpce-1", "igw-1");
+    assert!(read(&[("a.json", TABLE), ("b.json", TABLE)]).is_ok(), "the same twice is no contradiction");
+    let error = read(&[("a.json", TABLE), ("b.json", &other)]).unwrap_err();
+    assert!(["rtb-1", "DIR/a.json", "DIR/b.json"].iter().all(|part| error.contains(part)), "{error}");
+}
+
+#[test]
+fn the_region_is_told_by_names_or_asked_for() {
+    let region = |files: &[(&str, &str)]| {
+        let dir = directory(files);
+        files::read(dir.path(), None).map(|inventory| inventory.region).map_err(|error| error.to_string())
+    };
+    let list = |id: &str, name: &str| {
+        format!(r#"{{"PrefixLists": [{{"PrefixListId": "{id}", "PrefixListName": "{name}"}}]}}"#)
+    };
+    let east = list("pl-1", "com.amazonaws.us-east-1.dynamodb");
+    let west = list("pl-2", "com.amazonaws.eu-west-1.s3");
+    assert_eq!(region(&[("a.json", &east)]).as_deref(), Ok("us-east-1"));
+    let several = region(&[("a.json", &east), ("b.json", &west)]).unwrap_err();
+    assert!(["us-east-1", "eu-west-1", "--region"].iter().all(|part| several.contains(part)), "{several}");
+    let none = region(&[("a.json", TABLE)]).unwrap_err();
+    assert!(none.contains("--region"), "{none}");
+}
+
+fn corpus() -> Vec<(&'static str, Vec<u8>)> {
+    let read = |path: &str| fs::read(below_tests(path)).unwrap();
+    vec![
+        ("route-tables.json", read("files/two_vpcs/route-tables.json")),
+        ("vpc-endpoints.json", read("files/aws_cli_examples/describe-vpc-endpoints.json")),
+        ("prefix-lists.json", read("files/two_vpcs/prefix-lists.json")),
+        ("pl-1.json", read("files/two_vpcs/entries-pl-0b1c2d3e.json")),
+        ("network-interfaces.json", read("files/aws_cli_examples/describe-network-interfaces.json")),
+    ]
+}
+
+/// Overwrites, cuts out and repeats pieces: what a bad disk, a bad editor and a bad script do.
+fn mutate(mut bytes: Vec<u8>, edits: &[(usize, u8, u8)]) -> Vec<u8> {
+    for &(at, kind, byte) in edits {
+        let at = at % (bytes.len().max(1));
+        match kind % 4 {
+            0 if !bytes.is_empty() => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            2 => drop(bytes.drain(at..(at + usize::from(byte)).min(bytes.len()))),
+            _ => {
+                let piece = bytes[at..(at + usize::from(byte)).min(bytes.len())].to_vec();
+                bytes.splice(at..at, piece);
+            }
+        }
+    }
+    bytes
+}
+
+fn edits() -> impl Strategy<Value = Vec<(usize, u8, u8)>> {
+    let json = proptest::sample::select(b"{}[]\",:0-9\\ntfe /".to_vec());
+    proptest::collection::vec((any::<usize>(), any::<u8>(), prop_oneof![any::<u8>(), json]), 1..6)
+}
+
+/// More than the default with `PROPTEST_CASES`: the long run that the issue asks for.
+fn reads_without_panic(name: &str, bytes: &[u8]) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(name), bytes).unwrap();
+    if let Ok(inventory) = files::read(dir.path(), Some("us-east-1")) {
+        let audit = onnet::judge::audit(&inventory, None);
+        assert!(onnet::present::audit(&audit).ends_with('\n'));
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_in_a_file_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        reads_without_panic("pl-1.json", &bytes);
+    }
+
+    #[test]
+    fn mutated_cli_output_never_panics(which in 0_usize..5, edits in edits()) {
+        let (name, bytes) = corpus().swap_remove(which);
+        reads_without_panic(name, &mutate(bytes, &edits));
+    }
+
+    #[test]
+    fn arbitrary_bytes_for_judge_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = saved::parse("x.json", &bytes);
+    }
+
+    #[test]
+    fn a_mutated_report_for_judge_never_panics(edits in edits()) {
+        let report = report_json(&scenario("static_slash_23_takes_half_of_an_entry")).to_string().into_bytes();
+        if let Ok(snapshot) = saved::parse("x.json", &mutate(report, &edits)) {
+            let report = onnet::judge::judge(snapshot);
+            assert!(onnet::present::text(&report).ends_with('\n'));
+            assert!(onnet::present::nagios(&report).ends_with('\n'));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The JSON contracts: what is written holds against the shipped schemas, and these are what the types say.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod common;
+
+use common::{below_tests, golden, report_json, scenario};
+use onnet::{judge, observe::files, present, present::Contract};
+use serde_json::{Value, json};
+use std::fs;
+
+fn shipped(contract: Contract) -> jsonschema::Validator {
+    let text = fs::read(below_tests(&format!("schema/{}.json", contract.name()))).unwrap();
+    jsonschema::validator_for(&serde_json::from_slice(&text).unwrap()).unwrap()
+}
+
+fn holds(schema: &jsonschema::Validator, what: &str, document: &Value) {
+    let errors: Vec<String> =
+        schema.iter_errors(document).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {}", errors.join("; "));
+}
+
+#[test]
+fn the_shipped_schemas_are_those_of_the_types() {
+    for contract in Contract::ALL {
+        golden(&format!("schema/{}.json", contract.name()), &present::schema(contract))
+            .unwrap_or_else(|wrong| panic!("{wrong}"));
+    }
+}
+
+#[test]
+fn every_scenarios_report_and_snapshot_hold_against_the_schema() {
+    let (report, snapshot) = (shipped(Contract::Report), shipped(Contract::Snapshot));
+    let mut looked_at = 0;
+    for file in fs::read_dir(below_tests("scenarios")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if name != "base" {
+            let document = report_json(&scenario(name));
+            holds(&report, name, &document);
+            holds(&snapshot, name, &document["snapshot"]);
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 50, "{looked_at}");
+}
+
+#[test]
+fn explanations_and_audits_hold_against_the_schema() {
+    let (explain, audit) = (shipped(Contract::Explain), shipped(Contract::Audit));
+    for dir in ["files/two_vpcs", "files/aws_cli_examples"] {
+        let inventory = files::read(&below_tests(dir), Some("us-east-1")).unwrap();
+        holds(&audit, dir, &serde_json::to_value(judge::audit(&inventory, None)).unwrap());
+        for subnet in inventory.subnets.get().unwrap() {
+            for address in ["52.94.0.10", "192.0.2.1", "10.0.3.7", "2001:db8::1"] {
+                let explanation = judge::explain(&inventory, &subnet.id, address.parse().unwrap()).unwrap();
+                holds(&explain, address, &serde_json::to_value(&explanation).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_schema_refuses_what_is_not_its_document() {
+    for contract in Contract::ALL {
+        assert!(!shipped(contract).is_valid(&json!({"schema": "1"})), "{}", contract.name());
+    }
+    let mut report = report_json(&scenario("no_route_drops"));
+    report["outcome"] = json!("fine");
+    assert!(!shipped(Contract::Report).is_valid(&report));
+}
