@@ -27,15 +27,15 @@ struct Expected {
 enum Sign {
     /// It concerns nothing that `check` asks.
     None,
-    /// A fact is missing, at this place of the snapshot, for this reason.
-    Gap(&'static str, &'static str),
+    /// A fact is missing, at this place of the snapshot, for one of these reasons.
+    Gap(&'static str, &'static [&'static str]),
     /// The probe ended so.
     Probe(&'static str),
     /// There is this finding.
     Finding(&'static str),
 }
 
-const fn gap(outcome: &'static str, at: &'static str, reason: &'static str) -> Option<Expected> {
+const fn gap(outcome: &'static str, at: &'static str, reason: &'static [&'static str]) -> Option<Expected> {
     Some(Expected { outcome, sign: Sign::Gap(at, reason) })
 }
 
@@ -59,13 +59,15 @@ fn expected(service: Service, fault: Fault) -> Option<Expected> {
 fn imds(fault: Fault) -> Option<Expected> {
     let unknown = |reason| gap("undetermined", "/instance", reason);
     match fault {
-        Fault::Silence | Fault::SlowAnswer | Fault::SlowBody | Fault::HopLimit => unknown("timed_out"),
-        Fault::Refuse => unknown("unreachable"),
-        Fault::Unauthorized | Fault::Forbidden | Fault::Disabled => unknown("denied"),
-        Fault::NotFound => unknown("disabled"),
-        Fault::Unavailable => unknown("throttled"),
-        Fault::Truncate => unknown("unreachable"),
-        Fault::Html => unknown("malformed"),
+        Fault::Silence | Fault::SlowAnswer | Fault::SlowBody | Fault::HopLimit => unknown(&["timed_out"]),
+        Fault::Refuse => unknown(&["unreachable"]),
+        // The SDK asks for another token and tries again after a random pause: the deadline may come first.
+        Fault::Unauthorized => unknown(&["denied", "timed_out"]),
+        Fault::Forbidden | Fault::Disabled => unknown(&["denied"]),
+        Fault::NotFound => unknown(&["disabled"]),
+        Fault::Unavailable => unknown(&["throttled"]),
+        Fault::Truncate => unknown(&["unreachable"]),
+        Fault::Html => unknown(&["malformed"]),
         _ => None,
     }
 }
@@ -74,13 +76,14 @@ const IPV4: &str = "/resolutions/dynamodb.us-east-1.amazonaws.com/ipv4";
 
 fn dns(fault: Fault) -> Option<Expected> {
     match fault {
-        Fault::Silence | Fault::SlowAnswer => gap("undetermined", IPV4, "timed_out"),
-        Fault::Refuse => gap("undetermined", IPV4, "unreachable"),
-        Fault::Servfail => gap("undetermined", IPV4, "failed"),
-        Fault::Nxdomain => gap("undetermined", IPV4, "not_found"),
+        Fault::Silence | Fault::SlowAnswer => gap("undetermined", IPV4, &["timed_out"]),
+        // The resolver hears nothing of a closed UDP port.
+        Fault::Refuse => gap("undetermined", IPV4, &["timed_out"]),
+        Fault::Servfail => gap("undetermined", IPV4, &["failed"]),
+        Fault::Nxdomain => gap("undetermined", IPV4, &["not_found"]),
         Fault::Nodata => Some(Expected { outcome: "undetermined", sign: Sign::Finding("name-not-resolved") }),
-        Fault::CnameLoop => gap("undetermined", IPV4, "malformed"),
-        Fault::Malformed => gap("undetermined", IPV4, "malformed"),
+        Fault::CnameLoop => gap("undetermined", IPV4, &["malformed"]),
+        Fault::Malformed => gap("undetermined", IPV4, &["malformed"]),
         Fault::SixtyAddresses => Some(Expected { outcome: "on_net", sign: Sign::None }),
         _ => None,
     }
@@ -92,15 +95,15 @@ fn ec2(fault: Fault) -> Option<Expected> {
     let unknown = |reason| gap("undetermined", TABLES, reason);
     match fault {
         Fault::Silence | Fault::TlsSilence | Fault::SlowTls | Fault::SlowAnswer | Fault::SlowBody => {
-            unknown("timed_out")
+            unknown(&["timed_out"])
         }
-        Fault::Refuse | Fault::Truncate => unknown("unreachable"),
-        Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => unknown("unreachable"),
-        Fault::Unauthorized | Fault::NotFound | Fault::Unavailable => unknown("failed"),
-        Fault::Throttle => unknown("throttled"),
-        Fault::Denied | Fault::Forbidden => unknown("denied"),
-        Fault::BadCredentials => unknown("credentials"),
-        Fault::Html | Fault::Garbage => unknown("malformed"),
+        Fault::Refuse | Fault::Truncate => unknown(&["unreachable"]),
+        Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => unknown(&["unreachable"]),
+        Fault::Unauthorized | Fault::NotFound | Fault::Unavailable => unknown(&["failed"]),
+        Fault::Throttle => unknown(&["throttled"]),
+        Fault::Denied | Fault::Forbidden => unknown(&["denied"]),
+        Fault::BadCredentials => unknown(&["credentials"]),
+        Fault::Html | Fault::Garbage => unknown(&["malformed"]),
         _ => None,
     }
 }
@@ -162,7 +165,8 @@ fn one_fault(mode: Mode, service: Service, fault: Fault) -> Result<(), Failed> {
         Sign::None => {}
         Sign::Gap(at, reason) => {
             let fact = report["snapshot"].pointer(at).ok_or_else(|| format!("the snapshot has no {at}"))?;
-            assert_eq!(fact["unseen"]["reason"], reason, "why {at} is missing: {fact}");
+            let said = fact["unseen"]["reason"].as_str().unwrap_or("nothing");
+            assert!(reason.contains(&said), "{at} is missing for {said} instead of {reason:?}: {fact}");
         }
         Sign::Probe(result) => {
             let results: Vec<&Value> =

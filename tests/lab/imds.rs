@@ -6,7 +6,7 @@ use super::{
 };
 use std::time::{Duration, SystemTime};
 
-const TOKEN_PATH: &str = "/latest/api/token";
+pub const TOKEN_PATH: &str = "/latest/api/token";
 const TOKEN_TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 /// Any token would do; this one is not mistaken for a real one.
 const TOKEN: &str = "bGFiLXRva2VuLW5vdC1hLXNlY3JldA==";

@@ -251,6 +251,8 @@ where
 
 fn answer(shared: &Shared, service: Service, call: Call, request: &Request, fault: Option<Fault>) -> Response {
     match fault {
+        // Metadata gives tokens to everybody; it is the token that it may refuse.
+        Some(Fault::Unauthorized) if request.path == imds::TOKEN_PATH => {}
         Some(Fault::Unauthorized) => return Response::page(401),
         Some(Fault::Forbidden | Fault::Disabled) => return Response::page(403),
         Some(Fault::NotFound) => return Response::page(404),
