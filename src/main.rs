@@ -127,7 +127,11 @@ fn audit(what: &cli::Audit) -> Answer {
 
 /// Runs what needs the network. One thread will do: it waits most of the time.
 fn blocking<T>(work: impl Future<Output = T>) -> io::Result<T> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // A lookup of a name by the C library blocks a thread and cannot be called off: it is not waited for.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 /// One-shot commands log nothing unless asked: the report itself carries the gaps.
