@@ -51,8 +51,8 @@ pub async fn names(config: &SdkConfig, credentials: Option<&Credentials>) -> Res
 
     // A required account id may be missing where a custom endpoint needs none.
     let kind = match uncustomised {
-        Ok(uncustomised) if chosen != uncustomised => NameKind::Custom,
-        Ok(_) if chosen != regional => NameKind::AccountBased,
+        Ok(uncustomised) if chosen.host() != uncustomised.host() => NameKind::Custom,
+        Ok(_) if chosen.host() != regional.host() => NameKind::AccountBased,
         Ok(_) => NameKind::Regional,
         Err(_) => NameKind::Custom,
     };
