@@ -10,7 +10,10 @@ use aws_config::{
     imds::region::ImdsRegionProvider, meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
     provider_config::ProviderConfig,
 };
-use aws_credential_types::Credentials;
+use aws_credential_types::{
+    Credentials,
+    provider::{error::TokenError, future, token::ProvideToken},
+};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{
     Connector,
@@ -83,6 +86,8 @@ impl Aws {
             .sleep_impl(sleep())
             .region(region)
             .credentials_provider(credentials.clone())
+            // Set so that there is none: building the default one asks the metadata service for the Region, now.
+            .token_provider(NoTokens)
             .load()
             .await;
         let metadata_region =
@@ -126,6 +131,19 @@ impl Aws {
     /// What servers are verified with.
     pub(crate) fn roots(&self) -> &Roots {
         &self.roots
+    }
+}
+
+/// No bearer tokens: nothing that is asked here takes any.
+#[derive(Debug)]
+struct NoTokens;
+
+impl ProvideToken for NoTokens {
+    fn provide_token<'a>(&'a self) -> future::ProvideToken<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideToken::ready(Err(TokenError::not_loaded("no bearer tokens here")))
     }
 }
 
