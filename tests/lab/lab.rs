@@ -242,7 +242,9 @@ impl Lab {
     /// # Errors
     /// If it cannot be started or gets no answer.
     pub fn list_tables(&self) -> io::Result<String> {
-        let mut command = self.command(&std::env::current_exe()?)?;
+        // Not by its path: cargo unlinks and links it anew when it builds onnet.
+        let this = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe()? };
+        let mut command = self.command(&this)?;
         let host = self.world().dynamodb_host();
         command.args([client::LIST_TABLES, &host, &self.dynamodb_port().to_string()]).arg(self.ca_bundle());
         if self.mode() == Mode::Loopback {
