@@ -7,8 +7,8 @@ use super::{
     subnet::table_of,
 };
 use crate::model::{
-    AssociatedWith, Explanation, Inventory, Loser, LostBy, Matched, Missing, RouteTable, SubnetId, Verdict, VpcId,
-    WinningRoute,
+    AssociatedWith, Explanation, Inventory, Loser, LostBy, Matched, Missing, PathKind, RouteTable, SubnetId, Verdict,
+    VpcId, WinningRoute,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -47,7 +47,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
             explanation.route = winner(&selection).map(winning_route);
         }
     }
-    explanation.reason = reason(&explanation);
+    explanation.reason = reason(&explanation) + condition(&explanation);
     Ok(explanation)
 }
 
@@ -131,6 +131,12 @@ fn reason(explanation: &Explanation) -> String {
         }
         Verdict::Undetermined(missing) => undetermined(missing),
     }
+}
+
+/// What a subnet alone cannot tell.
+fn condition(explanation: &Explanation) -> &'static str {
+    let by_gateway = explanation.verdict.path().is_some_and(|path| path.kind == PathKind::InternetGateway);
+    if by_gateway && explanation.address.is_ipv4() { ", if the source has a public address" } else { "" }
 }
 
 /// One sentence for what is missing.

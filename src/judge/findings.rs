@@ -61,8 +61,8 @@ fn of_missing(snapshot: &Snapshot, missing: &[Missing]) -> Vec<Finding> {
             FindingCode::MetadataUnavailable,
             Severity::Warning,
             format!(
-                "the instance metadata service could not be read ({gap}). On an EC2 instance: is IMDSv2 enabled, and in a \
-                 container, is the hop limit 2? Elsewhere: onnet explain --from DIR and onnet audit --from DIR need no \
+                "the instance metadata service could not be read ({gap}). Is this an EC2 instance? Then enable IMDSv2, with \
+                 hop limit 2 for containers. If it is none: onnet explain --from DIR and onnet audit --from DIR need no \
                  instance"
             ),
         ));
@@ -78,6 +78,11 @@ fn of_missing(snapshot: &Snapshot, missing: &[Missing]) -> Vec<Finding> {
                  EC2 would let onnet read the routes"
             ),
         ));
+    }
+    // Told by `of_names`: the name servers say there is nothing.
+    for resolution in snapshot.resolutions.values() {
+        let absent = |gap: &&Gap| matches!(gap, Gap::NotFound { .. });
+        explained.extend(resolution.ipv4.gap().into_iter().chain(resolution.ipv6.gap()).filter(absent));
     }
     for Missing { what, why } in missing {
         let reasons = findings.len();

@@ -24,10 +24,17 @@ pub use round::judge;
 
 /// A subnet that is not in the inventory.
 #[derive(Debug, thiserror::Error)]
-#[error("{subnet} is not known here; known are: {}", .known.iter().map(SubnetId::as_str).collect::<Vec<_>>().join(", "))]
+#[error("{subnet} is not known here; {}", known_subnets(known))]
 pub struct UnknownSubnet {
     /// The one asked for.
     pub subnet: SubnetId,
     /// The ones that are known.
     pub known: Vec<SubnetId>,
+}
+
+fn known_subnets(known: &[SubnetId]) -> String {
+    match known {
+        [] => "no subnet is".into(),
+        known => format!("known are: {}", known.iter().map(SubnetId::as_str).collect::<Vec<_>>().join(", ")),
+    }
 }

@@ -302,8 +302,11 @@ impl<'s> Round<'s> {
     }
 
     fn undetermined(&self, name: &str) -> String {
+        if let Some(gap) = self.snapshot.instance.gap() {
+            return format!("cannot say which way {name} leaves: instance metadata could not be read ({gap})");
+        }
         if let Some(missing) = self.unresolved.first().or(self.missing.first()) {
-            return format!("cannot say which way {name} leaves: not known is {missing}");
+            return format!("cannot say which way {name} leaves without {missing}");
         }
         let unknown = self.in_use().find(|judged| self.standing(&judged.report) == Standing::Unknown);
         match unknown {

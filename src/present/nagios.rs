@@ -14,7 +14,8 @@ pub fn nagios(report: &Report) -> String {
     };
     let mut line = format!("ONNET {status} - {}", plain(&report.summary));
     // The summary tells the worst; the codes tell all.
-    let codes: Vec<&str> = report.findings.iter().map(|finding| finding.code.name()).collect();
+    let mut codes: Vec<&str> = report.findings.iter().map(|finding| finding.code.name()).collect();
+    codes.dedup(); // they come sorted by severity, each kind together
     if !codes.is_empty() {
         let _ = write!(line, " [{}]", codes.join(" ")); // writing to a String does not fail
     }

@@ -1,6 +1,6 @@
 //! The calls, each paginated to the end: half a list is no list.
 
-use super::{convert, gap};
+use super::{convert, gap, whole::Whole};
 use crate::model::{
     EndpointInterface, Gap, InterfaceId, PrefixList, PrefixListId, RouteTable, Seconds, Subnet, VpcEndpoint, VpcId,
 };
@@ -33,11 +33,13 @@ impl Ec2 {
     pub(crate) fn new(config: &SdkConfig, deadline: Instant) -> Self {
         let limits =
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_LIMIT).operation_timeout(PAGE_LIMIT).build();
-        let config = aws_sdk_ec2::config::Builder::from(config)
+        let mut ec2 = aws_sdk_ec2::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(limits)
-            .build();
-        Self { client: Client::from_conf(config), deadline }
+            .timeout_config(limits);
+        if let Some(http) = config.http_client() {
+            ec2 = ec2.http_client(Whole(http));
+        }
+        Self { client: Client::from_conf(ec2.build()), deadline }
     }
 
     pub(super) async fn route_tables(&self, vpcs: &[VpcId]) -> Result<Vec<RouteTable>, Gap> {

@@ -1,5 +1,6 @@
 //! Every way in which an EC2 call can fail, as a gap. The one place where it is decided.
 
+use super::whole::NotWhole;
 use crate::{
     model::{Gap, Seconds},
     observe::aws::{find_cause, root_cause},
@@ -18,6 +19,9 @@ where
 {
     if let Some(missing) = find_cause::<CredentialsError>(error) {
         return Gap::Credentials { detail: root_cause(missing) };
+    }
+    if let Some(answer) = find_cause::<NotWhole>(error) {
+        return Gap::Malformed { detail: format!("{action}: {answer}") };
     }
     let cause = || format!("{action}: {}", root_cause(error));
     match error {

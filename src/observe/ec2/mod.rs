@@ -3,6 +3,7 @@
 mod calls;
 mod convert;
 mod gap;
+mod whole;
 
 use crate::model::{
     EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable, Seconds,
