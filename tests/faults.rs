@@ -99,9 +99,10 @@ fn ec2(fault: Fault) -> Option<Expected> {
         }
         Fault::Refuse | Fault::Truncate => unknown(&["unreachable"]),
         Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => unknown(&["unreachable"]),
-        Fault::Unauthorized | Fault::NotFound | Fault::Unavailable => unknown(&["failed"]),
+        // Error pages without a code of EC2's: whoever sent them, it was not IAM.
+        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::Unavailable => unknown(&["failed"]),
         Fault::Throttle => unknown(&["throttled"]),
-        Fault::Denied | Fault::Forbidden => unknown(&["denied"]),
+        Fault::Denied => unknown(&["denied"]),
         Fault::BadCredentials => unknown(&["credentials"]),
         Fault::Html | Fault::Garbage => unknown(&["malformed"]),
         _ => None,
@@ -118,9 +119,10 @@ fn dynamodb(fault: Fault) -> Option<Expected> {
         Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => {
             probe("at_risk", "tls_certificate")
         }
-        // Whoever shows DynamoDB's certificate is DynamoDB: it answered, so the path works.
-        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound => probe("on_net", "http_4xx"),
-        Fault::Unavailable => probe("on_net", "http_5xx"),
+        // Error pages without a code or request id of DynamoDB's.
+        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::Unavailable => {
+            probe("at_risk", "unexpected_answer")
+        }
         Fault::Throttle => probe("on_net", "throttled"),
         Fault::Denied | Fault::EndpointPolicy => probe("on_net", "access_denied"),
         Fault::BadCredentials => probe("on_net", "credentials"),

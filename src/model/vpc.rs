@@ -13,7 +13,7 @@ pub struct VpcFacts {
     pub route_tables: Observed<Vec<RouteTable>>,
     /// Every VPC endpoint of the VPC, of whatever service and type.
     pub vpc_endpoints: Observed<Vec<VpcEndpoint>>,
-    /// The network interfaces of the DynamoDB interface endpoints.
+    /// The network interfaces of the interface endpoints: DynamoDB's in a check, every service's in an inventory.
     pub endpoint_interfaces: Observed<Vec<EndpointInterface>>,
     /// The ids of the Region's DynamoDB prefix lists: one today, and an IPv6 one should AWS add it.
     pub service_prefix_lists: Observed<Vec<PrefixListId>>,

@@ -2,7 +2,7 @@
 
 use super::{
     aws::{Aws, AwsError},
-    ec2::{self, Ec2, observed},
+    ec2::{self, Ec2, Interfaces, observed},
 };
 use crate::model::{Inventory, Observed, Subnet, SubnetId, VpcId};
 use aws_config::SdkConfig;
@@ -37,10 +37,10 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
             let subnets = observed(ec2.subnets(&[])).await;
             match vpc_of(&subnets, id) {
                 Some(vpc) => {
-                    let facts = ec2::facts(&ec2, std::slice::from_ref(&vpc), &region).await;
+                    let facts = ec2::facts(&ec2, std::slice::from_ref(&vpc), &region, Interfaces::OfAnyService).await;
                     (only(subnets, &vpc), facts)
                 }
-                None => (subnets, ec2::facts(&ec2, &[], &region).await),
+                None => (subnets, ec2::facts(&ec2, &[], &region, Interfaces::OfAnyService).await),
             }
         }
     };
@@ -48,7 +48,7 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
 }
 
 async fn together(ec2: &Ec2, vpcs: &[VpcId], region: &str) -> (Observed<Vec<Subnet>>, crate::model::VpcFacts) {
-    tokio::join!(observed(ec2.subnets(vpcs)), ec2::facts(ec2, vpcs, region))
+    tokio::join!(observed(ec2.subnets(vpcs)), ec2::facts(ec2, vpcs, region, Interfaces::OfAnyService))
 }
 
 fn vpc_of(subnets: &Observed<Vec<Subnet>>, id: &SubnetId) -> Option<VpcId> {

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 /// The delay that is put into one phase and looked for there.
-pub(crate) const DELAY: Duration = Duration::from_millis(150);
+pub(crate) const DELAY: Duration = Duration::from_millis(600);
 
 /// What is done to a connection, step by step; after the last step it serves the next request.
 #[derive(Clone, Debug)]

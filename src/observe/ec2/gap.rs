@@ -73,7 +73,6 @@ fn refusal<E: ProvideErrorMetadata>(action: &str, error: &E, status: u16, cause:
                 | "TooManyRequestsException"),
             ),
         ) => Gap::Throttled { detail: said(code) },
-        (403, None) => Gap::Denied { action: action.to_owned() },
         (_, Some(code)) => Gap::Failed { detail: format!("{action}: {}", said(code)) },
         (status, None) => Gap::Failed { detail: format!("{action}: HTTP {status}") },
     }

@@ -21,18 +21,30 @@ use tokio::time::Instant;
 
 /// What EC2 knows of `vpc`. Whatever cannot be had by `deadline` is a gap.
 pub async fn vpc_facts(config: &SdkConfig, vpc: &VpcId, region: &str, deadline: Instant) -> VpcFacts {
-    facts(&Ec2::new(config, deadline), std::slice::from_ref(vpc), region).await
+    facts(&Ec2::new(config, deadline), std::slice::from_ref(vpc), region, Interfaces::OfDynamoDb).await
+}
+
+/// Whose endpoints' network interfaces to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interfaces {
+    /// DynamoDB's, which is all a check needs.
+    OfDynamoDb,
+    /// Every service's: `explain` takes any address.
+    OfAnyService,
 }
 
 /// What EC2 knows of `vpcs`; of all of them if none is named.
-pub(crate) async fn facts(ec2: &Ec2, vpcs: &[VpcId], region: &str) -> VpcFacts {
+pub(crate) async fn facts(ec2: &Ec2, vpcs: &[VpcId], region: &str, interfaces: Interfaces) -> VpcFacts {
     let (route_tables, vpc_endpoints, listed) = tokio::join!(
         observed(ec2.route_tables(vpcs)),
         observed(ec2.vpc_endpoints(vpcs)),
         observed(ec2.service_prefix_lists()),
     );
-    let (endpoint_interfaces, (service_prefix_lists, prefix_lists)) =
-        join(endpoint_interfaces(ec2, &vpc_endpoints, region), prefix_lists(ec2, &route_tables, &listed, region)).await;
+    let (endpoint_interfaces, (service_prefix_lists, prefix_lists)) = join(
+        endpoint_interfaces(ec2, &vpc_endpoints, region, interfaces),
+        prefix_lists(ec2, &route_tables, &listed, region),
+    )
+    .await;
     VpcFacts { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists }
 }
 
@@ -46,19 +58,25 @@ pub(crate) async fn observed<T>(attempt: impl Future<Output = Result<T, Gap>>) -
     }
 }
 
-/// The network interfaces of the DynamoDB interface endpoints; no call where there are none.
+/// The network interfaces of the interface endpoints; no call where there are none.
 async fn endpoint_interfaces(
     ec2: &Ec2,
     endpoints: &Observed<Vec<VpcEndpoint>>,
     region: &str,
+    interfaces: Interfaces,
 ) -> Observed<Vec<EndpointInterface>> {
     let Some(endpoints) = endpoints.seen() else {
         let because = "the VPC's endpoints are not known".into();
         return Observed::Unseen(Gap::NotTried { because });
     };
+    let is_wanted = |endpoint: &&VpcEndpoint| match interfaces {
+        Interfaces::OfDynamoDb => is_dynamodb_service(&endpoint.service, region),
+        Interfaces::OfAnyService => true,
+    };
     let wanted: BTreeSet<&InterfaceId> = endpoints
         .iter()
-        .filter(|endpoint| endpoint.kind == EndpointType::Interface && is_dynamodb_service(&endpoint.service, region))
+        .filter(|endpoint| endpoint.kind == EndpointType::Interface)
+        .filter(is_wanted)
         .flat_map(|endpoint| &endpoint.interfaces)
         .collect();
     observed(async {
@@ -69,7 +87,7 @@ async fn endpoint_interfaces(
         // Half of them would make an address look like nobody's.
         match wanted.iter().find(|id| !found.iter().any(|interface| interface.id == ***id)) {
             None => Ok(found),
-            Some(id) => Err(Gap::NotFound { detail: format!("{id}, an interface of a DynamoDB endpoint") }),
+            Some(id) => Err(Gap::NotFound { detail: format!("{id}, an interface of an endpoint") }),
         }
     })
     .await

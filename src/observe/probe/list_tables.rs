@@ -90,16 +90,19 @@ fn judge_answer(raw: &Response<Bytes>, answer: &Answer, name: &ServiceName) -> E
     };
 
     let listed = answer.as_ref().is_ok_and(|tables| tables.table_names.is_some());
+    let request_id = raw.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    // An error page with neither is some proxy's or load balancer's.
+    let is_dynamodbs = code.is_some() || request_id.is_some();
     let mut ending = if status.is_success() && listed {
         Ending::answered(ProbeResult::Ok, None)
-    } else if status.is_client_error() || status.is_server_error() {
+    } else if is_dynamodbs && (status.is_client_error() || status.is_server_error()) {
         let by_code = code.and_then(|code| by_code(code, status.is_client_error()));
         let by_status = if status.is_server_error() { ProbeResult::Http5xx } else { ProbeResult::Http4xx };
         Ending::answered(by_code.unwrap_or(by_status), Some(said()))
     } else {
-        Ending::answered(ProbeResult::UnexpectedAnswer, Some(format!("HTTP {status}, not a list of tables")))
+        Ending::answered(ProbeResult::UnexpectedAnswer, Some(format!("HTTP {status}, not an answer of DynamoDB's")))
     };
-    ending.request_id = raw.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    ending.request_id = request_id;
     // Who has not proved to be DynamoDB testifies nothing.
     if ending.result == ProbeResult::AccessDenied && name.tls {
         ending.testimony = message.and_then(testimony);
