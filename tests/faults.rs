@@ -7,7 +7,7 @@
 #[path = "lab/mod.rs"]
 mod lab;
 
-use lab::{Fault, Lab, Mode, Service, World, netns};
+use lab::{Fault, Lab, Mode, Service, World, rights};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use std::{path::Path, process::ExitCode, time::Duration};
@@ -137,7 +137,7 @@ fn main() -> ExitCode {
     // They wait for deadlines, not for the processor.
     arguments.test_threads = arguments.test_threads.or(Some(8));
     // Before libtest-mimic starts threads.
-    let mode = match netns::gain_rights() {
+    let mode = match rights::gain() {
         Ok(()) => Mode::Namespaces,
         Err(reason) => {
             eprintln!("no network namespaces, so the faults are tried on loopback: {reason}");

@@ -6,7 +6,7 @@
 mod lab;
 
 use lab::{
-    Lab, Mode, World, client, netns,
+    Lab, Mode, World, client, rights,
     tutorial::{STEPS, Step, association, offers},
     world::MAIN_TABLE,
 };
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     // Before libtest-mimic starts threads.
-    let rights = netns::gain_rights();
+    let rights = rights::gain();
     if let Err(reason) = &rights {
         eprintln!("tests that need network namespaces are ignored: {reason}");
     }

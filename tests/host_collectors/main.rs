@@ -1,4 +1,4 @@
-//! The collectors of the host, each against a real socket that misbehaves, or a real kernel.
+//! The collectors of the host, each against a real socket that misbehaves.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
@@ -6,7 +6,5 @@ mod dns;
 mod fake_dns;
 mod fake_imds;
 mod imds;
-#[cfg(target_os = "linux")]
-mod kernel;
 mod names;
 mod round;

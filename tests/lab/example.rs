@@ -7,7 +7,7 @@ use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
 use lab::{
-    Fault, Lab, Mode, Service, World, client, loopback, netns,
+    Fault, Lab, Mode, Service, World, client, loopback, rights,
     tutorial::{self, STEPS, Step},
 };
 use nix::sys::signal::{SigSet, Signal};
@@ -135,7 +135,7 @@ fn walk(options: &Options) -> Result<bool, Box<dyn Error>> {
 
 fn start(options: &Options) -> Result<Lab, Box<dyn Error>> {
     if !options.loopback {
-        let started = netns::gain_rights().and_then(|()| {
+        let started = rights::gain().and_then(|()| {
             Lab::start(World::tutorial(), Mode::Namespaces).map_err(|error| format!("no network namespaces: {error}"))
         });
         match started {

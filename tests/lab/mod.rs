@@ -27,6 +27,7 @@ pub mod netns;
 #[cfg(not(target_os = "linux"))]
 #[path = "no_netns.rs"]
 pub mod netns;
+pub mod rights;
 mod services;
 mod sts;
 mod tls;

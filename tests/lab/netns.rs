@@ -35,27 +35,6 @@ const LOCAL_TABLE: u32 = 255;
 /// The table for what the instance sends by its first interface; the second has the next.
 const FIRST_TABLE: u32 = 100;
 
-/// Gains the right to make namespaces: as root, or in a user namespace.
-///
-/// To be called before there is a second thread: the kernel lets no process with several into a user namespace.
-///
-/// # Errors
-/// Why this machine gives no such right, in words.
-pub fn gain_rights() -> Result<(), String> {
-    if unshare(CloneFlags::CLONE_NEWNS).is_ok() {
-        return Ok(());
-    }
-    let (user, group) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER)
-        .map_err(|errno| format!("not root, and no user namespace to be had: {errno}"))?;
-    let mapped = fs::write("/proc/self/setgroups", "deny")
-        .and_then(|()| fs::write("/proc/self/uid_map", format!("0 {user} 1")))
-        .and_then(|()| fs::write("/proc/self/gid_map", format!("0 {group} 1")));
-    mapped.map_err(|error| format!("not root, and the user namespace cannot be set up: {error}"))?;
-    unshare(CloneFlags::CLONE_NEWNS)
-        .map_err(|errno| format!("not root, and a user namespace has no rights here: {errno}"))
-}
-
 /// The instance's side.
 pub struct Instance {
     network: OwnedFd,

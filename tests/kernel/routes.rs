@@ -1,6 +1,8 @@
+//! What the kernel collector tells of a network of our own making.
+
+use super::in_scratch_network;
 use futures_util::TryStreamExt;
 use netlink_packet_route::route::RouteType;
-use nix::sched::{CloneFlags, unshare};
 use onnet::{
     model::{HostRoute, KernelRoute},
     observe::kernel::Kernel,
@@ -13,12 +15,6 @@ use std::{
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
-}
-
-#[tokio::test]
-async fn the_hosts_own_address_is_local() {
-    let kernel = Kernel::open().unwrap();
-    assert_eq!(kernel.route(address("127.0.0.1")).await.unwrap(), KernelRoute::Local);
 }
 
 /// A network of our own: `ens5` with 192.0.2.10/24 and 2001:db8::10/64, a default route, one in another table,
@@ -64,34 +60,18 @@ async fn settled(kernel: &Kernel) {
     }
 }
 
-/// Runs `test` in a scratch network namespace, furnished; or says that there is none to be had.
-fn in_scratch_network<F: Future<Output = ()>>(test: impl FnOnce(Kernel) -> F + Send + 'static) {
-    // A namespace belongs to a thread, and so do the sockets it opens.
-    let thread = std::thread::spawn(|| {
-        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            eprintln!(
-                "SKIPPED: no scratch network namespace ({error}); run as root or under `unshare --map-root-user`"
-            );
-            return;
-        }
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let (connection, handle, _) = rtnetlink::new_connection().unwrap();
-            let connection = tokio::spawn(connection);
-            furnish(&handle).await;
-            let kernel = Kernel::open().unwrap();
-            tokio::time::timeout(Duration::from_secs(10), settled(&kernel)).await.expect("an IPv6 address in use");
-            test(kernel).await;
-            connection.abort();
-        });
+/// Runs `test` in a furnished network.
+fn furnished<F: Future<Output = ()>>(test: impl FnOnce(Kernel) -> F + Send + 'static) {
+    in_scratch_network(|handle| async move {
+        furnish(&handle).await;
+        let kernel = Kernel::open().unwrap();
+        tokio::time::timeout(Duration::from_secs(10), settled(&kernel)).await.expect("an IPv6 address in use");
+        test(kernel).await;
     });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
 }
 
-#[test]
-fn a_route_names_device_mac_source_and_gateway() {
-    in_scratch_network(|kernel| async move {
+pub(super) fn a_route_names_device_mac_source_and_gateway() {
+    furnished(|kernel| async move {
         let route = kernel.route(address("52.94.0.10")).await.unwrap();
         let KernelRoute::Via { device, source, gateway } = route else { panic!("{route:?}") };
         assert_eq!(device.name, "ens5");
@@ -108,18 +88,16 @@ fn a_route_names_device_mac_source_and_gateway() {
     });
 }
 
-#[test]
-fn an_address_of_ours_is_local_in_either_family() {
-    in_scratch_network(|kernel| async move {
+pub(super) fn an_address_of_ours_is_local_in_either_family() {
+    furnished(|kernel| async move {
         for own in ["192.0.2.10", "2001:db8::10"] {
             assert_eq!(kernel.route(address(own)).await.unwrap(), KernelRoute::Local, "{own}");
         }
     });
 }
 
-#[test]
-fn no_route_is_a_fact_with_the_kernels_reason() {
-    in_scratch_network(|kernel| async move {
+pub(super) fn no_route_is_a_fact_with_the_kernels_reason() {
+    furnished(|kernel| async move {
         for (to, word) in [
             ("203.0.113.1", "blackhole"),
             ("203.0.113.65", "unreachable"),
@@ -133,9 +111,8 @@ fn no_route_is_a_fact_with_the_kernels_reason() {
     });
 }
 
-#[test]
-fn host_routes_are_those_of_every_table_that_are_more_specific_than_a_default() {
-    in_scratch_network(|kernel| async move {
+pub(super) fn host_routes_are_those_of_every_table_that_are_more_specific_than_a_default() {
+    furnished(|kernel| async move {
         let routes = kernel.host_routes().await.unwrap();
         let told = |route: &HostRoute| {
             let device = route.device.as_ref().map(|device| device.name.clone());
@@ -161,9 +138,8 @@ fn host_routes_are_those_of_every_table_that_are_more_specific_than_a_default() 
     });
 }
 
-#[test]
-fn routes_and_devices_can_be_asked_for_all_at_once() {
-    in_scratch_network(|kernel| async move {
+pub(super) fn routes_and_devices_can_be_asked_for_all_at_once() {
+    furnished(|kernel| async move {
         let destinations = (0..200u8).map(|last| kernel.route(Ipv4Addr::new(52, 94, 0, last).into()));
         let (routes, host_routes) = tokio::join!(futures_util::future::join_all(destinations), kernel.host_routes());
         assert!(routes.iter().all(|route| matches!(route, Ok(KernelRoute::Via { .. }))), "{routes:?}");
