@@ -147,6 +147,23 @@ fn whatever_is_not_on_net_has_a_finding_that_says_why() {
     }
 }
 
+/// Creating or associating an endpoint drops open connections: nobody is to learn that from the outage.
+#[test]
+fn every_fix_that_changes_dynamodbs_route_says_what_it_does_to_open_connections() {
+    let mut fixes = 0;
+    for (name, (report, _)) in scenarios() {
+        let changes = |fix: &str| fix.contains("vpc-endpoint") || fix.contains("delete-route");
+        for finding in report.findings.iter().filter(|f| f.fix.as_deref().is_some_and(changes)) {
+            fixes += 1;
+            assert!(finding.caution.is_some(), "{name}: {finding:?}");
+            let by_endpoint = finding.fix.as_deref().is_some_and(|fix| fix.contains("vpc-endpoint"));
+            let told = finding.caution.as_deref().is_some_and(|caution| caution.contains("open DynamoDB connections"));
+            assert!(told || !by_endpoint, "{name}: {finding:?}");
+        }
+    }
+    assert!(fixes > 10, "only {fixes} such fixes");
+}
+
 /// Words that say more than is known: AWS states that traffic by an internet or NAT gateway stays on its network.
 #[test]
 fn no_sentence_claims_that_traffic_crosses_the_internet() {

@@ -9,7 +9,7 @@
 //! 3. A propagated route never beats the local route, not even with a longer prefix.
 //!    <https://docs.aws.amazon.com/vpn/latest/s2svpn/vpn-route-priority.html>
 //! 4. Entries of two prefix lists that are equal and lead to different targets: AWS picks one at random (page of 1).
-//! 5. A blackhole wins like any other route; it does not fall through. [`crate::judge::path`] says what it means.
+//! 5. A blackhole wins like any other route; it does not fall through. `path.rs` says what it means.
 //! 6. IPv4 and IPv6 never compete: a prefix contains addresses of its own family only.
 
 use crate::model::{Destination, Gap, LostBy, Observed, PrefixList, PrefixListId, Route, RouteTable, Target};

@@ -295,7 +295,8 @@ fn endpoint_xml(world: &World, endpoint: &Endpoint) -> String {
         + &ids("routeTableIdSet", endpoint.route_tables.clone())
         + &ids("subnetIdSet", endpoint.interfaces.iter().map(|eni| eni.subnet.clone()).collect())
         + "<groupSet/>"
-        + &leaf("privateDnsEnabled", "false")
+        // Real answers have it true of gateway endpoints too: it tells nothing of the type.
+        + &leaf("privateDnsEnabled", "true")
         + &leaf("requesterManaged", "false")
         + &ids("networkInterfaceIdSet", endpoint.interfaces.iter().map(|eni| eni.id.clone()).collect())
         + "<dnsEntrySet/>"
