@@ -5,7 +5,9 @@ use super::{
     lookup::{Selection, expand},
     path::Reader,
 };
-use crate::model::{CoverageRange, CoverageSummary, Gap, Interface, Missing, PrefixListId, RouteTable, Verdict};
+use crate::model::{
+    CoverageRange, CoverageSummary, Gap, Interface, Missing, PrefixListId, RouteTable, Verdict, addresses_in,
+};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -102,16 +104,8 @@ impl Coverage<'_> {
         CoverageSummary {
             cidrs: self.entries.len() as u64,
             cidrs_on_net: self.entries.iter().filter(|entry| !off(entry)).count() as u64,
-            addresses: total(self.entries.iter()),
-            addresses_on_net: total(on_net().map(|range| &range.cidr)),
+            addresses: addresses_in(&self.entries),
+            addresses_on_net: addresses_in(on_net().map(|range| &range.cidr)),
         }
     }
-}
-
-/// How many addresses the ranges hold, `u64::MAX` at most.
-pub(super) fn total<'a>(ranges: impl Iterator<Item = &'a IpNet>) -> u64 {
-    ranges.fold(0, |sum, net| {
-        let bits = u32::from(net.max_prefix_len() - net.prefix_len());
-        sum.saturating_add(1_u64.checked_shl(bits).unwrap_or(u64::MAX))
-    })
 }

@@ -1,13 +1,13 @@
 //! Why a route table does not carry the whole prefix list to a DynamoDB endpoint, and the command that mends it.
 
 use super::{
-    coverage::{Coverage, Range, total},
+    coverage::{Coverage, Range},
     lookup::{Match, Selection},
     path::Reader,
 };
 use crate::model::{
     Destination, Drop, EndpointState, EndpointType, Finding, FindingCode, Origin, PathKind, RouteState, RouteTableId,
-    Severity, SubnetId, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcId, is_dynamodb_service,
+    Severity, SubnetId, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcId, addresses_in, grouped, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -130,11 +130,11 @@ fn way_out(coverage: &Coverage<'_>, place: &Place<'_>) -> String {
 /// Ranges that another route takes from the endpoint, a finding for each such route.
 fn diverted(coverage: &Coverage<'_>, place: &Place<'_>, endpoint: Option<&VpcEndpointId>) -> Vec<Finding> {
     let Some(endpoint) = endpoint else { return Vec::new() };
-    let of_list = total(coverage.entries.iter());
+    let of_list = addresses_in(&coverage.entries);
     by_winner(coverage, |range| range.verdict.is_off_net() && !leads_to(range, endpoint))
         .into_iter()
         .map(|(winner, ranges)| {
-            let taken = total(ranges.iter().map(|range| &range.cidr));
+            let taken = addresses_in(ranges.iter().map(|range| &range.cidr));
             let table = &coverage.table.id;
             let (route, target) = (&winner.route.destination, winner.route.target.id());
             Finding {
@@ -171,7 +171,7 @@ fn dropped(coverage: &Coverage<'_>, place: &Place<'_>) -> Vec<Finding> {
             message: format!(
                 "{} addresses of DynamoDB's prefix list match the route {route} → {target} in {table}, a blackhole: \
                  packets are dropped and no other route is tried",
-                grouped(total(ranges.iter().map(|range| &range.cidr))),
+                grouped(addresses_in(ranges.iter().map(|range| &range.cidr))),
             ),
             fix: remove_route(&winner, table),
             caution: Some("the next route that matches then carries them: look which, with onnet explain".into()),
@@ -185,7 +185,7 @@ fn dropped(coverage: &Coverage<'_>, place: &Place<'_>) -> Vec<Finding> {
             severity: severity(&nowhere, coverage, place),
             message: format!(
                 "no route of {table} matches {} addresses of DynamoDB's prefix list: {}",
-                grouped(total(nowhere.iter().map(|range| &range.cidr))),
+                grouped(addresses_in(nowhere.iter().map(|range| &range.cidr))),
                 some_cidrs(&nowhere),
             ),
             fix: None,
@@ -300,7 +300,7 @@ fn by_winner<'c, 't>(
 /// Critical where it hits an address in use, or the whole list; a warning where it waits for DNS to answer otherwise.
 fn severity(ranges: &[&Range<'_>], coverage: &Coverage<'_>, place: &Place<'_>) -> Severity {
     let in_use = place.in_use.iter().any(|address| ranges.iter().any(|range| range.cidr.contains(address)));
-    let whole = total(ranges.iter().map(|range| &range.cidr)) == total(coverage.entries.iter());
+    let whole = addresses_in(ranges.iter().map(|range| &range.cidr)) == addresses_in(&coverage.entries);
     if in_use || whole { Severity::Critical } else { Severity::Warning }
 }
 
@@ -325,19 +325,6 @@ fn remove_route(m: &Match<'_>, table: &RouteTableId) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// `6,144`
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// The first few ranges, and how many more there are.

@@ -6,6 +6,7 @@
 mod host;
 mod ids;
 mod inventory;
+mod numbers;
 mod observed;
 mod probe;
 mod report;
@@ -16,6 +17,7 @@ mod vpc;
 pub use host::*;
 pub use ids::*;
 pub use inventory::*;
+pub use numbers::*;
 pub use observed::*;
 pub use probe::*;
 pub use report::*;

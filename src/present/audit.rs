@@ -5,8 +5,7 @@ use super::{
     page::{INDENT, Page},
     words::{self, BOLD},
 };
-use crate::model::{Audit, Finding, FindingCode, Outcome, RouteTableId, SubnetAudit, VpcId};
-use ipnet::IpNet;
+use crate::model::{Audit, Finding, FindingCode, Outcome, RouteTableId, SubnetAudit, VpcId, addresses_in, grouped};
 use std::{cmp::Reverse, collections::BTreeMap};
 
 /// The audit for people: worst VPC first, worst subnet first.
@@ -83,16 +82,12 @@ fn table_of(subnet: &SubnetAudit) -> String {
 fn covered(subnet: &SubnetAudit) -> String {
     let count = |on_net: bool| {
         let ranges = subnet.coverage.iter().filter(|range| !on_net || range.verdict.is_on_net());
-        ranges.fold(0_u128, |sum, range| sum.saturating_add(addresses(range.cidr)))
+        grouped(addresses_in(ranges.map(|range| &range.cidr)))
     };
     match subnet.coverage.as_slice() {
         [] => "coverage not known".to_owned(),
-        _ => format!("{} of {}", words::grouped(count(true)), words::grouped(count(false))),
+        _ => format!("{} of {}", count(true), count(false)),
     }
-}
-
-fn addresses(cidr: IpNet) -> u128 {
-    1_u128.checked_shl((cidr.max_prefix_len() - cidr.prefix_len()).into()).unwrap_or(u128::MAX)
 }
 
 /// Where the list goes, each way once, the one that takes most first.

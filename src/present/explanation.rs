@@ -35,7 +35,7 @@ pub fn explanation(explanation: &Explanation) -> String {
     match verdict {
         Verdict::Ambiguous(tied) => {
             for path in tied {
-                page.label("tied").put(words::path(path)).end();
+                page.label("tied").put(path).end();
             }
         }
         Verdict::Undetermined(missing) => {

@@ -5,7 +5,7 @@ use super::{
     page::{INDENT, Page},
     words::{self, FAINT},
 };
-use crate::model::{AddressReport, CoverageRange, Evidence, InstanceSummary, Observed, Probe, Report};
+use crate::model::{AddressReport, CoverageRange, Evidence, InstanceSummary, Observed, Probe, Report, grouped};
 use std::net::IpAddr;
 
 /// More diverted ranges than this are counted, not listed.
@@ -144,13 +144,12 @@ fn evidence(page: &mut Page, step: &Evidence) {
 
 fn coverage(page: &mut Page, report: &Report) {
     let Some(summary) = report.coverage_summary else { return };
-    let number = |n: u64| words::grouped(n.into());
     page.gap().label("coverage").put(format_args!(
         "{} of {} CIDRs, {} of {} addresses",
-        number(summary.cidrs_on_net),
-        number(summary.cidrs),
-        number(summary.addresses_on_net),
-        number(summary.addresses)
+        grouped(summary.cidrs_on_net),
+        grouped(summary.cidrs),
+        grouped(summary.addresses_on_net),
+        grouped(summary.addresses)
     ));
     let by = targets(&report.coverage);
     let by = if by.is_empty() { "a DynamoDB endpoint".to_owned() } else { by.join(", ") };
@@ -164,8 +163,7 @@ fn coverage(page: &mut Page, report: &Report) {
     }
     let unlisted = elsewhere.len().saturating_sub(MOST_RANGES);
     if unlisted > 0 {
-        page.to(INDENT)
-            .put(format_args!("and {} more ranges (all in --format json)", words::grouped(unlisted as u128)));
+        page.to(INDENT).put(format_args!("and {} more ranges (all in --format json)", grouped(unlisted as u64)));
         page.end();
     }
 }

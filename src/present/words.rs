@@ -73,44 +73,13 @@ pub(super) fn probe(kind: ProbeKind) -> &'static str {
     }
 }
 
-/// A path's kind, spelled out.
-pub(super) fn kind(kind: PathKind) -> &'static str {
-    match kind {
-        PathKind::GatewayEndpoint => "gateway endpoint",
-        PathKind::InterfaceEndpoint => "interface endpoint",
-        PathKind::InternetGateway => "internet gateway",
-        PathKind::EgressOnlyInternetGateway => "egress-only internet gateway",
-        PathKind::NatGateway => "NAT gateway",
-        PathKind::TransitGateway => "transit gateway",
-        PathKind::VirtualPrivateGateway => "virtual private gateway",
-        PathKind::PeeringConnection => "peering connection",
-        PathKind::NetworkInterface => "network interface",
-        PathKind::Instance => "instance",
-        PathKind::LocalGateway => "local gateway",
-        PathKind::CarrierGateway => "carrier gateway",
-        PathKind::CoreNetwork => "core network",
-        PathKind::GatewayLoadBalancerEndpoint => "Gateway Load Balancer endpoint",
-        PathKind::Local => "local route",
-        PathKind::Other => "other target",
-    }
-}
-
-/// A path in two words: its kind and its id.
-pub(super) fn path(path: &Path) -> String {
-    match path {
-        Path { kind: PathKind::Local, .. } => "the VPC's local route".to_owned(),
-        Path { kind: PathKind::Other, field: Some(field), target, .. } => format!("{field} {target}"),
-        Path { kind: of, target, .. } => format!("{} {target}", kind(*of)),
-    }
-}
-
 /// A verdict in few words, for a line of a list.
 pub(super) fn brief(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Via(way) => path(way),
+        Verdict::Via(path) => path.to_string(),
         Verdict::Dropped(why) => dropped(why),
         Verdict::Ambiguous(tied) => {
-            let tied: Vec<String> = tied.iter().map(path).collect();
+            let tied: Vec<String> = tied.iter().map(ToString::to_string).collect();
             format!("{}: AWS does not say which", tied.join(" or "))
         }
         Verdict::Undetermined(missing) => {
@@ -152,29 +121,5 @@ pub(super) fn lost_by(why: LostBy) -> &'static str {
         LostBy::PropagatedRanksLast => "same length; a propagated route ranks last",
         LostBy::LocalBeatsPropagated => "a propagated route never beats the local route",
         LostBy::Duplicate => "same prefix, same target",
-    }
-}
-
-/// A number with thousands separators: `6,144`.
-pub(super) fn grouped(number: u128) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_separated() {
-        let numbers = [0, 999, 1_000, 6_144, 1_234_567].map(grouped);
-        assert_eq!(numbers, ["0", "999", "1,000", "6,144", "1,234,567"]);
     }
 }

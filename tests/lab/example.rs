@@ -140,7 +140,7 @@ fn start(options: &Options) -> Result<Lab, Box<dyn Error>> {
         });
         match started {
             Ok(lab) => return Ok(lab),
-            Err(reason) => println!("{DIM}No network namespaces here ({reason}), so:{DIM:#}"),
+            Err(reason) => println!("{DIM}No network namespaces here ({reason}): the lab runs on loopback{DIM:#}"),
         }
     }
     Lab::start(World::tutorial(), Mode::Loopback)
