@@ -4,61 +4,28 @@
 //! writes it, and an expectation: the outcome, exactly these finding codes, and any fields of the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+mod common;
+
+use common::{Scenario, below_tests};
 use onnet::{
     judge::judge,
-    model::{Report, Severity, Snapshot},
+    model::{Report, Severity},
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, path::Path};
-
-fn directory() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
-}
-
-fn read(path: &Path) -> Value {
-    let text = fs::read_to_string(path).unwrap();
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// RFC 7396.
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let target = target.as_object_mut().unwrap();
-    for (key, value) in patch {
-        if value.is_null() && key != "mac" && key != "kind" {
-            target.remove(&key);
-        } else if value.get("seen").is_some() || value.get("unseen").is_some() {
-            // A fact replaces a fact: merging `unseen` into `seen` would leave both.
-            target.insert(key, value);
-        } else {
-            merge(target.entry(key).or_insert(Value::Null), value);
-        }
-    }
-}
+use std::{collections::BTreeMap, fs};
 
 /// Every scenario by name: the report, and what was expected.
 fn scenarios() -> BTreeMap<String, (Report, Value)> {
-    let base = read(&directory().join("base.json"));
     let mut all = BTreeMap::new();
-    for entry in fs::read_dir(directory()).unwrap() {
+    for entry in fs::read_dir(below_tests("scenarios")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if name == "base" {
-            continue;
+        if name != "base" {
+            let scenario = Scenario::read(&name);
+            all.insert(name, (judge(scenario.world), scenario.expect));
         }
-        let mut scenario = read(&path);
-        let mut world = base.clone();
-        merge(&mut world, scenario["change"].take());
-        let snapshot: Snapshot = serde_json::from_value(world).unwrap_or_else(|error| panic!("{name}: {error}"));
-        all.insert(name, (judge(snapshot), scenario["expect"].take()));
     }
-    assert!(all.len() > 50, "only {} scenarios found", all.len());
+    assert!(all.len() > 100, "only {} scenarios found", all.len());
     all
 }
 

@@ -93,13 +93,13 @@ fn covered(subnet: &SubnetAudit) -> String {
 /// Where the list goes, each way once, the one that takes most first.
 fn ways(subnet: &SubnetAudit) -> String {
     const MOST: usize = 3;
-    let mut ways: BTreeMap<String, u128> = BTreeMap::new();
+    let mut ways: BTreeMap<String, u64> = BTreeMap::new();
     for range in &subnet.coverage {
         let way = range.verdict.path().map_or_else(|| words::brief(&range.verdict), |path| path.target.clone());
         let sum = ways.entry(way).or_default();
-        *sum = sum.saturating_add(addresses(range.cidr));
+        *sum = sum.saturating_add(addresses_in([&range.cidr]));
     }
-    let mut ways: Vec<(String, u128)> = ways.into_iter().collect();
+    let mut ways: Vec<(String, u64)> = ways.into_iter().collect();
     ways.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let more = ways.len().saturating_sub(MOST);
     let named: Vec<String> = ways.into_iter().take(MOST).map(|(way, _)| way).collect();

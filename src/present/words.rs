@@ -1,8 +1,6 @@
 //! The words for what the types say, the same in every text.
 
-use crate::model::{
-    Destination, Drop, LostBy, Matched, Outcome, Path, PathKind, ProbeKind, ProofLevel, RouteState, Severity, Verdict,
-};
+use crate::model::{Destination, Drop, LostBy, Matched, Outcome, ProbeKind, ProofLevel, RouteState, Severity, Verdict};
 use anstyle::{AnsiColor, Style};
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();

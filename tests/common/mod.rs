@@ -1,7 +1,12 @@
 //! What the tests of the command line, the texts and the schemas share.
 #![allow(dead_code, reason = "not every test uses all of it")]
+#![allow(clippy::panic, reason = "a test may panic")]
 
-use onnet::{judge::judge, model::Report, present};
+use onnet::{
+    judge::judge,
+    model::{Report, Snapshot},
+    present,
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -13,18 +18,34 @@ pub(crate) fn below_tests(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
 }
 
-/// The report on one of the scenarios of `tests/scenarios`.
-pub(crate) fn scenario(name: &str) -> Report {
-    let read = |name: &str| -> Value {
-        let path = below_tests("scenarios").join(format!("{name}.json"));
-        serde_json::from_slice(&fs::read(&path).expect(name)).expect(name)
-    };
-    let mut world = read("base");
-    merge(&mut world, read(name)["change"].take());
-    judge(serde_json::from_value(world).expect(name))
+/// A scenario of `tests/scenarios`: a world, and what must be concluded of it.
+pub(crate) struct Scenario {
+    pub(crate) world: Snapshot,
+    pub(crate) expect: Value,
 }
 
-/// A JSON merge patch, except that a fact replaces a fact whole (see `tests/scenarios.rs`).
+impl Scenario {
+    /// Reads `tests/scenarios/{name}.json`: a change to `base.json`, which is a snapshot as `check --save` writes it.
+    pub(crate) fn read(name: &str) -> Self {
+        let read = |name: &str| -> Value {
+            let path = below_tests("scenarios").join(format!("{name}.json"));
+            let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        let (mut world, mut scenario) = (read("base"), read(name));
+        merge(&mut world, scenario["change"].take());
+        let world = serde_json::from_value(world).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { world, expect: scenario["expect"].take() }
+    }
+}
+
+/// The report on one of the scenarios.
+pub(crate) fn scenario(name: &str) -> Report {
+    judge(Scenario::read(name).world)
+}
+
+/// A JSON merge patch (RFC 7396), except that a fact replaces a fact whole: merging `unseen` into `seen` would leave
+/// both. And the `mac` and `kind` of a device are null where it has none.
 fn merge(target: &mut Value, patch: Value) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
