@@ -23,6 +23,8 @@ pub struct Subnet {
     pub id: SubnetId,
     /// The VPC it belongs to.
     pub vpc: VpcId,
+    /// `us-east-1a`; `None` where the answer did not say.
+    pub availability_zone: Option<String>,
     /// Its ranges: traffic within them obeys no route table.
     #[schemars(with = "Vec<String>")]
     pub cidrs: Vec<IpNet>,

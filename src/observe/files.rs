@@ -116,7 +116,8 @@ pub enum FilesError {
     },
 }
 
-/// Reads every `*.json` in `dir`. Without `region`, the Region is taken from the names of services and prefix lists.
+/// Reads every `*.json` in `dir`. Without `region`, the Region is taken from the names of prefix lists and
+/// services, or from Availability Zones.
 ///
 /// # Errors
 /// If a file cannot be read or is not what the CLI writes, if no file holds anything we know, and if the Region cannot
@@ -185,6 +186,14 @@ fn regions<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, &'a st
     found
 }
 
+/// The Region of an Availability Zone, a Local Zone or a Wavelength Zone: `us-west-2` of `us-west-2a` and of
+/// `us-west-2-lax-1a`.
+fn region_of_zone(zone: &str) -> Option<&str> {
+    let digit = zone.find(|c: char| c.is_ascii_digit())?;
+    let length = zone[digit..].find(|c: char| !c.is_ascii_digit())?;
+    Some(&zone[..digit + length]).filter(|region| looks_like_a_region(region))
+}
+
 /// `us-east-1`, `us-gov-west-1`, `us-isob-east-1`: words and a number.
 fn looks_like_a_region(part: &str) -> bool {
     let words: Vec<&str> = part.split('-').collect();
@@ -208,6 +217,22 @@ mod tests {
         }
         for other in ["global", "s3-global", "vpce", "us-east", "dynamodb-2", "us--1", "US-EAST-1", ""] {
             assert!(!looks_like_a_region(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_in_its_region() {
+        for (zone, region) in [
+            ("us-east-1a", Some("us-east-1")),
+            ("us-gov-west-1b", Some("us-gov-west-1")),
+            ("us-west-2-lax-1a", Some("us-west-2")),
+            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
+            ("us-east-1", None),
+            ("use1-az6", None),
+            ("a1b", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of_zone(zone), region, "{zone}");
         }
     }
 

@@ -118,6 +118,7 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
     let ipv6 = ipv6.filter_map(|a| given(a.ipv6_cidr_block()));
     Ok(Subnet {
         vpc: required(from.vpc_id(), &place, "VpcId")?.into(),
+        availability_zone: given(from.availability_zone()).map(str::to_owned),
         cidrs: given(from.cidr_block())
             .into_iter()
             .chain(ipv6)

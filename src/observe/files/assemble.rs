@@ -2,7 +2,7 @@
 
 use super::{
     FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS, prefix_list_of,
-    regions,
+    region_of_zone, regions,
     shapes::{Checked, File, ListedPrefixList},
     shell_word,
 };
@@ -146,16 +146,23 @@ impl Collected {
         keys.iter().any(Option::is_some) || !self.entries.is_empty()
     }
 
-    /// The one Region that the names of prefix lists and services hold, if they hold any.
+    /// The one Region of the files: as DynamoDB's and other prefix lists name it, else the services of endpoints (which
+    /// may be another Region's), else the subnets' Availability Zones.
     pub(super) fn region(&self) -> Result<Option<String>, FilesError> {
         let lists = self.prefix_lists.values().filter_map(|list| list.name.as_deref());
         let services = self.vpc_endpoints.values().map(|endpoint| endpoint.service.as_str());
-        let found = regions(lists.chain(services));
-        if found.len() > 1 {
-            let found = found.iter().map(|(region, name)| format!("{region} in {name}")).collect();
-            return Err(FilesError::Regions { found });
+        let zones = self.subnets.values().filter_map(|subnet| subnet.availability_zone.as_deref());
+        let zones = zones.filter_map(|zone| Some((region_of_zone(zone)?, zone))).collect();
+        for found in [regions(lists), regions(services), zones] {
+            if found.len() > 1 {
+                let found = found.iter().map(|(region, name)| format!("{region} in {name}")).collect();
+                return Err(FilesError::Regions { found });
+            }
+            if let Some(region) = found.keys().next() {
+                return Ok(Some((*region).to_owned()));
+            }
         }
-        Ok(found.keys().next().map(|region| (*region).to_owned()))
+        Ok(None)
     }
 
     pub(super) fn inventory(self, dir: &Path, region: String, took: Duration) -> Inventory {

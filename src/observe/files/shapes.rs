@@ -156,6 +156,7 @@ struct SubnetJson<'a> {
     #[serde(borrow)]
     subnet_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
+    availability_zone: Option<Text<'a>>,
     cidr_block: Option<Text<'a>>,
     #[serde(default)]
     ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
@@ -183,6 +184,7 @@ checked!(Subnet, SubnetJson<'_>, |json| {
     Ok(Subnet {
         id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
+        availability_zone: json.availability_zone.as_deref().map(str::to_owned),
         cidrs: ipv4
             .into_iter()
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
