@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{
     AddressReport, CoverageSummary, Finding, Instance, InstanceSummary, KernelRoute, Missing, NameKind, Outcome,
-    ProofLevel, Report, SCHEMA, ServiceName, Severity, Snapshot, Verdict,
+    PathKind, ProofLevel, Report, SCHEMA, ServiceName, Severity, Snapshot, Verdict,
 };
 use std::{cmp::Reverse, net::IpAddr};
 
@@ -210,9 +210,12 @@ impl<'s> Round<'s> {
         }
     }
 
-    /// Only a name of AWS's own can be answered from the prefix list: a custom endpoint's is another matter.
+    /// A name of AWS's own can be answered from all of the prefix list. So can a custom endpoint's that a gateway
+    /// endpoint carries: it is the regional name with a port, or an alias of it.
     fn needs_coverage(&self) -> bool {
-        self.names.iter().any(|name| name.in_use && name.kind != NameKind::Custom)
+        let by_gateway =
+            |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind == PathKind::GatewayEndpoint);
+        self.names.iter().any(|name| name.in_use && name.kind != NameKind::Custom) || self.in_use().any(by_gateway)
     }
 
     /// The strongest level that every address in use supports; nothing contradicted counts.
