@@ -184,7 +184,7 @@ impl<'s> Round<'s> {
         if any(Standing::OffNet) || findings::is_proxied(self.snapshot, &self.names) {
             return Outcome::OffNet;
         }
-        let names_complete = !standings.is_empty() && self.unresolved.is_empty();
+        let names_complete = self.names_complete();
         if names_complete && standings.iter().all(|standing| *standing == Standing::Dropped) {
             return Outcome::Dropped;
         }
@@ -216,6 +216,14 @@ impl<'s> Round<'s> {
         let by_gateway =
             |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind == PathKind::GatewayEndpoint);
         self.names.iter().any(|name| name.in_use && name.kind != NameKind::Custom) || self.in_use().any(by_gateway)
+    }
+
+    /// Whether every name in use has an address in use.
+    fn names_complete(&self) -> bool {
+        let has_address = |name: &ServiceName| self.in_use().any(|judged| judged.report.hostname == name.hostname);
+        self.unresolved.is_empty()
+            && self.names.iter().any(|name| name.in_use)
+            && self.names.iter().filter(|name| name.in_use).all(has_address)
     }
 
     /// The strongest level that every address in use supports; nothing contradicted counts.
