@@ -62,6 +62,9 @@ pub(super) fn judge_address<'s>(
 fn follow<'s>(reader: &Reader<'s>, judged: &mut Judged<'s>, egress: &Egress<'s>, address: IpAddr) -> Verdict {
     let interface = egress.interface;
     let evidence = &mut judged.report.evidence;
+    if let Some(missing) = egress.hands_to_another_host() {
+        return Verdict::Undetermined(vec![missing]);
+    }
     if let Some(cidrs) = interface.subnet_cidrs.seen()
         && let Some(cidr) = cidrs.iter().find(|cidr| cidr.contains(&address))
     {
