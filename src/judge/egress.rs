@@ -18,17 +18,19 @@ pub(super) struct Egress<'s> {
 
 impl Egress<'_> {
     /// Where the next hop is another host than the VPC's router, no route table says where that sends the packet.
+    pub(super) fn hands_to_another_host(&self) -> Option<Missing> {
+        let gateway = self.gateway.filter(|gateway| self.is_another_host(*gateway))?;
+        let detail = format!("the router of {} is the first address of its range", self.interface.subnet);
+        Some(Missing::new(format!("where {gateway}, the next hop, sends packets"), &Gap::NotFound { detail }))
+    }
+
+    /// Whether a next hop is known not to be the VPC's router.
     ///
     /// The router has the first address of a subnet's IPv4 range; in IPv6 it goes by a link-local one that nothing names.
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html>
-    pub(super) fn hands_to_another_host(&self) -> Option<Missing> {
-        let gateway = self.gateway.filter(IpAddr::is_ipv4)?;
-        let cidrs = self.interface.subnet_cidrs.seen()?;
-        if cidrs.iter().any(|cidr| cidr.hosts().next() == Some(gateway)) {
-            return None;
-        }
-        let detail = format!("the router of {} is the first address of its range", self.interface.subnet);
-        Some(Missing::new(format!("where {gateway}, the next hop, sends packets"), &Gap::NotFound { detail }))
+    pub(super) fn is_another_host(&self, gateway: IpAddr) -> bool {
+        let cidrs = self.interface.subnet_cidrs.seen();
+        gateway.is_ipv4() && cidrs.is_some_and(|cidrs| !cidrs.iter().any(|cidr| cidr.hosts().next() == Some(gateway)))
     }
 }
 

@@ -334,6 +334,7 @@ pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judge
         let Some(coverage) = coverages.iter().find(|coverage| coverage.table.id == table.id) else { continue };
         let elsewhere = routes.iter().filter(|route| {
             route.device.as_ref().is_none_or(|device| device.mac.as_ref() != Some(&egress.interface.mac))
+                || route.gateway.is_some_and(|gateway| egress.is_another_host(gateway))
         });
         for route in elsewhere {
             let overlaps = coverage
@@ -341,9 +342,13 @@ pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judge
                 .iter()
                 .any(|range| route.destination.contains(&range.cidr) || range.cidr.contains(&route.destination));
             if overlaps {
-                let to = route.device.as_ref().map_or("nowhere".to_owned(), |device| format!("device {}", device.name));
+                let to = match (&route.device, route.gateway) {
+                    (None, _) => "nowhere".to_owned(),
+                    (Some(device), None) => format!("device {}", device.name),
+                    (Some(device), Some(gateway)) => format!("next hop {gateway} by device {}", device.name),
+                };
                 let message = format!(
-                    "the kernel's own route {} leads part of DynamoDB's prefix list to {to}, not to {}",
+                    "the kernel's own route {} leads part of DynamoDB's prefix list to {to}, not to the VPC's router by {}",
                     route.destination, egress.interface.id
                 );
                 push(&mut findings, finding(FindingCode::HostRouteDiverts, Severity::Warning, message));
