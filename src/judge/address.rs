@@ -62,12 +62,15 @@ pub(super) fn judge_address<'s>(
 fn follow<'s>(reader: &Reader<'s>, judged: &mut Judged<'s>, egress: &Egress<'s>, address: IpAddr) -> Verdict {
     let interface = egress.interface;
     let evidence = &mut judged.report.evidence;
+    if let Some(missing) = egress.hands_to_another_host() {
+        return Verdict::Undetermined(vec![missing]);
+    }
     if let Some(cidrs) = interface.subnet_cidrs.seen()
         && let Some(cidr) = cidrs.iter().find(|cidr| cidr.contains(&address))
     {
         evidence.push(Evidence::SameSubnet { cidr: *cidr });
-        evidence.extend(reader.interface_endpoint_of(address));
-        return reader.within_vpc(address.into());
+        evidence.extend(reader.interface_endpoint_of(&interface.vpc, address));
+        return reader.within_vpc(&interface.vpc, address.into());
     }
     let (table, association) = match table_of(reader.facts, &interface.vpc, &interface.subnet) {
         Ok(found) => found,
@@ -81,8 +84,8 @@ fn follow<'s>(reader: &Reader<'s>, judged: &mut Judged<'s>, egress: &Egress<'s>,
     }
     evidence.extend(winner(&selection).map(|m| Evidence::Won(matched(m))));
     evidence.extend(losers(&selection).into_iter().map(Evidence::Lost));
-    evidence.extend(reader.interface_endpoint_of(address));
-    heed_public_address(reader.verdict(&selection, address.into()), interface, egress.source)
+    evidence.extend(reader.interface_endpoint_of(&interface.vpc, address));
+    heed_public_address(reader.verdict(&interface.vpc, &selection, address.into()), interface, egress.source)
 }
 
 /// Where the subnet's own ranges are not known and another route beats `local`, the subnet itself could hold the

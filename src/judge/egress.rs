@@ -11,7 +11,27 @@ pub(super) struct Egress<'s> {
     pub(super) interface: &'s Interface,
     /// The address the packet carries, if it is known.
     pub(super) source: Option<IpAddr>,
+    /// The next hop, if the kernel named one.
+    gateway: Option<IpAddr>,
     pub(super) evidence: Vec<Evidence>,
+}
+
+impl Egress<'_> {
+    /// Where the next hop is another host than the VPC's router, no route table says where that sends the packet.
+    pub(super) fn hands_to_another_host(&self) -> Option<Missing> {
+        let gateway = self.gateway.filter(|gateway| self.is_another_host(*gateway))?;
+        let detail = format!("the router of {} is the first address of its range", self.interface.subnet);
+        Some(Missing::new(format!("where {gateway}, the next hop, sends packets"), &Gap::NotFound { detail }))
+    }
+
+    /// Whether a next hop is known not to be the VPC's router.
+    ///
+    /// The router has the first address of a subnet's IPv4 range; in IPv6 it goes by a link-local one that nothing names.
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html>
+    pub(super) fn is_another_host(&self, gateway: IpAddr) -> bool {
+        let cidrs = self.interface.subnet_cidrs.seen();
+        gateway.is_ipv4() && cidrs.is_some_and(|cidrs| !cidrs.iter().any(|cidr| cidr.hosts().next() == Some(gateway)))
+    }
 }
 
 /// A packet that never reaches a network interface, or whose interface is not known.
@@ -55,6 +75,7 @@ pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> Result<Egress<'_>,
         return Ok(Egress {
             interface,
             source: primary_address(interface, address),
+            gateway: None,
             evidence: vec![assumed, is(interface)],
         });
     }
@@ -74,7 +95,9 @@ pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> Result<Egress<'_>,
         KernelRoute::Via { device, source, gateway } => {
             let step = Evidence::LeavesBy { device: device.name.clone(), source: *source, gateway: *gateway };
             match interface_of(snapshot.instance.get(), device) {
-                Ok(interface) => Ok(Egress { interface, source: *source, evidence: vec![step, is(interface)] }),
+                Ok(interface) => {
+                    Ok(Egress { interface, source: *source, gateway: *gateway, evidence: vec![step, is(interface)] })
+                }
                 Err(verdict) => Err(Elsewhere { verdict, evidence: vec![step] }),
             }
         }

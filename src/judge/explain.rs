@@ -37,12 +37,12 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
             explanation.route_table = Some(table.id.clone());
             explanation.association = Some(association);
             if cidrs.iter().any(|cidr| cidr.contains(&address)) {
-                explanation.verdict = reader.within_vpc(address.into());
+                explanation.verdict = reader.within_vpc(&vpc, address.into());
                 explanation.reason = format!("{address} lies in {subnet} itself: no route table applies");
                 return Ok(explanation);
             }
             let selection = expand(table, &inventory.facts.prefix_lists).select(address);
-            explanation.verdict = reader.verdict(&selection, address.into());
+            explanation.verdict = reader.verdict(&vpc, &selection, address.into());
             explanation.losers = losers(&selection);
             explanation.route = winner(&selection).map(winning_route);
         }

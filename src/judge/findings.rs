@@ -38,7 +38,7 @@ pub(super) fn of_round(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(of_missing(snapshot, missing));
-    findings.extend(of_names(snapshot, names));
+    findings.extend(of_names(snapshot, names, reports));
     findings.extend(of_proxies(snapshot, names));
     for report in reports.iter().filter(|report| report.in_use) {
         findings.extend(of_address(snapshot, report));
@@ -112,7 +112,7 @@ fn of_missing(snapshot: &Snapshot, missing: &[Missing]) -> Vec<Finding> {
     findings
 }
 
-fn of_names(snapshot: &Snapshot, names: &[ServiceName]) -> Vec<Finding> {
+fn of_names(snapshot: &Snapshot, names: &[ServiceName], reports: &[&AddressReport]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for name in names.iter().filter(|name| name.in_use) {
         let host = &name.hostname;
@@ -133,7 +133,7 @@ fn of_names(snapshot: &Snapshot, names: &[ServiceName]) -> Vec<Finding> {
                     format!("/etc/hosts pins {host} to {}, whatever DNS says", addresses.join(", ")),
                 )
             });
-        } else if let Some(why) = unresolved(resolution) {
+        } else if let Some(why) = unresolved(resolution, reports.iter().any(|r| r.in_use && r.hostname == *host)) {
             let message = format!("{host} does not resolve: {why}");
             findings.push(finding(FindingCode::NameNotResolved, Severity::Critical, message));
         }
@@ -154,11 +154,14 @@ fn of_names(snapshot: &Snapshot, names: &[ServiceName]) -> Vec<Finding> {
     findings
 }
 
-/// Why a name has no address of either family: the name servers say so, and not merely keep silent.
-fn unresolved(resolution: &crate::model::Resolution) -> Option<String> {
+/// Why a name has no address to use: the name servers say so, and not merely keep silent.
+fn unresolved(resolution: &crate::model::Resolution, has_address: bool) -> Option<String> {
     match (resolution.ipv4.get(), resolution.ipv6.get()) {
         (Err(gap @ Gap::NotFound { .. }), _) => Some(gap.to_string()),
         (Ok(v4), Ok(v6)) if v4.is_empty() && v6.is_empty() => Some("it has neither A nor AAAA records".into()),
+        (Ok(v4), _) if v4.is_empty() && !has_address => {
+            Some("it has no A records, and no AAAA records that this instance is known to use".into())
+        }
         _ => None,
     }
 }
@@ -336,6 +339,7 @@ pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judge
         let Some(coverage) = coverages.iter().find(|coverage| coverage.table.id == table.id) else { continue };
         let elsewhere = routes.iter().filter(|route| {
             route.device.as_ref().is_none_or(|device| device.mac.as_ref() != Some(&egress.interface.mac))
+                || route.gateway.is_some_and(|gateway| egress.is_another_host(gateway))
         });
         for route in elsewhere {
             let overlaps = coverage
@@ -343,9 +347,13 @@ pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judge
                 .iter()
                 .any(|range| route.destination.contains(&range.cidr) || range.cidr.contains(&route.destination));
             if overlaps {
-                let to = route.device.as_ref().map_or("nowhere".to_owned(), |device| format!("device {}", device.name));
+                let to = match (&route.device, route.gateway) {
+                    (None, _) => "nowhere".to_owned(),
+                    (Some(device), None) => format!("device {}", device.name),
+                    (Some(device), Some(gateway)) => format!("next hop {gateway} by device {}", device.name),
+                };
                 let message = format!(
-                    "the kernel's own route {} leads part of DynamoDB's prefix list to {to}, not to {}",
+                    "the kernel's own route {} leads part of DynamoDB's prefix list to {to}, not to the VPC's router by {}",
                     route.destination, egress.interface.id
                 );
                 push(&mut findings, finding(FindingCode::HostRouteDiverts, Severity::Warning, message));

@@ -3,6 +3,9 @@
 use crate::model::{Gap, Observed, Seconds, Snapshot, Timestamp};
 use std::time::Duration;
 
+/// How far ahead of the round's end a fact may be dated: clocks are slewed while a round runs.
+const AHEAD: Duration = Duration::from_secs(5);
+
 /// The snapshot with every fact that was too old at its end replaced by [`Gap::Stale`].
 pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
     let now = snapshot.taken_at.plus(snapshot.took.as_duration());
@@ -38,6 +41,10 @@ fn expire<T>(fact: &mut Observed<T>, now: Timestamp, max_age: Seconds) {
         let age: Duration = now.since(*at);
         if age > max_age.as_duration() {
             *fact = Observed::Unseen(Gap::Stale { age: age.into() });
+        } else if at.since(now) > AHEAD {
+            // The clock was set back since, and the fact would look fresh until the clock is there again.
+            let detail = format!("dated {at}, which is after the round itself");
+            *fact = Observed::Unseen(Gap::Malformed { detail });
         }
     }
 }

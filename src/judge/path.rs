@@ -2,8 +2,8 @@
 
 use super::lookup::{Match, Selection};
 use crate::model::{
-    Drop, EndpointState, EndpointType, Evidence, Gap, Missing, Path, PathKind, RouteState, Target, Verdict,
-    VpcEndpoint, VpcEndpointId, VpcFacts, is_dynamodb_service,
+    Drop, EndpointInterface, EndpointState, EndpointType, Evidence, Gap, Missing, Path, PathKind, RouteState, Target,
+    Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -25,12 +25,13 @@ impl<'a> Reader<'a> {
             .unwrap_or_else(|| format!("com.amazonaws.{}.dynamodb", self.region))
     }
 
-    /// What follows from a selection for an address, or for a range within which every address fares alike.
-    pub(super) fn verdict(&self, selection: &Selection<'_>, range: IpNet) -> Verdict {
+    /// What follows from a selection of a table of `vpc` for an address, or for a range within which every address fares
+    /// alike.
+    pub(super) fn verdict(&self, vpc: &VpcId, selection: &Selection<'_>, range: IpNet) -> Verdict {
         match selection {
             Selection::NoRoute => Verdict::Dropped(Drop::NoRoute),
-            Selection::One { winner, .. } => self.follow(winner, range),
-            Selection::Tied { tied, .. } => self.tied(tied, range),
+            Selection::One { winner, .. } => self.follow(vpc, winner, range),
+            Selection::Tied { tied, .. } => self.tied(vpc, tied, range),
             Selection::NeedsLists(lists) => Verdict::Undetermined(
                 lists
                     .iter()
@@ -41,11 +42,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A tie is ambiguous only if each way is known; what is missing could turn it into agreement.
-    fn tied(&self, tied: &[Match<'_>], range: IpNet) -> Verdict {
+    fn tied(&self, vpc: &VpcId, tied: &[Match<'_>], range: IpNet) -> Verdict {
         let mut paths = Vec::new();
         let mut missing = Vec::new();
         for m in tied {
-            match self.follow(m, range) {
+            match self.follow(vpc, m, range) {
                 Verdict::Via(path) => paths.push(path),
                 Verdict::Ambiguous(more) => paths.extend(more),
                 Verdict::Undetermined(more) => missing.extend(more),
@@ -56,7 +57,7 @@ impl<'a> Reader<'a> {
         if missing.is_empty() { Verdict::Ambiguous(paths) } else { Verdict::Undetermined(missing) }
     }
 
-    fn follow(&self, m: &Match<'_>, range: IpNet) -> Verdict {
+    fn follow(&self, vpc: &VpcId, m: &Match<'_>, range: IpNet) -> Verdict {
         let target = &m.route.target;
         match &m.route.state {
             RouteState::Active => {}
@@ -70,8 +71,8 @@ impl<'a> Reader<'a> {
             }
         }
         match target {
-            Target::Local => self.within_vpc(range),
-            Target::VpcEndpoint(id) => self.endpoint(id),
+            Target::Local => self.within_vpc(vpc, range),
+            Target::VpcEndpoint(id) => self.endpoint(vpc, id),
             Target::InternetGateway(id) => via(PathKind::InternetGateway, id),
             Target::EgressOnlyInternetGateway(id) => via(PathKind::EgressOnlyInternetGateway, id),
             Target::NatGateway(id) => via(PathKind::NatGateway, id),
@@ -90,19 +91,19 @@ impl<'a> Reader<'a> {
     /// Traffic that stays within the VPC: an interface endpoint's, if one of its network interfaces has the address.
     ///
     /// Recognised by address, never by name: people point names at interface endpoints by hosted zones, and DynamoDB's
-    /// has no private DNS of its own.
-    pub(super) fn within_vpc(&self, range: IpNet) -> Verdict {
+    /// has no private DNS of its own. Of endpoints in `vpc` alone: other VPCs may use the same addresses.
+    pub(super) fn within_vpc(&self, vpc: &VpcId, range: IpNet) -> Verdict {
         let interfaces = match self.facts.endpoint_interfaces.get() {
             Ok(interfaces) => interfaces,
             Err(gap) => return undetermined("the network interfaces of the VPC's interface endpoints", gap),
         };
         let is_host = range.prefix_len() == range.max_prefix_len();
-        let Some(interface) = interfaces.iter().find(|i| is_host && i.addresses.contains(&range.addr())) else {
+        if !interfaces.iter().any(|i| is_host && i.addresses.contains(&range.addr())) {
             return via(PathKind::Local, "local");
-        };
+        }
         match self.facts.vpc_endpoints.get() {
-            Ok(endpoints) => match endpoints.iter().find(|e| e.interfaces.contains(&interface.id)) {
-                Some(endpoint) => self.by_endpoint(endpoint, PathKind::InterfaceEndpoint),
+            Ok(endpoints) => match holder(endpoints, interfaces, vpc, range.addr()) {
+                Some((endpoint, _)) => self.by_endpoint(endpoint, PathKind::InterfaceEndpoint),
                 None => via(PathKind::Local, "local"),
             },
             Err(gap) => undetermined("the VPC's endpoints", gap),
@@ -110,14 +111,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The step that ties an address to an interface endpoint.
-    pub(super) fn interface_endpoint_of(&self, address: IpAddr) -> Option<Evidence> {
-        let interface = self.facts.endpoint_interfaces.seen()?.iter().find(|i| i.addresses.contains(&address))?;
-        let endpoint = self.facts.vpc_endpoints.seen()?.iter().find(|e| e.interfaces.contains(&interface.id))?;
+    pub(super) fn interface_endpoint_of(&self, vpc: &VpcId, address: IpAddr) -> Option<Evidence> {
+        let (endpoints, interfaces) = (self.facts.vpc_endpoints.seen()?, self.facts.endpoint_interfaces.seen()?);
+        let (endpoint, interface) = holder(endpoints, interfaces, vpc, address)?;
         Some(Evidence::BelongsTo { interface: interface.id.clone(), endpoint: endpoint.id.clone() })
     }
 
     /// A `vpce-` target says nothing of its type: a firewall's endpoint looks alike. Only `DescribeVpcEndpoints` tells.
-    fn endpoint(&self, id: &VpcEndpointId) -> Verdict {
+    fn endpoint(&self, vpc: &VpcId, id: &VpcEndpointId) -> Verdict {
         let endpoints = match self.facts.vpc_endpoints.get() {
             Ok(endpoints) => endpoints,
             Err(gap) => return undetermined(format!("what kind of endpoint {id} is"), gap),
@@ -129,6 +130,10 @@ impl<'a> Reader<'a> {
             };
             return undetermined(format!("what kind of endpoint {id} is"), &gap);
         };
+        if endpoint.vpc != *vpc {
+            let detail = format!("DescribeVpcEndpoints has it in {}, a route table of {vpc} leads to it", endpoint.vpc);
+            return undetermined(format!("whether {id} carries traffic"), &Gap::Malformed { detail });
+        }
         match &endpoint.kind {
             EndpointType::Gateway => self.by_endpoint(endpoint, PathKind::GatewayEndpoint),
             EndpointType::GatewayLoadBalancer => Verdict::Via(Path {
@@ -156,6 +161,20 @@ impl<'a> Reader<'a> {
             is_dynamodb_endpoint: is_dynamodb_service(&endpoint.service, self.region),
         })
     }
+}
+
+/// The endpoint of `vpc` that has the address, and the network interface by which it has it.
+fn holder<'f>(
+    endpoints: &'f [VpcEndpoint],
+    interfaces: &'f [EndpointInterface],
+    vpc: &VpcId,
+    address: IpAddr,
+) -> Option<(&'f VpcEndpoint, &'f EndpointInterface)> {
+    let mut holding = interfaces.iter().filter(|interface| interface.addresses.contains(&address));
+    holding.find_map(|interface| {
+        let owner = endpoints.iter().find(|e| e.vpc == *vpc && e.interfaces.contains(&interface.id))?;
+        Some((owner, interface))
+    })
 }
 
 /// Whether an endpoint in this state can carry traffic. Other than `available`, it is at risk in any case.

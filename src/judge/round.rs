@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{
     AddressReport, CoverageSummary, Finding, Instance, InstanceSummary, KernelRoute, Missing, NameKind, Outcome,
-    ProofLevel, Report, SCHEMA, ServiceName, Severity, Snapshot, Verdict,
+    PathKind, ProofLevel, Report, SCHEMA, ServiceName, Severity, Snapshot, Verdict,
 };
 use std::{cmp::Reverse, net::IpAddr};
 
@@ -184,7 +184,7 @@ impl<'s> Round<'s> {
         if any(Standing::OffNet) || findings::is_proxied(self.snapshot, &self.names) {
             return Outcome::OffNet;
         }
-        let names_complete = !standings.is_empty() && self.unresolved.is_empty();
+        let names_complete = self.names_complete();
         if names_complete && standings.iter().all(|standing| *standing == Standing::Dropped) {
             return Outcome::Dropped;
         }
@@ -210,9 +210,20 @@ impl<'s> Round<'s> {
         }
     }
 
-    /// Only a name of AWS's own can be answered from the prefix list: a custom endpoint's is another matter.
+    /// A name of AWS's own can be answered from all of the prefix list. So can a custom endpoint's that a gateway
+    /// endpoint carries: it is the regional name with a port, or an alias of it.
     fn needs_coverage(&self) -> bool {
-        self.names.iter().any(|name| name.in_use && name.kind != NameKind::Custom)
+        let by_gateway =
+            |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind == PathKind::GatewayEndpoint);
+        self.names.iter().any(|name| name.in_use && name.kind != NameKind::Custom) || self.in_use().any(by_gateway)
+    }
+
+    /// Whether every name in use has an address in use.
+    fn names_complete(&self) -> bool {
+        let has_address = |name: &ServiceName| self.in_use().any(|judged| judged.report.hostname == name.hostname);
+        self.unresolved.is_empty()
+            && self.names.iter().any(|name| name.in_use)
+            && self.names.iter().filter(|name| name.in_use).all(has_address)
     }
 
     /// The strongest level that every address in use supports; nothing contradicted counts.

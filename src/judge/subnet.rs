@@ -46,7 +46,7 @@ fn only_one<'f>(
                 }
             }
             match found {
-                Some(other) if other.id != table.id => {
+                Some(other) if other != table => {
                     let detail = format!("both {} and {} say they are", other.id, table.id);
                     return Err(Missing::new(what, &Gap::Malformed { detail }));
                 }

@@ -142,6 +142,9 @@ pub struct HostRoute {
     pub destination: IpNet,
     /// The device it leads to; `None` for an unreachable, prohibit or blackhole route.
     pub device: Option<Device>,
+    /// The next hop; `None` on-link.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
     /// The kernel's routing table it stands in: 254 is the main one.
     pub table: u32,
 }

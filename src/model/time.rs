@@ -59,6 +59,9 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[schemars(with = "f64")]
 pub struct Seconds(Duration);
 
+/// What is longer is no measurement, and added to a moment could be more than the clock can hold.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
 impl Seconds {
     /// The same length as the standard library has it.
     pub fn as_duration(self) -> Duration {
@@ -87,7 +90,9 @@ impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(from)?;
         let length = Duration::try_from_secs_f64(seconds)
-            .map_err(|_| D::Error::custom(format!("{seconds} is not a length of time in seconds")))?;
+            .ok()
+            .filter(|length| *length <= LONGEST)
+            .ok_or_else(|| D::Error::custom(format!("{seconds} is not a length of time in seconds")))?;
         // The nearest microsecond, not the one below: 0.000241 is a hair less than 241 µs as a float.
         Ok(Self::from(length + Duration::from_nanos(500)))
     }

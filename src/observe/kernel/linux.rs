@@ -77,12 +77,7 @@ impl Kernel {
                 RouteAttribute::PrefSource(source) => address(source),
                 _ => None,
             }),
-            gateway: message.attributes.iter().find_map(|attribute| match attribute {
-                RouteAttribute::Gateway(gateway) => address(gateway),
-                RouteAttribute::Via(RouteVia::Inet(gateway)) => Some((*gateway).into()),
-                RouteAttribute::Via(RouteVia::Inet6(gateway)) => Some((*gateway).into()),
-                _ => None,
-            }),
+            gateway: next_hop(&message.attributes),
         })
     }
 
@@ -105,12 +100,12 @@ impl Kernel {
             }
             let destination = destination(message)?;
             if drops {
-                routes.push(HostRoute { destination, device: None, table });
+                routes.push(HostRoute { destination, device: None, gateway: None, table });
             }
-            for index in if drops { Vec::new() } else { outputs(message)? } {
+            for (index, gateway) in if drops { Vec::new() } else { outputs(message)? } {
                 // A device that has gone took its routes with it.
                 if let Some(device) = self.device(index).await? {
-                    routes.push(HostRoute { destination, device: Some(device), table });
+                    routes.push(HostRoute { destination, device: Some(device), gateway, table });
                 }
             }
         }
@@ -208,12 +203,25 @@ fn output(attributes: &[RouteAttribute]) -> Option<u32> {
     })
 }
 
-fn outputs(message: &RouteMessage) -> Result<Vec<u32>, KernelError> {
+fn next_hop(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+    attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(gateway) => address(gateway),
+        RouteAttribute::Via(RouteVia::Inet(gateway)) => Some((*gateway).into()),
+        RouteAttribute::Via(RouteVia::Inet6(gateway)) => Some((*gateway).into()),
+        _ => None,
+    })
+}
+
+/// The devices of a route, each with its next hop.
+fn outputs(message: &RouteMessage) -> Result<Vec<(u32, Option<IpAddr>)>, KernelError> {
     let hops = message.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::MultiPath(hops) => Some(hops.iter().map(|hop| hop.interface_index).collect()),
+        RouteAttribute::MultiPath(hops) => {
+            Some(hops.iter().map(|hop| (hop.interface_index, next_hop(&hop.attributes))).collect())
+        }
         _ => None,
     });
-    hops.or_else(|| output(&message.attributes).map(|index| vec![index])).ok_or_else(|| malformed("an output device"))
+    hops.or_else(|| output(&message.attributes).map(|index| vec![(index, next_hop(&message.attributes))]))
+        .ok_or_else(|| malformed("an output device"))
 }
 
 fn table(message: &RouteMessage) -> u32 {
