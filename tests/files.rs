@@ -312,3 +312,31 @@ proptest! {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_round_is_saved_through_links_and_into_pipes_and_replaces_neither() {
+    use std::{fs::File, io::Read, os::unix::fs::symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let snapshot = scenario("no_route_drops").snapshot;
+
+    fs::write(path("kept.json"), "old").unwrap();
+    symlink(path("kept.json"), path("link.json")).unwrap();
+    saved::write(&path("link.json"), &snapshot).unwrap();
+    assert!(fs::symlink_metadata(path("link.json")).unwrap().is_symlink());
+    assert_eq!(saved::read(&path("kept.json")).unwrap(), snapshot);
+
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let pipe = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+    symlink(&pipe, path("pipe.json")).unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).unwrap();
+        text
+    });
+    saved::write(&path("pipe.json"), &snapshot).unwrap();
+    drop(writer);
+    assert_eq!(saved::parse("pipe", &reading.join().unwrap()).unwrap(), snapshot);
+    assert!(File::open(path("pipe.json")).is_err() && fs::symlink_metadata(path("pipe.json")).unwrap().is_symlink());
+}
