@@ -205,6 +205,23 @@ fn a_byte_order_mark_is_passed_over() {
 }
 
 #[test]
+fn hidden_files_are_passed_over() {
+    assert!(read(&[("t.json", TABLE), ("._t.json", "\0\u{5}\u{16}\u{7}"), (".#t.json", "")]).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_named_and_not_waited_for() {
+    let dir = directory(&[("t.json", TABLE)]);
+    let socket = dir.path().join("s.json");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("a.json")).unwrap();
+    let error = files::read(dir.path(), Some("us-east-1")).unwrap_err();
+    assert!(error.to_string().contains("a.json"), "{error}");
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("no regular file"), "{error:?}");
+}
+
+#[test]
 fn a_directory_with_nothing_to_read_says_how_to_fill_it() {
     for files in [&[][..], &[("package.json", "{}")], &[("route-tables.txt", TABLE)]] {
         let error = read(files).unwrap_err();
