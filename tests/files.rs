@@ -165,7 +165,9 @@ fn mistakes_name_the_file_the_line_and_the_field() {
         ("{\"RouteTables\": [7]}", vec!["RouteTables[0]", "expected a route table"]),
         ("[]", vec!["line 1", "this is a list, expected AWS CLI output"]),
         ("", vec!["the file is empty"]),
-        ("An error occurred (UnauthorizedOperation)", vec!["line 1", "expected value"]),
+        ("An error occurred (UnauthorizedOperation)", vec!["line 1", "no JSON object, expected AWS CLI output"]),
+        ("null", vec!["no JSON object, expected AWS CLI output"]),
+        ("{\"RouteTables\": [],}", vec!["column 20: trailing comma"]),
         (
             &table(r#"{"DestinationCidrBlock": 7}"#),
             vec!["line 3", "RouteTables[0].Routes[0].DestinationCidrBlock", "expected a string"],

@@ -165,7 +165,7 @@ fn add(collected: &mut Collected, path: &Path) -> Result<(), FilesError> {
     // The best a file can say of when its facts were seen.
     let at = about.modified().map(Timestamp::from).map_err(failed)?;
     let bytes = std::fs::read(path).map_err(failed)?;
-    let expected = "AWS CLI output: an object with a key such as RouteTables";
+    let expected = "AWS CLI output: an object with a key such as RouteTables (--output json)";
     let file: File = json::parse(&path.display().to_string(), &bytes, expected)?;
     collected.add(path, at, file)
 }
