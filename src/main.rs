@@ -93,8 +93,8 @@ fn the_subnet(named: Option<&SubnetId>, inventory: &Inventory) -> Result<SubnetI
             [only] => Ok(only.id.clone()),
             [] => Err("there is no subnet in the files; say which one with --subnet ID".into()),
             several => {
-                let known: Vec<&str> = several.iter().map(|subnet| subnet.id.as_str()).collect();
-                Err(format!("say which subnet with --subnet ID; known are: {}", known.join(", ")).into())
+                let known: Vec<SubnetId> = several.iter().map(|subnet| subnet.id.clone()).collect();
+                Err(format!("say which subnet with --subnet ID; {}", judge::known_subnets(&known)).into())
             }
         },
         Err(gap) => Err(format!("say which subnet with --subnet ID; the subnets are not known ({gap})").into()),

@@ -224,6 +224,14 @@ fn what_is_no_regular_file_is_named_and_not_waited_for() {
 }
 
 #[test]
+fn an_audit_without_subnets_says_what_stands_in_the_way() {
+    let audit = onnet::judge::audit(&read(&[("tables.json", TABLE)]).unwrap(), None);
+    let text = onnet::present::audit(&audit);
+    assert!(text.contains("no subnet could be judged"), "{text}");
+    assert!(text.contains("the subnets could not be seen") && text.contains("describe-subnets"), "{text}");
+}
+
+#[test]
 fn a_directory_with_nothing_to_read_says_how_to_fill_it() {
     for files in [&[][..], &[("package.json", "{}")], &[("route-tables.txt", TABLE)]] {
         let error = read(files).unwrap_err();
