@@ -3,7 +3,10 @@
 mod cli;
 mod live;
 
-use clap::Parser;
+use clap::{
+    Parser,
+    error::{ContextKind, ContextValue},
+};
 use cli::{Cli, Command, Document, Format, ReportFormat};
 use onnet::{
     judge,
@@ -166,9 +169,20 @@ fn usage(error: &clap::Error) -> ExitCode {
             Err(_) => ExitCode::from(ERROR),
         };
     }
-    let text = error.render().ansi().to_string().replacen("error:", "onnet:", 1);
+    let text = error.render().ansi().to_string().replacen("error:", "onnet:", 1) + &variable_of(error);
     let _ = anstream::stderr().write_all(text.as_bytes()); // there is nobody left to tell
     ExitCode::from(ERROR)
+}
+
+/// A wrong value may stand in a variable where nobody looks for it.
+fn variable_of(error: &clap::Error) -> String {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if flag.starts_with("--") => {
+            let name = flag.trim_start_matches("--").split(' ').next().unwrap_or(flag).to_uppercase().replace('-', "_");
+            format!("The variable ONNET_{name} sets it too, where the command line does not.\n")
+        }
+        _ => String::new(),
+    }
 }
 
 fn complain(problem: &str) {
