@@ -24,6 +24,12 @@ use std::{
 const ERROR: u8 = 3;
 
 fn main() -> ExitCode {
+    // A panic, be it a library's, is an error like any other. By itself it would end in a code, or in a signal, that
+    // monitoring systems do not know.
+    std::panic::set_hook(Box::new(|panic| {
+        complain(&format!("this is a defect, please report it: {panic}"));
+        std::process::exit(ERROR.into());
+    }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
