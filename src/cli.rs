@@ -95,11 +95,11 @@ pub(crate) struct Check {
     pub(crate) probe: ProbeChoice,
 
     /// Judge as if traffic left by this network interface (eni-…), whatever the kernel says.
-    #[arg(long, env = "ONNET_INTERFACE", value_name = "ENI", hide_env_values = true)]
+    #[arg(long, env = "ONNET_INTERFACE", value_name = "ENI", hide_env_values = true, value_parser = interface)]
     pub(crate) interface: Option<InterfaceId>,
 
     /// Ask this name server instead of the system's.
-    #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true)]
+    #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true, value_parser = socket)]
     pub(crate) resolver: Option<SocketAddr>,
 }
 
@@ -153,7 +153,7 @@ pub(crate) struct From {
     pub(crate) from: Option<PathBuf>,
 
     /// The Region [default: the SDK's choice; with --from, the one the files name].
-    #[arg(long, env = "ONNET_REGION", value_name = "REGION", hide_env_values = true)]
+    #[arg(long, env = "ONNET_REGION", value_name = "REGION", hide_env_values = true, value_parser = region)]
     pub(crate) region: Option<String>,
 
     #[command(flatten)]
@@ -163,7 +163,7 @@ pub(crate) struct From {
 #[derive(Debug, Args)]
 pub(crate) struct Timeout {
     /// How long the whole may take; what is late is reported as missing.
-    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
+    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
 }
 
@@ -228,6 +228,24 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "expected one IPv4 or IPv6 address, such as 52.94.0.10".to_owned())
+}
+
+fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address and a port, such as 172.31.0.2:53 or [fd00:ec2::253]:53".to_owned())
+}
+
+fn interface(text: &str) -> Result<InterfaceId, String> {
+    let is_id = text.strip_prefix("eni-").is_some_and(is_word);
+    if is_id { Ok(text.into()) } else { Err("expected a network interface's id, such as eni-0a1b2c3d".to_owned()) }
+}
+
+/// The Region becomes part of the names that requests are sent to.
+fn region(text: &str) -> Result<String, String> {
+    if is_word(text) { Ok(text.to_owned()) } else { Err("expected a Region, such as us-east-1".to_owned()) }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]

@@ -23,9 +23,7 @@ pub(crate) enum LiveError {
         "this instance's own subnet is not known, for its metadata lists no network interface; say which with --subnet ID"
     )]
     NoInterface,
-    #[error(
-        "{subnet} was not found in {region} ({gap}); give another --subnet or --region, or read files with --from DIR"
-    )]
+    #[error("{subnet} cannot be looked up in {region} ({gap}); mend that, or read files with --from DIR")]
     Subnet { subnet: SubnetId, region: String, gap: Gap },
 }
 

@@ -3,7 +3,10 @@
 mod cli;
 mod live;
 
-use clap::Parser;
+use clap::{
+    Parser,
+    error::{ContextKind, ContextValue},
+};
 use cli::{Cli, Command, Document, Format, ReportFormat};
 use onnet::{
     judge,
@@ -21,6 +24,12 @@ use std::{
 const ERROR: u8 = 3;
 
 fn main() -> ExitCode {
+    // A panic, be it a library's, is an error like any other. By itself it would end in a code, or in a signal, that
+    // monitoring systems do not know.
+    std::panic::set_hook(Box::new(|panic| {
+        complain(&format!("this is a defect, please report it: {panic}"));
+        std::process::exit(ERROR.into());
+    }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -93,8 +102,8 @@ fn the_subnet(named: Option<&SubnetId>, inventory: &Inventory) -> Result<SubnetI
             [only] => Ok(only.id.clone()),
             [] => Err("there is no subnet in the files; say which one with --subnet ID".into()),
             several => {
-                let known: Vec<&str> = several.iter().map(|subnet| subnet.id.as_str()).collect();
-                Err(format!("say which subnet with --subnet ID; known are: {}", known.join(", ")).into())
+                let known: Vec<SubnetId> = several.iter().map(|subnet| subnet.id.clone()).collect();
+                Err(format!("say which subnet with --subnet ID; {}", judge::known_subnets(&known)).into())
             }
         },
         Err(gap) => Err(format!("say which subnet with --subnet ID; the subnets are not known ({gap})").into()),
@@ -166,9 +175,20 @@ fn usage(error: &clap::Error) -> ExitCode {
             Err(_) => ExitCode::from(ERROR),
         };
     }
-    let text = error.render().ansi().to_string().replacen("error:", "onnet:", 1);
+    let text = error.render().ansi().to_string().replacen("error:", "onnet:", 1) + &variable_of(error);
     let _ = anstream::stderr().write_all(text.as_bytes()); // there is nobody left to tell
     ExitCode::from(ERROR)
+}
+
+/// A wrong value may stand in a variable where nobody looks for it.
+fn variable_of(error: &clap::Error) -> String {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if flag.starts_with("--") => {
+            let name = flag.trim_start_matches("--").split(' ').next().unwrap_or(flag).to_uppercase().replace('-', "_");
+            format!("The variable ONNET_{name} sets it too, where the command line does not.\n")
+        }
+        _ => String::new(),
+    }
 }
 
 fn complain(problem: &str) {

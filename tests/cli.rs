@@ -280,3 +280,29 @@ fn a_log_filter_that_is_none_is_refused() {
     assert_eq!(ran.code, 3);
     assert!(ran.err.contains("onnet=debug"), "{}", ran.err);
 }
+
+#[test]
+fn wrong_settings_say_what_is_expected_and_where_they_may_stand() {
+    let cases = [
+        (&["check", "--resolver", "127.0.0.1"][..], "an address and a port", "ONNET_RESOLVER"),
+        (&["check", "--interface", "eth0"], "such as eni-", "ONNET_INTERFACE"),
+        (&["check", "--timeout", "-1"], "a length of time", "ONNET_TIMEOUT"),
+        (&["audit", "--region", "evil.example/?"], "such as us-east-1", "ONNET_REGION"),
+        (&["audit", "--format", "xml"], "text, json", "ONNET_FORMAT"),
+    ];
+    for (arguments, expected, variable) in cases {
+        let ran = run(arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{arguments:?}");
+        assert!(ran.err.contains(expected) && ran.err.contains(variable), "{arguments:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn an_endpoint_url_that_is_none_is_named_and_not_repeated() {
+    for url in ["", "nonsense", "http://", "ftp://127.0.0.1", "http://user:secret@127.0.0.1:99999"] {
+        let ran = ran(onnet(&["audit", "--region", "us-east-1"]).env("AWS_ENDPOINT_URL_EC2", url).output().unwrap());
+        assert_eq!(ran.code, 3, "{url:?}: {}", ran.err);
+        assert!(ran.err.contains("AWS_ENDPOINT_URL_EC2 holds no http or https URL"), "{url:?}: {}", ran.err);
+        assert!(!ran.err.contains("secret"), "{}", ran.err);
+    }
+}

@@ -165,7 +165,9 @@ fn mistakes_name_the_file_the_line_and_the_field() {
         ("{\"RouteTables\": [7]}", vec!["RouteTables[0]", "expected a route table"]),
         ("[]", vec!["line 1", "this is a list, expected AWS CLI output"]),
         ("", vec!["the file is empty"]),
-        ("An error occurred (UnauthorizedOperation)", vec!["line 1", "expected value"]),
+        ("An error occurred (UnauthorizedOperation)", vec!["line 1", "no JSON object, expected AWS CLI output"]),
+        ("null", vec!["no JSON object, expected AWS CLI output"]),
+        ("{\"RouteTables\": [],}", vec!["column 20: trailing comma"]),
         (
             &table(r#"{"DestinationCidrBlock": 7}"#),
             vec!["line 3", "RouteTables[0].Routes[0].DestinationCidrBlock", "expected a string"],
@@ -202,6 +204,31 @@ fn mistakes_name_the_file_the_line_and_the_field() {
 #[test]
 fn a_byte_order_mark_is_passed_over() {
     assert!(read(&[("t.json", &format!("\u{feff}{TABLE}"))]).is_ok());
+}
+
+#[test]
+fn hidden_files_are_passed_over() {
+    assert!(read(&[("t.json", TABLE), ("._t.json", "\0\u{5}\u{16}\u{7}"), (".#t.json", "")]).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_named_and_not_waited_for() {
+    let dir = directory(&[("t.json", TABLE)]);
+    let socket = dir.path().join("s.json");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("a.json")).unwrap();
+    let error = files::read(dir.path(), Some("us-east-1")).unwrap_err();
+    assert!(error.to_string().contains("a.json"), "{error}");
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("no regular file"), "{error:?}");
+}
+
+#[test]
+fn an_audit_without_subnets_says_what_stands_in_the_way() {
+    let audit = onnet::judge::audit(&read(&[("tables.json", TABLE)]).unwrap(), None);
+    let text = onnet::present::audit(&audit);
+    assert!(text.contains("no subnet could be judged"), "{text}");
+    assert!(text.contains("the subnets could not be seen") && text.contains("describe-subnets"), "{text}");
 }
 
 #[test]
@@ -311,4 +338,32 @@ proptest! {
             assert!(onnet::present::nagios(&report).ends_with('\n'));
         }
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_round_is_saved_through_links_and_into_pipes_and_replaces_neither() {
+    use std::{fs::File, io::Read, os::unix::fs::symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let snapshot = scenario("no_route_drops").snapshot;
+
+    fs::write(path("kept.json"), "old").unwrap();
+    symlink(path("kept.json"), path("link.json")).unwrap();
+    saved::write(&path("link.json"), &snapshot).unwrap();
+    assert!(fs::symlink_metadata(path("link.json")).unwrap().is_symlink());
+    assert_eq!(saved::read(&path("kept.json")).unwrap(), snapshot);
+
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let pipe = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+    symlink(&pipe, path("pipe.json")).unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).unwrap();
+        text
+    });
+    saved::write(&path("pipe.json"), &snapshot).unwrap();
+    drop(writer);
+    assert_eq!(saved::parse("pipe", &reading.join().unwrap()).unwrap(), snapshot);
+    assert!(File::open(path("pipe.json")).is_err() && fs::symlink_metadata(path("pipe.json")).unwrap().is_symlink());
 }

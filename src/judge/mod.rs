@@ -32,9 +32,18 @@ pub struct UnknownSubnet {
     pub known: Vec<SubnetId>,
 }
 
-fn known_subnets(known: &[SubnetId]) -> String {
+/// A Region may have thousands.
+const MOST_NAMED: usize = 50;
+
+/// The subnets to choose from, in a sentence.
+pub fn known_subnets(known: &[SubnetId]) -> String {
     match known {
         [] => "no subnet is".into(),
-        known => format!("known are: {}", known.iter().map(SubnetId::as_str).collect::<Vec<_>>().join(", ")),
+        known => {
+            let (named, more) = known.split_at(known.len().min(MOST_NAMED));
+            let named = named.iter().map(SubnetId::as_str).collect::<Vec<_>>().join(", ");
+            let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            format!("known are: {named}{more}")
+        }
     }
 }

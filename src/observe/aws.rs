@@ -3,7 +3,10 @@
 mod credentials;
 mod imds;
 
-use super::tls::{Roots, TlsError};
+use super::{
+    environment,
+    tls::{Roots, TlsError},
+};
 use crate::model::Gap;
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
@@ -37,6 +40,9 @@ pub(crate) fn behavior_version() -> BehaviorVersion {
 /// Why nothing can be asked of AWS.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
+    /// The value is not repeated: it may hold a password.
+    #[error("{0} holds no http or https URL: set one, or unset it")]
+    EndpointUrl(&'static str),
     /// There is nothing to verify a server with.
     #[error("cannot verify servers")]
     Tls(#[from] TlsError),
@@ -64,6 +70,9 @@ impl Aws {
     ///
     /// `region` overrules them all.
     pub async fn load(region: Option<String>) -> Result<Self, AwsError> {
+        if let Some(variable) = environment::no_endpoint_url() {
+            return Err(AwsError::EndpointUrl(variable));
+        }
         let roots = Roots::load()?;
         let http = control_plane(&roots, ProxyConfig::from_env())?;
         let metadata = Metadata::new();

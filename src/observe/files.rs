@@ -144,8 +144,11 @@ fn json_files(dir: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let failed = |cause| FilesError::Directory { dir: dir.to_owned(), cause };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension() == Some(OsStr::new("json")) && !path.is_dir() {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        // As a shell's `*.json` has it: what editors and macOS leave beside the files is hidden.
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if path.extension() == Some(OsStr::new("json")) && !hidden && !path.is_dir() {
             files.push(path);
         }
     }
@@ -155,10 +158,15 @@ fn json_files(dir: &Path) -> Result<Vec<PathBuf>, FilesError> {
 
 fn add(collected: &mut Collected, path: &Path) -> Result<(), FilesError> {
     let failed = |cause| FilesError::File { file: path.to_owned(), cause };
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if !about.is_file() {
+        // A pipe would keep us waiting for ever, a device may never end.
+        return Err(failed(io::Error::other("this is no regular file")));
+    }
     // The best a file can say of when its facts were seen.
-    let at = std::fs::metadata(path).and_then(|meta| meta.modified()).map(Timestamp::from).map_err(failed)?;
-    let expected = "AWS CLI output: an object with a key such as RouteTables";
+    let at = about.modified().map(Timestamp::from).map_err(failed)?;
+    let bytes = std::fs::read(path).map_err(failed)?;
+    let expected = "AWS CLI output: an object with a key such as RouteTables (--output json)";
     let file: File = json::parse(&path.display().to_string(), &bytes, expected)?;
     collected.add(path, at, file)
 }

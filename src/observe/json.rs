@@ -45,14 +45,17 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expecte
         None => Err(start(format!("the file is empty, expected {expected}"))),
         // Not left to serde: it would take a list for an object whose fields are given in order.
         Some(b'[') => Err(start(format!("this is a list, expected {expected}"))),
-        Some(_) => serde_json::from_slice(bytes).map_err(|error| locate::<T>(file, bytes, &error)),
+        Some(b'{') => serde_json::from_slice(bytes).map_err(|error| locate::<T>(file, bytes, &error)),
+        Some(_) => Err(start(format!("this is no JSON object, expected {expected}"))),
     }
 }
 
 /// Says where `error` is. The second reading keeps account of the path, which would slow the first one down.
 fn locate<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], error: &serde_json::Error) -> JsonError {
     let again = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes));
-    let path = again.err().map(|error| error.path().to_string()).filter(|path| path != ".");
+    let path = again.err().map(|error| error.path().to_string());
+    // A key that was not read to its end is `?`, and the whole file is `.`: neither says anything.
+    let path = path.map(|path| path.trim_end_matches(['?', '.']).to_owned()).filter(|path| !path.is_empty());
     let message = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
     JsonError {

@@ -102,17 +102,32 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Snapshot, SavedError> {
     }
 }
 
-/// Writes `snapshot` to `file`: whole, or not at all.
+/// Writes `snapshot` to `file`: whole, or not at all, if that is a regular file. A device or a pipe is written to.
 ///
 /// # Errors
-/// If the directory cannot be written to.
+/// If it cannot be written.
 pub fn write(file: &Path, snapshot: &Snapshot) -> Result<(), SavedError> {
+    let written = match fs::metadata(file) {
+        // Renaming a file over it would do away with /dev/null itself, which root may.
+        Ok(known) if !known.is_file() => {
+            fs::OpenOptions::new().write(true).open(file).and_then(|file| put(file, snapshot))
+        }
+        // What a link leads to is what its owner wants written.
+        Ok(_) => fs::canonicalize(file).and_then(|file| replace(&file, snapshot)),
+        Err(_) => replace(file, snapshot),
+    };
+    written.map_err(|cause| SavedError::Write { file: file.to_owned(), cause })
+}
+
+fn replace(file: &Path, snapshot: &Snapshot) -> io::Result<()> {
     let beside = beside(file);
-    let written = write_all(&beside, snapshot).and_then(|()| fs::rename(&beside, file));
-    written.map_err(|cause| {
+    let written = fs::File::create(&beside).and_then(|mut new| {
+        put(&mut new, snapshot)?;
+        new.sync_all()
+    });
+    written.and_then(|()| fs::rename(&beside, file)).inspect_err(|_| {
         // The error to report is the one that came first.
         let _ = fs::remove_file(&beside);
-        SavedError::Write { file: file.to_owned(), cause }
     })
 }
 
@@ -124,10 +139,8 @@ fn beside(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
-fn write_all(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
+fn put(mut file: impl Write, snapshot: &Snapshot) -> io::Result<()> {
     let mut json = serde_json::to_vec_pretty(snapshot)?;
     json.push(b'\n');
-    file.write_all(&json)?;
-    file.sync_all()
+    file.write_all(&json)
 }

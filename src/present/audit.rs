@@ -13,15 +13,22 @@ pub fn audit(audit: &Audit) -> String {
     let page = &mut Page::default();
     let on_net = audit.subnets.iter().filter(|subnet| subnet.outcome == Outcome::OnNet).count();
     page.styled(words::outcome_style(audit.outcome), words::outcome(audit.outcome)).to(INDENT);
-    page.wrapped(INDENT, &format!("{on_net} of {} subnets are on-net for {}", audit.subnets.len(), audit.service));
+    let answer = match audit.subnets.len() {
+        0 => format!("no subnet could be judged for {}", audit.service),
+        all => format!("{on_net} of {all} subnets are on-net for {}", audit.service),
+    };
+    page.wrapped(INDENT, &answer);
     let widths = Widths::of(&audit.subnets);
     for (vpc, subnets) in by_vpc(&audit.subnets) {
         page.gap().styled(BOLD, vpc).end();
         table(page, &subnets, &widths);
     }
     let shared = shared_findings(&audit.subnets);
-    if !shared.is_empty() {
+    if !audit.findings.is_empty() || !shared.is_empty() {
         page.gap().put("findings").end();
+    }
+    for finding in &audit.findings {
+        findings::finding(page, finding, &[]);
     }
     for (finding, subnets) in shared {
         findings::finding(page, finding, &subnets);
