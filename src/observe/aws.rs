@@ -2,6 +2,7 @@
 
 mod credentials;
 mod imds;
+mod lookups;
 
 use super::tls::{Roots, TlsError};
 use crate::model::Gap;
@@ -26,6 +27,7 @@ use aws_smithy_runtime_api::client::{
 };
 use credentials::SharedCredentials;
 use imds::Metadata;
+pub use lookups::Lookups;
 use std::{error::Error, io};
 use tokio::sync::OnceCell;
 
@@ -56,6 +58,7 @@ pub struct Aws {
     metadata_region: ImdsRegionProvider,
     region_from_metadata: OnceCell<String>,
     credentials: SharedCredentials,
+    lookups: Lookups,
     roots: Roots,
 }
 
@@ -65,7 +68,8 @@ impl Aws {
     /// `region` overrules them all.
     pub async fn load(region: Option<String>) -> Result<Self, AwsError> {
         let roots = Roots::load()?;
-        let http = control_plane(&roots, ProxyConfig::from_env())?;
+        let lookups = Lookups::default();
+        let http = control_plane(&roots, ProxyConfig::from_env(), lookups.clone())?;
         let metadata = Metadata::new();
         let region = match region {
             Some(region) => Some(Region::new(region)),
@@ -92,7 +96,15 @@ impl Aws {
             .await;
         let metadata_region =
             ImdsRegionProvider::builder().configure(&providers).imds_client(metadata.client().clone()).build();
-        Ok(Self { config, metadata, metadata_region, region_from_metadata: OnceCell::new(), credentials, roots })
+        Ok(Self {
+            config,
+            metadata,
+            metadata_region,
+            region_from_metadata: OnceCell::new(),
+            credentials,
+            lookups,
+            roots,
+        })
     }
 
     /// The one client of the instance metadata service: one session token, one attempt, at most a second or so.
@@ -128,6 +140,11 @@ impl Aws {
         self.config.to_builder().region(Region::new(region.to_owned())).build()
     }
 
+    /// Looks `name` up for the connections that will follow within seconds. They see for themselves if that fails.
+    pub(crate) async fn look_up(&self, name: &str) {
+        let _ = self.lookups.of(name).await;
+    }
+
     /// What servers are verified with.
     pub(crate) fn roots(&self) -> &Roots {
         &self.roots
@@ -159,7 +176,7 @@ fn checked_region(answer: &str) -> Result<String, Gap> {
 
 /// How the AWS APIs are reached: the SDK's own client with our certificates and, as in every SDK, the environment's
 /// proxies. Probes never use one.
-pub fn control_plane(roots: &Roots, proxy: ProxyConfig) -> Result<SharedHttpClient, AwsError> {
+pub fn control_plane(roots: &Roots, proxy: ProxyConfig, lookups: Lookups) -> Result<SharedHttpClient, AwsError> {
     let context = TlsContext::builder()
         .with_trust_store(roots.trust_store())
         .build()
@@ -169,7 +186,7 @@ pub fn control_plane(roots: &Roots, proxy: ProxyConfig) -> Result<SharedHttpClie
         .tls_context(context)
         .proxy_config(proxy)
         .sleep_impl(TokioSleep::new())
-        .build();
+        .build_with_resolver(lookups);
     let connector = SharedHttpConnector::new(connector);
     Ok(http_client_fn(move |_, _| connector.clone()))
 }
