@@ -2,6 +2,7 @@
 
 mod credentials;
 mod imds;
+mod lookups;
 
 use super::{
     environment,
@@ -29,6 +30,7 @@ use aws_smithy_runtime_api::client::{
 };
 use credentials::SharedCredentials;
 use imds::Metadata;
+pub use lookups::Lookups;
 use std::{error::Error, io};
 use tokio::sync::OnceCell;
 
@@ -62,6 +64,7 @@ pub struct Aws {
     metadata_region: ImdsRegionProvider,
     region_from_metadata: OnceCell<String>,
     credentials: SharedCredentials,
+    lookups: Lookups,
     roots: Roots,
 }
 
@@ -74,7 +77,8 @@ impl Aws {
             return Err(AwsError::EndpointUrl(variable));
         }
         let roots = Roots::load()?;
-        let http = control_plane(&roots, ProxyConfig::from_env())?;
+        let lookups = Lookups::default();
+        let http = control_plane(&roots, ProxyConfig::from_env(), lookups.clone())?;
         let metadata = Metadata::new();
         let region = match region {
             Some(region) => Some(Region::new(region)),
@@ -101,7 +105,15 @@ impl Aws {
             .await;
         let metadata_region =
             ImdsRegionProvider::builder().configure(&providers).imds_client(metadata.client().clone()).build();
-        Ok(Self { config, metadata, metadata_region, region_from_metadata: OnceCell::new(), credentials, roots })
+        Ok(Self {
+            config,
+            metadata,
+            metadata_region,
+            region_from_metadata: OnceCell::new(),
+            credentials,
+            lookups,
+            roots,
+        })
     }
 
     /// The one client of the instance metadata service: one session token, one attempt, at most a second or so.
@@ -137,6 +149,11 @@ impl Aws {
         self.config.to_builder().region(Region::new(region.to_owned())).build()
     }
 
+    /// Looks `name` up for the connections that will follow within seconds. They see for themselves if that fails.
+    pub(crate) async fn look_up(&self, name: &str) {
+        let _ = self.lookups.of(name).await;
+    }
+
     /// What servers are verified with.
     pub(crate) fn roots(&self) -> &Roots {
         &self.roots
@@ -168,7 +185,7 @@ fn checked_region(answer: &str) -> Result<String, Gap> {
 
 /// How the AWS APIs are reached: the SDK's own client with our certificates and, as in every SDK, the environment's
 /// proxies. Probes never use one.
-pub fn control_plane(roots: &Roots, proxy: ProxyConfig) -> Result<SharedHttpClient, AwsError> {
+pub fn control_plane(roots: &Roots, proxy: ProxyConfig, lookups: Lookups) -> Result<SharedHttpClient, AwsError> {
     let context = TlsContext::builder()
         .with_trust_store(roots.trust_store())
         .build()
@@ -178,7 +195,7 @@ pub fn control_plane(roots: &Roots, proxy: ProxyConfig) -> Result<SharedHttpClie
         .tls_context(context)
         .proxy_config(proxy)
         .sleep_impl(TokioSleep::new())
-        .build();
+        .build_with_resolver(lookups);
     let connector = SharedHttpConnector::new(connector);
     Ok(http_client_fn(move |_, _| connector.clone()))
 }

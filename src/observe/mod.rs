@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod convert;
+mod destination;
 pub mod dns;
 pub mod ec2;
 pub mod environment;

@@ -1,18 +1,17 @@
-//! The hostnames to judge, taken from the SDK's own endpoint resolution: nothing here puts a hostname together.
+//! The hostnames to judge, taken from the SDK's own endpoint resolution.
 
-use super::seen::chain;
+use super::{
+    destination::{Destination, anonymous},
+    seen::chain,
+};
 use crate::model::{Gap, NameKind, ServiceName};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
     Client,
-    config::{
-        Builder, ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
-        retry::RetryConfig,
-    },
+    config::{Builder, retry::RetryConfig},
 };
 use aws_smithy_runtime_api::box_error::BoxError;
-use std::sync::{Arc, OnceLock};
 
 /// Why there is no name to judge.
 #[derive(Debug, thiserror::Error)]
@@ -61,11 +60,6 @@ pub async fn names(config: &SdkConfig, credentials: Option<&Credentials>) -> Res
     Ok(if first.hostname == regional.hostname { vec![first] } else { vec![first, regional] })
 }
 
-/// Credentials with no account id, for a resolution that signs and sends nothing.
-fn anonymous() -> Credentials {
-    Credentials::new("unused", "unused", None, None, "names")
-}
-
 fn name(uri: &http::Uri, kind: NameKind, in_use: bool) -> Result<ServiceName, NamesError> {
     let host = uri.host().ok_or_else(|| NamesError::NoHost(uri.clone()))?;
     let tls = uri.scheme_str() != Some("http");
@@ -80,37 +74,13 @@ fn name(uri: &http::Uri, kind: NameKind, in_use: bool) -> Result<ServiceName, Na
 
 /// Where a `ListTables` of a client of this configuration would go. It is stopped before it is signed.
 async fn endpoint(config: Builder) -> Result<http::Uri, NamesError> {
-    let recorder = Recorder::default();
-    let recorded = recorder.endpoint.clone();
-    let config = config.retry_config(RetryConfig::disabled()).interceptor(recorder).build();
+    let destination = Destination::default();
+    let config = config.retry_config(RetryConfig::disabled()).interceptor(destination.clone()).build();
     // Boxed: the SDK's futures take kilobytes each, and three of them are joined.
     let stopped = Box::pin(Client::from_conf(config).list_tables().send()).await;
-    match (recorded.get(), stopped) {
+    match (destination.get(), stopped) {
         (Some(uri), _) => Ok(uri.clone()),
         (None, Err(error)) => Err(NamesError::NoEndpoint(error.into())),
         (None, Ok(_)) => Err(NamesError::NoEndpoint("the request was not seen".into())),
-    }
-}
-
-/// Notes where a request is headed, and stops it.
-#[derive(Debug, Default)]
-struct Recorder {
-    endpoint: Arc<OnceLock<http::Uri>>,
-}
-
-impl Intercept for Recorder {
-    fn name(&self) -> &'static str {
-        "onnet::names"
-    }
-
-    fn read_before_signing(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let uri = context.request().uri().parse()?;
-        self.endpoint.get_or_init(|| uri);
-        Err("seen enough".into())
     }
 }

@@ -1,7 +1,7 @@
 //! One round of looking: what is independent runs at once, and nothing waits for what it does not need.
 //!
 //! ```text
-//!  metadata ─┬──────────────► VPC ───┬─► EC2
+//!  metadata ─┬──────────────► VPC ───┬─► EC2 (its name looked up meanwhile)
 //!  Region  ──┼─► regional name ──────┼──► DNS ─► kernel route, probe, of each address
 //!  credentials ► account-based name ─┴──► DNS ─► kernel route, probe, of each address
 //! ```
@@ -11,7 +11,7 @@
 use super::{
     aws::Aws,
     dns::Dns,
-    ec2::vpc_facts,
+    ec2::{self, vpc_facts},
     environment,
     imds::{self, ImdsError},
     kernel::{Kernel, KernelError},
@@ -115,7 +115,7 @@ impl Round<'_> {
         };
         // Fetched from the start, for they are on the longest path; but where nobody needs them, nobody waits for them.
         let fetch = async {
-            let _ = credentials.clone().await;
+            let _ = tokio::join!(credentials.clone(), self.look_up_ec2(region.clone()));
             std::future::pending::<Infallible>().await
         };
         let (instance, region, services, vpc, host_routes) = tokio::select! {
@@ -175,6 +175,15 @@ impl Round<'_> {
             }
         };
         credentials.get().cloned().map_err(Clone::clone)
+    }
+
+    /// Looks up the name of EC2's API while the VPC and the credentials for it are still awaited.
+    async fn look_up_ec2(&self, region: Awaited<'_, Observed<String>>) {
+        if let (Ok(aws), Some(region)) = (&self.aws, region.await.seen())
+            && let Some(host) = ec2::host(&aws.sdk_config(region)).await
+        {
+            aws.look_up(&host).await;
+        }
     }
 
     async fn host_routes(&self, kernel: Result<&Kernel, &KernelError>) -> Observed<Vec<HostRoute>> {

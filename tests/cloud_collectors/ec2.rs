@@ -16,7 +16,7 @@ use onnet::{
         RouteState, Target, VpcFacts,
     },
     observe::{
-        aws::control_plane,
+        aws::{Lookups, control_plane},
         ec2::vpc_facts,
         inventory::{Scope, inventory_of},
         tls::Roots,
@@ -101,7 +101,7 @@ fn config(url: &str, roots: &Authority, credentials: impl ProvideCredentials + '
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(url)
-        .http_client(control_plane(&roots, ProxyConfig::disabled()).unwrap())
+        .http_client(control_plane(&roots, ProxyConfig::disabled(), Lookups::default()).unwrap())
         .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
         .retry_config(RetryConfig::standard())
         .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -1,8 +1,11 @@
 //! The calls, each paginated to the end: half a list is no list.
 
 use super::{convert, gap, whole::Whole};
-use crate::model::{
-    EndpointInterface, Gap, InterfaceId, PrefixList, PrefixListId, RouteTable, Seconds, Subnet, VpcEndpoint, VpcId,
+use crate::{
+    model::{
+        EndpointInterface, Gap, InterfaceId, PrefixList, PrefixListId, RouteTable, Seconds, Subnet, VpcEndpoint, VpcId,
+    },
+    observe::destination::{Destination, anonymous},
 };
 use aws_config::SdkConfig;
 use aws_sdk_ec2::{
@@ -21,6 +24,19 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 
 /// For one page with its second attempt: two silences in a row still leave time to report within the default deadline.
 const PAGE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The host that EC2's API is asked at with this configuration.
+pub(crate) async fn host(config: &SdkConfig) -> Option<String> {
+    let destination = Destination::default();
+    let config = aws_sdk_ec2::config::Builder::from(config)
+        .credentials_provider(anonymous())
+        .retry_config(RetryConfig::disabled())
+        .interceptor(destination.clone())
+        .build();
+    // Boxed: the SDK's futures take kilobytes each. Stopped in any case, which is an error.
+    let _ = Box::pin(Client::from_conf(config).describe_prefix_lists().send()).await;
+    destination.get()?.host().map(str::to_owned)
+}
 
 /// EC2, for as long as one round lasts.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::observe::convert::is_dynamodb_prefix_list;
 use aws_config::SdkConfig;
-pub(crate) use calls::Ec2;
+pub(crate) use calls::{Ec2, host};
 use futures_util::future::{join, join_all};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,0 +1,237 @@
+//! `cargo bench --bench check`: what one `onnet check` costs in the lab, and what it asks for, when.
+//!
+//! Nothing here passes or fails: it prints, for a person to compare.
+//!
+//! # The fewest round trips
+//!
+//! Every answer of the lab's services can be delayed by the same time, handshakes excepted, so what a run takes beyond
+//! its own work is the number of answers that had to wait for one another. The data allow no fewer than four:
+//!
+//! | after | can be asked | because it needs |
+//! | --- | --- | --- |
+//! | 0 answers | the metadata session token | nothing |
+//! | 1 | Region, instance id, zone, hardware addresses, the role's name | the token |
+//! | 2 | every attribute of every interface (with the VPC) | the hardware addresses |
+//! | 2 | the role's credentials | its name |
+//! | 2 | the addresses of DynamoDB's and EC2's names | the Region |
+//! | 3 | route tables, endpoints, prefix lists | the VPC, credentials, EC2's address |
+//! | 3 | the probe | credentials, DynamoDB's address |
+//!
+//! The longest chain is token, role, credentials, EC2 or probe. Hardware addresses guessed from the kernel would bring
+//! the VPC one answer earlier, and nothing forward: credentials arrive no sooner.
+//!
+//! A fifth is needed for what only the fourth shows to be missing: the entries of customer-managed prefix lists, the
+//! network interfaces of interface endpoints, another page. So it is for an account-based name, which is known with
+//! the credentials and then resolved and probed. One fewer does where the environment has the Region or credentials.
+//!
+//! Not delayed, so not counted: connecting (one round trip) and TLS 1.3 (one more), for each of EC2's three parallel
+//! connections and each probe, as close together as the answers are.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic")]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+use anstream::{eprintln, println};
+use clap::Parser;
+use lab::{Lab, Mode, World, faults::Seen, rights};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+/// How late every answer is: not at all, and late enough for the rest not to matter.
+const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(50)];
+
+/// What `check` asks, asked by the AWS CLI.
+const AWS_CLI: &str = r#"
+set -e
+imds=http://169.254.169.254/latest
+token=$(curl -sf -X PUT -H 'x-aws-ec2-metadata-token-ttl-seconds: 60' $imds/api/token)
+metadata() { curl -sf -H "x-aws-ec2-metadata-token: $token" "$imds/meta-data/$1"; }
+export AWS_REGION=$(metadata placement/region) AWS_DEFAULT_REGION=$(metadata placement/region)
+interface=network/interfaces/macs/$(metadata mac)
+vpc=$(metadata "$interface/vpc-id")
+metadata "$interface/subnet-id"
+aws ec2 describe-route-tables --filters "Name=vpc-id,Values=$vpc"
+aws ec2 describe-vpc-endpoints --filters "Name=vpc-id,Values=$vpc"
+aws ec2 describe-prefix-lists
+aws dynamodb list-tables
+"#;
+
+/// Measures `onnet check` in the lab: wall time, processor time, sequential round trips.
+#[derive(Parser)]
+struct Options {
+    /// How often to run each, in turn
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    runs: usize,
+    /// Measure another onnet beside this one
+    #[arg(long, value_name = "PATH")]
+    against: Option<PathBuf>,
+    /// What cargo passes
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    // Before there is a second thread.
+    if let Err(reason) = rights::gain() {
+        eprintln!("SKIPPED: the benchmark needs network namespaces, and there are none: {reason}");
+        return ExitCode::SUCCESS;
+    }
+    match measure(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
+    let mut world = World::on_net();
+    // As large as EC2's own, or paging would be measured.
+    world.page_size = 1000;
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let contestants = contestants(options);
+
+    // The first run of each is for the caches.
+    let mut runs: Vec<_> = contestants.iter().map(|_| [const { Vec::new() }; DELAYS.len()]).collect();
+    for round in 0..=options.runs {
+        for (contestant, runs) in contestants.iter().zip(&mut runs) {
+            for (delay, runs) in DELAYS.into_iter().zip(runs) {
+                lab.delay_every_answer(delay);
+                let run = contestant.run(&lab)?;
+                if round > 0 {
+                    runs.push(run);
+                }
+            }
+        }
+    }
+    print_table(&contestants, &runs);
+    print_requests(&runs[0][1]);
+    Ok(())
+}
+
+/// A program that asks what `check` asks.
+struct Contestant {
+    name: &'static str,
+    command: Vec<String>,
+}
+
+fn contestants(options: &Options) -> Vec<Contestant> {
+    let check = |onnet: &Path| vec![onnet.display().to_string(), "check".to_owned()];
+    let mut contestants =
+        vec![Contestant { name: "onnet check", command: check(Path::new(env!("CARGO_BIN_EXE_onnet"))) }];
+    if let Some(other) = &options.against {
+        contestants.push(Contestant { name: "the other onnet", command: check(other) });
+    }
+    let has =
+        |program| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok_and(|it| it.success());
+    if has("aws") && has("curl") {
+        contestants.push(Contestant { name: "AWS CLI", command: vec!["bash".into(), "-c".into(), AWS_CLI.into()] });
+    } else {
+        println!("no aws or no curl on the PATH: not measured against the AWS CLI");
+    }
+    contestants
+}
+
+/// One run: what it took, in milliseconds, and what it asked.
+struct Run {
+    wall: f64,
+    processor: f64,
+    asked: Vec<Seen>,
+}
+
+impl Contestant {
+    /// Runs in the instance, started and timed by a shell that is already there.
+    fn run(&self, lab: &Lab) -> Result<Run, Box<dyn Error>> {
+        const TIMED: &str = r#"TIMEFORMAT='%R %U %S'; time "$@" >/dev/null"#;
+        let mut shell = lab.command(Path::new("bash"))?;
+        // The AWS CLI has certificates of its own.
+        shell
+            .args(["-c", TIMED, "bash"])
+            .args(&self.command)
+            .env("AWS_CA_BUNDLE", lab.ca_bundle())
+            .stdin(Stdio::null());
+        let before = lab.requests().len();
+        let output = shell.output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let last = said.lines().last().unwrap_or_default();
+        let seconds: Vec<f64> = last.split(' ').filter_map(|number| number.parse().ok()).collect();
+        match seconds.as_slice() {
+            [wall, user, system] if output.status.success() => {
+                let asked = lab.requests().split_off(before);
+                Ok(Run { wall: wall * 1e3, processor: (user + system) * 1e3, asked })
+            }
+            _ => Err(format!("{} did not succeed ({}): {said}", self.name, output.status).into()),
+        }
+    }
+}
+
+fn print_table(contestants: &[Contestant], runs: &[[Vec<Run>; DELAYS.len()]]) {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    println!(
+        "{} runs of each in turn, {processors} processors; median (least to most), milliseconds\n",
+        runs[0][0].len()
+    );
+    println!("{:<16}{:>8}  {:<24}{:<24}{:>12}", "", "delay", "wall", "processor", "round trips");
+    for (contestant, runs) in contestants.iter().zip(runs) {
+        let walls = |at: usize| spread(&runs[at], |run| run.wall);
+        // What the delay adds, in delays: the program's own work is in both.
+        let trips = (walls(1).median - walls(0).median) / (DELAYS[1].as_secs_f64() * 1e3);
+        for (at, delay) in DELAYS.iter().enumerate() {
+            let processor = spread(&runs[at], |run| run.processor);
+            let trips = if at == 0 { String::new() } else { format!("{trips:.2}") };
+            let (name, wall) = (if at == 0 { contestant.name } else { "" }, walls(at));
+            println!("{name:<16}{:>8}  {wall:<24}{processor:<24}{trips:>12}", delay.as_millis());
+        }
+    }
+    let against = contestants.iter().zip(runs).skip(1);
+    for (other, others) in against {
+        let ratio =
+            |at: usize| spread(&others[at], |run| run.wall).median / spread(&runs[0][at], |run| run.wall).median;
+        println!(
+            "{} takes {:.1} times as long as onnet check, {:.1} times with the delay",
+            other.name,
+            ratio(0),
+            ratio(1)
+        );
+    }
+}
+
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+fn spread(runs: &[Run], of: impl Fn(&Run) -> f64) -> Spread {
+    let mut values: Vec<f64> = runs.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    Spread { least: values[0], median: values[values.len() / 2], most: values[values.len() - 1] }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{:.0} ({:.0} to {:.0})", self.median, self.least, self.most))
+    }
+}
+
+/// What the run that was disturbed least asked, and how many delays after its first request.
+fn print_requests(runs: &[Run]) {
+    let delay = DELAYS[1];
+    println!(
+        "\nthe fastest onnet check with every answer {} ms late: what it asked, and after how many delays\n",
+        delay.as_millis()
+    );
+    let fastest = runs.iter().min_by(|one, other| one.wall.total_cmp(&other.wall));
+    let asked = fastest.map_or(&[][..], |run| &run.asked);
+    for request in asked {
+        let after = request.at.duration_since(asked[0].at).as_secs_f64() / delay.as_secs_f64();
+        println!("{after:>6.2}  {:<10}{}", request.service.name(), request.what);
+    }
+}
