@@ -172,11 +172,13 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, has_ipv6: bool) 
         return (Vec::new(), vec![Missing::new(format!("the addresses of {hostname}"), &gap)]);
     };
     // Applications ask the hosts file first, and the name servers only if it has nothing.
-    if !resolution.hosts_file.is_empty() {
-        return (resolution.hosts_file.clone(), Vec::new());
+    let mut missing = Vec::new();
+    match resolution.hosts_file.get() {
+        Ok(pinned) if !pinned.is_empty() => return (pinned.clone(), missing),
+        Ok(_) => {}
+        Err(gap) => missing.push(Missing::new(format!("what /etc/hosts has for {hostname}"), gap)),
     }
     let mut addresses = Vec::new();
-    let mut missing = Vec::new();
     for (records, kind, matters) in [(&resolution.ipv4, "A", true), (&resolution.ipv6, "AAAA", has_ipv6)] {
         match records {
             Observed::Seen { value, .. } => addresses.extend(value.iter().map(|record| record.address)),

@@ -25,6 +25,14 @@ pub(super) struct Place<'a> {
     pub(super) in_use: &'a [IpAddr],
 }
 
+impl Place<'_> {
+    /// Whether any of the list is in use, or nothing is known of what is.
+    fn uses(&self, coverage: &Coverage<'_>) -> bool {
+        let in_list = |address: &IpAddr| coverage.entries.iter().any(|entry| entry.contains(address));
+        self.in_use.is_empty() || self.in_use.iter().any(in_list)
+    }
+}
+
 /// Names what keeps the list's ranges off a DynamoDB endpoint.
 pub(super) fn diagnose(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -90,7 +98,8 @@ fn no_endpoint_route(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place
     };
     Some(Finding {
         code,
-        severity: Severity::Critical,
+        // Where the addresses in use are an interface endpoint's, the list waits for DNS to answer otherwise.
+        severity: if place.uses(coverage) { Severity::Critical } else { Severity::Warning },
         message: format!("{message}. {}", way_out(coverage, place)),
         fix: Some(fix),
         caution: Some(format!("it {ROUTE_CHANGE}")),
@@ -137,6 +146,7 @@ fn diverted(coverage: &Coverage<'_>, place: &Place<'_>, endpoint: Option<&VpcEnd
             let taken = addresses_in(ranges.iter().map(|range| &range.cidr));
             let table = &coverage.table.id;
             let (route, target) = (&winner.route.destination, winner.route.target.id());
+            let fix = remove_route(&winner, &ranges, table);
             Finding {
                 code: FindingCode::PartlyDiverted,
                 severity: severity(&ranges, coverage, place),
@@ -147,8 +157,10 @@ fn diverted(coverage: &Coverage<'_>, place: &Place<'_>, endpoint: Option<&VpcEnd
                     grouped(of_list),
                     some_cidrs(&ranges),
                 ),
-                fix: remove_route(&winner, table),
-                caution: Some(format!("whatever else the route carries loses it, and it {ROUTE_CHANGE}")),
+                caution: fix
+                    .is_some()
+                    .then(|| format!("whatever else the route carries loses it, and it {ROUTE_CHANGE}")),
+                fix,
             }
         })
         .collect()
@@ -165,6 +177,7 @@ fn dropped(coverage: &Coverage<'_>, place: &Place<'_>) -> Vec<Finding> {
     let blackhole = |range: &Range<'_>| matches!(range.verdict, Verdict::Dropped(Drop::Blackhole { .. }));
     for (winner, ranges) in by_winner(coverage, blackhole) {
         let (route, target) = (&winner.route.destination, winner.route.target.id());
+        let fix = remove_route(&winner, &ranges, table);
         findings.push(Finding {
             code: FindingCode::Blackhole,
             severity: severity(&ranges, coverage, place),
@@ -173,8 +186,10 @@ fn dropped(coverage: &Coverage<'_>, place: &Place<'_>) -> Vec<Finding> {
                  packets are dropped and no other route is tried",
                 grouped(addresses_in(ranges.iter().map(|range| &range.cidr))),
             ),
-            fix: remove_route(&winner, table),
-            caution: Some("the next route that matches then carries them: look which, with onnet explain".into()),
+            caution: fix
+                .is_some()
+                .then(|| "without it the next route that matches carries them: onnet explain tells which".into()),
+            fix,
         });
     }
     let nowhere: Vec<_> =
@@ -304,16 +319,20 @@ fn severity(ranges: &[&Range<'_>], coverage: &Coverage<'_>, place: &Place<'_>) -
     if in_use || whole { Severity::Critical } else { Severity::Warning }
 }
 
-/// The command that takes a route out of a table, where a command can.
-fn remove_route(m: &Match<'_>, table: &RouteTableId) -> Option<String> {
+/// The command that takes a route out of a table, where a command can and little else would go with it.
+fn remove_route(m: &Match<'_>, ranges: &[&Range<'_>], table: &RouteTableId) -> Option<String> {
+    let is_gateway_endpoint =
+        ranges.iter().any(|range| range.verdict.path().is_some_and(|path| path.kind == PathKind::GatewayEndpoint));
     match (&m.route.origin, &m.route.destination, &m.route.target) {
         (Origin::EnableVgwRoutePropagation, _, Target::VirtualPrivateGateway(gateway)) => {
             Some(format!("aws ec2 disable-vgw-route-propagation --route-table-id {table} --gateway-id {gateway}"))
         }
-        // Only the endpoint itself adds and removes its route.
-        (_, Destination::PrefixList(_), Target::VpcEndpoint(id)) => {
+        // Only the gateway endpoint itself adds and removes its route.
+        (_, Destination::PrefixList(_), Target::VpcEndpoint(id)) if is_gateway_endpoint => {
             Some(format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --remove-route-table-ids {table}"))
         }
+        // A default route carries far more than DynamoDB: what to put in its place is for people to decide.
+        (_, Destination::Cidr(cidr), _) if cidr.prefix_len() == 0 => None,
         (Origin::CreateRoute, Destination::Cidr(IpNet::V4(cidr)), _) => {
             Some(format!("aws ec2 delete-route --route-table-id {table} --destination-cidr-block {cidr}"))
         }

@@ -41,17 +41,21 @@ pub(super) struct Elsewhere {
 }
 
 /// Kinds of virtual devices that wrap packets and send them elsewhere.
-const TUNNELS: [&str; 14] = [
+const TUNNELS: [&str; 18] = [
     "tun",
     "wireguard",
+    "ovpn",
     "ipip",
     "gre",
     "gretap",
+    "erspan",
     "sit",
     "vxlan",
     "geneve",
     "ip6tnl",
     "ip6gre",
+    "ip6gretap",
+    "ip6erspan",
     "vti",
     "vti6",
     "xfrm",
@@ -95,6 +99,16 @@ pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> Result<Egress<'_>,
         KernelRoute::Via { device, source, gateway } => {
             let step = Evidence::LeavesBy { device: device.name.clone(), source: *source, gateway: *gateway };
             match interface_of(snapshot.instance.get(), device) {
+                // AWS drops what a network interface sends from an address that is not its own, unless it is told not to.
+                Ok(interface) if source.is_some_and(|source| !interface.addresses.contains(&source)) => {
+                    let what = format!(
+                        "whether {} may send from {}",
+                        interface.id,
+                        source.map_or_else(String::new, |s| s.to_string())
+                    );
+                    let gap = Gap::NotFound { detail: "instance metadata does not list it among its addresses".into() };
+                    Err(Elsewhere { evidence: vec![step, is(interface)], ..missing(&what, &gap) })
+                }
                 Ok(interface) => {
                     Ok(Egress { interface, source: *source, gateway: *gateway, evidence: vec![step, is(interface)] })
                 }

@@ -123,16 +123,16 @@ fn of_names(snapshot: &Snapshot, names: &[ServiceName], reports: &[&AddressRepor
             findings.push(finding(FindingCode::CustomEndpoint, Severity::Info, message));
         }
         let Some(resolution) = snapshot.resolutions.get(host) else { continue };
-        if !resolution.hosts_file.is_empty() {
-            let addresses: Vec<_> = resolution.hosts_file.iter().map(IpAddr::to_string).collect();
-            findings.push(Finding {
-                fix: Some(format!("sudo sed -i '/{host}/d' /etc/hosts")),
-                ..finding(
-                    FindingCode::HostsFileOverride,
-                    Severity::Warning,
-                    format!("/etc/hosts pins {host} to {}, whatever DNS says", addresses.join(", ")),
-                )
-            });
+        if let Some(pinned) = resolution.hosts_file.seen().filter(|pinned| !pinned.is_empty()) {
+            let addresses: Vec<_> = pinned.iter().map(IpAddr::to_string).collect();
+            findings.push(finding(
+                FindingCode::HostsFileOverride,
+                Severity::Warning,
+                format!(
+                    "/etc/hosts pins {host} to {}, whatever DNS says: take the name out of it",
+                    addresses.join(", ")
+                ),
+            ));
         } else if let Some(why) = unresolved(resolution, reports.iter().any(|r| r.in_use && r.hostname == *host)) {
             let message = format!("{host} does not resolve: {why}");
             findings.push(finding(FindingCode::NameNotResolved, Severity::Critical, message));

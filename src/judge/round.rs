@@ -300,7 +300,10 @@ impl<'s> Round<'s> {
                 let path = is(Standing::OnNet).and_then(|judged| judged.report.verdict.path());
                 let by = match path {
                     Some(path) => format!("{name} leaves by {path}"),
-                    None => format!("DynamoDB says that requests to {name} come through a VPC endpoint"),
+                    None => format!(
+                        "DynamoDB says that requests to {name} come through a VPC endpoint (by which route, perhaps a NAT \
+                         gateway's, was not seen)"
+                    ),
                 };
                 let warnings = self.findings.iter().filter(|finding| finding.severity >= Severity::Warning).count();
                 match (outcome, warnings) {

@@ -89,7 +89,7 @@ pub struct Resolution {
     /// The name servers that were asked, in the order of the system's configuration.
     pub servers: Vec<SocketAddr>,
     /// The addresses `/etc/hosts` has for the name. Where there are any, applications use these.
-    pub hosts_file: Vec<IpAddr>,
+    pub hosts_file: Observed<Vec<IpAddr>>,
 }
 
 /// An address and how long it may be kept.
@@ -134,7 +134,8 @@ pub struct Device {
     pub kind: Option<String>,
 }
 
-/// A route of the kernel that is more specific than a default route.
+/// A route of the kernel that may treat some addresses unlike others: one more specific than a default route, one hop of
+/// several, or what a rule by destination leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostRoute {
     /// What it matches.

@@ -322,10 +322,11 @@ pub struct EndpointInterface {
 
 /// Whether a VPC endpoint service name is DynamoDB's in `region`: `com.amazonaws.us-east-1.dynamodb`.
 ///
-/// The first part differs by partition (`com.amazonaws`, `cn.com.amazonaws`, …), so only the rest is compared.
+/// What comes first differs by partition (`com.amazonaws`, `cn.com.amazonaws`), so only its end is compared: a prefix
+/// list of a customer's may be named anything that does not begin with `com.amazonaws`.
 /// `…dynamodb-streams` and `…dynamodb-fips` are other services: the gateway endpoint serves neither.
 pub fn is_dynamodb_service(name: &str, region: &str) -> bool {
     name.strip_suffix(".dynamodb")
         .and_then(|rest| rest.strip_suffix(region))
-        .is_some_and(|partition| partition.ends_with('.'))
+        .is_some_and(|partition| partition == "com.amazonaws." || partition.ends_with(".com.amazonaws."))
 }

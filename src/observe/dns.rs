@@ -3,7 +3,10 @@
 //! hickory's servers and transports are used, but not its resolver: that one follows CNAME chains with queries of its
 //! own and tells a loop and an empty answer alike. glibc asks once per family and takes what the answer holds; so do we.
 
-use super::seen::{Stopwatch, chain};
+use super::{
+    aws::find_cause,
+    seen::{Stopwatch, chain},
+};
 use crate::model::{AddressRecord, Gap, Observed, Resolution, Seconds};
 use futures_util::StreamExt;
 use hickory_resolver::{
@@ -17,6 +20,7 @@ use hickory_resolver::{
     system_conf::read_system_conf,
 };
 use std::{
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -29,7 +33,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// The name servers to ask, in order, and the names of `/etc/hosts`.
 pub struct Dns {
     servers: Vec<Server>,
-    hosts: Hosts,
+    hosts: Result<Hosts, Gap>,
     patience: Duration,
 }
 
@@ -155,13 +159,11 @@ impl Dns {
                 config.name_servers().iter().map(|server| SocketAddr::new(server.ip, 53)).collect()
             }
         };
-        // A system without the file has no overrides.
-        let hosts = Hosts::from_system().unwrap_or_default();
-        Self::new(&servers, PATIENCE, hosts)
+        Self::new(&servers, PATIENCE, system_hosts())
     }
 
     /// Asks `servers`, in order, each for as long as `patience`.
-    pub fn new(servers: &[SocketAddr], patience: Duration, hosts: Hosts) -> Result<Self, DnsError> {
+    pub fn new(servers: &[SocketAddr], patience: Duration, hosts: Result<Hosts, Gap>) -> Result<Self, DnsError> {
         let mut options = ResolverOpts::default();
         options.timeout = patience;
         let tls = TlsConfig::new().map_err(DnsError::System)?;
@@ -193,7 +195,7 @@ impl Dns {
             ipv4: addresses(ipv4),
             ipv6: addresses(ipv6),
             servers: self.servers.iter().map(|server| server.address).collect(),
-            hosts_file: self.hosts_file(hostname),
+            hosts_file: watch.observed(self.hosts_file(hostname)),
         };
         (resolution, watch.took())
     }
@@ -214,13 +216,16 @@ impl Dns {
         })
     }
 
-    fn hosts_file(&self, hostname: &str) -> Vec<IpAddr> {
-        let Ok(name) = Name::from_ascii(hostname) else { return Vec::new() };
-        [RecordType::A, RecordType::AAAA]
+    fn hosts_file(&self, hostname: &str) -> Result<Vec<IpAddr>, Gap> {
+        let hosts = self.hosts.as_ref().map_err(Clone::clone)?;
+        // What is no name is in no file.
+        let Ok(name) = Name::from_ascii(hostname) else { return Ok(Vec::new()) };
+        let addresses = [RecordType::A, RecordType::AAAA]
             .into_iter()
-            .filter_map(|family| self.hosts.lookup_static_host(&Query::query(name.clone(), family)))
+            .filter_map(|family| hosts.lookup_static_host(&Query::query(name.clone(), family)))
             .flat_map(|lookup| lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>())
-            .collect()
+            .collect();
+        Ok(addresses)
     }
 }
 
@@ -302,6 +307,14 @@ fn literal(watch: Stopwatch, address: IpAddr) -> Resolution {
         ipv6: watch.seen(ipv6),
         cnames: Vec::new(),
         servers: Vec::new(),
-        hosts_file: Vec::new(),
+        hosts_file: watch.seen(Vec::new()),
     }
+}
+
+/// The names of `/etc/hosts`. A system without the file has no overrides; one that cannot be read may have any.
+fn system_hosts() -> Result<Hosts, Gap> {
+    Hosts::from_system().or_else(|error| match find_cause::<io::Error>(&error) {
+        Some(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
+        _ => Err(Gap::Failed { detail: format!("/etc/hosts: {}", chain(&error)) }),
+    })
 }

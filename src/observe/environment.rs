@@ -9,6 +9,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const ANY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// The proxies that the environment names, each with those of `names` it applies to.
 pub fn proxies(names: &[ServiceName]) -> Vec<ProxyVariable> {
@@ -26,7 +27,6 @@ pub fn metadata_disabled() -> bool {
 pub fn no_endpoint_url() -> Option<&'static str> {
     const VARIABLES: [&str; 4] =
         ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_STS"];
-    #[expect(clippy::disallowed_methods, reason = "the one place where these variables are read")]
     let set = |name: &str| std::env::var_os(name);
     VARIABLES.into_iter().find(|name| set(name).is_some_and(|value| !value.to_str().is_some_and(is_http_url)))
 }
@@ -45,8 +45,11 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) -> Vec<ProxyVariable> {
-    // Unset excepts nothing, as empty does.
-    let no_proxy = lookup("NO_PROXY").or_else(|| lookup("no_proxy")).unwrap_or_default();
+    // Programs differ in which one they read: where both are set, a name is exempt only by both. Without any, none is.
+    let mut no_proxies: Vec<String> = NO_PROXY.into_iter().filter_map(&lookup).collect();
+    if no_proxies.is_empty() {
+        no_proxies.push(String::new());
+    }
     let is_set = |variables: [&str; 2]| variables.into_iter().any(|variable| lookup(variable).is_some());
     let of_scheme = |name: &ServiceName| if name.tls { HTTPS } else { HTTP };
 
@@ -61,11 +64,15 @@ fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) 
         .filter_map(|variable| {
             let matcher = Matcher::builder().all(lookup(variable)?).build();
             let proxy = host_and_port(&matcher)?;
-            let excepting = Matcher::builder().all(proxy.as_str()).no(no_proxy.as_str()).build();
+            let matchers: Vec<_> =
+                no_proxies.iter().map(|no| Matcher::builder().all(proxy.as_str()).no(no.as_str()).build()).collect();
             let applies_to = names
                 .iter()
                 .filter(|name| heeds(variable, name))
-                .filter(|name| destination(name).is_some_and(|uri| excepting.intercept(&uri).is_some()))
+                .filter(|name| {
+                    let proxied = |uri: http::Uri| matchers.iter().any(|matcher| matcher.intercept(&uri).is_some());
+                    destination(name).is_some_and(proxied)
+                })
                 .map(|name| name.hostname.clone())
                 .collect();
             Some(ProxyVariable { variable: variable.to_owned(), proxy, applies_to })
@@ -119,6 +126,17 @@ mod tests {
         assert_eq!(seen[0].applies_to, [DYNAMODB]);
         assert!(!format!("{seen:?}").contains("s3cret"), "{seen:?}");
         assert!(!format!("{seen:?}").contains("alice"), "{seen:?}");
+    }
+
+    #[test]
+    fn where_both_exceptions_are_set_a_name_is_free_only_by_both() {
+        let proxy = ("HTTPS_PROXY", "proxy.example:3128");
+        let (free, other) = ((".amazonaws.com"), "localhost");
+        let applies =
+            |environment: &[(&str, &str)]| !found(&[name(DYNAMODB, true)], environment)[0].applies_to.is_empty();
+        assert!(!applies(&[proxy, ("no_proxy", free)]));
+        assert!(!applies(&[proxy, ("NO_PROXY", free), ("no_proxy", free)]));
+        assert!(applies(&[proxy, ("NO_PROXY", free), ("no_proxy", other)]));
     }
 
     #[test]

@@ -125,7 +125,9 @@ impl Work<'_, '_> {
         let (resolution, took) = self.resolve(&name.hostname).await;
         let addresses = addresses(&resolution);
         let (kernel_routes, probes) = tokio::join!(
-            join_all(addresses.iter().map(|&address| async move { (address, self.kernel_route(address).await) })),
+            join_all(
+                addresses.iter().map(|&address| async move { (address, self.kernel_route(address, name.port).await) })
+            ),
             join_all(addresses.iter().map(|&address| self.probes(name, address, took))),
         );
         let probes = probes.into_iter().flatten().collect();
@@ -146,17 +148,19 @@ impl Work<'_, '_> {
         };
         let unresolved = Resolution {
             ipv4: Observed::Unseen(gap.clone()),
+            hosts_file: Observed::Unseen(gap.clone()),
             ipv6: Observed::Unseen(gap),
             cnames: Vec::new(),
             servers: Vec::new(),
-            hosts_file: Vec::new(),
         };
         (unresolved, None)
     }
 
-    async fn kernel_route(&self, address: IpAddr) -> Observed<KernelRoute> {
+    async fn kernel_route(&self, address: IpAddr, port: u16) -> Observed<KernelRoute> {
         match self.services.kernel {
-            Ok(kernel) => seen("kernel route", self.services.deadline, kernel.route(address), KernelError::gap).await,
+            Ok(kernel) => {
+                seen("kernel route", self.services.deadline, kernel.route(address, port), KernelError::gap).await
+            }
             Err(error) => Observed::Unseen(error.gap()),
         }
     }
@@ -204,5 +208,5 @@ impl Work<'_, '_> {
 /// Every address an application may meet under the name, each once.
 fn addresses(resolution: &Resolution) -> BTreeSet<IpAddr> {
     let records = [&resolution.ipv4, &resolution.ipv6].into_iter().filter_map(Observed::seen).flatten();
-    records.map(|record| record.address).chain(resolution.hosts_file.iter().copied()).collect()
+    records.map(|record| record.address).chain(resolution.hosts_file.seen().into_iter().flatten().copied()).collect()
 }

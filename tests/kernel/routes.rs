@@ -55,7 +55,7 @@ async fn furnish(handle: &Handle) {
 /// The kernel puts an IPv6 address to use some moments after it has accepted it.
 async fn settled(kernel: &Kernel) {
     let own = address("2001:db8::10");
-    while kernel.route(own).await.unwrap() != KernelRoute::Local {
+    while kernel.route(own, 443).await.unwrap() != KernelRoute::Local {
         tokio::task::yield_now().await;
     }
 }
@@ -72,7 +72,7 @@ fn furnished<F: Future<Output = ()>>(test: impl FnOnce(Kernel) -> F + Send + 'st
 
 pub(super) fn a_route_names_device_mac_source_and_gateway() {
     furnished(|kernel| async move {
-        let route = kernel.route(address("52.94.0.10")).await.unwrap();
+        let route = kernel.route(address("52.94.0.10"), 443).await.unwrap();
         let KernelRoute::Via { device, source, gateway } = route else { panic!("{route:?}") };
         assert_eq!(device.name, "ens5");
         assert_eq!(device.mac.unwrap().as_str(), "06:00:00:00:00:0a");
@@ -80,9 +80,9 @@ pub(super) fn a_route_names_device_mac_source_and_gateway() {
         assert_eq!(source, Some(address("192.0.2.10")));
         assert_eq!(gateway, Some(address("192.0.2.1")));
 
-        let route = kernel.route(address("192.0.2.77")).await.unwrap();
+        let route = kernel.route(address("192.0.2.77"), 443).await.unwrap();
         assert!(matches!(route, KernelRoute::Via { gateway: None, .. }), "on-link: {route:?}");
-        let route = kernel.route(address("2001:db8:1::7")).await.unwrap();
+        let route = kernel.route(address("2001:db8:1::7"), 443).await.unwrap();
         let KernelRoute::Via { source, gateway, .. } = route else { panic!("{route:?}") };
         assert_eq!((source, gateway), (Some(address("2001:db8::10")), Some(address("2001:db8::1"))));
     });
@@ -91,7 +91,7 @@ pub(super) fn a_route_names_device_mac_source_and_gateway() {
 pub(super) fn an_address_of_ours_is_local_in_either_family() {
     furnished(|kernel| async move {
         for own in ["192.0.2.10", "2001:db8::10"] {
-            assert_eq!(kernel.route(address(own)).await.unwrap(), KernelRoute::Local, "{own}");
+            assert_eq!(kernel.route(address(own), 443).await.unwrap(), KernelRoute::Local, "{own}");
         }
     });
 }
@@ -105,7 +105,7 @@ pub(super) fn no_route_is_a_fact_with_the_kernels_reason() {
             ("2001:db8:2::1", "blackhole"),
             ("2001:db8:ffff::1", "no route"),
         ] {
-            let route = kernel.route(address(to)).await.unwrap();
+            let route = kernel.route(address(to), 443).await.unwrap();
             assert_eq!(route, KernelRoute::NoRoute { detail: word.to_owned() }, "{to}");
         }
     });
@@ -140,7 +140,7 @@ pub(super) fn host_routes_are_those_of_every_table_that_are_more_specific_than_a
 
 pub(super) fn routes_and_devices_can_be_asked_for_all_at_once() {
     furnished(|kernel| async move {
-        let destinations = (0..200u8).map(|last| kernel.route(Ipv4Addr::new(52, 94, 0, last).into()));
+        let destinations = (0..200u8).map(|last| kernel.route(Ipv4Addr::new(52, 94, 0, last).into(), 443));
         let (routes, host_routes) = tokio::join!(futures_util::future::join_all(destinations), kernel.host_routes());
         assert!(routes.iter().all(|route| matches!(route, Ok(KernelRoute::Via { .. }))), "{routes:?}");
         assert!(host_routes.is_ok(), "{host_routes:?}");

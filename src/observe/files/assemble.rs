@@ -7,8 +7,8 @@ use super::{
     shell_word,
 };
 use crate::model::{
-    Destination, EndpointInterface, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId, RouteTable,
-    Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, is_dynamodb_service,
+    Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId,
+    RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, is_dynamodb_service,
 };
 use crate::observe::convert::is_dynamodb_prefix_list;
 use ipnet::IpNet;
@@ -171,10 +171,29 @@ impl Collected {
             endpoint_interfaces: self.endpoint_interfaces(dir, &region, took),
             service_prefix_lists: self.service_prefix_lists(dir, &region, took),
             prefix_lists: self.needed_prefix_lists(dir, &region, took),
-            route_tables: observed(self.route_tables, ROUTE_TABLES, dir, took),
+            route_tables: match self.lacking_table() {
+                Some(because) => Observed::Unseen(Gap::NotTried { because }),
+                None => observed(self.route_tables, ROUTE_TABLES, dir, took),
+            },
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir, took),
         };
         Inventory { subnets: observed(self.subnets, SUBNETS, dir, took), region, facts }
+    }
+
+    /// A table that an endpoint names and no file holds, though it holds others of the VPC: then the files are part of an
+    /// answer, as of one that was filtered, and a subnet's own table may be missing as well.
+    fn lacking_table(&self) -> Option<String> {
+        let tables = &self.route_tables.items;
+        let vpcs: BTreeSet<_> = self.route_tables.values().map(|table| &table.vpc).collect();
+        let endpoints = self.vpc_endpoints.values().filter(|endpoint| vpcs.contains(&endpoint.vpc));
+        let gone = |endpoint: &&VpcEndpoint| matches!(endpoint.state, EndpointState::Deleted | EndpointState::Deleting);
+        endpoints.filter(|endpoint| !gone(endpoint)).find_map(|endpoint| {
+            let lacking = endpoint.route_tables.iter().find(|id| !tables.contains_key(id.as_str()))?;
+            Some(format!(
+                "{lacking}, which {} names, is in no file: these are not all route tables of {}",
+                endpoint.id, endpoint.vpc
+            ))
+        })
     }
 
     /// The interfaces that endpoints name. Those of DynamoDB's interface endpoints must all be there.

@@ -233,7 +233,11 @@ checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
     Ok(ListedPrefixList {
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
         name: json.prefix_list_name.as_deref().map(str::to_owned),
-        cidrs: json.cidrs.map(|cidrs| cidrs.into_iter().map(|CidrJson(cidr)| cidr).collect()),
+        // None at all are none that were given: every list of AWS's has some.
+        cidrs: json
+            .cidrs
+            .filter(|cidrs| !cidrs.is_empty())
+            .map(|cidrs| cidrs.into_iter().map(|CidrJson(cidr)| cidr).collect()),
     })
 });
 

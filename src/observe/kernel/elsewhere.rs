@@ -14,7 +14,7 @@ impl Kernel {
     }
 
     /// Always [`KernelError::NotLinux`].
-    pub async fn route(&self, _to: IpAddr) -> Result<KernelRoute, KernelError> {
+    pub async fn route(&self, _to: IpAddr, _port: u16) -> Result<KernelRoute, KernelError> {
         Err(KernelError::NotLinux)
     }
 

@@ -13,9 +13,14 @@ use netlink_packet_route::{
     AddressFamily,
     link::{LinkAttribute, LinkInfo, LinkMessage},
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia},
+    rule::RuleAttribute,
 };
-use rtnetlink::{Error, Handle, RouteMessageBuilder};
-use std::{collections::HashMap, io::ErrorKind, net::IpAddr};
+use rtnetlink::{Error, Handle, IpVersion, RouteMessageBuilder};
+use std::{
+    collections::HashMap,
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 use tokio::{
     sync::{Mutex, OnceCell},
     task::JoinHandle,
@@ -39,6 +44,9 @@ impl Drop for Kernel {
 /// The table of addresses that are the host's own, kept by the kernel.
 const LOCAL_TABLE: u32 = 255;
 
+/// What rules may choose by, besides the address.
+const HTTPS: u16 = 443;
+
 /// ENODEV, as netlink gives it.
 const NO_SUCH_DEVICE: i32 = -19;
 
@@ -49,11 +57,29 @@ impl Kernel {
         Ok(Self { handle, connection: tokio::spawn(connection), devices: OnceCell::new(), dumping: Mutex::new(()) })
     }
 
-    /// What the kernel would do with a packet to `to`.
-    pub async fn route(&self, to: IpAddr) -> Result<KernelRoute, KernelError> {
+    /// What the kernel would do with a TCP connection to `port` of `to`.
+    ///
+    /// Asked as `connect` asks: once for the source address, and again with it, for a rule may choose by that.
+    pub async fn route(&self, to: IpAddr, port: u16) -> Result<KernelRoute, KernelError> {
+        let first = self.route_from(None, to, port).await?;
+        match first {
+            KernelRoute::Via { source: Some(source), .. } => self.route_from(Some(source), to, port).await,
+            KernelRoute::Via { source: None, .. } | KernelRoute::Local | KernelRoute::NoRoute { .. } => Ok(first),
+        }
+    }
+
+    async fn route_from(&self, source: Option<IpAddr>, to: IpAddr, port: u16) -> Result<KernelRoute, KernelError> {
+        const TCP: u8 = 6;
         let everything = if to.is_ipv4() { 32 } else { 128 };
-        let question =
-            RouteMessageBuilder::<IpAddr>::new().destination_prefix(to, everything).map_err(request("route"))?.build();
+        let mut question = RouteMessageBuilder::<IpAddr>::new()
+            .destination_prefix(to, everything)
+            .map_err(request("route"))?
+            .ip_protocol(TCP)
+            .dport(port);
+        if let Some(source) = source {
+            question = question.source_prefix(source, everything).map_err(request("route"))?;
+        }
+        let question = question.build();
         let answer = self.handle.route().get(question).execute().try_next().await;
         let message = match answer {
             Ok(message) => message.ok_or_else(|| malformed("a route"))?,
@@ -65,26 +91,67 @@ impl Kernel {
             RouteType::Unreachable => Ok(KernelRoute::NoRoute { detail: "unreachable".into() }),
             RouteType::BlackHole => Ok(KernelRoute::NoRoute { detail: "blackhole".into() }),
             RouteType::Prohibit => Ok(KernelRoute::NoRoute { detail: "prohibited".into() }),
-            _ => self.via(&message).await,
+            _ => self.via(&message, source).await,
         }
     }
 
-    async fn via(&self, message: &RouteMessage) -> Result<KernelRoute, KernelError> {
+    async fn via(&self, message: &RouteMessage, source: Option<IpAddr>) -> Result<KernelRoute, KernelError> {
         let index = output(&message.attributes).ok_or_else(|| malformed("an output device"))?;
         Ok(KernelRoute::Via {
             device: self.device(index).await?.ok_or_else(|| malformed(format!("the device {index} of a route")))?,
-            source: message.attributes.iter().find_map(|attribute| match attribute {
-                RouteAttribute::PrefSource(source) => address(source),
-                _ => None,
+            source: source.or_else(|| {
+                message.attributes.iter().find_map(|attribute| match attribute {
+                    RouteAttribute::PrefSource(source) => address(source),
+                    _ => None,
+                })
             }),
             gateway: next_hop(&message.attributes),
         })
     }
 
-    /// The routes of both families that are more specific than a default route, from all tables but the local one.
+    /// What of the kernel's routing could treat one address unlike another: the routes of both families and all tables
+    /// but the local one that are more specific than a default route; default routes with several next hops; and rules
+    /// that choose by destination, each as the route to the first address of its range.
     ///
-    /// A route with several next hops is given once for each of its devices.
+    /// A route with several next hops is given once for each of them.
     pub async fn host_routes(&self) -> Result<Vec<HostRoute>, KernelError> {
+        let mut routes = self.specific_routes().await?;
+        for (destination, table) in self.rules_by_destination().await? {
+            let (device, gateway) = match self.route(destination.addr(), HTTPS).await? {
+                KernelRoute::Via { device, gateway, .. } => (Some(device), gateway),
+                KernelRoute::Local | KernelRoute::NoRoute { .. } => (None, None),
+            };
+            routes.push(HostRoute { destination, device, gateway, table });
+        }
+        Ok(routes)
+    }
+
+    async fn rules_by_destination(&self) -> Result<Vec<(IpNet, u32)>, KernelError> {
+        let mut rules = Vec::new();
+        for family in [IpVersion::V4, IpVersion::V6] {
+            let _dumping = self.dumping.lock().await;
+            let dumped: Result<Vec<_>, Error> = self.handle.rule().get(family).execute().try_collect().await;
+            match dumped {
+                Ok(dumped) => rules.extend(dumped),
+                Err(error) if is_unsupported(&error) => {}
+                Err(error) => return Err(request("rules")(error)),
+            }
+        }
+        let by_destination = rules.iter().filter_map(|rule| {
+            let to = rule.attributes.iter().find_map(|attribute| match attribute {
+                RuleAttribute::Destination(to) => Some(*to),
+                _ => None,
+            })?;
+            let table = rule.attributes.iter().find_map(|attribute| match attribute {
+                RuleAttribute::Table(table) => Some(*table),
+                _ => None,
+            });
+            Some((IpNet::new(to, rule.header.dst_len).ok()?, table.unwrap_or_else(|| rule.header.table.into())))
+        });
+        Ok(by_destination.collect())
+    }
+
+    async fn specific_routes(&self) -> Result<Vec<HostRoute>, KernelError> {
         let mut messages = self.dump(AddressFamily::Inet).await?;
         messages.extend(self.dump(AddressFamily::Inet6).await?);
         let mut routes = Vec::new();
@@ -95,7 +162,8 @@ impl Kernel {
                 RouteType::Unreachable | RouteType::BlackHole | RouteType::Prohibit => true,
                 _ => continue,
             };
-            if table == LOCAL_TABLE || message.header.destination_prefix_length == 0 {
+            let is_default = message.header.destination_prefix_length == 0;
+            if table == LOCAL_TABLE || is_default && (drops || outputs(message)?.len() < 2) {
                 continue;
             }
             let destination = destination(message)?;
@@ -235,6 +303,12 @@ fn table(message: &RouteMessage) -> u32 {
 fn destination(message: &RouteMessage) -> Result<IpNet, KernelError> {
     let address = message.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Destination(destination) => address(destination),
+        _ => None,
+    });
+    // A default route has none.
+    let address = address.or_else(|| match (message.header.destination_prefix_length, message.header.address_family) {
+        (0, AddressFamily::Inet) => Some(Ipv4Addr::UNSPECIFIED.into()),
+        (0, AddressFamily::Inet6) => Some(Ipv6Addr::UNSPECIFIED.into()),
         _ => None,
     });
     address
