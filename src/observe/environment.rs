@@ -26,7 +26,6 @@ pub fn metadata_disabled() -> bool {
 pub fn no_endpoint_url() -> Option<&'static str> {
     const VARIABLES: [&str; 4] =
         ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_STS"];
-    #[expect(clippy::disallowed_methods, reason = "the one place where these variables are read")]
     let set = |name: &str| std::env::var_os(name);
     VARIABLES.into_iter().find(|name| set(name).is_some_and(|value| !value.to_str().is_some_and(is_http_url)))
 }
