@@ -28,6 +28,10 @@ fn main() -> ExitCode {
     // monitoring systems do not know.
     std::panic::set_hook(Box::new(|panic| {
         complain(&format!("this is a defect, please report it: {panic}"));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a panic has no way back to main, and aborts in a release build"
+        )]
         std::process::exit(ERROR.into());
     }));
     let cli = match Cli::try_parse() {
