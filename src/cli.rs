@@ -227,7 +227,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| "expected one IPv4 or IPv6 address, such as 52.94.0.10".to_owned())
+    // An IPv4 address in IPv6's clothes is routed as IPv4.
+    text.parse()
+        .map(|address: IpAddr| address.to_canonical())
+        .map_err(|_| "expected one IPv4 or IPv6 address, such as 52.94.0.10".to_owned())
 }
 
 fn socket(text: &str) -> Result<SocketAddr, String> {

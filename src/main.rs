@@ -58,10 +58,14 @@ fn run(command: Command) -> Answer {
     match command {
         Command::Check(check) => {
             let snapshot = blocking(live::round(&check))?;
-            if let Some(file) = &check.save {
-                saved::write(file, &snapshot)?;
+            let saved = check.save.as_deref().map_or(Ok(()), |file| saved::write(file, &snapshot));
+            let (text, code) = report(&judge::judge(snapshot), check.format);
+            if let Err(error) = saved {
+                // The report is not lost with the file.
+                print(&text)?;
+                return Err(error.into());
             }
-            Ok(report(&judge::judge(snapshot), check.format))
+            Ok((text, code))
         }
         Command::Judge(what) => Ok(report(&judge::judge(saved::read(&what.file)?), what.format)),
         Command::Explain(what) => explain(&what),
@@ -167,7 +171,9 @@ fn print(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
+        done => {
+            done.map_err(|error| io::Error::new(error.kind(), format!("cannot write to the standard output: {error}")))
+        }
     }
 }
 

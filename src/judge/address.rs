@@ -161,6 +161,9 @@ pub(super) fn off_net_words(what: &str, path: &Path) -> String {
             let service = path.service.as_deref().unwrap_or("another service");
             format!("{what} leaves by {path}, which is an endpoint of {service}, not of DynamoDB")
         }
+        (PathKind::GatewayLoadBalancerEndpoint | PathKind::Other, _) => {
+            format!("{what} leaves by {path}, not by an endpoint of DynamoDB's")
+        }
         _ => format!("{what} leaves the VPC by {path}, not by a VPC endpoint"),
     }
 }

@@ -54,7 +54,8 @@ fn endpoint_route<'t>(reader: &Reader<'_>, coverage: &Coverage<'t>) -> Option<&'
     let lists: BTreeSet<_> = coverage.ranges.iter().map(|range| range.list).collect();
     let another = |id: &VpcEndpointId| {
         let endpoints = reader.facts.vpc_endpoints.seen().map_or(&[][..], Vec::as_slice);
-        endpoints.iter().any(|e| e.id == *id && !is_dynamodb_gateway(e, reader.region))
+        let known = |e: &VpcEndpoint| !matches!(e.kind, EndpointType::Other(_));
+        endpoints.iter().any(|e| e.id == *id && known(e) && !is_dynamodb_gateway(e, reader.region))
     };
     coverage.table.routes.iter().find_map(|route| match (&route.destination, &route.target) {
         (Destination::PrefixList(list), Target::VpcEndpoint(id)) if lists.contains(list) && !another(id) => Some(id),

@@ -243,9 +243,9 @@ fn of_address(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {
             FindingCode::AddressNotInPrefixList,
             Severity::Warning,
             format!(
-                "{} resolves to {address}, which is neither in DynamoDB's prefix list nor an interface endpoint's: no \
-                 gateway endpoint carries it",
-                report.hostname
+                "{}{address} is neither in DynamoDB's prefix list nor an interface endpoint's: no gateway endpoint carries \
+                 it",
+                if report.hostname == address.to_string() { String::new() } else { format!("{}: ", report.hostname) },
             ),
         ));
     }
@@ -276,7 +276,8 @@ fn of_probes(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         probes_of(snapshot, report.address).filter_map(|probe| of_probe(probe, expected_to_fail)).collect();
     for attempt in snapshot.probes.iter().filter(|attempt| attempt.address == report.address) {
-        if let Some(gap) = attempt.probe.gap() {
+        // One that was not asked for is not missed.
+        if let Some(gap) = attempt.probe.gap().filter(|gap| !matches!(gap, Gap::NotTried { .. })) {
             let what = format!("a probe of {}", report.address);
             findings.push(finding_of_gap(&what, gap, Severity::Info));
         }

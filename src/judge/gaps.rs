@@ -13,7 +13,7 @@ pub(super) fn finding_of_gap(what: &str, gap: &Gap, severity: Severity) -> Findi
             None => (FindingCode::MissingPermission, format!("{what} may not be read: {action}")),
         },
         Gap::Credentials { .. } => {
-            (FindingCode::NoCredentials, format!("{what} cannot be read without credentials ({gap})"))
+            (FindingCode::NoCredentials, format!("{what} cannot be read without credentials that are accepted ({gap})"))
         }
         Gap::Stale { .. } => {
             (FindingCode::StaleEvidence, format!("what was seen of {what} supports nothing any more: {gap}"))

@@ -140,11 +140,15 @@ impl<'a> Reader<'a> {
                 service: Some(endpoint.service.clone()),
                 ..plain(PathKind::GatewayLoadBalancerEndpoint, id.as_str(), None)
             }),
-            // Neither can be the target of a route as AWS documents it.
-            EndpointType::Interface | EndpointType::Other(_) => Verdict::Via(Path {
+            // It cannot be the target of a route as AWS documents it.
+            EndpointType::Interface => Verdict::Via(Path {
                 service: Some(endpoint.service.clone()),
                 ..plain(PathKind::Other, id.as_str(), Some("GatewayId"))
             }),
+            EndpointType::Other(kind) => {
+                let detail = format!("its type is {kind:?}, which this onnet does not know");
+                undetermined(format!("what kind of endpoint {id} is"), &Gap::NotFound { detail })
+            }
         }
     }
 

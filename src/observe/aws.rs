@@ -124,7 +124,7 @@ impl Aws {
     /// The Region: as it was given, or the environment or the profile has it, else the instance's own.
     pub async fn region(&self) -> Result<String, Gap> {
         if let Some(region) = self.config.region() {
-            return Ok(region.to_string());
+            return checked_region("the environment or the profile", region.as_ref());
         }
         let from_metadata = || async {
             let region = self.metadata_region.region().await.ok_or_else(|| match self.metadata.silence() {
@@ -134,7 +134,7 @@ impl Aws {
                         .into(),
                 },
             })?;
-            checked_region(region.as_ref())
+            checked_region("the instance metadata service", region.as_ref())
         };
         self.region_from_metadata.get_or_try_init(from_metadata).await.cloned()
     }
@@ -173,14 +173,14 @@ impl ProvideToken for NoTokens {
     }
 }
 
-/// Whether an answer of the metadata service can be a Region: what a captive portal answers cannot.
-fn checked_region(answer: &str) -> Result<String, Gap> {
+/// Whether an answer can be a Region: nothing cannot, nor what a captive portal answers.
+fn checked_region(source: &str, answer: &str) -> Result<String, Gap> {
     let plausible = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !answer.is_empty() && answer.len() <= 32 && answer.chars().all(plausible) {
         return Ok(answer.to_owned());
     }
     let start: String = answer.chars().take(32).collect();
-    Err(Gap::Malformed { detail: format!("the instance metadata service gives {start:?} for the Region") })
+    Err(Gap::Malformed { detail: format!("{source} gives {start:?} for the Region") })
 }
 
 /// How the AWS APIs are reached: the SDK's own client with our certificates and, as in every SDK, the environment's
@@ -234,9 +234,9 @@ mod tests {
 
     #[test]
     fn what_is_no_region_is_not_taken_for_one() {
-        assert_eq!(checked_region("us-gov-east-1").as_deref(), Ok("us-gov-east-1"));
+        assert_eq!(checked_region("a test", "us-gov-east-1").as_deref(), Ok("us-gov-east-1"));
         for answer in ["", "<html>Sign in</html>", "us-east-1\n", "US-EAST-1"] {
-            let gap = checked_region(answer).err();
+            let gap = checked_region("a test", answer).err();
             assert_eq!(gap.map(|gap| gap.reason()), Some("malformed"), "{answer:?}");
         }
     }

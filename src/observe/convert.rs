@@ -134,7 +134,7 @@ impl RawRoute<'_> {
         ];
         fields
             .into_iter()
-            .find_map(|(id, target)| Some(target(id?.to_owned())))
+            .find_map(|(id, target)| Some(target(id.filter(|id| !id.is_empty())?.to_owned())))
             .unwrap_or_else(|| other("none", "none".to_owned()))
     }
 }

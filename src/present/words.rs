@@ -82,7 +82,7 @@ pub(super) fn brief(verdict: &Verdict) -> String {
         }
         Verdict::Undetermined(missing) => {
             let missing: Vec<&str> = missing.iter().map(|fact| fact.what.as_str()).collect();
-            format!("unknown without {}", missing.join(", "))
+            format!("not known: {}", missing.join(", "))
         }
     }
 }
