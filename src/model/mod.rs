@@ -3,26 +3,34 @@
 //! Imports nothing of ours, holds no client, reads no clock and is never `async`; `tests/architecture.rs`
 //! enforces it. Everything round-trips through JSON, and nothing here has a field a credential could sit in.
 
+mod evidence;
+mod finding;
 mod host;
 mod ids;
 mod inventory;
 mod numbers;
 mod observed;
+mod outcome;
 mod probe;
 mod report;
 mod snapshot;
 mod time;
+mod verdict;
 mod vpc;
 
+pub use evidence::*;
+pub use finding::*;
 pub use host::*;
 pub use ids::*;
 pub use inventory::*;
 pub use numbers::*;
 pub use observed::*;
+pub use outcome::*;
 pub use probe::*;
 pub use report::*;
 pub use snapshot::*;
 pub use time::*;
+pub use verdict::*;
 pub use vpc::*;
 
 /// The version of every JSON document onnet writes. A reader refuses a newer one.

@@ -330,3 +330,33 @@ pub fn is_dynamodb_service(name: &str, region: &str) -> bool {
         .and_then(|rest| rest.strip_suffix(region))
         .is_some_and(|partition| partition == "com.amazonaws." || partition.ends_with(".com.amazonaws."))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The API's model says `Available`, its answers say `available`: compared as they stand, no endpoint ever works.
+    #[test]
+    fn an_endpoints_state_is_read_in_any_case() {
+        assert_eq!(EndpointState::parse("available"), EndpointState::Available);
+        assert_eq!(EndpointState::parse("Available"), EndpointState::Available);
+        assert_eq!(EndpointState::parse("pendingAcceptance"), EndpointState::PendingAcceptance);
+        assert_eq!(EndpointState::parse("hibernating"), EndpointState::Other("hibernating".into()));
+    }
+
+    #[test]
+    fn dynamodbs_service_is_known_in_its_region_alone() {
+        let is = |name| is_dynamodb_service(name, "us-east-1");
+        assert!(is("com.amazonaws.us-east-1.dynamodb"));
+        assert!(is_dynamodb_service("cn.com.amazonaws.cn-north-1.dynamodb", "cn-north-1"));
+        for other in [
+            "com.amazonaws.us-west-2.dynamodb",
+            "com.amazonaws.us-east-1.dynamodb-streams",
+            "com.amazonaws.us-east-1.s3",
+            "acme.us-east-1.dynamodb",
+            "us-east-1.dynamodb",
+        ] {
+            assert!(!is(other), "{other}");
+        }
+    }
+}

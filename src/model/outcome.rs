@@ -1,0 +1,79 @@
+//! What a round comes to, and how strong its evidence is.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What one round comes to. Ordered from best to worst: the worst wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every address in use, and every range of the prefix list, is carried by a DynamoDB VPC endpoint.
+    OnNet,
+    /// An address in use is on-net and none leaves otherwise, but a warning finding stands.
+    AtRisk,
+    /// Not enough seen to say, or what was seen is too old.
+    Undetermined,
+    /// No address in use can be reached.
+    Dropped,
+    /// Some address in use leaves by something that is not a DynamoDB endpoint.
+    OffNet,
+}
+
+impl Outcome {
+    /// From best to worst.
+    pub const ALL: [Self; 5] = [Self::OnNet, Self::AtRisk, Self::Undetermined, Self::Dropped, Self::OffNet];
+
+    /// The outcome as a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OnNet => "on_net",
+            Self::AtRisk => "at_risk",
+            Self::Undetermined => "undetermined",
+            Self::Dropped => "dropped",
+            Self::OffNet => "off_net",
+        }
+    }
+
+    /// The exit code, as the Nagios plugin guidelines have it: 0 OK, 1 warning, 2 critical, 3 unknown.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::OnNet => 0,
+            Self::AtRisk => 1,
+            Self::Dropped | Self::OffNet => 2,
+            Self::Undetermined => 3,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How strong the evidence is: configuration infers, packets corroborate, the service testifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofLevel {
+    /// Configuration only.
+    Inferred,
+    /// A probe went out by the very interface, address and route that were judged, and was answered.
+    Consistent,
+    /// The service itself testified.
+    Proved,
+}
+
+impl ProofLevel {
+    /// From weakest to strongest.
+    pub const ALL: [Self; 3] = [Self::Inferred, Self::Consistent, Self::Proved];
+
+    /// The level as a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inferred => "inferred",
+            Self::Consistent => "consistent",
+            Self::Proved => "proved",
+        }
+    }
+}
