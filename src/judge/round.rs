@@ -317,7 +317,10 @@ impl<'s> Round<'s> {
 
     fn undetermined(&self, name: &str) -> String {
         if let Some(gap) = self.snapshot.instance.gap() {
-            return format!("cannot say which way {name} leaves: instance metadata could not be read ({gap})");
+            let why = gap.reason().replace('_', " ");
+            return format!(
+                "cannot say which way {name} leaves: instance metadata could not be read ({why}); is this an EC2 instance?"
+            );
         }
         if let Some(missing) = self.unresolved.first().or(self.missing.first()) {
             return format!("cannot say which way {name} leaves without {missing}");

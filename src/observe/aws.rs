@@ -52,7 +52,7 @@ pub enum AwsError {
     #[error("cannot set up the AWS client")]
     Setup(#[source] Box<dyn Error + Send + Sync>),
     /// No Region is known, so there is nobody to ask.
-    #[error("no Region: {0}. Set AWS_REGION, or region in the profile")]
+    #[error("no Region: {0}. Give --region, set AWS_REGION or the profile's region, or read files with --from DIR")]
     NoRegion(Gap),
 }
 
