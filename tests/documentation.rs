@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 use onnet::model::{FindingCode, Outcome, ProofLevel};
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -55,4 +59,35 @@ fn the_policy_and_the_table_of_permissions_name_the_same_actions() {
     });
     let actions: BTreeSet<String> = actions.map(|action| action.as_str().unwrap().to_owned()).collect();
     assert_eq!(listed, actions);
+}
+
+/// Every source file as one text, with wrapped string literals joined.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut open: Vec<PathBuf> = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                match line.strip_suffix('\\') {
+                    Some(wrapped) => text.push_str(wrapped.trim_start()),
+                    None => text.extend([line.trim_start(), "\n"]),
+                }
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_message_of_the_troubleshooting_table_is_one_onnet_can_print() {
+    let sources = sources();
+    let messages = first_cells("## Troubleshooting, by message");
+    assert!(messages.len() > 5, "{messages:?}");
+    for message in messages {
+        for part in message.split('…').map(str::trim).filter(|part| part.len() > 1) {
+            assert!(sources.contains(part), "{message:?}: no source file says {part:?}");
+        }
+    }
 }
