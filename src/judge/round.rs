@@ -199,6 +199,7 @@ impl<'s> Round<'s> {
             return Outcome::Undetermined;
         }
         let warned = self.findings.iter().any(|finding| finding.severity >= Severity::Warning);
+        // Findings name what is not covered; the ranges themselves have the last word.
         let covered = self.coverages.iter().all(|coverage| coverage.ranges.iter().all(|r| r.verdict.is_on_net()));
         let all_on_net = standings.iter().all(|standing| *standing == Standing::OnNet);
         if warned || !all_on_net || !covered {
