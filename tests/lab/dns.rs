@@ -135,7 +135,7 @@ fn is_dynamodb(world: &World, name: &Name) -> bool {
 }
 
 /// Sixty neighbours of an address, itself first.
-fn sixty(first: IpAddr) -> impl Iterator<Item = IpAddr> {
+pub fn sixty(first: IpAddr) -> impl Iterator<Item = IpAddr> {
     let first = match first {
         IpAddr::V4(address) => u32::from(address),
         IpAddr::V6(_) => 0,

@@ -1,7 +1,7 @@
 //! A running lab: start it, change its world, break its services, run onnet in its instance.
 
 use super::{
-    client,
+    client, dns,
     faults::{Fault, Seen, Service},
     loopback,
     netns::{self, Files, Instance},
@@ -366,10 +366,15 @@ async fn on_loopback(world: World, certificates: Certificates) -> io::Result<(Ar
     let dns = services::open(&shared, Door::Dns, any).await?;
     let ec2 = services::open(&shared, Door::Tls(Behind::Service(Service::Ec2)), any).await?;
     let sts = services::open(&shared, Door::Tls(Behind::Service(Service::Sts)), any).await?;
+    let door = Door::Tls(Behind::Service(Service::DynamoDb));
     let mut dynamodb_port = 0;
-    for address in addresses.into_iter().filter(IpAddr::is_ipv4) {
-        let door = Door::Tls(Behind::Service(Service::DynamoDb));
-        dynamodb_port = services::open(&shared, door, (address, dynamodb_port).into()).await?.port();
+    for address in addresses.iter().filter(|address| address.is_ipv4()) {
+        dynamodb_port = services::open(&shared, door, (*address, dynamodb_port).into()).await?.port();
+    }
+    // Where the system has them, the sixty that DNS may be told to answer with. No listening at 0.0.0.0: others would see.
+    let neighbours = addresses.first().into_iter().flat_map(|first| dns::sixty(*first));
+    for address in neighbours.filter(|address| address.is_loopback() && !addresses.contains(address)) {
+        let _ = services::open(&shared, door, (address, dynamodb_port).into()).await;
     }
     Ok((shared, Network::Loopback(Sockets { imds, dns, ec2, sts, dynamodb_port })))
 }
