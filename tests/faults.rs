@@ -135,7 +135,7 @@ fn dynamodb(fault: Fault) -> Option<Expected> {
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They wait for deadlines, not for the processor.
-    arguments.test_threads = arguments.test_threads.or(Some(8));
+    arguments.test_threads = arguments.test_threads.or(Some(4));
     // Before libtest-mimic starts threads.
     let mode = match rights::gain() {
         Ok(()) => Mode::Namespaces,

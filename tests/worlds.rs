@@ -167,7 +167,7 @@ fn main() -> ExitCode {
     }
     let mut arguments = Arguments::from_args();
     // They wait for deadlines, not for the processor.
-    arguments.test_threads = arguments.test_threads.or(Some(8));
+    arguments.test_threads = arguments.test_threads.or(Some(4));
     // Before libtest-mimic starts threads.
     let rights = rights::gain();
     if let Err(reason) = &rights {
