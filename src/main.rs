@@ -11,7 +11,7 @@ use cli::{Cli, Command, Document, Format, ReportFormat};
 use onnet::{
     judge,
     model::{Explanation, Inventory, Outcome, Report, SubnetId, Verdict},
-    observe::{files, saved},
+    observe::{files, saved, seen::chain},
     present,
 };
 use std::{
@@ -204,16 +204,4 @@ fn variable_of(error: &clap::Error) -> String {
 fn complain(problem: &str) {
     let lines: Vec<_> = problem.lines().map(present::sanitized).collect();
     let _ = writeln!(anstream::stderr(), "onnet: {}", lines.join("\n")); // there is nobody left to tell
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -6,17 +6,14 @@ mod gap;
 mod whole;
 
 use crate::model::{
-    EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable, Seconds,
-    Timestamp, VpcEndpoint, VpcFacts, VpcId, is_dynamodb_service,
+    EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable, VpcEndpoint,
+    VpcFacts, VpcId, is_dynamodb_service,
 };
-use crate::observe::convert::is_dynamodb_prefix_list;
+use crate::observe::{convert::is_dynamodb_prefix_list, seen::Stopwatch};
 use aws_config::SdkConfig;
 pub(crate) use calls::{Ec2, host};
 use futures_util::future::{join, join_all};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::SystemTime,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 /// What EC2 knows of `vpc`. Whatever cannot be had by `deadline` is a gap.
@@ -49,13 +46,9 @@ pub(crate) async fn facts(ec2: &Ec2, vpcs: &[VpcId], region: &str, interfaces: I
 }
 
 /// Makes an observation of an attempt: when it began and how long it took.
-#[expect(clippy::disallowed_methods, reason = "where what EC2 says gets its time stamp")]
 pub(crate) async fn observed<T>(attempt: impl Future<Output = Result<T, Gap>>) -> Observed<T> {
-    let (at, began) = (Timestamp::from(SystemTime::now()), Instant::now());
-    match attempt.await {
-        Ok(value) => Observed::Seen { value, at, took: Seconds::from(began.elapsed()) },
-        Err(gap) => Observed::Unseen(gap),
-    }
+    let watch = Stopwatch::start();
+    watch.observed(attempt.await)
 }
 
 /// The network interfaces of the interface endpoints; no call where there are none.
