@@ -172,32 +172,6 @@ pub enum ProbeResult {
 }
 
 impl ProbeResult {
-    /// Every result, for tables that must be complete.
-    pub const ALL: [Self; 22] = [
-        Self::Ok,
-        Self::AccessDenied,
-        Self::Credentials,
-        Self::Throttled,
-        Self::Http4xx,
-        Self::Http5xx,
-        Self::UnexpectedAnswer,
-        Self::DnsNxdomain,
-        Self::DnsTimeout,
-        Self::DnsFailed,
-        Self::ConnectRefused,
-        Self::ConnectTimeout,
-        Self::ConnectUnreachable,
-        Self::ConnectFailed,
-        Self::TlsTimeout,
-        Self::TlsCertificate,
-        Self::TlsFailed,
-        Self::SendTimeout,
-        Self::WaitTimeout,
-        Self::ReceiveTimeout,
-        Self::ConnectionClosed,
-        Self::Malformed,
-    ];
-
     /// The result as a label.
     pub fn name(self) -> &'static str {
         match self {

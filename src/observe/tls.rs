@@ -35,11 +35,6 @@ pub enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
-/// The TLS configuration of everything onnet sends: ring, the certificates of [`Roots::load`], no session resumption.
-pub fn client_config() -> Result<ClientConfig, TlsError> {
-    Roots::load()?.client_config()
-}
-
 /// The certificates onnet trusts; at least one.
 #[derive(Clone, Debug)]
 pub struct Roots {
