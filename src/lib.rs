@@ -21,3 +21,4 @@ pub mod judge;
 pub mod model;
 pub mod observe;
 pub mod present;
+pub mod watch;

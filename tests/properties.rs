@@ -139,7 +139,14 @@ fn small_worlds() -> Vec<Snapshot> {
 /// Facts made here are stamped with the epoch; none is to count as stale.
 fn refresh(mut world: Snapshot) -> Snapshot {
     let century = std::time::Duration::from_secs(100 * 365 * 86_400).into();
-    world.max_age = onnet::model::MaxAge { imds: century, dns: century, kernel: century, ec2: century, probe: century };
+    world.max_age = onnet::model::MaxAge {
+        imds: century,
+        dns: century,
+        kernel: century,
+        health: century,
+        list_tables: century,
+        ec2: century,
+    };
     world
 }
 

@@ -23,7 +23,9 @@ pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
     }
     expire(&mut snapshot.host_routes, now, max.kernel);
     for attempt in &mut snapshot.probes {
-        expire(&mut attempt.probe, now, max.probe);
+        if let Some(kind) = attempt.probe.seen().map(|probe| probe.kind) {
+            expire(&mut attempt.probe, now, max.of_probe(kind));
+        }
     }
     let vpc = &mut snapshot.vpc;
     expire(&mut vpc.route_tables, now, max.ec2);

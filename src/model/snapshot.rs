@@ -1,8 +1,8 @@
 //! Everything one round saw. The only way into `judge`.
 
 use super::{
-    HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, ProxyVariable, Resolution, Seconds, ServiceName,
-    Timestamp, VpcFacts,
+    HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, ProbeKind, ProxyVariable, Resolution, Seconds,
+    ServiceName, Source, Timestamp, VpcFacts,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,14 +65,40 @@ pub struct MaxAge {
     pub kernel: Seconds,
     /// Route tables, endpoints, prefix lists.
     pub ec2: Seconds,
-    /// Probes.
-    pub probe: Seconds,
+    /// Unsigned probes.
+    pub health: Seconds,
+    /// Signed probes.
+    pub list_tables: Seconds,
+}
+
+impl MaxAge {
+    /// How old a fact of `source` may be.
+    pub fn of(&self, source: Source) -> Seconds {
+        match source {
+            Source::Imds => self.imds,
+            Source::Dns => self.dns,
+            Source::Kernel => self.kernel,
+            Source::Health => self.health,
+            Source::ListTables => self.list_tables,
+            Source::Ec2 => self.ec2,
+        }
+    }
+
+    /// How old a probe of `kind` may be.
+    pub fn of_probe(&self, kind: ProbeKind) -> Seconds {
+        match kind {
+            ProbeKind::Health => self.health,
+            ProbeKind::ListTables => self.list_tables,
+        }
+    }
 }
 
 impl Default for MaxAge {
-    /// Three periods of the design's cadence: DNS and kernel every 15 s, `ListTables` every 60 s, EC2 every 5 min.
+    /// Three periods of the design's cadence: DNS, kernel and unsigned probe every 15 s, instance metadata and
+    /// `ListTables` every 60 s, EC2 every 5 min.
     fn default() -> Self {
         let seconds = |n| Seconds::from(std::time::Duration::from_secs(n));
-        Self { imds: seconds(900), dns: seconds(45), kernel: seconds(45), ec2: seconds(900), probe: seconds(180) }
+        let (fast, slow) = (seconds(45), seconds(180));
+        Self { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2: seconds(900) }
     }
 }

@@ -1,0 +1,173 @@
+//! What the daemon knows besides its last report: how its sources fare, and what came before.
+
+use super::{Gap, Outcome, ProbeKind, ProbeResult, Report, Seconds, Source, Timestamp};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+/// What the daemon knows at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// When the daemon started.
+    pub started_at: Timestamp,
+    /// The last report; `None` in the first moments.
+    pub report: Option<Report>,
+    /// Whether every source that the answer rests on was looked at since the start.
+    pub ready: bool,
+    /// How each source that is looked at fares.
+    pub sources: BTreeMap<Source, SourceStatus>,
+    /// What came before.
+    pub history: History,
+    /// When the settings files were last read without an error, and whether the last attempt was such a one.
+    pub settings: SettingsStatus,
+}
+
+/// How one source fares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceStatus {
+    /// How often it is looked at.
+    pub every: Seconds,
+    /// Whether the last look saw all it looked for; `None` before the first one ended.
+    pub up: Option<bool>,
+    /// When the last look began that saw all it looked for.
+    pub last_seen: Option<Timestamp>,
+    /// What the last look lacked; empty if nothing.
+    pub gaps: Vec<Gap>,
+    /// It asked us to come back later, and until when we wait, longer than the period.
+    pub backing_off_until: Option<Timestamp>,
+}
+
+/// How the reading of the settings files went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettingsStatus {
+    /// Whether the last attempt succeeded. Where not, the last good ones are in force.
+    pub successful: bool,
+    /// When the ones in force were read.
+    pub read_at: Timestamp,
+}
+
+/// What came before, as far as it is kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// The changes of the outcome, the last one last.
+    pub changes: VecDeque<OutcomeChange>,
+    /// The probes of the last hour, the last one last.
+    pub probes: VecDeque<ProbeSample>,
+}
+
+/// A change of the outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeChange {
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// The outcome before; `None` at the start.
+    pub from: Option<Outcome>,
+    /// The outcome since.
+    pub to: Outcome,
+    /// The answer in one sentence.
+    pub summary: String,
+}
+
+/// One probe, in few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeSample {
+    /// When it began.
+    pub at: Timestamp,
+    /// Which request.
+    pub kind: ProbeKind,
+    /// How it ended.
+    pub result: ProbeResult,
+    /// How long it took.
+    pub total: Seconds,
+}
+
+impl History {
+    /// For how long probes are kept.
+    pub const PROBES_KEPT: Duration = Duration::from_secs(3600);
+
+    /// How many probes are kept at most, whatever their age.
+    const MOST_PROBES: usize = 2_000;
+
+    /// How many changes are kept at most.
+    const MOST_CHANGES: usize = 50;
+
+    /// Adds a change, and forgets the oldest where there are too many.
+    pub fn changed(&mut self, change: OutcomeChange) {
+        if self.changes.len() == Self::MOST_CHANGES {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(change);
+    }
+
+    /// Adds a probe, and forgets those that are too old or too many.
+    pub fn probed(&mut self, sample: ProbeSample) {
+        while self.probes.len() >= Self::MOST_PROBES
+            || self.probes.front().is_some_and(|oldest| sample.at.since(oldest.at) > Self::PROBES_KEPT)
+        {
+            self.probes.pop_front();
+        }
+        self.probes.push_back(sample);
+    }
+}
+
+/// The result of one request to the EC2 API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ec2Request {
+    /// The operation: `DescribeRouteTables`.
+    pub operation: &'static str,
+    /// How it ended.
+    pub result: Ec2Result,
+}
+
+/// How a request to the EC2 API ended. A closed set, fit for a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ec2Result {
+    /// Answered.
+    Ok,
+    /// Not allowed, or not with these credentials.
+    Denied,
+    /// Asked to come back later.
+    Throttled,
+    /// No answer in time.
+    TimedOut,
+    /// No connection, or one that broke.
+    Unreachable,
+    /// Anything else.
+    Failed,
+}
+
+impl Ec2Result {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Denied, Self::Throttled, Self::TimedOut, Self::Unreachable, Self::Failed];
+
+    /// The result as a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Throttled => "throttled",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl From<&Gap> for Ec2Result {
+    fn from(gap: &Gap) -> Self {
+        match gap {
+            Gap::Denied { .. } | Gap::Credentials { .. } => Self::Denied,
+            Gap::Throttled { .. } => Self::Throttled,
+            Gap::TimedOut { .. } => Self::TimedOut,
+            Gap::Unreachable { .. } => Self::Unreachable,
+            Gap::Malformed { .. }
+            | Gap::Failed { .. }
+            | Gap::Disabled { .. }
+            | Gap::NotFound { .. }
+            | Gap::NotTried { .. }
+            | Gap::Stale { .. } => Self::Failed,
+        }
+    }
+}
