@@ -31,6 +31,14 @@ impl<T> Observed<T> {
         }
     }
 
+    /// The fact itself, or why there is none.
+    pub fn into_result(self) -> Result<T, Gap> {
+        match self {
+            Self::Seen { value, .. } => Ok(value),
+            Self::Unseen(gap) => Err(gap),
+        }
+    }
+
     /// The fact, if it was seen.
     pub fn seen(&self) -> Option<&T> {
         self.get().ok()

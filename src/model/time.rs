@@ -22,6 +22,11 @@ impl Timestamp {
     pub fn plus(self, later: Duration) -> Self {
         Self(self.0 + later)
     }
+
+    /// The moment `earlier` before this one; the epoch if there is none.
+    pub fn minus(self, earlier: Duration) -> Self {
+        Self(self.0.checked_sub(earlier).unwrap_or(SystemTime::UNIX_EPOCH))
+    }
 }
 
 impl From<SystemTime> for Timestamp {

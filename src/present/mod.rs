@@ -5,6 +5,7 @@
 mod audit;
 mod explanation;
 mod findings;
+mod metrics;
 mod nagios;
 mod page;
 mod schema;
@@ -27,3 +28,4 @@ pub fn json(document: &impl Serialize) -> String {
     json.push('\n');
     json
 }
+pub use metrics::Counters;
