@@ -37,14 +37,18 @@ pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
     match (cli.log_format, journal) {
         // The journal has the time and the unit.
-        (LogFormat::Text, true) => {
-            log.event_format(Line { inner: format::format().with_ansi(false).without_time(), journal, colour }).init()
-        }
-        (LogFormat::Text, false) => {
-            log.event_format(Line { inner: format::format().with_ansi(colour), journal, colour }).init()
-        }
+        (LogFormat::Text, true) => log
+            .event_format(Line {
+                inner: format::format().with_target(false).with_ansi(false).without_time(),
+                journal,
+                colour,
+            })
+            .init(),
+        (LogFormat::Text, false) => log
+            .event_format(Line { inner: format::format().with_target(false).with_ansi(colour), journal, colour })
+            .init(),
         (LogFormat::Json, _) => {
-            let inner = format::format().json().flatten_event(true);
+            let inner = format::format().with_target(false).json().flatten_event(true);
             log.fmt_fields(format::JsonFields::new()).event_format(Line { inner, journal, colour }).init();
         }
     }

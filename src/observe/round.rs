@@ -77,7 +77,7 @@ pub async fn observe(settings: &Settings) -> Snapshot {
 pub(super) async fn load(deadline: Instant) -> Result<Aws, Gap> {
     within(deadline, async {
         Aws::load(None).await.map_err(|error| {
-            tracing::warn!(error = chain(&error), "no AWS configuration");
+            tracing::debug!(error = chain(&error), "no AWS configuration");
             Gap::Failed { detail: chain(&error) }
         })
     })

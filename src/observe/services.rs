@@ -71,7 +71,7 @@ impl Services<'_> {
             }
         };
         let prober = Prober::new(aws, region).map_err(|error| {
-            tracing::warn!(error = chain(&error), "no probe");
+            tracing::debug!(error = chain(&error), "no probe");
             Gap::Failed { detail: chain(&error) }
         });
         let work = Work { services: self, prober, permits: Permits::default(), credentials };
