@@ -305,7 +305,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// How often something is done. What is shorter would be load, not observation.
 fn period(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        short if short < Duration::from_millis(100) => Err("expected a period of 100ms or more".to_owned()),
+        short if short < Duration::from_millis(10) => Err("expected a period of 10ms or more".to_owned()),
         period => Ok(period),
     }
 }

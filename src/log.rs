@@ -104,3 +104,58 @@ fn priority(level: Level) -> u8 {
         Level::DEBUG | Level::TRACE => 7,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// What is logged in `journal` fashion while `events` runs.
+    fn logged(journal: bool, events: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Buffer(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Buffer {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let buffer = Buffer::default();
+        let written = buffer.clone();
+        let inner = format::format().with_target(false).with_ansi(false).without_time();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_writer(move || buffer.clone())
+            .event_format(Line { inner, journal, colour: false })
+            .finish();
+        tracing::subscriber::with_default(subscriber, events);
+        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn the_journal_gets_priorities() {
+        let log = logged(true, || {
+            tracing::error!("act");
+            tracing::warn!("less");
+            tracing::info!("changed");
+            tracing::debug!("round");
+        });
+        assert_eq!(log, "<3>ERROR act\n<4> WARN less\n<6> INFO changed\n<7>DEBUG round\n");
+        assert_eq!(logged(false, || tracing::info!("changed")), " INFO changed\n");
+    }
+
+    #[test]
+    fn one_event_is_one_line_whatever_a_server_says() {
+        let log = logged(true, || tracing::warn!(gap = %"half\n<0>an \u{1b}[31manswer\u{202e}", "not seen"));
+        assert_eq!(log.lines().count(), 1, "{log:?}");
+        assert!(
+            log.starts_with("<4> WARN not seen") && !log.contains('\u{1b}') && !log.contains('\u{202e}'),
+            "{log:?}"
+        );
+    }
+}

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         ("it_starts_without_metadata_and_becomes_ready", starts_blind),
         ("it_starts_without_a_resolver_and_becomes_ready", starts_deaf),
         ("it_ends_at_once_whatever_is_under_way", ends_at_once),
+        ("at_sighup_it_reads_the_settings_again_and_keeps_the_last_good_ones", rereads),
         ("nothing_secret_is_logged", nothing_secret),
     ];
     let trials =
@@ -324,6 +325,32 @@ fn ends_at_once() -> Done {
         assert!(took < Duration::from_secs(1), "{signal}: {took:?}");
         assert!(daemon.notices().iter().any(|text| text.contains("STOPPING=1")));
     }
+    Ok(())
+}
+
+fn rereads() -> Done {
+    let lab = on_net()?;
+    let bundle = lab.directory().join("bundle.pem");
+    let good = std::fs::read(lab.ca_bundle())?;
+    std::fs::write(&bundle, &good)?;
+    let environment = [("AWS_CA_BUNDLE", bundle.to_str().unwrap())];
+    let daemon = Daemon::start_with(&lab, Path::new(ONNET), &[], &environment)?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+
+    std::fs::write(&bundle, "no certificate at all")?;
+    daemon.signal(Signal::SIGHUP)?;
+    let (event, seen) = daemon.event(seen, "an error", |event| event["level"] == "ERROR")?;
+    assert!(event["gap"].as_str().unwrap().contains("bundle.pem"), "{event}");
+    wait_for_requests(&lab, Service::DynamoDb, 6)?;
+    assert_eq!(daemon.outcomes(), ["on_net"], "the last good ones are kept");
+
+    std::fs::write(&bundle, &good)?;
+    daemon.signal(Signal::SIGHUP)?;
+    let (event, _) =
+        daemon.event(seen, "read again", |event| event["message"] == "the settings files were read again")?;
+    assert_eq!(event["level"], "INFO");
+    wait_for_requests(&lab, Service::DynamoDb, 6)?;
+    assert_eq!(daemon.outcomes(), ["on_net"]);
     Ok(())
 }
 

@@ -69,6 +69,14 @@ impl Daemon {
     /// # Errors
     /// If it cannot be started.
     pub fn start(lab: &Lab, binary: &Path, arguments: &[&str]) -> io::Result<Self> {
+        Self::start_with(lab, binary, arguments, &[])
+    }
+
+    /// The same with more of an environment.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_with(lab: &Lab, binary: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> io::Result<Self> {
         let socket = lab.directory().join("notify");
         let notices = UnixDatagram::bind(&socket)?;
         let mut command = lab.command(binary)?;
@@ -83,7 +91,11 @@ impl Daemon {
         ] {
             command.env(variable, period);
         }
-        command.args(arguments).env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "1000000");
+        command
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .env("NOTIFY_SOCKET", &socket)
+            .env("WATCHDOG_USEC", "1000000");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().ok_or_else(|| io::Error::other("no standard error"))?;
         let (log, told) = (Arc::<Growing<Value>>::default(), Arc::<Growing<String>>::default());
@@ -160,7 +172,7 @@ impl Daemon {
 
     /// # Errors
     /// If the process is gone.
-    pub fn signal(&self, signal: nix::sys::signal::Signal) -> nix::Result<()> {
+    pub fn signal(&self, signal: impl Into<Option<nix::sys::signal::Signal>>) -> nix::Result<()> {
         nix::sys::signal::kill(self.pid(), signal)
     }
 
