@@ -48,7 +48,7 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// What to log to standard error, such as `onnet=debug`; --verbose is short for it.
+    /// What to log to standard error, such as `onnet=debug`; --verbose is short for it [default of run: onnet=info,error].
     #[arg(long, global = true, env = "ONNET_LOG", value_name = "FILTER", hide_env_values = true)]
     pub(crate) log: Option<String>,
 

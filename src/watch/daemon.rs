@@ -90,6 +90,8 @@ pub struct Daemon {
     unjudged: Option<(Reading, Moment)>,
     judged: Option<Moment>,
     report: Option<Report>,
+    /// Every source was looked at since the start, and the instance was known.
+    ready: bool,
 }
 
 impl Daemon {
@@ -122,6 +124,7 @@ impl Daemon {
             unjudged: None,
             judged: None,
             report: None,
+            ready: false,
             settings,
         }
     }
@@ -420,15 +423,11 @@ impl Daemon {
         self.history.changed(OutcomeChange { at: now.wall, from, to: report.outcome, summary: report.summary.clone() });
     }
 
-    /// Whether every source was looked at since the start, and the instance is known.
-    fn is_ready(&self) -> bool {
-        self.report.is_some()
-            && self.known.instance().is_some()
-            && self.status.values().all(|status| status.up.is_some())
-    }
-
     fn publish_status(&mut self) {
-        let ready = self.is_ready();
+        self.ready |= self.report.is_some()
+            && self.known.instance().is_some()
+            && self.status.values().all(|status| status.up.is_some());
+        let ready = self.ready;
         let line = match &self.report {
             Some(report) => format!("{}: {}", report.outcome, report.summary),
             None => "looking for the first time".to_owned(),
