@@ -112,6 +112,21 @@ pub enum Gap {
 }
 
 impl Gap {
+    /// Every reason, as [`Gap::reason`] gives it.
+    pub const REASONS: [&'static str; 11] = [
+        "denied",
+        "timed_out",
+        "unreachable",
+        "throttled",
+        "malformed",
+        "failed",
+        "credentials",
+        "disabled",
+        "not_found",
+        "not_tried",
+        "stale",
+    ];
+
     /// The reason as a label: one of a closed set.
     pub fn reason(&self) -> &'static str {
         match self {

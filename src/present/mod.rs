@@ -14,6 +14,7 @@ mod words;
 
 pub use audit::audit;
 pub use explanation::explanation;
+pub use metrics::{Counters, Metric, exposition};
 pub use nagios::nagios;
 pub use page::sanitized;
 pub use schema::{Contract, schema};
@@ -28,4 +29,3 @@ pub fn json(document: &impl Serialize) -> String {
     json.push('\n');
     json
 }
-pub use metrics::Counters;

@@ -405,6 +405,7 @@ impl Daemon {
         let snapshot = self.known.snapshot(now.wall_at(began), took.into(), max_age, &self.settings.look);
         let report = judge(snapshot);
         self.judged = Some(now.moment);
+        self.counters.reported();
         self.notice(&report, now);
         self.report = Some(report);
         self.publish_status();
