@@ -389,7 +389,7 @@ impl Daemon {
     /// Judges what is known, where something is new, nothing is under way that may belong to it, and now and then in any
     /// case, for facts grow old by themselves.
     fn conclude(&mut self, now: Reading) {
-        let max_age = self.settings.periods.max_age();
+        let max_age = self.settings.periods.max_age(self.settings.look.timeout);
         let is_old = self.judged.is_some_and(|judged| now.moment.since(judged) > self.settings.periods.dns);
         if is_old && self.unjudged.is_none() {
             self.unjudged = Some((now, now.moment));

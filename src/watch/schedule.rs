@@ -37,9 +37,11 @@ impl Periods {
         }
     }
 
-    /// How old a fact may be: three of its periods.
-    pub fn max_age(&self) -> MaxAge {
-        let of = |source| Seconds::from(self.of(source).saturating_mul(PERIODS_KEPT));
+    /// How old a fact may be: three of its periods. A look that may take longer than its period is made as often as it
+    /// ends, which then is the period; otherwise what it brought could expire before the next one ended, and with it, say,
+    /// the knowledge that a probe failed.
+    pub fn max_age(&self, longest_look: Duration) -> MaxAge {
+        let of = |source| Seconds::from(self.of(source).max(longest_look).saturating_mul(PERIODS_KEPT));
         MaxAge {
             imds: of(Source::Imds),
             dns: of(Source::Dns),
@@ -419,6 +421,9 @@ mod tests {
 
     #[test]
     fn a_fact_counts_for_three_periods() {
-        assert_eq!(Periods::default().max_age(), MaxAge::default());
+        let ten = Duration::from_secs(10);
+        assert_eq!(Periods::default().max_age(ten), MaxAge::default());
+        let minute = Duration::from_secs(60);
+        assert_eq!(Periods::default().max_age(minute).health.as_duration(), 3 * minute, "if a look may take a minute");
     }
 }

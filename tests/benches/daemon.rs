@@ -24,6 +24,9 @@ use tokio::time::Instant;
 /// Every period of these runs but where it is told.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// How long one look may take in the runs with faults.
+const TIMEOUT: &str = "1s";
+
 /// For how long what was seen counts.
 const KEPT: Duration = Duration::from_secs(3);
 
@@ -164,7 +167,7 @@ fn may_take(service: Service, fault: Fault) -> Duration {
 
 fn one(binary: &Path, service: Service, fault: Fault) -> Result<Row, Box<dyn Error>> {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
-    let daemon = Daemon::start(&lab, binary, &[&PERIODS[..], &["--timeout", "2s"]].concat())?;
+    let daemon = Daemon::start(&lab, binary, &[&PERIODS[..], &["--timeout", TIMEOUT]].concat())?;
     daemon.outcome(0, "on_net")?;
 
     lab.set_fault(service, Some(fault));
