@@ -12,6 +12,7 @@
 //! ```
 //!
 //! [`observe`], [`judge`] and [`present`] import [`model`] and not one another: `tests/architecture.rs` holds them to it.
+//! [`serve`] sees the model, the texts and what [`watch`] publishes.
 //! A [`Snapshot`](model::Snapshot) is the only way into the judge, a [`Report`](model::Report) the only way out, and both
 //! survive JSON, so that a saved round is bug report, demo and regression test in one file.
 
@@ -21,4 +22,5 @@ pub mod judge;
 pub mod model;
 pub mod observe;
 pub mod present;
+pub mod serve;
 pub mod watch;

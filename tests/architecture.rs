@@ -74,8 +74,13 @@ fn observing_sees_only_the_model() {
 }
 
 #[test]
+fn serving_sees_the_model_the_texts_and_what_is_published() {
+    assert_free_of("serve", &["crate::judge", "crate::observe", "reqwest", "println!", "eprintln!"]);
+}
+
+#[test]
 fn types_of_the_aws_sdk_end_in_observe() {
-    for module in ["model", "judge", "present", "cli", "main", "lib"] {
+    for module in ["model", "judge", "present", "serve", "cli", "main", "lib"] {
         assert_free_of(module, &["aws_sdk_", "aws_smithy", "aws_config", "aws_types"]);
     }
 }

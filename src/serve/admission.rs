@@ -1,0 +1,158 @@
+//! Who may stay where there is room for so many connections: nobody's idle ones keep others out.
+
+use super::{
+    connection::{Host, hold},
+    pace::{Pace, Stage},
+};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
+use tokio::{
+    net::TcpStream,
+    task::{AbortHandle, Id, JoinSet},
+    time::Instant,
+};
+
+/// The connections there are.
+pub(super) struct Connections {
+    host: Host,
+    tasks: JoinSet<()>,
+    open: HashMap<Id, Open>,
+    /// Somebody was turned away, and nobody has been let in since.
+    refusing: bool,
+}
+
+struct Open {
+    peer: IpAddr,
+    pace: Arc<Pace>,
+    task: AbortHandle,
+}
+
+impl Connections {
+    pub(super) fn new(host: Host) -> Self {
+        Self { host, tasks: JoinSet::new(), open: HashMap::new(), refusing: false }
+    }
+
+    /// When one has ended; never where there is none.
+    pub(super) async fn ended(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(ended) => {
+                let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                self.open.remove(&id);
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) async fn all_ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Lets it in, in the place of another if need be, or turns it away by closing it.
+    pub(super) fn admit(&mut self, stream: TcpStream, peer: IpAddr) {
+        let neighbour = neighbourhood(peer);
+        if self.open.len() >= self.host.limits.connections {
+            let open = self
+                .open
+                .iter()
+                .map(|(id, open)| (*id, Place { peer: open.peer, stage: open.pace.stage(), since: open.pace.since() }));
+            let Some(id) = yields(&open.collect::<Vec<_>>(), neighbour) else {
+                if !self.refusing {
+                    tracing::warn!(%peer, open = self.open.len(), "too many connections are being answered; turned one away");
+                    self.refusing = true;
+                }
+                return;
+            };
+            if let Some(open) = self.open.remove(&id) {
+                tracing::debug!(peer = %open.peer, "a connection was closed for the next one");
+                open.task.abort();
+            }
+        }
+        self.refusing = false;
+        let pace = Arc::new(Pace::new(self.host.limits));
+        let task = self.tasks.spawn(hold(self.host.clone(), stream, peer, Arc::clone(&pace)));
+        self.open.insert(task.id(), Open { peer: neighbour, pace, task });
+    }
+}
+
+/// One connection, as far as it matters for who goes.
+#[derive(Clone, Copy)]
+struct Place {
+    peer: IpAddr,
+    stage: Stage,
+    since: Instant,
+}
+
+/// Which one makes room for one more of `newcomer`, if any: of the peer with the most connections the one that has been
+/// idle for longest; else any that is idle; else one of a peer that has clearly more than the newcomer.
+fn yields<T: Copy>(open: &[(T, Place)], newcomer: IpAddr) -> Option<T> {
+    let count = |peer: IpAddr| open.iter().filter(|(_, place)| place.peer == peer).count();
+    let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+    for (_, place) in open {
+        *counts.entry(place.peer).or_default() += 1;
+    }
+    let (&heaviest, &most) = counts.iter().max_by_key(|(_, count)| **count)?;
+    let longest = |wanted: &dyn Fn(&Place) -> bool| {
+        let wanted = open.iter().filter(|(_, place)| wanted(place));
+        wanted.min_by_key(|(_, place)| (place.stage == Stage::Answer, place.since)).map(|(id, _)| *id)
+    };
+    let idle = |place: &Place| place.stage != Stage::Answer;
+    longest(&|place| place.peer == heaviest && idle(place))
+        .or_else(|| (most > count(newcomer) + 1).then(|| longest(&|place| place.peer == heaviest)).flatten())
+        .or_else(|| longest(&idle))
+}
+
+/// One client has a whole /64 of IPv6 addresses.
+fn neighbourhood(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use std::time::Duration;
+
+    const FLOOD: &str = "198.51.100.7";
+    const OTHER: &str = "192.0.2.1";
+
+    fn places(of: &[(&str, Stage)]) -> Vec<(usize, Place)> {
+        let start = Instant::now();
+        let place = |(n, (peer, stage)): (usize, &(&str, Stage))| {
+            let since = start + Duration::from_secs(n as u64);
+            (n, Place { peer: peer.parse().unwrap(), stage: *stage, since })
+        };
+        of.iter().enumerate().map(place).collect()
+    }
+
+    #[test]
+    fn the_one_with_most_connections_yields_its_oldest_idle_one() {
+        use Stage::{Answer, Handshake, Head, Idle};
+        let cases = [
+            (vec![(OTHER, Idle), (FLOOD, Answer), (FLOOD, Head), (FLOOD, Idle)], OTHER, Some(2)),
+            (vec![(OTHER, Idle), (FLOOD, Handshake), (FLOOD, Idle)], FLOOD, Some(1)),
+            // All of the flood is being answered: it has clearly more than the newcomer.
+            (vec![(FLOOD, Answer), (FLOOD, Answer), (FLOOD, Answer)], OTHER, Some(0)),
+            // Its own flood does not help it.
+            (vec![(FLOOD, Answer), (FLOOD, Answer), (OTHER, Idle)], FLOOD, Some(2)),
+            (vec![(FLOOD, Answer), (FLOOD, Answer)], FLOOD, None),
+        ];
+        for (open, newcomer, expected) in cases {
+            assert_eq!(yields(&places(&open), newcomer.parse().unwrap()), expected, "{open:?} {newcomer}");
+        }
+    }
+
+    #[test]
+    fn a_whole_slash_64_is_one_client() {
+        let of = |text: &str| neighbourhood(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+}

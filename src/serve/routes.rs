@@ -1,0 +1,209 @@
+//! What is answered. A request does no work but rendering, and that once a second at most.
+
+use super::web_config::{Admission, Turnstile, WebConfig};
+use crate::{model::Status, present, watch::Published};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use http::{
+    HeaderValue, StatusCode,
+    header::{
+        AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
+        WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use std::{
+    error::Error,
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How long a rendering is good for: a thousand requests a second cost no more than one, in work and in memory.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The page brings all it needs: styles, and pictures in it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+/// Renders the status page.
+pub type Page = Box<dyn Fn(&Status) -> String + Send + Sync>;
+
+/// Renders the metrics.
+pub type Metrics = Box<dyn Fn(&Status) -> Result<String, Box<dyn Error + Send + Sync>> + Send + Sync>;
+
+/// Who renders what is served.
+pub struct Pages {
+    /// `/`
+    pub page: Page,
+    /// `/metrics`
+    pub metrics: Metrics,
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pages")
+    }
+}
+
+/// The address a request came from.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// What every request sees.
+pub(super) struct Served {
+    pub(super) pages: Pages,
+    pub(super) published: Published,
+    pub(super) web: WebConfig,
+    pub(super) turnstile: Turnstile,
+    page: Rendered,
+    metrics: Rendered,
+    report: Rendered,
+}
+
+impl Served {
+    pub(super) fn new(pages: Pages, published: Published, web: WebConfig) -> Self {
+        let [page, metrics, report] = [const { Rendered::new() }; 3];
+        Self { pages, published, web, turnstile: Turnstile::new(), page, metrics, report }
+    }
+}
+
+type Rendering = Result<Bytes, Box<dyn Error + Send + Sync>>;
+
+/// The last rendering, shared by all who are still reading it.
+struct Rendered(Mutex<Option<(Arc<Status>, Instant, Bytes)>>);
+
+impl Rendered {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn of(&self, status: &Arc<Status>, render: impl FnOnce() -> Rendering) -> Rendering {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, at, bytes)) = &*last
+            && Arc::ptr_eq(of, status)
+            && at.elapsed() < GOOD_FOR
+        {
+            return Ok(bytes.clone());
+        }
+        let bytes = render()?;
+        *last = Some((Arc::clone(status), Instant::now(), bytes.clone()));
+        Ok(bytes)
+    }
+}
+
+const PATHS: &str = "/  /metrics  /report.json  /-/healthy  /-/ready";
+
+pub(super) fn router(served: &Arc<Served>) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/metrics", get(metrics))
+        .route("/report.json", get(report))
+        .route("/-/healthy", get(|| async { text(StatusCode::OK, "onnet is healthy\n") }))
+        .route("/-/ready", get(ready))
+        .method_not_allowed_fallback(|| async {
+            text(StatusCode::METHOD_NOT_ALLOWED, "there is nothing here but to read: GET and HEAD\n")
+        })
+        .fallback(|| async { text(StatusCode::NOT_FOUND, &format!("there is nothing here; there is\n{PATHS}\n")) })
+        .layer(middleware::from_fn_with_state(Arc::clone(served), guard))
+        .with_state(Arc::clone(served))
+}
+
+/// Lets in whom the web configuration lets in, and sets the headers that every answer has.
+async fn guard(State(served): State<Arc<Served>>, request: Request, next: Next) -> Response {
+    let web = served.web.fresh().await;
+    let peer = request.extensions().get().map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| *address);
+    let mut response = if !web.has_token() {
+        text(StatusCode::TOO_MANY_REQUESTS, "too many requests, by rate_limit of the web configuration\n")
+    } else {
+        match web.admit(request.headers().get(AUTHORIZATION), peer, &served.turnstile).await {
+            Admission::Admitted => next.run(request).await,
+            Admission::Refused => with(
+                text(StatusCode::UNAUTHORIZED, "a user name and a password are needed (basic authentication)\n"),
+                WWW_AUTHENTICATE,
+                "Basic realm=\"onnet\"",
+            ),
+            Admission::Busy => {
+                with(text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords are being verified\n"), RETRY_AFTER, "5")
+            }
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    for (name, value) in &web.headers {
+        headers.insert(name, value.clone());
+    }
+    response
+}
+
+async fn page(State(served): State<Arc<Served>>) -> Response {
+    let status = served.published.status();
+    rendered(served.page.of(&status, || Ok((served.pages.page)(&status).into())), HTML)
+}
+
+async fn metrics(State(served): State<Arc<Served>>) -> Response {
+    let status = served.published.status();
+    rendered(served.metrics.of(&status, || (served.pages.metrics)(&status).map(Bytes::from)), METRICS)
+}
+
+async fn report(State(served): State<Arc<Served>>) -> Response {
+    let status = served.published.status();
+    match &status.report {
+        Some(report) => rendered(served.report.of(&status, || Ok(present::json(report).into())), JSON),
+        None => answer(StatusCode::SERVICE_UNAVAILABLE, JSON, NOT_YET),
+    }
+}
+
+const NOT_YET: &str =
+    "{\n  \"error\": \"not ready\",\n  \"message\": \"onnet has not finished its first round yet\"\n}\n";
+
+async fn ready(State(served): State<Arc<Served>>) -> Response {
+    let status = served.published.status();
+    if status.ready {
+        return text(StatusCode::OK, "onnet is ready\n");
+    }
+    let waiting = status.sources.iter().filter(|(_, source)| source.up.is_none());
+    let waiting: Vec<&str> = waiting.map(|(source, _)| source.name()).collect();
+    let waiting = if waiting.is_empty() { String::new() } else { format!(": {}", waiting.join(", ")) };
+    let sentence = format!("onnet is not ready: not every source has been looked at since it started{waiting}\n");
+    text(StatusCode::SERVICE_UNAVAILABLE, &sentence)
+}
+
+fn rendered(rendering: Rendering, content_type: &'static str) -> Response {
+    match rendering {
+        Ok(bytes) => answer(StatusCode::OK, content_type, bytes),
+        Err(error) => {
+            tracing::error!(%error, "cannot render an answer; please report this defect");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "onnet cannot render this; its log says why\n")
+        }
+    }
+}
+
+fn text(status: StatusCode, text: &str) -> Response {
+    answer(status, TEXT, text.to_owned())
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
+    (status, [(CONTENT_TYPE, content_type)], body.into()).into_response()
+}
+
+fn with(mut response: Response, name: http::HeaderName, value: &'static str) -> Response {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}

@@ -1,0 +1,239 @@
+//! A server on a port of its own, the certificates it may need, and clients that speak by the byte.
+#![allow(dead_code, reason = "not every test uses all of it")]
+
+use onnet::{
+    model::{History, SettingsStatus, Status, Timestamp},
+    serve::{Limits, Listeners, Pages, ServeError, WebConfig, serve},
+    watch::{Publisher, publishing},
+};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+/// What a test may wait for at most.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server that runs in the test's runtime.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) publisher: Publisher,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<(), ServeError>>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the moment a status was made")]
+pub(crate) fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+/// What is known before anything was looked at.
+pub(crate) fn unready() -> Status {
+    Status {
+        started_at: now(),
+        report: None,
+        ready: false,
+        sources: BTreeMap::new(),
+        history: History::default(),
+        settings: SettingsStatus { successful: true, read_at: now() },
+    }
+}
+
+pub(crate) fn pages() -> Pages {
+    Pages {
+        page: Box::new(|status| format!("<!DOCTYPE html><title>ready: {}</title>", status.ready)),
+        metrics: Box::new(|status| Ok(format!("onnet_ready {}\n", u8::from(status.ready)))),
+    }
+}
+
+pub(crate) fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+impl Server {
+    pub(crate) fn start(web: WebConfig, limits: Limits) -> Self {
+        Self::with(pages(), web, limits)
+    }
+
+    pub(crate) fn with(pages: Pages, web: WebConfig, limits: Limits) -> Self {
+        let listeners = Listeners::bind(&[local(0)]).unwrap();
+        let address = listeners.addresses()[0];
+        let (publisher, published) = publishing(unready());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(serve(listeners, pages, published, web, limits, async {
+            let _ = stopped.await;
+        }));
+        Self { address, publisher, stop: Some(stop), task }
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, "").await
+    }
+
+    /// One request by a connection of its own.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+        let mut stream = self.connect().await;
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Answer::read(&mut stream).await
+    }
+
+    /// Tells it to stop, and how long that took.
+    pub(crate) async fn stop(mut self) -> Duration {
+        let started = Instant::now();
+        self.stop.take().unwrap().send(()).unwrap();
+        timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap();
+        started.elapsed()
+    }
+}
+
+/// An answer, to the end of its connection.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) async fn read(stream: &mut TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an end of the answer").unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "it never came to pass: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How long until the server closes the connection.
+pub(crate) async fn closed_after(mut stream: TcpStream) -> Duration {
+    let started = Instant::now();
+    let mut bytes = [0; 4096];
+    let end = async { while matches!(stream.read(&mut bytes).await, Ok(n) if n > 0) {} };
+    timeout(PATIENCE, end).await.expect("the server to close the connection");
+    started.elapsed()
+}
+
+/// A certificate authority of the test's own.
+pub(crate) struct Authority {
+    pub(crate) pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key, in PEM.
+pub(crate) struct Leaf {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate for localhost.
+    pub(crate) fn server(&self) -> Leaf {
+        let address = SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        self.leaf(&["localhost"], vec![address], ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// A certificate for a client, with this DNS name.
+    pub(crate) fn client(&self, name: &str) -> Leaf {
+        self.leaf(&[name], Vec::new(), ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    pub(crate) fn leaf(&self, names: &[&str], more: Vec<SanType>, usage: ExtendedKeyUsagePurpose) -> Leaf {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.subject_alt_names.extend(more);
+        params.extended_key_usages = vec![usage];
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Leaf { certificate, key: key.serialize_pem() }
+    }
+}
+
+/// A directory with files that can be replaced as a rotation does.
+pub(crate) struct Folder(pub(crate) tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, content) in files {
+            folder.put(name, content);
+        }
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn put(&self, name: &str, content: &str) {
+        let beside = self.path(&format!(".{name}.new"));
+        fs::write(&beside, content).unwrap();
+        fs::rename(beside, self.path(name)).unwrap();
+    }
+}
+
+/// A client that trusts `authority`, and shows a certificate if it has one.
+pub(crate) fn client(authority: &Authority, leaf: Option<&Leaf>) -> reqwest::Client {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let tls = match leaf {
+        None => builder.with_no_client_auth(),
+        Some(leaf) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(leaf.certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+    };
+    // Every request by a connection of its own, unless a test keeps the client.
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().pool_max_idle_per_host(0).build().unwrap()
+}
+
+pub(crate) fn load(file: &Path) -> WebConfig {
+    WebConfig::load(file).unwrap_or_else(|error| panic!("{error}"))
+}
