@@ -3,13 +3,15 @@
 use crate::{cli, live};
 use onnet::{
     model::{History, SettingsStatus, Status},
-    present::Counters,
+    observe::seen::chain,
+    present::{self, Counters},
+    serve::{Limits, Listeners, Pages, ServeError, WebConfig, WebConfigError, serve},
     watch::{self, Daemon, Periods, publishing},
 };
 use std::{collections::BTreeMap, io};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch::channel as watch_channel},
 };
 
 /// Why the daemon cannot start.
@@ -19,6 +21,10 @@ pub(crate) enum RunError {
     Signals(#[source] io::Error),
     #[error("cannot set up the metrics")]
     Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    WebConfig(#[from] WebConfigError),
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -27,32 +33,65 @@ pub(crate) async fn run(run: &cli::Run) -> Result<(), RunError> {
     let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
     let mut hang_up = on(SignalKind::hangup())?;
 
+    let web = run.web_config.as_deref().map_or_else(|| Ok(WebConfig::none()), WebConfig::load)?;
+    let listeners = match Listeners::from_systemd()? {
+        Some(listeners) => listeners,
+        None => Listeners::bind(&run.listen)?,
+    };
     let settings = settings(run);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?settings, "started");
+
     let counters = Counters::new()?;
-    let (publisher, _published) = publishing(not_yet());
-    let daemon = Daemon::new(settings, publisher, counters).await;
+    let (publisher, published) = publishing(not_yet());
+    let (stop, mut stopping) = watch_channel(false);
+    let server = serve(listeners, pages(&web, &counters), published, web.clone(), Limits::default(), async move {
+        let _ = stopping.wait_for(|stop| *stop).await; // a sender that is gone means the same
+    });
 
     let (reread, rereading) = mpsc::channel(1);
     let rereads = async {
         while hang_up.recv().await.is_some() {
+            let read = web.reload().await;
+            if let Err(error) = &read {
+                let error = chain(error);
+                tracing::error!(error, "the web configuration is wrong; the last good one stays in force");
+            }
             // One that is not taken up yet will read what this one would have read.
-            let _ = reread.try_send(true);
+            let _ = reread.try_send(read.is_ok());
         }
         std::future::pending::<()>().await
     };
-    let stop = async {
+    let work = async {
+        let stop_signal = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = async { Daemon::new(settings, publisher, counters).await.run(rereading, stop_signal).await } => {}
+            () = rereads => {}
         }
     };
+    let mut server = std::pin::pin!(server);
     tokio::select! {
-        () = daemon.run(rereading, stop) => {}
-        () = rereads => {}
+        served = &mut server => served?,
+        () = work => {
+            stop.send_replace(true);
+            server.await?;
+        }
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Who renders what the server answers with.
+fn pages(web: &WebConfig, counters: &Counters) -> Pages {
+    let (web, counters) = (web.clone(), counters.clone());
+    Pages {
+        page: Box::new(|_| String::new()),
+        metrics: Box::new(move |status| Ok(present::exposition(status, web.status(), &counters)?)),
+    }
 }
 
 fn settings(run: &cli::Run) -> watch::Settings {

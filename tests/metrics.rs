@@ -92,7 +92,8 @@ fn stable(text: &str) -> String {
 }
 
 fn exposed(report: Option<Report>, counters: &Counters) -> String {
-    exposition(&status(report), counters).unwrap()
+    let status = status(report);
+    exposition(&status, status.settings, counters).unwrap()
 }
 
 fn a_round() -> Done {

@@ -47,6 +47,13 @@ pub struct SettingsStatus {
     pub read_at: Timestamp,
 }
 
+impl SettingsStatus {
+    /// How the reading of all files went, of these and of others.
+    pub fn and(self, other: Self) -> Self {
+        Self { successful: self.successful && other.successful, read_at: self.read_at.min(other.read_at) }
+    }
+}
+
 /// What came before, as far as it is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {

@@ -6,7 +6,7 @@
 
 use crate::model::{
     CoverageRange, EC2_OPERATIONS, Ec2Request, Ec2Result, Gap, InstanceSummary, Outcome, PathKind, Phase, Probe,
-    ProbeKind, ProbeResult, ProofLevel, Report, Source, Status, Timestamp, Verdict, addresses_in,
+    ProbeKind, ProbeResult, ProofLevel, Report, SettingsStatus, Source, Status, Timestamp, Verdict, addresses_in,
 };
 use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
@@ -235,14 +235,15 @@ impl Counters {
     }
 }
 
-/// `/metrics`, in Prometheus' text format.
-pub fn exposition(status: &Status, counters: &Counters) -> Result<String, prometheus::Error> {
+/// `/metrics`, in Prometheus' text format. `web` is how the reading of the server's own settings went.
+pub fn exposition(status: &Status, web: SettingsStatus, counters: &Counters) -> Result<String, prometheus::Error> {
     let registry = Registry::new();
     BUILD.gauges(&registry, [(vec![env!("CARGO_PKG_VERSION"), REVISION], 1.0)])?;
     STARTED_AT.gauge(&registry, seconds(status.started_at))?;
     READY.gauge(&registry, f64::from(u8::from(status.ready)))?;
-    RELOADED.gauge(&registry, f64::from(u8::from(status.settings.successful)))?;
-    RELOADED_AT.gauge(&registry, seconds(status.settings.read_at))?;
+    let settings = status.settings.and(web);
+    RELOADED.gauge(&registry, f64::from(u8::from(settings.successful)))?;
+    RELOADED_AT.gauge(&registry, seconds(settings.read_at))?;
     sources(&registry, status)?;
     if let Some(report) = &status.report {
         of_report(&registry, report)?;
