@@ -19,6 +19,7 @@ Examples:
   onnet check --format nagios    the same on one line, for a monitoring system
   onnet check --save round.json  keep everything that was seen, for a bug report
   onnet judge round.json         judge it again, anywhere
+  onnet run                      the daemon: look again and again, answer by HTTP
   onnet explain 52.94.0.10       which route carries the address, and why
   onnet audit                    every subnet of every VPC in the Region
   onnet audit --from DIR         the same from saved AWS CLI output
@@ -47,9 +48,20 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// What to log to standard error, such as `onnet=debug`; --verbose is short for it.
+    /// What to log to standard error, such as `onnet=debug`; --verbose is short for it [default of run: onnet=info,error].
     #[arg(long, global = true, env = "ONNET_LOG", value_name = "FILTER", hide_env_values = true)]
     pub(crate) log: Option<String>,
+
+    /// How to log.
+    #[arg(
+        long,
+        global = true,
+        env = "ONNET_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT",
+        hide_env_values = true
+    )]
+    pub(crate) log_format: LogFormat,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -63,6 +75,8 @@ fn concat_about() -> String {
 pub(crate) enum Command {
     /// Look once, judge, and answer by the exit code.
     Check(Check),
+    /// Look again and again, and answer by HTTP: the daemon.
+    Run(Run),
     /// Judge what `check --save` or `check --format json` wrote.
     Judge(Judge),
     /// Tell which route of a subnet carries an address, and why the others lose.
@@ -90,6 +104,13 @@ pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) timeout: Timeout,
 
+    #[command(flatten)]
+    pub(crate) look: Look,
+}
+
+/// What is looked at, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Look {
     /// The request to time: a signed ListTables (recorded by CloudTrail), an unsigned GET /, or none.
     #[arg(long, env = "ONNET_PROBE", default_value = "list-tables", value_name = "PROBE", hide_env_values = true)]
     pub(crate) probe: ProbeChoice,
@@ -101,6 +122,52 @@ pub(crate) struct Check {
     /// Ask this name server instead of the system's.
     #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true, value_parser = socket)]
     pub(crate) resolver: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Where to answer by HTTP; may be repeated. Sockets that systemd passes take its place.
+    #[arg(long, env = "ONNET_LISTEN", default_value = "127.0.0.1:10953", value_name = "ADDR:PORT", value_delimiter = ',', hide_env_values = true, value_parser = socket)]
+    pub(crate) listen: Vec<SocketAddr>,
+
+    /// TLS and users for HTTP: a file as Prometheus' exporters take it.
+    #[arg(long, env = "ONNET_WEB_CONFIG", value_name = "FILE", hide_env_values = true)]
+    pub(crate) web_config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) look: Look,
+
+    /// How long one look at one source may take; what is late is missing.
+    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
+    pub(crate) timeout: Duration,
+
+    /// How often to ask instance metadata.
+    #[arg(long, env = "ONNET_IMDS_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    pub(crate) imds_every: Duration,
+
+    /// How often to ask the name servers.
+    #[arg(long, env = "ONNET_DNS_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    pub(crate) dns_every: Duration,
+
+    /// How often to ask the kernel for its routes.
+    #[arg(long, env = "ONNET_KERNEL_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    pub(crate) kernel_every: Duration,
+
+    /// How often to send an unsigned GET /.
+    #[arg(long, env = "ONNET_HEALTH_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    pub(crate) health_every: Duration,
+
+    /// How often to send a signed ListTables; CloudTrail records each.
+    #[arg(long, env = "ONNET_LIST_TABLES_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    pub(crate) list_tables_every: Duration,
+
+    /// How often to ask the EC2 API; local changes bring it forward, throttling puts it off.
+    #[arg(long, env = "ONNET_EC2_EVERY", default_value = "5m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    pub(crate) ec2_every: Duration,
+
+    /// On a machine that has just booted, wait up to this long, at random, before the first EC2 and ListTables request.
+    #[arg(long, env = "ONNET_SPLAY", default_value = "60s", value_name = "TIME", value_parser = time, hide_env_values = true)]
+    pub(crate) splay: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +254,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// How log events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people and the journal.
+    Text,
+    /// For programs: a JSON object on each line.
+    Json,
+}
+
 /// Which request is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProbeChoice {
@@ -224,6 +300,19 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) => Ok(duration),
         Err(_) => Err("expected a length of time such as 10s or 500ms".to_owned()),
     }
+}
+
+/// How often something is done. What is shorter would be load, not observation.
+fn period(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        short if short < Duration::from_millis(10) => Err("expected a period of 10ms or more".to_owned()),
+        period => Ok(period),
+    }
+}
+
+/// A length of time that may be nothing.
+fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "expected a length of time such as 60s, or 0s".to_owned())
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {

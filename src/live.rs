@@ -29,17 +29,21 @@ pub(crate) enum LiveError {
 
 /// One round.
 pub(crate) async fn round(check: &cli::Check) -> Snapshot {
-    let settings = observe::Settings {
-        timeout: check.timeout.timeout,
-        probe: match check.probe {
+    observe::observe(&settings(&check.look, check.timeout.timeout)).await
+}
+
+/// The command line's settings, as the collectors take them.
+pub(crate) fn settings(look: &cli::Look, timeout: Duration) -> observe::Settings {
+    observe::Settings {
+        timeout,
+        probe: match look.probe {
             cli::ProbeChoice::ListTables => observe::ProbeChoice::ListTables,
             cli::ProbeChoice::Health => observe::ProbeChoice::Health,
             cli::ProbeChoice::None => observe::ProbeChoice::None,
         },
-        interface: check.interface.clone(),
-        resolver: check.resolver,
-    };
-    observe::observe(&settings).await
+        interface: look.interface.clone(),
+        resolver: look.resolver,
+    }
 }
 
 /// The Region's VPCs, or one of them.

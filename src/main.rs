@@ -1,7 +1,9 @@
 //! The `onnet` command: parse, look, judge, print. The exit code is the answer.
 
 mod cli;
+mod daemon;
 mod live;
+mod log;
 
 use clap::{
     Parser,
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let done = logging(&cli).and_then(|()| run(cli.command)).and_then(|(text, code)| {
+    let done = log::start(&cli).and_then(|()| run(cli.command)).and_then(|(text, code)| {
         print(&text)?;
         Ok(code)
     });
@@ -66,6 +68,10 @@ fn run(command: Command) -> Answer {
                 return Err(error.into());
             }
             Ok((text, code))
+        }
+        Command::Run(run) => {
+            blocking(daemon::run(&run))??;
+            Ok((String::new(), 0))
         }
         Command::Judge(what) => Ok(report(&judge::judge(saved::read(&what.file)?), what.format)),
         Command::Explain(what) => explain(&what),
@@ -149,21 +155,6 @@ fn blocking<T>(work: impl Future<Output = T>) -> io::Result<T> {
     // A lookup of a name by the C library blocks a thread and cannot be called off: it is not waited for.
     runtime.shutdown_background();
     Ok(done)
-}
-
-/// One-shot commands log nothing unless asked: the report itself carries the gaps.
-fn logging(cli: &Cli) -> Result<(), Box<dyn Error>> {
-    let filter = match (&cli.log, cli.verbose) {
-        (_, 1) => "onnet=info,warn",
-        (_, 2) => "onnet=debug,info",
-        (_, 3..) => "trace",
-        (Some(filter), 0) => filter,
-        (None, 0) => return Ok(()),
-    };
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|error| format!("--log {filter}: {error}; expected a filter such as onnet=debug"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    Ok(())
 }
 
 /// Prints, with colour if the reader can see it. A reader who has seen enough is no error.

@@ -31,6 +31,14 @@ impl<T> Observed<T> {
         }
     }
 
+    /// The fact itself, or why there is none.
+    pub fn into_result(self) -> Result<T, Gap> {
+        match self {
+            Self::Seen { value, .. } => Ok(value),
+            Self::Unseen(gap) => Err(gap),
+        }
+    }
+
     /// The fact, if it was seen.
     pub fn seen(&self) -> Option<&T> {
         self.get().ok()
@@ -104,6 +112,21 @@ pub enum Gap {
 }
 
 impl Gap {
+    /// Every reason, as [`Gap::reason`] gives it.
+    pub const REASONS: [&'static str; 11] = [
+        "denied",
+        "timed_out",
+        "unreachable",
+        "throttled",
+        "malformed",
+        "failed",
+        "credentials",
+        "disabled",
+        "not_found",
+        "not_tried",
+        "stale",
+    ];
+
     /// The reason as a label: one of a closed set.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -19,6 +19,19 @@ pub enum ProbeKind {
     Health,
 }
 
+impl ProbeKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ListTables, Self::Health];
+
+    /// The kind as a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ListTables => "list_tables",
+            Self::Health => "health",
+        }
+    }
+}
+
 /// A part of a request. They follow one another and never overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -172,6 +185,32 @@ pub enum ProbeResult {
 }
 
 impl ProbeResult {
+    /// Every one.
+    pub const ALL: [Self; 22] = [
+        Self::Ok,
+        Self::AccessDenied,
+        Self::Credentials,
+        Self::Throttled,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::UnexpectedAnswer,
+        Self::DnsNxdomain,
+        Self::DnsTimeout,
+        Self::DnsFailed,
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::ConnectUnreachable,
+        Self::ConnectFailed,
+        Self::TlsTimeout,
+        Self::TlsCertificate,
+        Self::TlsFailed,
+        Self::SendTimeout,
+        Self::WaitTimeout,
+        Self::ReceiveTimeout,
+        Self::ConnectionClosed,
+        Self::Malformed,
+    ];
+
     /// The result as a label.
     pub fn name(self) -> &'static str {
         match self {
@@ -198,6 +237,12 @@ impl ProbeResult {
             Self::ConnectionClosed => "connection_closed",
             Self::Malformed => "malformed",
         }
+    }
+
+    /// Whether it counts as a failure: everything but the answer that was asked for, and but a denial, which is what a
+    /// role without the permission is to get.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Self::Ok | Self::AccessDenied)
     }
 
     /// Whether DynamoDB itself answered, so that the path works whatever it said.

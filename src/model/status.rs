@@ -111,6 +111,16 @@ impl History {
     }
 }
 
+/// The operations of the EC2 API that a round may ask for.
+pub const EC2_OPERATIONS: [&str; 6] = [
+    "DescribeRouteTables",
+    "DescribeVpcEndpoints",
+    "DescribePrefixLists",
+    "DescribeManagedPrefixLists",
+    "GetManagedPrefixListEntries",
+    "DescribeNetworkInterfaces",
+];
+
 /// The result of one request to the EC2 API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ec2Request {

@@ -18,9 +18,19 @@ impl Timestamp {
         self.0.duration_since(earlier.0).unwrap_or(Duration::ZERO)
     }
 
+    /// How long after the Unix epoch this is.
+    pub fn since_epoch(self) -> Duration {
+        self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
+    }
+
     /// The moment `later` after this one.
     pub fn plus(self, later: Duration) -> Self {
         Self(self.0 + later)
+    }
+
+    /// The moment `earlier` before this one; the epoch if there is none.
+    pub fn minus(self, earlier: Duration) -> Self {
+        Self(self.0.checked_sub(earlier).unwrap_or(SystemTime::UNIX_EPOCH))
     }
 }
 

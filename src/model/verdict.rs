@@ -29,6 +29,26 @@ pub enum PathKind {
 }
 
 impl PathKind {
+    /// Every kind.
+    pub const ALL: [Self; 16] = [
+        Self::GatewayEndpoint,
+        Self::InterfaceEndpoint,
+        Self::InternetGateway,
+        Self::EgressOnlyInternetGateway,
+        Self::NatGateway,
+        Self::TransitGateway,
+        Self::VirtualPrivateGateway,
+        Self::PeeringConnection,
+        Self::NetworkInterface,
+        Self::Instance,
+        Self::LocalGateway,
+        Self::CarrierGateway,
+        Self::CoreNetwork,
+        Self::GatewayLoadBalancerEndpoint,
+        Self::Local,
+        Self::Other,
+    ];
+
     /// The kind as a label.
     pub fn name(self) -> &'static str {
         match self {

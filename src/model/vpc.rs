@@ -1,6 +1,6 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
-use super::{InterfaceId, Observed, PrefixListId, RouteTableId, SubnetId, VpcEndpointId, VpcId};
+use super::{Gap, InterfaceId, Observed, PrefixListId, RouteTableId, SubnetId, VpcEndpointId, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,17 @@ pub struct VpcFacts {
     pub service_prefix_lists: Observed<Vec<PrefixListId>>,
     /// The prefix lists that the route tables name, and the DynamoDB ones.
     pub prefix_lists: BTreeMap<PrefixListId, Observed<PrefixList>>,
+}
+
+impl VpcFacts {
+    /// What is missing of them.
+    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        let Self { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists } = self;
+        [route_tables.gap(), vpc_endpoints.gap(), endpoint_interfaces.gap(), service_prefix_lists.gap()]
+            .into_iter()
+            .chain(prefix_lists.values().map(Observed::gap))
+            .flatten()
+    }
 }
 
 /// Where a route applies. Three optional fields in the EC2 API; here, one of two.

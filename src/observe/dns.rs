@@ -211,7 +211,7 @@ impl Dns {
             }
         }
         result.map(|answer| (answer, watch)).map_err(|error| {
-            tracing::warn!(hostname, %family, error = chain(&error), "not resolved");
+            tracing::debug!(hostname, %family, error = chain(&error), "not resolved");
             error.gap(watch.took())
         })
     }

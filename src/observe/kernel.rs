@@ -7,14 +7,16 @@ use super::seen::chain;
 use crate::model::Gap;
 
 #[cfg(target_os = "linux")]
+mod changes;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::Kernel;
+pub use {changes::Changes, linux::Kernel};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::Kernel;
+pub use elsewhere::{Changes, Kernel};
 
 /// Why the kernel's routes are not known.
 #[derive(Debug, thiserror::Error)]

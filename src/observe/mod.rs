@@ -20,6 +20,8 @@ mod round;
 pub mod saved;
 pub mod seen;
 mod services;
+pub mod sources;
 pub mod tls;
 
-pub use round::{ProbeChoice, Settings, observe};
+pub use round::{ProbeChoice, Settings, nothing, observe};
+pub use services::addresses;

@@ -14,18 +14,18 @@ use super::{
     ec2::{self, vpc_facts},
     environment,
     imds::{self, ImdsError},
-    kernel::{Kernel, KernelError},
+    kernel::Kernel,
     seen::{Stopwatch, chain, seen, within},
-    services::Services,
+    services::{Services, host_routes},
 };
-use crate::model::{Gap, HostRoute, Instance, InterfaceId, MaxAge, Observed, SCHEMA, Snapshot, VpcFacts, VpcId};
+use crate::model::{Ec2Request, Gap, Instance, InterfaceId, MaxAge, Observed, SCHEMA, Snapshot, VpcFacts, VpcId};
 use aws_credential_types::Credentials;
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared, join_all},
 };
 use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, time::Duration};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 /// What to look at, and for how long.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub enum ProbeChoice {
 }
 
 /// What EC2 and the probes leave of the round's time, so that they can still say how far they came.
-const MARGIN: Duration = Duration::from_millis(200);
+pub(super) const MARGIN: Duration = Duration::from_millis(200);
 
 /// How much longer the credentials may take once instance metadata turned out silent.
 ///
@@ -69,22 +69,28 @@ const GRACE: Duration = Duration::from_millis(300);
 pub async fn observe(settings: &Settings) -> Snapshot {
     let watch = Stopwatch::start();
     let deadline = watch.started() + settings.timeout;
-    let aws = match timeout_at(deadline, Aws::load(None)).await {
-        Ok(Ok(aws)) => Ok(aws),
-        Ok(Err(error)) => {
-            tracing::warn!(error = chain(&error), "no AWS configuration");
-            Err(Gap::Failed { detail: chain(&error) })
-        }
-        Err(_) => Err(Gap::TimedOut { after: watch.took() }),
-    };
+    let aws = load(deadline).await;
     Round { settings, watch, deadline, aws: aws.as_ref().map_err(Clone::clone) }.run().await
 }
 
-struct Round<'a> {
-    settings: &'a Settings,
-    watch: Stopwatch,
-    deadline: Instant,
-    aws: Result<&'a Aws, Gap>,
+/// What every call to AWS shares, or why nothing can be asked of AWS.
+pub(super) async fn load(deadline: Instant) -> Result<Aws, Gap> {
+    within(deadline, async {
+        Aws::load(None).await.map_err(|error| {
+            tracing::debug!(error = chain(&error), "no AWS configuration");
+            Gap::Failed { detail: chain(&error) }
+        })
+    })
+    .await
+    .into_result()
+}
+
+/// What the looks of one round, or of one source, share.
+pub(super) struct Round<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) watch: Stopwatch,
+    pub(super) deadline: Instant,
+    pub(super) aws: Result<&'a Aws, Gap>,
 }
 
 /// A fact several parts wait for; it is looked for once, when the first of them asks.
@@ -110,7 +116,7 @@ impl Round<'_> {
                 region.clone(),
                 services.look(region.clone(), credentials.clone()),
                 self.vpc(instance.clone(), credentials.clone()),
-                self.host_routes(kernel.as_ref()),
+                host_routes(kernel.as_ref(), self.deadline),
             )
         };
         // Fetched from the start, for they are on the longest path; but where nobody needs them, nobody waits for them.
@@ -141,7 +147,7 @@ impl Round<'_> {
         }
     }
 
-    async fn instance(&self) -> Observed<Instance> {
+    pub(super) async fn instance(&self) -> Observed<Instance> {
         if environment::metadata_disabled() {
             return Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() });
         }
@@ -152,7 +158,7 @@ impl Round<'_> {
     }
 
     /// The SDK's Region. Where that comes from instance metadata and these are silent, they are not waited for twice.
-    async fn region(&self, instance: Awaited<'_, Observed<Instance>>) -> Observed<String> {
+    pub(super) async fn region(&self, instance: Awaited<'_, Observed<Instance>>) -> Observed<String> {
         let aws = match &self.aws {
             Ok(aws) => *aws,
             Err(gap) => return Observed::Unseen(gap.clone()),
@@ -164,7 +170,7 @@ impl Round<'_> {
         }
     }
 
-    async fn credentials(&self, instance: Awaited<'_, Observed<Instance>>) -> Result<Credentials, Gap> {
+    pub(super) async fn credentials(&self, instance: Awaited<'_, Observed<Instance>>) -> Result<Credentials, Gap> {
         let aws = (*self.aws.as_ref().map_err(|gap| (*gap).clone())?).credentials();
         let credentials = tokio::select! {
             biased;
@@ -186,13 +192,6 @@ impl Round<'_> {
         }
     }
 
-    async fn host_routes(&self, kernel: Result<&Kernel, &KernelError>) -> Observed<Vec<HostRoute>> {
-        match kernel {
-            Ok(kernel) => seen("host routes", self.deadline, kernel.host_routes(), KernelError::gap).await,
-            Err(error) => Observed::Unseen(error.gap()),
-        }
-    }
-
     /// What EC2 knows of the VPC, or VPCs, that traffic may leave from.
     async fn vpc(
         &self,
@@ -200,18 +199,28 @@ impl Round<'_> {
         credentials: Awaited<'_, Result<Credentials, Gap>>,
     ) -> VpcFacts {
         let instance = instance.await;
-        let (Ok(aws), Some(instance)) = (&self.aws, instance.seen()) else {
+        let Some(instance) = instance.seen() else {
             return nothing(&Gap::NotTried { because: "the VPC is not known".to_owned() });
         };
-        if let Err(gap) = credentials.await {
-            return nothing(&gap);
+        match credentials.await {
+            Ok(_) => self.vpc_of(instance).await.0,
+            Err(gap) => nothing(&gap),
         }
+    }
+
+    /// The same of an instance that is known, and what was asked for it.
+    pub(super) async fn vpc_of(&self, instance: &Instance) -> (VpcFacts, Vec<Ec2Request>) {
+        let aws = match &self.aws {
+            Ok(aws) => *aws,
+            Err(gap) => return (nothing(gap), Vec::new()),
+        };
         let config = aws.sdk_config(&instance.region);
         let deadline = self.deadline - MARGIN;
         let vpcs = vpcs(instance, self.settings.interface.as_ref());
-        let facts = join_all(vpcs.iter().map(|vpc| vpc_facts(&config, vpc, &instance.region, deadline))).await;
+        let looks = join_all(vpcs.iter().map(|vpc| vpc_facts(&config, vpc, &instance.region, deadline))).await;
+        let (facts, requests): (Vec<_>, Vec<_>) = looks.into_iter().unzip();
         let none = || nothing(&Gap::NotTried { because: "the instance has no network interface".to_owned() });
-        facts.into_iter().reduce(merge).unwrap_or_else(none)
+        (facts.into_iter().reduce(merge).unwrap_or_else(none), requests.concat())
     }
 }
 
@@ -238,7 +247,8 @@ fn vpcs(instance: &Instance, chosen: Option<&InterfaceId>) -> Vec<VpcId> {
     vpcs
 }
 
-fn nothing(gap: &Gap) -> VpcFacts {
+/// Nothing is known of the VPC, for one reason.
+pub fn nothing(gap: &Gap) -> VpcFacts {
     VpcFacts {
         route_tables: Observed::Unseen(gap.clone()),
         vpc_endpoints: Observed::Unseen(gap.clone()),

@@ -56,7 +56,7 @@ where
 {
     within(deadline, async {
         look.await.map_err(|error| {
-            tracing::warn!(what, error = chain(&error), "not seen");
+            tracing::debug!(what, error = chain(&error), "not seen");
             gap(&error)
         })
     })

@@ -9,7 +9,7 @@ use super::{
     round::{Awaited, ProbeChoice},
     seen::{Stopwatch, chain, seen},
 };
-use crate::model::{Gap, KernelRoute, Observed, Probe, ProbeAttempt, Resolution, Seconds, ServiceName};
+use crate::model::{Gap, HostRoute, KernelRoute, Observed, Probe, ProbeAttempt, Resolution, Seconds, ServiceName};
 use aws_credential_types::Credentials;
 use futures_util::future::join_all;
 use std::{
@@ -71,10 +71,10 @@ impl Services<'_> {
             }
         };
         let prober = Prober::new(aws, region).map_err(|error| {
-            tracing::warn!(error = chain(&error), "no probe");
+            tracing::debug!(error = chain(&error), "no probe");
             Gap::Failed { detail: chain(&error) }
         });
-        let work = Work { services: self, prober, permits: Semaphore::new(PROBES), credentials };
+        let work = Work { services: self, prober, permits: Permits::default(), credentials };
 
         let config = aws.sdk_config(region);
         let early = seen("names", self.deadline, names(&config, None), NamesError::gap).await;
@@ -112,7 +112,7 @@ impl Seen {
 struct Work<'a, 'c> {
     services: &'a Services<'a>,
     prober: Result<Prober, Gap>,
-    permits: Semaphore,
+    permits: Permits,
     credentials: AwaitedCredentials<'c>,
 }
 
@@ -122,47 +122,17 @@ impl Work<'_, '_> {
     }
 
     async fn look_at_one(&self, name: &ServiceName) -> Look {
-        let (resolution, took) = self.resolve(&name.hostname).await;
+        let (resolution, took) = resolve(self.services.dns, &name.hostname, self.services.deadline).await;
         let addresses = addresses(&resolution);
         let (kernel_routes, probes) = tokio::join!(
-            join_all(
-                addresses.iter().map(|&address| async move { (address, self.kernel_route(address, name.port).await) })
-            ),
+            join_all(addresses.iter().map(|&address| async move {
+                let route = kernel_route(self.services.kernel, (address, name.port), self.services.deadline).await;
+                (address, route)
+            })),
             join_all(addresses.iter().map(|&address| self.probes(name, address, took))),
         );
         let probes = probes.into_iter().flatten().collect();
         Look { hostname: name.hostname.clone(), resolution, kernel_routes, probes }
-    }
-
-    async fn resolve(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
-        let watch = Stopwatch::start();
-        let gap = match self.services.dns {
-            Ok(dns) => match timeout_at(self.services.deadline, dns.resolve(hostname)).await {
-                Ok((resolution, took)) => {
-                    let asked = !resolution.servers.is_empty();
-                    return (resolution, asked.then_some(took));
-                }
-                Err(_) => Gap::TimedOut { after: watch.took() },
-            },
-            Err(error) => error.gap(watch.took()),
-        };
-        let unresolved = Resolution {
-            ipv4: Observed::Unseen(gap.clone()),
-            hosts_file: Observed::Unseen(gap.clone()),
-            ipv6: Observed::Unseen(gap),
-            cnames: Vec::new(),
-            servers: Vec::new(),
-        };
-        (unresolved, None)
-    }
-
-    async fn kernel_route(&self, address: IpAddr, port: u16) -> Observed<KernelRoute> {
-        match self.services.kernel {
-            Ok(kernel) => {
-                seen("kernel route", self.services.deadline, kernel.route(address, port), KernelError::gap).await
-            }
-            Err(error) => Observed::Unseen(error.gap()),
-        }
     }
 
     /// The probes of one address: the one asked for, or the reason there is none and the next best.
@@ -173,7 +143,7 @@ impl Work<'_, '_> {
             Err(gap) => return vec![attempt(Observed::Unseen(gap.clone()))],
         };
         let until = self.services.deadline - self.services.margin;
-        let health = || self.timed(prober.health(name, address, resolve, until));
+        let health = || self.permits.timed(self.services.deadline, prober.health(name, address, resolve, until));
         match self.services.probe {
             ProbeChoice::None => {
                 let because = "probes are switched off".to_owned();
@@ -183,22 +153,81 @@ impl Work<'_, '_> {
             ProbeChoice::ListTables => match self.credentials.clone().await {
                 Ok(credentials) => {
                     let probe = prober.list_tables(&credentials, name, address, resolve, until);
-                    vec![attempt(self.timed(probe).await)]
+                    vec![attempt(self.permits.timed(self.services.deadline, probe).await)]
                 }
                 Err(gap) => vec![attempt(Observed::Unseen(gap)), attempt(health().await)],
             },
         }
     }
+}
 
-    /// One of at most [`PROBES`] at a time.
-    async fn timed(&self, probe: impl Future<Output = Probe>) -> Observed<Probe> {
+/// What a name resolves to, and how long that took where a name server was asked.
+pub(super) async fn resolve(
+    dns: Result<&Dns, &DnsError>,
+    hostname: &str,
+    deadline: Instant,
+) -> (Resolution, Option<Seconds>) {
+    let watch = Stopwatch::start();
+    let gap = match dns {
+        Ok(dns) => match timeout_at(deadline, dns.resolve(hostname)).await {
+            Ok((resolution, took)) => {
+                let asked = !resolution.servers.is_empty();
+                return (resolution, asked.then_some(took));
+            }
+            Err(_) => Gap::TimedOut { after: watch.took() },
+        },
+        Err(error) => error.gap(watch.took()),
+    };
+    let unresolved = Resolution {
+        ipv4: Observed::Unseen(gap.clone()),
+        hosts_file: Observed::Unseen(gap.clone()),
+        ipv6: Observed::Unseen(gap),
+        cnames: Vec::new(),
+        servers: Vec::new(),
+    };
+    (unresolved, None)
+}
+
+/// What the kernel would do with a connection to `port` of `address`.
+pub(super) async fn kernel_route(
+    kernel: Result<&Kernel, &KernelError>,
+    (address, port): (IpAddr, u16),
+    deadline: Instant,
+) -> Observed<KernelRoute> {
+    match kernel {
+        Ok(kernel) => seen("kernel route", deadline, kernel.route(address, port), KernelError::gap).await,
+        Err(error) => Observed::Unseen(error.gap()),
+    }
+}
+
+/// What of the kernel's routing treats some addresses unlike others.
+pub(super) async fn host_routes(kernel: Result<&Kernel, &KernelError>, deadline: Instant) -> Observed<Vec<HostRoute>> {
+    match kernel {
+        Ok(kernel) => seen("host routes", deadline, kernel.host_routes(), KernelError::gap).await,
+        Err(error) => Observed::Unseen(error.gap()),
+    }
+}
+
+/// Lets at most [`PROBES`] probes run at a time: their waiting is no network time.
+#[derive(Debug)]
+pub(super) struct Permits(Semaphore);
+
+impl Default for Permits {
+    fn default() -> Self {
+        Self(Semaphore::new(PROBES))
+    }
+}
+
+impl Permits {
+    /// Makes a probe when it is its turn.
+    pub(super) async fn timed(&self, deadline: Instant, probe: impl Future<Output = Probe>) -> Observed<Probe> {
         let waiting = Stopwatch::start();
         let look = async {
-            let _permit = self.permits.acquire().await;
+            let _permit = self.0.acquire().await;
             let watch = Stopwatch::start();
             watch.seen(probe.await)
         };
-        match timeout_at(self.services.deadline, look).await {
+        match timeout_at(deadline, look).await {
             Ok(probe) => probe,
             Err(_) => Observed::Unseen(Gap::TimedOut { after: waiting.took() }),
         }
@@ -206,7 +235,7 @@ impl Work<'_, '_> {
 }
 
 /// Every address an application may meet under the name, each once.
-fn addresses(resolution: &Resolution) -> BTreeSet<IpAddr> {
+pub fn addresses(resolution: &Resolution) -> BTreeSet<IpAddr> {
     let records = [&resolution.ipv4, &resolution.ipv6].into_iter().filter_map(Observed::seen).flatten();
     records.map(|record| record.address).chain(resolution.hosts_file.seen().into_iter().flatten().copied()).collect()
 }

@@ -5,6 +5,7 @@
 mod audit;
 mod explanation;
 mod findings;
+mod metrics;
 mod nagios;
 mod page;
 mod schema;
@@ -13,6 +14,7 @@ mod words;
 
 pub use audit::audit;
 pub use explanation::explanation;
+pub use metrics::{Counters, Metric, exposition};
 pub use nagios::nagios;
 pub use page::sanitized;
 pub use schema::{Contract, schema};

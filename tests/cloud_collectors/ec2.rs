@@ -114,7 +114,7 @@ fn keys() -> Credentials {
 
 async fn facts_within(address: SocketAddr, time: Duration) -> VpcFacts {
     let config = config(&format!("http://{address}"), &Authority::new(), keys());
-    vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + time).await
+    vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + time).await.0
 }
 
 async fn facts(server: &Server) -> VpcFacts {
@@ -424,7 +424,7 @@ impl ProvideCredentials for NoCredentials {
 async fn no_credentials_are_told_as_such() {
     let server = Ec2::new().start().await;
     let config = config(&format!("http://{}", server.address), &Authority::new(), NoCredentials);
-    let facts = vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + Duration::from_secs(10)).await;
+    let (facts, _) = vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + Duration::from_secs(10)).await;
     assert_eq!(facts.route_tables.gap(), Some(&Gap::Credentials { detail: "none anywhere".into() }));
     assert!(server.requests.lock().unwrap().is_empty());
 }
@@ -437,7 +437,7 @@ async fn servers_are_verified_by_our_certificates() {
     let url = format!("https://localhost:{}", server.address.port());
     let ask = async |roots: &Authority| {
         let config = config(&url, roots, keys());
-        vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + Duration::from_secs(10)).await
+        vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + Duration::from_secs(10)).await.0
     };
     assert!(ask(&authority).await.route_tables.seen().is_some());
     let strangers = ask(&Authority::new()).await;

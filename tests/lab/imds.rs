@@ -9,13 +9,16 @@ use std::time::{Duration, SystemTime};
 pub const TOKEN_PATH: &str = "/latest/api/token";
 const TOKEN_TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 /// Any token would do; this one is not mistaken for a real one.
-const TOKEN: &str = "bGFiLXRva2VuLW5vdC1hLXNlY3JldA==";
+pub const METADATA_TOKEN: &str = "bGFiLXRva2VuLW5vdC1hLXNlY3JldA==";
+/// What the instance's role signs with. The lab does not check signatures.
+pub const SECRET_KEY: &str = "not-a-secret-the-lab-does-not-check-it00";
+pub const SESSION_TOKEN: &str = "not-a-secret-either";
 
 pub fn answer(world: &World, request: &Request) -> Response {
     match (request.method.as_str(), request.path.as_str()) {
         ("PUT", TOKEN_PATH) => token(request),
         ("GET", path) => match request.header("x-aws-ec2-metadata-token") {
-            Some(TOKEN) => match item(world, path.trim_end_matches('/')) {
+            Some(METADATA_TOKEN) => match item(world, path.trim_end_matches('/')) {
                 Some(text) => Response::new(200, "text/plain", text),
                 None => Response::page(404),
             },
@@ -30,7 +33,7 @@ fn token(request: &Request) -> Response {
     match ttl {
         // A request that came through a proxy.
         _ if request.header("x-forwarded-for").is_some() => Response::page(403),
-        Some(ttl @ 1..=21600) => Response::new(200, "text/plain", TOKEN).with(TOKEN_TTL, ttl.to_string()),
+        Some(ttl @ 1..=21600) => Response::new(200, "text/plain", METADATA_TOKEN).with(TOKEN_TTL, ttl.to_string()),
         _ => Response::page(400),
     }
 }
@@ -117,8 +120,8 @@ fn credentials(world: &World) -> serde_json::Value {
         "Type": "AWS-HMAC",
         "LastUpdated": after(Duration::ZERO),
         "AccessKeyId": "ASIAEXAMPLEONNETLAB0",
-        "SecretAccessKey": "not-a-secret-the-lab-does-not-check-it00",
-        "Token": "not-a-secret-either",
+        "SecretAccessKey": SECRET_KEY,
+        "Token": SESSION_TOKEN,
         "Expiration": after(Duration::from_secs(6 * 3600)),
     });
     if world.account_in_credentials {

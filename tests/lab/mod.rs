@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the lab is test code: it may panic")]
 
 pub mod client;
+pub mod daemon;
 mod dns;
 mod dynamodb;
 mod ec2;
@@ -35,5 +36,6 @@ pub mod tutorial;
 pub mod world;
 
 pub use faults::{Fault, Service};
-pub use lab::{Lab, Mode, Ran};
+pub use imds::{METADATA_TOKEN, SECRET_KEY, SESSION_TOKEN};
+pub use lab::{Lab, Mode, Ran, run};
 pub use world::World;

@@ -222,9 +222,24 @@ async fn converse<S>(shared: &Shared, service: Service, call: Call, mut stream: 
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    while let Some(request) = http::read(&mut stream).await? {
-        shared.switchboard.log(service, label(service, &request));
-        let switchboard = &shared.switchboard;
+    let switchboard = &shared.switchboard;
+    let began_under = switchboard.get(service);
+    let mut changed = switchboard.watch();
+    loop {
+        // A connection that was kept does not outlive what broke the service, or mended it.
+        let changed = async {
+            while switchboard.get(service) == began_under {
+                if changed.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let request = tokio::select! {
+            request = http::read(&mut stream) => request?,
+            () = changed => None,
+        };
+        let Some(request) = request else { return Ok(()) };
+        switchboard.log(service, label(service, &request));
         let fault = switchboard.get(service);
         let lost = fault == Some(Fault::HopLimit) && request.method == "PUT";
         if fault == Some(Fault::Silence) || lost {
@@ -246,7 +261,6 @@ where
             return Ok(());
         }
     }
-    Ok(())
 }
 
 fn answer(shared: &Shared, service: Service, call: Call, request: &Request, fault: Option<Fault>) -> Response {

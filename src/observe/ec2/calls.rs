@@ -3,7 +3,8 @@
 use super::{convert, gap, whole::Whole};
 use crate::{
     model::{
-        EndpointInterface, Gap, InterfaceId, PrefixList, PrefixListId, RouteTable, Seconds, Subnet, VpcEndpoint, VpcId,
+        Ec2Request, Ec2Result, EndpointInterface, Gap, InterfaceId, PrefixList, PrefixListId, RouteTable, Seconds,
+        Subnet, VpcEndpoint, VpcId,
     },
     observe::destination::{Destination, anonymous},
 };
@@ -16,7 +17,12 @@ use aws_sdk_ec2::{
 };
 use aws_smithy_async::future::pagination_stream::PaginationStream;
 use ipnet::IpNet;
-use std::{collections::BTreeSet, error::Error, time::Duration};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::time::{Instant, timeout_at};
 
 /// For one attempt at one page.
@@ -43,6 +49,7 @@ pub(crate) async fn host(config: &SdkConfig) -> Option<String> {
 pub(crate) struct Ec2 {
     client: Client,
     deadline: Instant,
+    requests: Arc<Mutex<Vec<Ec2Request>>>,
 }
 
 impl Ec2 {
@@ -55,7 +62,18 @@ impl Ec2 {
         if let Some(http) = config.http_client() {
             ec2 = ec2.http_client(Whole(http));
         }
-        Self { client: Client::from_conf(ec2.build()), deadline }
+        Self { client: Client::from_conf(ec2.build()), deadline, requests: Arc::default() }
+    }
+
+    /// What was asked so far, and how each request ended. A page is a request; the SDK's second attempt at one is not
+    /// told apart from the first.
+    pub(crate) fn requests(&self) -> Vec<Ec2Request> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self, action: &'static str, result: Ec2Result) {
+        let operation = action.strip_prefix("ec2:").unwrap_or(action);
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(Ec2Request { operation, result });
     }
 
     pub(super) async fn route_tables(&self, vpcs: &[VpcId]) -> Result<Vec<RouteTable>, Gap> {
@@ -112,7 +130,7 @@ impl Ec2 {
     /// The items of all pages. `action` is the IAM action that allows the call.
     async fn all<P, T, E>(
         &self,
-        action: &str,
+        action: &'static str,
         mut pages: PaginationStream<Result<P, SdkError<E, HttpResponse>>>,
         items: impl Fn(P) -> Option<Vec<T>>,
     ) -> Result<Vec<T>, Gap>
@@ -122,16 +140,22 @@ impl Ec2 {
         let began = Instant::now();
         let mut all = Vec::new();
         loop {
-            match timeout_at(self.deadline, pages.next()).await {
-                Err(_) => return Err(Gap::TimedOut { after: Seconds::from(began.elapsed()) }),
+            let gap = match timeout_at(self.deadline, pages.next()).await {
                 Ok(None) => return Ok(all),
-                Ok(Some(Err(error))) => return Err(gap::of(action, &error, began.elapsed())),
                 // An empty list is an empty element; none at all is another kind of answer.
-                Ok(Some(Ok(page))) => all.extend(
-                    items(page)
-                        .ok_or_else(|| Gap::Malformed { detail: format!("{action}: the answer has no list") })?,
-                ),
-            }
+                Ok(Some(Ok(page))) => match items(page) {
+                    Some(items) => {
+                        self.count(action, Ec2Result::Ok);
+                        all.extend(items);
+                        continue;
+                    }
+                    None => Gap::Malformed { detail: format!("{action}: the answer has no list") },
+                },
+                Ok(Some(Err(error))) => gap::of(action, &error, began.elapsed()),
+                Err(_) => Gap::TimedOut { after: Seconds::from(began.elapsed()) },
+            };
+            self.count(action, Ec2Result::from(&gap));
+            return Err(gap);
         }
     }
 }

@@ -6,8 +6,8 @@ mod gap;
 mod whole;
 
 use crate::model::{
-    EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable, VpcEndpoint,
-    VpcFacts, VpcId, is_dynamodb_service,
+    Ec2Request, EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable,
+    VpcEndpoint, VpcFacts, VpcId, is_dynamodb_service,
 };
 use crate::observe::{convert::is_dynamodb_prefix_list, seen::Stopwatch};
 use aws_config::SdkConfig;
@@ -16,9 +16,16 @@ use futures_util::future::{join, join_all};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
-/// What EC2 knows of `vpc`. Whatever cannot be had by `deadline` is a gap.
-pub async fn vpc_facts(config: &SdkConfig, vpc: &VpcId, region: &str, deadline: Instant) -> VpcFacts {
-    facts(&Ec2::new(config, deadline), std::slice::from_ref(vpc), region, Interfaces::OfDynamoDb).await
+/// What EC2 knows of `vpc`, and what was asked for it. Whatever cannot be had by `deadline` is a gap.
+pub async fn vpc_facts(
+    config: &SdkConfig,
+    vpc: &VpcId,
+    region: &str,
+    deadline: Instant,
+) -> (VpcFacts, Vec<Ec2Request>) {
+    let ec2 = Ec2::new(config, deadline);
+    let facts = facts(&ec2, std::slice::from_ref(vpc), region, Interfaces::OfDynamoDb).await;
+    (facts, ec2.requests())
 }
 
 /// Whose endpoints' network interfaces to ask for.

@@ -23,3 +23,18 @@ impl Kernel {
         Err(KernelError::NotLinux)
     }
 }
+
+/// There is nobody to listen to.
+pub struct Changes(());
+
+impl Changes {
+    /// Always an error.
+    pub fn open() -> Result<Self, KernelError> {
+        Err(KernelError::NotLinux)
+    }
+
+    /// Never called, for there is no value.
+    pub async fn next(&mut self) -> Option<()> {
+        None
+    }
+}

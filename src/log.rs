@@ -1,0 +1,161 @@
+//! Log events to standard error: text or JSON, and with priorities where the journal reads them.
+
+use crate::cli::{Cli, Command, LogFormat};
+use onnet::present;
+use std::{
+    error::Error,
+    fmt,
+    io::{self, IsTerminal},
+};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::{self, Writer},
+    },
+    registry::LookupSpan,
+};
+
+/// What the daemon logs unless told otherwise: its changes, and the errors of the libraries.
+const DAEMON: &str = "onnet=info,error";
+
+/// One-shot commands log nothing unless asked: the report itself carries the gaps.
+pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
+    let filter = match (&cli.log, cli.verbose) {
+        (_, 1) => "onnet=info,warn",
+        (_, 2) => "onnet=debug,info",
+        (_, 3..) => "trace",
+        (Some(filter), 0) => filter,
+        (None, 0) if matches!(cli.command, Command::Run(_)) => DAEMON,
+        (None, 0) => return Ok(()),
+    };
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| format!("--log {filter}: {error}; expected a filter such as onnet=debug"))?;
+    let journal = is_journal();
+    let colour = !journal && io::stderr().is_terminal() && cli.log_format == LogFormat::Text;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
+    match (cli.log_format, journal) {
+        // The journal has the time and the unit.
+        (LogFormat::Text, true) => log
+            .event_format(Line {
+                inner: format::format().with_target(false).with_ansi(false).without_time(),
+                journal,
+                colour,
+            })
+            .init(),
+        (LogFormat::Text, false) => log
+            .event_format(Line { inner: format::format().with_target(false).with_ansi(colour), journal, colour })
+            .init(),
+        (LogFormat::Json, _) => {
+            let inner = format::format().with_target(false).json().flatten_event(true);
+            log.fmt_fields(format::JsonFields::new()).event_format(Line { inner, journal, colour }).init();
+        }
+    }
+    Ok(())
+}
+
+/// Whether standard error is what systemd connected to the journal, and not something it was redirected to since.
+///
+/// <https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#%24JOURNAL_STREAM>
+#[cfg(target_os = "linux")]
+fn is_journal() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    std::fs::metadata("/proc/self/fd/2")
+        .is_ok_and(|stderr| stream.to_str() == Some(&format!("{}:{}", stderr.dev(), stderr.ino())))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_journal() -> bool {
+    false
+}
+
+/// One event, one line, whatever a server put into an error; with the priority in front that the journal takes off again.
+struct Line<F> {
+    inner: F,
+    journal: bool,
+    colour: bool,
+}
+
+impl<S, N, F> FormatEvent<S, N> for Line<F>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'w> FormatFields<'w> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if self.journal {
+            write!(out, "<{}>", priority(*event.metadata().level()))?;
+        }
+        let mut line = String::new();
+        self.inner.format_event(context, Writer::new(&mut line), event)?;
+        let line = line.trim_end_matches('\n');
+        if self.colour { writeln!(out, "{line}") } else { writeln!(out, "{}", present::sanitized(line)) }
+    }
+}
+
+/// As syslog numbers them: error, warning, informational, debug.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// What is logged in `journal` fashion while `events` runs.
+    fn logged(journal: bool, events: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Buffer(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Buffer {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let buffer = Buffer::default();
+        let written = buffer.clone();
+        let inner = format::format().with_target(false).with_ansi(false).without_time();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_writer(move || buffer.clone())
+            .event_format(Line { inner, journal, colour: false })
+            .finish();
+        tracing::subscriber::with_default(subscriber, events);
+        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn the_journal_gets_priorities() {
+        let log = logged(true, || {
+            tracing::error!("act");
+            tracing::warn!("less");
+            tracing::info!("changed");
+            tracing::debug!("round");
+        });
+        assert_eq!(log, "<3>ERROR act\n<4> WARN less\n<6> INFO changed\n<7>DEBUG round\n");
+        assert_eq!(logged(false, || tracing::info!("changed")), " INFO changed\n");
+    }
+
+    #[test]
+    fn one_event_is_one_line_whatever_a_server_says() {
+        let log = logged(true, || tracing::warn!(gap = %"half\n<0>an \u{1b}[31manswer\u{202e}", "not seen"));
+        assert_eq!(log.lines().count(), 1, "{log:?}");
+        assert!(
+            log.starts_with("<4> WARN not seen") && !log.contains('\u{1b}') && !log.contains('\u{202e}'),
+            "{log:?}"
+        );
+    }
+}

@@ -1,0 +1,429 @@
+//! When each source is looked at. Pure: the moments and the chance come from outside, so the schedule is tested by table.
+
+use super::clock::Moment;
+use crate::model::{MaxAge, Seconds, Source};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How often each source is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Periods {
+    /// Instance metadata.
+    pub imds: Duration,
+    /// Names.
+    pub dns: Duration,
+    /// Kernel routes.
+    pub kernel: Duration,
+    /// Unsigned probes.
+    pub health: Duration,
+    /// Signed probes: each is recorded by CloudTrail.
+    pub list_tables: Duration,
+    /// The EC2 API.
+    pub ec2: Duration,
+}
+
+/// For how many of its periods a fact supports a verdict.
+const PERIODS_KEPT: u32 = 3;
+
+impl Periods {
+    /// How often `source` is looked at.
+    pub fn of(&self, source: Source) -> Duration {
+        match source {
+            Source::Imds => self.imds,
+            Source::Dns => self.dns,
+            Source::Kernel => self.kernel,
+            Source::Health => self.health,
+            Source::ListTables => self.list_tables,
+            Source::Ec2 => self.ec2,
+        }
+    }
+
+    /// How old a fact may be: three of its periods. A look that may take longer than its period is made as often as it
+    /// ends, which then is the period; otherwise what it brought could expire before the next one ended, and with it, say,
+    /// the knowledge that a probe failed.
+    pub fn max_age(&self, longest_look: Duration) -> MaxAge {
+        let of = |source| Seconds::from(self.of(source).max(longest_look).saturating_mul(PERIODS_KEPT));
+        MaxAge {
+            imds: of(Source::Imds),
+            dns: of(Source::Dns),
+            kernel: of(Source::Kernel),
+            health: of(Source::Health),
+            list_tables: of(Source::ListTables),
+            ec2: of(Source::Ec2),
+        }
+    }
+}
+
+impl Default for Periods {
+    fn default() -> Self {
+        let (fast, slow) = (Duration::from_secs(15), Duration::from_secs(60));
+        let ec2 = Duration::from_secs(300);
+        Self { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2 }
+    }
+}
+
+/// Whether a source is due that was last looked at then. One that never was is.
+pub fn due(now: Moment, last: Option<Moment>, every: Duration) -> bool {
+    last.is_none_or(|last| now.since(last) >= every)
+}
+
+/// The shortest time between two looks at a source that changes bring forward. It doubles with each such look, up to the
+/// period, and begins again once a whole period passed without one: a route that flaps does not flood the EC2 API.
+const LEAST_GAP: Duration = Duration::from_secs(15);
+
+/// The same where the look costs nobody anything.
+const LEAST_LOCAL_GAP: Duration = Duration::from_secs(1);
+
+/// How soon a source is asked again that has not answered yet. It doubles up to the period.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// How many more periods a throttled source is left alone at most.
+const MOST_PERIODS_OFF: u32 = 8;
+
+/// The plan for one source.
+#[derive(Clone, Debug)]
+struct Plan {
+    every: Duration,
+    /// The regular looks are at whole periods after this.
+    origin: Option<Moment>,
+    last: Option<Moment>,
+    in_flight: bool,
+    /// Something changed: look again, though no sooner than this.
+    wanted: Option<Moment>,
+    /// How far apart the looks are that changes bring forward, for now.
+    gap: Duration,
+    brought_forward: Option<Moment>,
+    /// Not before this, whatever happens.
+    hold: Option<Moment>,
+    /// Nothing was seen yet: try again then.
+    retry: Option<Moment>,
+    failures: u32,
+    throttled: u32,
+}
+
+/// When each source is looked at.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    plans: BTreeMap<Source, Plan>,
+    /// Where in its period this instance looks, between 0 and 1: chosen once, so that instances do not meet, and the
+    /// same for all sources, so that those with equal periods stay together.
+    phase: f64,
+}
+
+impl Schedule {
+    /// `phase` and `splay` are chances between 0 and 1 and a time: the first looks at sources that a fleet shares wait up
+    /// to `splay`.
+    pub fn new(
+        sources: impl IntoIterator<Item = Source>,
+        periods: &Periods,
+        now: Moment,
+        phase: f64,
+        splay: Duration,
+    ) -> Self {
+        let plan = |source| {
+            let shared = matches!(source, Source::Ec2 | Source::ListTables);
+            let plan = Plan {
+                every: periods.of(source),
+                origin: None,
+                last: None,
+                in_flight: false,
+                wanted: None,
+                gap: least_gap(source, periods.of(source)),
+                brought_forward: None,
+                hold: shared.then(|| now + splay.mul_f64(phase)),
+                retry: None,
+                failures: 0,
+                throttled: 0,
+            };
+            (source, plan)
+        };
+        Self { plans: sources.into_iter().map(plan).collect(), phase }
+    }
+
+    /// The sources it is for.
+    pub fn sources(&self) -> impl Iterator<Item = Source> + '_ {
+        self.plans.keys().copied()
+    }
+
+    /// How often `source` is looked at; `None` if it is not.
+    pub fn every(&self, source: Source) -> Option<Duration> {
+        self.plans.get(&source).map(|plan| plan.every)
+    }
+
+    /// Whether `source` is to be looked at now.
+    pub fn is_due(&self, now: Moment, source: Source) -> bool {
+        self.plans.get(&source).is_some_and(|plan| !plan.in_flight && plan.due_at(now) <= now)
+    }
+
+    /// Since when `source` has been due; the moment may lie ahead. `None` while a look is under way.
+    pub fn due_at(&self, now: Moment, source: Source) -> Option<Moment> {
+        self.plans.get(&source).filter(|plan| !plan.in_flight).map(|plan| plan.due_at(now))
+    }
+
+    /// Whether a look at `source` is under way.
+    pub fn is_in_flight(&self, source: Source) -> bool {
+        self.plans.get(&source).is_some_and(|plan| plan.in_flight)
+    }
+
+    /// Whether any look is under way.
+    pub fn is_busy(&self) -> bool {
+        self.plans.values().any(|plan| plan.in_flight)
+    }
+
+    /// Until when a throttled source is left alone.
+    pub fn backing_off_until(&self, now: Moment, source: Source) -> Option<Moment> {
+        self.plans
+            .get(&source)
+            .filter(|plan| plan.throttled > 0)
+            .and_then(|plan| plan.hold)
+            .filter(|until| *until > now)
+    }
+
+    /// A look at `source` begins. It never overlaps another one at the same source.
+    pub fn begin(&mut self, now: Moment, source: Source) {
+        let phase = self.phase;
+        let Some(plan) = self.plans.get_mut(&source) else { return };
+        if plan.wanted.take().is_some() {
+            plan.brought_forward = Some(now);
+            plan.gap = plan.gap.saturating_mul(2).min(plan.every.max(least_gap(source, plan.every)));
+        } else if due(now, plan.brought_forward, plan.every) {
+            plan.gap = least_gap(source, plan.every);
+        }
+        plan.origin = Some(match plan.origin {
+            // The next one comes after a part of the period only.
+            None => now - plan.every.mul_f64(phase),
+            Some(origin) => latest_on_grid(origin, plan.every, now),
+        });
+        plan.last = Some(now);
+        plan.in_flight = true;
+        plan.retry = None;
+    }
+
+    /// The look at `source` ended with an answer, or with a refusal that asking again would not change.
+    pub fn answered(&mut self, source: Source) {
+        if let Some(plan) = self.plans.get_mut(&source) {
+            plan.in_flight = false;
+            (plan.failures, plan.throttled, plan.hold) = (0, 0, None);
+        }
+    }
+
+    /// The look at `source` failed, and nothing is known of it: it is tried again, at first soon.
+    pub fn failed(&mut self, now: Moment, source: Source, chance: f64) {
+        if let Some(plan) = self.plans.get_mut(&source) {
+            plan.in_flight = false;
+            (plan.throttled, plan.hold) = (0, None);
+            let wait = FIRST_RETRY.saturating_mul(1 << plan.failures.min(16)).min(plan.every);
+            plan.retry = Some(now + jittered(wait, chance));
+            plan.failures = plan.failures.saturating_add(1);
+        }
+    }
+
+    /// The source asked us to come back later: after its period, and up to as much again, doubled each time, whatever
+    /// changes meanwhile. Full jitter, for whoever else was throttled comes back too.
+    pub fn throttled(&mut self, now: Moment, source: Source, chance: f64) {
+        if let Some(plan) = self.plans.get_mut(&source) {
+            plan.in_flight = false;
+            let more = (1 << plan.throttled.min(16)).min(MOST_PERIODS_OFF);
+            plan.hold = Some(now + plan.every + plan.every.saturating_mul(more).mul_f64(chance));
+            plan.throttled = plan.throttled.saturating_add(1);
+        }
+    }
+
+    /// Something changed that `source` may know more of: it is looked at as soon as its last such look is long enough ago.
+    pub fn bring_forward(&mut self, now: Moment, source: Source) {
+        if let Some(plan) = self.plans.get_mut(&source) {
+            let soonest = plan.last.map_or(now, |last| last + plan.gap);
+            plan.wanted = Some(plan.wanted.map_or(soonest, |wanted| wanted.min(soonest)).max(now));
+        }
+    }
+
+    /// What the last look at `source` was for is not what there is now: it is looked at again at once.
+    pub fn at_once(&mut self, now: Moment, source: Source) {
+        if let Some(plan) = self.plans.get_mut(&source) {
+            plan.wanted = Some(now);
+        }
+    }
+}
+
+impl Plan {
+    fn due_at(&self, now: Moment) -> Moment {
+        let regular = self.origin.map_or(now, |origin| origin + self.every);
+        let soonest = [self.wanted, self.retry].into_iter().flatten().fold(regular, Moment::min);
+        self.hold.map_or(soonest, |hold| soonest.max(hold))
+    }
+}
+
+/// The last whole period after `origin` that is not after `now`.
+fn latest_on_grid(origin: Moment, every: Duration, now: Moment) -> Moment {
+    let periods = now.since(origin).as_nanos() / every.as_nanos().max(1);
+    // More periods than this since the machine started is no case.
+    origin + every.saturating_mul(u32::try_from(periods).unwrap_or(u32::MAX))
+}
+
+fn least_gap(source: Source, every: Duration) -> Duration {
+    let least = match source {
+        Source::ListTables | Source::Ec2 => LEAST_GAP,
+        Source::Imds | Source::Dns | Source::Kernel | Source::Health => LEAST_LOCAL_GAP,
+    };
+    least.min(every / 4)
+}
+
+/// Between half and all of `wait`.
+fn jittered(wait: Duration, chance: f64) -> Duration {
+    wait.mul_f64(0.5 + chance / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u64) -> Moment {
+        Moment::after_boot(Duration::from_secs(10_000 + seconds))
+    }
+
+    /// When `source` is begun within the next `seconds`, each look taking no time.
+    fn looks(schedule: &mut Schedule, source: Source, from: u64, seconds: u64) -> Vec<u64> {
+        let mut begun = Vec::new();
+        for second in from..=from + seconds {
+            if schedule.is_due(at(second), source) {
+                schedule.begin(at(second), source);
+                schedule.answered(source);
+                begun.push(second);
+            }
+        }
+        begun
+    }
+
+    fn schedule(phase: f64, splay: Duration) -> Schedule {
+        Schedule::new(Source::ALL, &Periods::default(), at(0), phase, splay)
+    }
+
+    #[test]
+    fn a_source_is_due_after_its_period() {
+        let cases = [
+            (at(0), None, true),
+            (at(14), Some(at(0)), false),
+            (at(15), Some(at(0)), true),
+            (at(900), Some(at(0)), true),
+            // A moment that was not yet: a clock that went back would be a defect of the kernel, and no reason to hurry.
+            (at(0), Some(at(5)), false),
+        ];
+        for (now, last, expected) in cases {
+            assert_eq!(due(now, last, 15 * S), expected, "{now:?} {last:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_look_is_at_once_and_the_second_at_this_instances_own_phase() {
+        assert_eq!(looks(&mut schedule(0.0, Duration::ZERO), Source::Dns, 0, 40), [0, 15, 30]);
+        assert_eq!(looks(&mut schedule(0.8, Duration::ZERO), Source::Dns, 0, 40), [0, 3, 18, 33]);
+        assert_eq!(looks(&mut schedule(0.8, Duration::ZERO), Source::Ec2, 0, 700), [0, 60, 360, 660]);
+    }
+
+    #[test]
+    fn instances_that_boot_together_do_not_meet_at_what_they_share() {
+        let minute = 60 * S;
+        assert_eq!(looks(&mut schedule(0.5, minute), Source::Ec2, 0, 200), [30, 180]);
+        assert_eq!(looks(&mut schedule(0.25, minute), Source::ListTables, 0, 100), [15, 60]);
+        assert_eq!(looks(&mut schedule(0.5, minute), Source::Kernel, 0, 20), [0, 8], "what is local does not wait");
+    }
+
+    #[test]
+    fn looks_at_one_source_never_overlap_and_a_slow_one_delays_no_other() {
+        let mut schedule = schedule(0.0, Duration::ZERO);
+        schedule.begin(at(0), Source::Dns);
+        assert!(!schedule.is_due(at(100), Source::Dns));
+        assert!(schedule.is_due(at(100), Source::Kernel));
+        schedule.answered(Source::Dns);
+        assert!(schedule.is_due(at(100), Source::Dns));
+        schedule.begin(at(100), Source::Dns);
+        schedule.answered(Source::Dns);
+        assert_eq!(looks(&mut schedule, Source::Dns, 101, 30), [105, 120], "what was missed is not made up for");
+    }
+
+    #[test]
+    fn changes_bring_a_look_forward_at_once_and_less_and_less_while_they_go_on() {
+        let mut schedule = schedule(0.0, Duration::ZERO);
+        assert_eq!(looks(&mut schedule, Source::Ec2, 0, 50), [0]);
+        let mut begun = Vec::new();
+        for second in 50..650 {
+            if second % 3 == 0 {
+                schedule.bring_forward(at(second), Source::Ec2);
+            }
+            begun.extend(looks(&mut schedule, Source::Ec2, second, 0));
+        }
+        assert_eq!(begun, [51, 81, 141, 261, 300, 600], "gaps of 30, 60 and 120 s, then only the regular looks");
+        // A quiet period later the next change counts at once again.
+        assert_eq!(looks(&mut schedule, Source::Ec2, 650, 550), [900, 1200]);
+        schedule.bring_forward(at(1250), Source::Ec2);
+        assert_eq!(looks(&mut schedule, Source::Ec2, 1250, 20), [1250]);
+        schedule.bring_forward(at(1271), Source::Ec2);
+        assert_eq!(looks(&mut schedule, Source::Ec2, 1271, 20), [1280], "no sooner than 30 s after");
+    }
+
+    #[test]
+    fn a_change_during_a_look_is_not_lost() {
+        let mut schedule = schedule(0.0, Duration::ZERO);
+        schedule.begin(at(0), Source::Ec2);
+        schedule.bring_forward(at(1), Source::Ec2);
+        assert!(!schedule.is_due(at(20), Source::Ec2), "it is still under way");
+        schedule.answered(Source::Ec2);
+        assert_eq!(looks(&mut schedule, Source::Ec2, 2, 30), [15]);
+    }
+
+    #[test]
+    fn a_throttled_source_is_left_alone_longer_each_time_whatever_changes() {
+        for (chance, expected) in [(0.0, [300, 600, 900]), (0.5, [450, 1050, 1950]), (1.0, [600, 1500, 3000])] {
+            let mut schedule = schedule(0.0, Duration::ZERO);
+            let mut begun = Vec::new();
+            for second in 0..3001 {
+                if schedule.is_due(at(second), Source::Ec2) {
+                    schedule.begin(at(second), Source::Ec2);
+                    schedule.throttled(at(second), Source::Ec2, chance);
+                    begun.push(second);
+                }
+                schedule.bring_forward(at(second), Source::Ec2);
+            }
+            assert_eq!(begun[1..4], expected, "chance {chance}");
+            assert!(schedule.backing_off_until(at(3001), Source::Ec2).is_some());
+            schedule.answered(Source::Ec2);
+            assert_eq!(schedule.backing_off_until(at(3001), Source::Ec2), None);
+        }
+    }
+
+    #[test]
+    fn what_has_not_answered_yet_is_tried_again_soon_and_then_ever_later() {
+        let mut schedule = schedule(0.0, Duration::ZERO);
+        let mut begun = Vec::new();
+        for second in 0..400 {
+            if schedule.is_due(at(second), Source::Imds) {
+                schedule.begin(at(second), Source::Imds);
+                schedule.failed(at(second), Source::Imds, 1.0);
+                begun.push(second);
+            }
+        }
+        // 1, 2, 4, 8, 16 and 32 s apart, with the regular looks between, and at last only these.
+        assert_eq!(begun, [0, 1, 3, 7, 15, 31, 60, 120, 180, 240, 300, 360]);
+    }
+
+    #[test]
+    fn it_is_known_when_a_source_is_due() {
+        let mut schedule = schedule(0.0, Duration::ZERO);
+        assert_eq!(schedule.due_at(at(0), Source::Imds), Some(at(0)));
+        schedule.begin(at(0), Source::Imds);
+        assert!(schedule.is_busy());
+        assert_eq!(schedule.due_at(at(1), Source::Imds), None);
+        schedule.answered(Source::Imds);
+        assert!(!schedule.is_busy());
+        assert_eq!(schedule.due_at(at(1), Source::Imds), Some(at(60)));
+    }
+
+    #[test]
+    fn a_fact_counts_for_three_periods() {
+        let ten = Duration::from_secs(10);
+        assert_eq!(Periods::default().max_age(ten), MaxAge::default());
+        let minute = Duration::from_secs(60);
+        assert_eq!(Periods::default().max_age(minute).health.as_duration(), 3 * minute, "if a look may take a minute");
+    }
+}

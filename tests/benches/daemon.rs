@@ -1,0 +1,358 @@
+//! `cargo bench --bench daemon -- faults|flap|kill|soak`: what becomes of the daemon when everything around it fails, and
+//! of its memory in the long run.
+//!
+//! Prints tables, and fails where something wrong was called on-net, where a recovery took longer than it may, or where
+//! memory grew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic")]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+use anstream::{eprintln, println};
+use clap::{Parser, Subcommand};
+use lab::{Fault, Lab, Mode, Service, World, daemon::Daemon, rights, world::MAIN_TABLE};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::{ExitCode, Stdio},
+    sync::Mutex,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Every period of these runs but where it is told.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// How long one look may take in the runs with faults.
+const TIMEOUT: &str = "1s";
+
+/// For how long what was seen counts.
+const KEPT: Duration = Duration::from_secs(3);
+
+/// For one look, and for a busy machine.
+const SLACK: Duration = Duration::from_millis(2500);
+
+const PERIODS: [&str; 12] = [
+    "--imds-every",
+    "1s",
+    "--dns-every",
+    "1s",
+    "--kernel-every",
+    "1s",
+    "--health-every",
+    "1s",
+    "--list-tables-every",
+    "1s",
+    "--ec2-every",
+    "1s",
+];
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+#[derive(Debug, Parser)]
+struct Options {
+    /// Measure this binary [default: the one built with this bench].
+    #[arg(long)]
+    against: Option<PathBuf>,
+    /// Cargo gives it to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum What {
+    /// Every fault of every service, for seconds that are many periods; the route is lost meanwhile, too.
+    Faults {
+        /// How many labs at once.
+        #[arg(long, default_value_t = 3)]
+        labs: usize,
+    },
+    /// The route comes and goes, in the VPC and then on the host.
+    Flap {
+        /// For how many seconds, each.
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
+    },
+    /// Killed and started again.
+    Kill {
+        /// How many times.
+        #[arg(long, default_value_t = 20)]
+        times: usize,
+    },
+    /// Many rounds, and what memory they leave behind.
+    Soak {
+        /// How many rounds.
+        #[arg(long, default_value_t = 50_000)]
+        rounds: usize,
+        /// The period of every source, in milliseconds.
+        #[arg(long, default_value_t = 20)]
+        period: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    lab::client::run_if_asked();
+    let options = Options::parse();
+    if let Err(why) = rights::gain() {
+        eprintln!("no network namespaces: {why}");
+        return ExitCode::FAILURE;
+    }
+    let binary = options.against.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_onnet")));
+    let done = match options.what {
+        What::Faults { labs } => faults(&binary, labs),
+        What::Flap { seconds } => flap(&binary, Duration::from_secs(seconds)),
+        What::Kill { times } => kill(&binary, times),
+        What::Soak { rounds, period } => soak(&binary, rounds, period),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the daemon says now.
+fn now(daemon: &Daemon) -> String {
+    daemon.outcomes().pop().unwrap_or_default()
+}
+
+/// How long until the daemon says so.
+fn until(daemon: &Daemon, patience: Duration, wanted: impl Fn(&str) -> bool) -> Option<Duration> {
+    let began = Instant::now();
+    while began.elapsed() < patience {
+        if wanted(&now(daemon)) {
+            return Some(began.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+fn set_route(lab: &Lab, is_there: bool) {
+    lab.edit(|world| {
+        let endpoint = world.endpoints[0].id.clone();
+        let table = [MAIN_TABLE.to_owned()];
+        let has = world.endpoint(&endpoint).unwrap().route_tables.contains(&table[0]);
+        if has != is_there {
+            let (add, remove): (&[String], &[String]) = if is_there { (&table, &[]) } else { (&[], &table) };
+            world.modify_endpoint(&endpoint, add, remove).unwrap();
+        }
+    });
+}
+
+struct Row {
+    service: Service,
+    fault: Fault,
+    /// What is said while the service fails and the route is there.
+    during: String,
+    /// What is said three periods after the route was lost, while the service fails.
+    route_lost: String,
+    /// How long until the loss is told, once the service is mended.
+    mended: Option<Duration>,
+    /// How long until on-net, once the route is back.
+    back: Option<Duration>,
+    problem: Option<String>,
+}
+
+/// A throttled source is left alone for its period and up to eight more; all others recover within one.
+fn may_take(service: Service, fault: Fault) -> Duration {
+    let throttles = fault == Fault::Throttle || (fault == Fault::Unavailable && service == Service::Imds);
+    PERIOD * if throttles { 10 } else { 1 } + SLACK
+}
+
+fn one(binary: &Path, service: Service, fault: Fault) -> Result<Row, Box<dyn Error>> {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let daemon = Daemon::start(&lab, binary, &[&PERIODS[..], &["--timeout", TIMEOUT]].concat())?;
+    daemon.outcome(0, "on_net")?;
+
+    lab.set_fault(service, Some(fault));
+    std::thread::sleep(KEPT * 2);
+    let during = now(&daemon);
+
+    set_route(&lab, false);
+    // Evidence is good for three periods, and the look it came from may have begun just before the loss.
+    std::thread::sleep(KEPT + SLACK);
+    let began = Instant::now();
+    let mut problem = None;
+    while began.elapsed() < KEPT {
+        if now(&daemon) == "on_net" {
+            problem = Some("on-net though the route is lost".to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let route_lost = now(&daemon);
+
+    lab.set_fault(service, None);
+    let patience = may_take(service, fault);
+    let mended = until(&daemon, patience, |outcome| outcome == "off_net");
+    set_route(&lab, true);
+    let back = until(&daemon, PERIOD + SLACK, |outcome| outcome == "on_net");
+    if mended.is_none() || back.is_none() {
+        problem.get_or_insert(format!("no recovery within {patience:?}"));
+    }
+    Ok(Row { service, fault, during, route_lost, mended, back, problem })
+}
+
+fn faults(binary: &Path, labs: usize) -> Outcome {
+    let pairs = Service::ALL.into_iter().flat_map(|service| service.faults().map(move |fault| (service, fault)));
+    let open: Mutex<Vec<_>> = Mutex::new(pairs.collect());
+    let rows = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..labs {
+            scope.spawn(|| {
+                while let Some((service, fault)) = { open.lock().unwrap().pop() } {
+                    match one(binary, service, fault) {
+                        Ok(row) => rows.lock().unwrap().push(row),
+                        Err(error) => eprintln!("{}={}: {error}", service.name(), fault.name()),
+                    }
+                }
+            });
+        }
+    });
+    let mut rows = rows.into_inner().unwrap();
+    rows.sort_by_key(|row| (row.service, row.fault));
+    let seconds = |took: Option<Duration>| took.map_or("–".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()));
+    println!(
+        "| service | fault | while it lasts | then the route is lost | mended: loss told after | route back: on-net after |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for row in &rows {
+        let Row { service, fault, during, route_lost, mended, back, .. } = row;
+        let (mended, back) = (seconds(*mended), seconds(*back));
+        println!("| {} | {} | {during} | {route_lost} | {mended} | {back} |", service.name(), fault.name());
+    }
+    let problems: Vec<String> = rows
+        .iter()
+        .filter_map(|row| Some(format!("{}={}: {}", row.service.name(), row.fault.name(), row.problem.as_ref()?)))
+        .collect();
+    let expected: usize = Service::ALL.into_iter().map(|service| service.faults().count()).sum();
+    match (problems.is_empty(), rows.len() == expected) {
+        (true, true) => {
+            println!("\n{expected} faults; nothing wrong was called on-net, every recovery within its time");
+            Ok(())
+        }
+        (true, false) => Err(format!("{} of {expected} faults were tried", rows.len()).into()),
+        (false, _) => Err(problems.join("\n").into()),
+    }
+}
+
+fn ip(lab: &Lab, arguments: &str) -> Outcome {
+    let mut command = lab.command(Path::new("ip"))?;
+    let ran = lab::run(command.args(arguments.split(' ')).stderr(Stdio::piped()), Duration::from_secs(10))?;
+    if ran.code == Some(0) { Ok(()) } else { Err(format!("ip {arguments}: {}", ran.stderr).into()) }
+}
+
+fn flap(binary: &Path, length: Duration) -> Outcome {
+    // In the VPC, where only EC2 tells.
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let daemon = Daemon::start(&lab, binary, &PERIODS)?;
+    daemon.outcome(0, "on_net")?;
+    let (began, mut flaps, mut lags) = (Instant::now(), 0, Vec::new());
+    let mut is_there = true;
+    while began.elapsed() < length {
+        is_there = !is_there;
+        set_route(&lab, is_there);
+        let outcome = if is_there { "on_net" } else { "off_net" };
+        let lag = until(&daemon, PERIOD + SLACK, |said| said == outcome)
+            .ok_or_else(|| format!("{outcome} was not told within a period, after {flaps} flaps"))?;
+        lags.push(lag);
+        flaps += 1;
+        // Not in step with the periods.
+        std::thread::sleep(Duration::from_millis(700 + 270 * (flaps % 7)));
+    }
+    lags.sort_unstable();
+    println!(
+        "VPC route: {flaps} flaps in {:?}, each told; median after {:.2} s, the slowest after {:.2} s",
+        length,
+        lags[lags.len() / 2].as_secs_f64(),
+        lags[lags.len() - 1].as_secs_f64()
+    );
+    drop(daemon);
+
+    // On the host, where the kernel tells: the EC2 API is spared.
+    let daemon = Daemon::start(&lab, binary, &["--ec2-every", "5m"])?;
+    set_route(&lab, true);
+    daemon.outcome(0, "on_net")?;
+    let asked = || lab.requests().iter().filter(|seen| seen.service == Service::Ec2).count();
+    let (before, began, mut flaps) = (asked(), Instant::now(), 0);
+    while began.elapsed() < length {
+        for (command, outcome) in
+            [("route add 52.94.0.0/23 dev lo", "off_net"), ("route del 52.94.0.0/23 dev lo", "on_net")]
+        {
+            ip(&lab, command)?;
+            until(&daemon, SLACK, |said| said == outcome).ok_or_else(|| format!("{outcome} was not told in time"))?;
+            flaps += 1;
+            std::thread::sleep(Duration::from_millis(1300));
+        }
+    }
+    println!(
+        "host route: {flaps} flaps in {length:?}, each told; the EC2 API was asked {} times meanwhile",
+        asked() - before
+    );
+    Ok(())
+}
+
+fn kill(binary: &Path, times: usize) -> Outcome {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let mut took = Vec::new();
+    for time in 0..times {
+        let is_there = time % 2 == 0;
+        set_route(&lab, is_there);
+        let began = Instant::now();
+        let mut daemon = Daemon::start(&lab, binary, &PERIODS)?;
+        let outcome = if is_there { "on_net" } else { "off_net" };
+        daemon.outcome(0, outcome)?;
+        took.push(began.elapsed());
+        if daemon.outcomes() != [outcome] {
+            return Err(format!("{:?} was told on the way to {outcome}", daemon.outcomes()).into());
+        }
+        daemon.signal(nix::sys::signal::Signal::SIGKILL)?;
+        daemon.end()?;
+    }
+    took.sort_unstable();
+    let (median, slowest) = (took[took.len() / 2], took[took.len() - 1]);
+    println!(
+        "killed and started {times} times: the right outcome after {median:.0?} (median), {slowest:.0?} (slowest)"
+    );
+    Ok(())
+}
+
+/// Pages of memory that the process has touched may stay with it; what counts is that they do not become more.
+const GROWTH: f64 = 1.05;
+
+fn soak(binary: &Path, rounds: usize, period: u64) -> Outcome {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let period = format!("{period}ms");
+    let every: Vec<&str> =
+        PERIODS.iter().map(|argument| if argument.starts_with("--") { *argument } else { period.as_str() }).collect();
+    let daemon = Daemon::start(&lab, binary, &every)?;
+    daemon.outcome(0, "on_net")?;
+    // A round for each time the name is resolved.
+    let made =
+        || lab.requests().iter().filter(|seen| seen.service == Service::Dns && seen.what.starts_with("A ")).count();
+    let began = Instant::now();
+    let mut samples = Vec::new();
+    println!("| rounds | minutes | RSS, MiB |");
+    println!("| --- | --- | --- |");
+    for step in 1..=20 {
+        while made() < rounds * step / 20 {
+            std::thread::sleep(Duration::from_millis(500));
+            daemon.signal(None).map_err(|_| "the daemon is gone")?;
+        }
+        let resident = daemon.resident()? as f64 / f64::from(1 << 20);
+        println!("| {} | {:.1} | {resident:.1} |", made(), began.elapsed().as_secs_f64() / 60.0);
+        samples.push(resident);
+    }
+    if daemon.outcomes() != ["on_net"] {
+        return Err(format!("the outcome changed: {:?}", daemon.outcomes()).into());
+    }
+    let mean = |samples: &[f64]| samples.iter().sum::<f64>() / f64::from(u32::try_from(samples.len()).unwrap());
+    let (early, late) = (mean(&samples[5..10]), mean(&samples[15..20]));
+    println!("\nmean RSS of the second quarter {early:.1} MiB, of the last {late:.1} MiB");
+    if late > early * GROWTH { Err("memory grew".into()) } else { Ok(()) }
+}

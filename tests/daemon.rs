@@ -1,0 +1,367 @@
+//! `onnet run` in the lab: what it notices, how soon, what it says of it, and how it ends.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+#[path = "lab/mod.rs"]
+mod lab;
+
+use lab::{
+    Fault, Lab, Mode, Service, World,
+    daemon::Daemon,
+    rights,
+    world::{Destination, MAIN_TABLE, Target},
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::signal::Signal;
+use std::{collections::BTreeSet, path::Path, process::ExitCode, time::Duration};
+use tokio::time::Instant;
+
+const ONNET: &str = env!("CARGO_BIN_EXE_onnet");
+
+type Done = Result<(), Failed>;
+type Test = fn() -> Done;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each daemon goes round several times a second.
+    arguments.test_threads = arguments.test_threads.or(Some(3));
+    let rights = rights::gain();
+    if let Err(why) = &rights {
+        eprintln!("no network namespaces, so these are ignored: {why}");
+    }
+    let tests: Vec<(&str, Test)> = vec![
+        ("a_route_that_goes_and_comes_back_is_told_twice", a_route_that_goes_and_comes_back),
+        ("a_local_change_brings_the_look_at_ec2_forward", a_local_change),
+        ("a_failed_probe_brings_the_look_at_ec2_forward", a_failed_probe),
+        ("a_stranger_among_the_addresses_brings_the_look_at_ec2_forward", a_stranger),
+        ("an_attached_interface_brings_the_look_at_ec2_forward", an_attached_interface),
+        ("an_address_of_the_prefix_list_does_not", a_familiar_address),
+        ("a_silent_source_delays_no_other", a_silent_source),
+        ("looks_at_one_source_never_overlap", no_overlap),
+        ("throttled_it_keeps_the_last_facts_until_they_are_too_old", throttled),
+        ("stale_evidence_is_never_on_net", stale),
+        ("undisturbed_it_says_nothing", undisturbed),
+        ("it_starts_without_metadata_and_becomes_ready", starts_blind),
+        ("it_starts_without_a_resolver_and_becomes_ready", starts_deaf),
+        ("it_ends_at_once_whatever_is_under_way", ends_at_once),
+        ("at_sighup_it_reads_the_settings_again_and_keeps_the_last_good_ones", rereads),
+        ("nothing_secret_is_logged", nothing_secret),
+    ];
+    let trials =
+        tests.into_iter().map(|(name, test)| Trial::test(name, test).with_ignored_flag(rights.is_err())).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn start(lab: &Lab, arguments: &[&str]) -> Result<Daemon, Failed> {
+    Ok(Daemon::start(lab, Path::new(ONNET), arguments)?)
+}
+
+fn on_net() -> Result<Lab, Failed> {
+    Ok(Lab::start(World::on_net(), Mode::Namespaces)?)
+}
+
+/// Takes the endpoint's route out of the main table, as a Terraform run might.
+fn dissociate(lab: &Lab) {
+    lab.edit(|world| {
+        let endpoint = world.endpoints[0].id.clone();
+        world.modify_endpoint(&endpoint, &[], &[MAIN_TABLE.to_owned()]).unwrap();
+    });
+}
+
+fn associate(lab: &Lab) {
+    lab.edit(|world| {
+        let endpoint = world.endpoints[0].id.clone();
+        world.modify_endpoint(&endpoint, &[MAIN_TABLE.to_owned()], &[]).unwrap();
+    });
+}
+
+/// `ip` in the instance.
+fn ip(lab: &Lab, arguments: &str) -> Done {
+    let mut command = lab.command(Path::new("ip"))?;
+    let ran = lab::run(command.args(arguments.split(' ')).stderr(std::process::Stdio::piped()), lab::daemon::PATIENCE)?;
+    assert_eq!(ran.code, Some(0), "ip {arguments}: {}", ran.stderr);
+    Ok(())
+}
+
+/// How often a service was asked.
+fn asked(lab: &Lab, service: Service) -> usize {
+    lab.requests().iter().filter(|seen| seen.service == service).count()
+}
+
+/// Waits until a service was asked `more` times more.
+fn wait_for_requests(lab: &Lab, service: Service, more: usize) -> Done {
+    let until = Instant::now() + lab::daemon::PATIENCE;
+    let enough = asked(lab, service) + more;
+    while asked(lab, service) < enough {
+        if Instant::now() > until {
+            return Err(format!("{service:?} was asked {} times, not {enough}", asked(lab, service)).into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// An hour: nothing comes by itself within a test.
+const NEVER: [&str; 2] = ["--ec2-every", "1h"];
+
+fn a_route_that_goes_and_comes_back() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &[])?;
+    let (first, seen) = daemon.outcome(0, "on_net")?;
+    assert_eq!(first["from"], "nothing");
+    dissociate(&lab);
+    let (change, seen) = daemon.outcome(seen, "off_net")?;
+    assert_eq!(change["from"], "on_net");
+    assert_eq!(change["level"], "ERROR");
+    assert_eq!(change["route_table"], MAIN_TABLE);
+    assert_eq!(change["path"], "internet_gateway");
+    assert!(change["target"].as_str().unwrap().starts_with("igw-"), "{change}");
+    assert!(change["why"].as_str().unwrap().contains("leaves the VPC by internet gateway"), "{change}");
+    associate(&lab);
+    let (change, _) = daemon.outcome(seen, "on_net")?;
+    assert_eq!((&change["from"], &change["level"]), (&"off_net".into(), &"INFO".into()));
+    Ok(())
+}
+
+fn a_local_change() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &NEVER)?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+    for (change, outcome) in
+        [("route add 203.0.113.0/24 dev ens5", "off_net"), ("addr add 172.31.16.77/32 dev ens5", "on_net")]
+    {
+        if outcome == "off_net" {
+            dissociate(&lab)
+        } else {
+            associate(&lab)
+        }
+        ip(&lab, change)?;
+        daemon.outcome(seen, outcome)?;
+    }
+    Ok(())
+}
+
+fn a_failed_probe() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &[&NEVER[..], &["--timeout", "2s"]].concat())?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+    let range: Destination = "52.94.0.0/22".parse().map(Destination::Cidr).unwrap();
+    lab.edit(|world| world.create_route(MAIN_TABLE, range, Target::nat("nat-0a1b2c3d"))).map_err(|e| e.message)?;
+    lab.edit(|world| {
+        let table = world.route_tables.iter_mut().find(|table| table.id == MAIN_TABLE).unwrap();
+        table.routes.last_mut().unwrap().state = "blackhole";
+    });
+    let (change, _) = daemon.outcome(seen, "dropped")?;
+    assert_eq!(change["level"], "ERROR");
+    Ok(())
+}
+
+fn a_stranger() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &NEVER)?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+    let before = asked(&lab, Service::Ec2);
+    lab.edit(|world| world.dynamodb_addresses = vec!["198.51.100.7".parse().unwrap()]);
+    daemon.outcome(seen, "off_net")?;
+    wait_for_requests(&lab, Service::Ec2, 1)
+        .or_else(|late| if asked(&lab, Service::Ec2) > before { Ok(()) } else { Err(late) })
+}
+
+fn an_attached_interface() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &NEVER)?;
+    daemon.outcome(0, "on_net")?;
+    let before = asked(&lab, Service::Ec2);
+    // Metadata alone lists it: its device never comes up here.
+    lab.edit(|world| {
+        let mut second = world.interfaces[0].clone();
+        second.id = "eni-0feedfeed".to_owned();
+        second.mac[5] ^= 0xff;
+        world.interfaces.push(second);
+    });
+    let until = Instant::now() + lab::daemon::PATIENCE;
+    while asked(&lab, Service::Ec2) == before {
+        assert!(Instant::now() < until, "EC2 is not asked again");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn a_familiar_address() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &NEVER)?;
+    daemon.outcome(0, "on_net")?;
+    let before = asked(&lab, Service::Ec2);
+    for last in 11..16 {
+        lab.edit(|world| world.dynamodb_addresses = vec![format!("52.94.0.{last}").parse().unwrap()]);
+        wait_for_requests(&lab, Service::Dns, 4)?;
+    }
+    assert_eq!(asked(&lab, Service::Ec2), before, "every answer of DynamoDB's is another one");
+    assert_eq!(daemon.outcomes(), ["on_net"]);
+    Ok(())
+}
+
+fn a_silent_source() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &["--timeout", "4s"])?;
+    daemon.outcome(0, "on_net")?;
+    for silent in [Service::Ec2, Service::Imds, Service::DynamoDb] {
+        lab.set_fault(silent, Some(Fault::Silence));
+        let began = Instant::now();
+        wait_for_requests(&lab, Service::Dns, 16)?;
+        // Eight rounds of 300 ms; a source that waits for a silent one is asked once in four seconds.
+        assert!(began.elapsed() < Duration::from_secs(8), "{silent:?} is silent: {:?}", began.elapsed());
+        lab.set_fault(silent, None);
+    }
+    Ok(())
+}
+
+fn no_overlap() -> Done {
+    let lab = on_net()?;
+    let late = Duration::from_millis(700);
+    let daemon = start(&lab, &["--timeout", "5s"])?;
+    daemon.outcome(0, "on_net")?;
+    lab.delay_every_answer(late);
+    wait_for_requests(&lab, Service::DynamoDb, 4)?;
+    let from = lab.requests().len();
+    wait_for_requests(&lab, Service::DynamoDb, 8)?;
+    // One request of each kind for a look, so the next comes no sooner than the answer to the last.
+    let mut requests = lab.requests().split_off(from);
+    requests.retain(|seen| seen.service == Service::DynamoDb);
+    let kinds: BTreeSet<&str> = requests.iter().map(|seen| seen.what.as_str()).collect();
+    assert_eq!(kinds.len(), 2, "{kinds:?}");
+    for kind in kinds {
+        let at: Vec<Instant> = requests.iter().filter(|seen| seen.what == kind).map(|seen| seen.at).collect();
+        assert!(at.len() > 1, "{kind}: {at:?}");
+        for pair in at.windows(2) {
+            assert!(pair[1] - pair[0] >= late, "{kind} twice within {:?}", pair[1] - pair[0]);
+        }
+    }
+    Ok(())
+}
+
+fn throttled() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &["--ec2-every", "2s"])?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+    lab.set_fault(Service::Ec2, Some(Fault::Throttle));
+    let (event, after) = daemon
+        .event(seen, "throttled", |event| event["message"].as_str().is_some_and(|m| m.starts_with("throttled")))?;
+    assert_eq!((&event["level"], &event["source"]), (&"WARN".into(), &"ec2".into()), "{event}");
+    assert_eq!(daemon.outcomes(), ["on_net"], "what was seen before is kept");
+    let (change, after) = daemon.outcome(after, "undetermined")?;
+    assert!(change["why"].as_str().unwrap().contains("too old"), "{change}");
+    lab.set_fault(Service::Ec2, None);
+    daemon.outcome(after, "on_net")?;
+    Ok(())
+}
+
+/// Whatever fails, three periods later nothing is on-net any more, and nothing wrong was said before.
+fn stale() -> Done {
+    for service in [Service::Imds, Service::Dns, Service::Ec2] {
+        let lab = on_net()?;
+        let daemon = start(&lab, &["--timeout", "1s"])?;
+        let (_, seen) = daemon.outcome(0, "on_net")?;
+        lab.set_fault(service, Some(Fault::Silence));
+        let (_, seen) = daemon.outcome(seen, "undetermined").map_err(|error| format!("{service:?}: {error}"))?;
+        lab.set_fault(service, None);
+        daemon.outcome(seen, "on_net").map_err(|error| format!("{service:?}: {error}"))?;
+        assert_eq!(daemon.outcomes(), ["on_net", "undetermined", "on_net"], "{service:?}");
+    }
+    Ok(())
+}
+
+fn undisturbed() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &[])?;
+    daemon.outcome(0, "on_net")?;
+    wait_for_requests(&lab, Service::Dns, 40)?;
+    let messages: Vec<_> = daemon.events().iter().map(|event| event["message"].clone()).collect();
+    assert_eq!(
+        messages.iter().filter(|message| *message != "listening").collect::<Vec<_>>(),
+        ["started", "outcome changed"]
+    );
+    Ok(())
+}
+
+fn starts_blind() -> Done {
+    let lab = on_net()?;
+    lab.set_fault(Service::Imds, Some(Fault::Silence));
+    let daemon = start(&lab, &["--timeout", "2s"])?;
+    daemon.outcome(0, "undetermined")?;
+    let told = daemon.notice("STATUS", |text| text.contains("STATUS=undetermined"))?;
+    assert!(!told.contains("READY=1"), "{told}");
+    assert!(!daemon.notices().iter().any(|text| text.contains("READY=1")));
+    lab.set_fault(Service::Imds, None);
+    let told = daemon.notice("READY", |text| text.contains("READY=1"))?;
+    assert!(told.contains("STATUS=on_net: dynamodb.us-east-1.amazonaws.com leaves by gateway endpoint"), "{told}");
+    daemon.notice("WATCHDOG", |text| text.contains("WATCHDOG=1"))?;
+    Ok(())
+}
+
+fn starts_deaf() -> Done {
+    let lab = on_net()?;
+    lab.set_fault(Service::Dns, Some(Fault::Silence));
+    let daemon = start(&lab, &["--timeout", "2s"])?;
+    daemon.outcome(0, "undetermined")?;
+    assert!(!daemon.notices().iter().any(|text| text.contains("READY=1")));
+    lab.set_fault(Service::Dns, None);
+    daemon.notice("READY", |text| text.contains("READY=1"))?;
+    Ok(())
+}
+
+fn ends_at_once() -> Done {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let lab = on_net()?;
+        let mut daemon = start(&lab, &[])?;
+        daemon.outcome(0, "on_net")?;
+        for service in Service::ALL {
+            lab.set_fault(service, Some(Fault::Silence));
+        }
+        wait_for_requests(&lab, Service::Dns, 2)?;
+        daemon.signal(signal)?;
+        let (status, took) = daemon.end()?;
+        assert_eq!(status.code(), Some(0), "{signal}");
+        assert!(took < Duration::from_secs(1), "{signal}: {took:?}");
+        assert!(daemon.notices().iter().any(|text| text.contains("STOPPING=1")));
+    }
+    Ok(())
+}
+
+fn rereads() -> Done {
+    let lab = on_net()?;
+    let bundle = lab.directory().join("bundle.pem");
+    let good = std::fs::read(lab.ca_bundle())?;
+    std::fs::write(&bundle, &good)?;
+    let environment = [("AWS_CA_BUNDLE", bundle.to_str().unwrap())];
+    let daemon = Daemon::start_with(&lab, Path::new(ONNET), &[], &environment)?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+
+    std::fs::write(&bundle, "no certificate at all")?;
+    daemon.signal(Signal::SIGHUP)?;
+    let (event, seen) = daemon.event(seen, "an error", |event| event["level"] == "ERROR")?;
+    assert!(event["gap"].as_str().unwrap().contains("bundle.pem"), "{event}");
+    wait_for_requests(&lab, Service::DynamoDb, 6)?;
+    assert_eq!(daemon.outcomes(), ["on_net"], "the last good ones are kept");
+
+    std::fs::write(&bundle, &good)?;
+    daemon.signal(Signal::SIGHUP)?;
+    let (event, _) =
+        daemon.event(seen, "read again", |event| event["message"] == "the settings files were read again")?;
+    assert_eq!(event["level"], "INFO");
+    wait_for_requests(&lab, Service::DynamoDb, 6)?;
+    assert_eq!(daemon.outcomes(), ["on_net"]);
+    Ok(())
+}
+
+fn nothing_secret() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &["--log", "onnet=trace,info"])?;
+    daemon.outcome(0, "on_net")?;
+    wait_for_requests(&lab, Service::DynamoDb, 8)?;
+    let log = daemon.events().iter().map(ToString::to_string).collect::<String>();
+    for secret in [lab::SECRET_KEY, lab::SESSION_TOKEN, lab::METADATA_TOKEN] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! What the daemon keeps between its looks, held against what one round would have seen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod common;
+
+use common::{Scenario, below_tests};
+use onnet::{
+    judge::judge,
+    model::{Gap, Observed, Outcome, ProbeKind, Report, Seconds, Snapshot, Timestamp, VpcFacts},
+    observe::{
+        Settings,
+        sources::{Identity, KernelRoutes, Resolved},
+    },
+    watch::{Changed, Known, Step},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn base() -> Snapshot {
+    Scenario::read("gateway_endpoint_carries_the_whole_list").world
+}
+
+fn identity(world: &Snapshot) -> Identity {
+    Identity { instance: world.instance.clone(), region: world.region.clone(), names: world.names.clone() }
+}
+
+fn kernel(world: &Snapshot) -> KernelRoutes {
+    KernelRoutes { routes: world.kernel_routes.clone(), host_routes: world.host_routes.clone() }
+}
+
+fn resolved(world: &Snapshot) -> BTreeMap<String, Resolved> {
+    world.resolutions.iter().map(|(name, found)| (name.clone(), (found.clone(), None))).collect()
+}
+
+/// What is known after a look at every source of `world`.
+fn known(world: &Snapshot) -> Known {
+    let mut known = Known::default();
+    known.identity(identity(world));
+    known.addresses(resolved(world));
+    known.kernel(kernel(world));
+    known.vpc(world.vpc.clone());
+    let is_health = |probe: &Observed<onnet::model::Probe>| probe.seen().is_some_and(|p| p.kind == ProbeKind::Health);
+    let (health, list_tables) = world.probes.iter().cloned().partition(|attempt| is_health(&attempt.probe));
+    known.health(health);
+    known.list_tables(list_tables);
+    known
+}
+
+/// What is concluded of it `later` than the world was seen.
+fn judged(known: &Known, world: &Snapshot, later: Duration) -> Report {
+    let settings = Settings { interface: world.assumed_interface.clone(), ..Settings::default() };
+    let mut snapshot = known.snapshot(world.taken_at.plus(later), world.took, world.max_age, &settings);
+    // The environment is the test's own.
+    snapshot.proxies.clone_from(&world.proxies);
+    judge(snapshot)
+}
+
+fn timed_out() -> Gap {
+    Gap::TimedOut { after: Seconds::from(Duration::from_secs(3)) }
+}
+
+fn denied() -> Gap {
+    Gap::Denied { action: "ec2:DescribeRouteTables".to_owned() }
+}
+
+fn nothing_of_the_vpc(world: &Snapshot, gap: &Gap) -> VpcFacts {
+    VpcFacts { route_tables: Observed::Unseen(gap.clone()), ..world.vpc.clone() }
+}
+
+#[test]
+fn source_by_source_the_daemon_concludes_what_one_round_concludes() {
+    let mut compared = 0;
+    for file in std::fs::read_dir(below_tests("scenarios")).unwrap() {
+        let name = file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+        if name == "base" {
+            continue;
+        }
+        let world = Scenario::read(&name).world;
+        // Facts of names that are not looked at, and of addresses that are not answered, never reach the daemon's round.
+        let (check, daemon) = (judge(world.clone()), judged(&known(&world), &world, Duration::ZERO));
+        assert_eq!(daemon.outcome, check.outcome, "{name}: {} / {}", daemon.summary, check.summary);
+        assert_eq!(daemon.summary, check.summary, "{name}");
+        assert_eq!(daemon.proof, check.proof, "{name}");
+        assert_eq!(daemon.addresses, check.addresses, "{name}");
+        compared += 1;
+    }
+    assert!(compared > 100, "{compared} scenarios");
+}
+
+#[test]
+fn nothing_is_known_before_the_first_look() {
+    let world = base();
+    let report = judged(&Known::default(), &world, Duration::ZERO);
+    assert_eq!(report.outcome, Outcome::Undetermined, "{}", report.summary);
+}
+
+#[test]
+fn every_source_must_have_been_seen_for_on_net() {
+    let world = base();
+    assert_eq!(judged(&known(&world), &world, Duration::ZERO).outcome, Outcome::OnNet);
+    for left_out in ["imds", "dns", "kernel", "ec2"] {
+        let mut known = Known::default();
+        if left_out != "imds" {
+            known.identity(identity(&world));
+        }
+        if left_out != "dns" {
+            known.addresses(resolved(&world));
+        }
+        if left_out != "kernel" {
+            known.kernel(kernel(&world));
+        }
+        if left_out != "ec2" {
+            known.vpc(world.vpc.clone());
+        }
+        let report = judged(&known, &world, Duration::ZERO);
+        assert_eq!(report.outcome, Outcome::Undetermined, "without {left_out}: {}", report.summary);
+    }
+}
+
+#[test]
+fn a_passing_failure_leaves_what_was_seen_until_it_is_too_old() {
+    let world = base();
+    let passing = [
+        timed_out(),
+        Gap::Throttled { detail: "RequestLimitExceeded".to_owned() },
+        Gap::Unreachable { detail: "connection refused".to_owned() },
+        Gap::Malformed { detail: "half an answer".to_owned() },
+        Gap::Failed { detail: "InternalError".to_owned() },
+    ];
+    for gap in passing {
+        let mut known = known(&world);
+        known.vpc(nothing_of_the_vpc(&world, &gap));
+        assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::OnNet, "{gap}");
+        // Everything else is fresh 15 minutes later; the route tables are not.
+        let mut late = world.clone();
+        restamp(&mut late, 16 * MINUTE);
+        known.identity(identity(&late));
+        known.addresses(resolved(&late));
+        known.kernel(kernel(&late));
+        known.vpc(nothing_of_the_vpc(&late, &gap));
+        let report = judged(&known, &world, 16 * MINUTE);
+        assert_eq!(report.outcome, Outcome::Undetermined, "{gap}: {}", report.summary);
+        assert!(report.summary.contains("too old"), "{}", report.summary);
+    }
+}
+
+/// The world as it would be seen again `later`.
+fn restamp(world: &mut Snapshot, later: Duration) {
+    fn move_one<T>(fact: &mut Observed<T>, later: Duration) {
+        if let Observed::Seen { at, .. } = fact {
+            *at = at.plus(later);
+        }
+    }
+    move_one(&mut world.instance, later);
+    move_one(&mut world.region, later);
+    move_one(&mut world.names, later);
+    for resolution in world.resolutions.values_mut() {
+        move_one(&mut resolution.ipv4, later);
+        move_one(&mut resolution.ipv6, later);
+        move_one(&mut resolution.hosts_file, later);
+    }
+    world.kernel_routes.values_mut().for_each(|route| move_one(route, later));
+    move_one(&mut world.host_routes, later);
+    move_one(&mut world.vpc.vpc_endpoints, later);
+    move_one(&mut world.vpc.endpoint_interfaces, later);
+    move_one(&mut world.vpc.service_prefix_lists, later);
+    world.vpc.prefix_lists.values_mut().for_each(|list| move_one(list, later));
+}
+
+#[test]
+fn a_refusal_is_an_answer_and_replaces_what_was_seen() {
+    let world = base();
+    let mut known = known(&world);
+    known.vpc(nothing_of_the_vpc(&world, &denied()));
+    let report = judged(&known, &world, Duration::ZERO);
+    assert_eq!(report.outcome, Outcome::Undetermined);
+    assert!(report.summary.contains("ec2:DescribeRouteTables"), "{}", report.summary);
+}
+
+#[test]
+fn a_name_that_is_gone_has_no_addresses_any_more() {
+    let world = base();
+    let mut known = known(&world);
+    let mut found = world.resolutions.clone();
+    for resolution in found.values_mut() {
+        let gone = Gap::NotFound { detail: "NXDOMAIN".to_owned() };
+        (resolution.ipv4, resolution.ipv6) = (Observed::Unseen(gone.clone()), Observed::Unseen(gone));
+    }
+    known.addresses(found.into_iter().map(|(name, found)| (name, (found, None))).collect());
+    assert!(known.destinations().is_empty());
+    assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::Undetermined);
+}
+
+#[test]
+fn a_prefix_list_is_forgotten_only_where_it_is_known_which_are_named() {
+    let world = base();
+    let mut known = known(&world);
+    let lists = known.vpc_facts().prefix_lists.len();
+    assert!(lists > 0);
+    let mut seen = nothing_of_the_vpc(&world, &timed_out());
+    seen.prefix_lists.clear();
+    known.vpc(seen);
+    assert_eq!(known.vpc_facts().prefix_lists.len(), lists);
+    let mut seen = world.vpc.clone();
+    seen.prefix_lists.clear();
+    known.vpc(seen);
+    assert!(known.vpc_facts().prefix_lists.is_empty());
+}
+
+#[test]
+fn a_change_is_told_from_the_same_again() {
+    let world = base();
+    let mut known = known(&world);
+    assert_eq!(known.identity(identity(&world)), Changed::default());
+    assert_eq!(known.addresses(resolved(&world)), Changed::default());
+    assert_eq!(known.kernel(kernel(&world)), Changed::default());
+
+    let mut other = world.clone();
+    let renamed = |text: &str| text.replace("52.94.0.10", "52.94.0.11").replace("ens5", "ens6");
+    other = serde_json::from_str(&renamed(&serde_json::to_string(&other).unwrap())).unwrap();
+    let in_the_list = Changed { addresses: true, ..Changed::default() };
+    assert_eq!(known.addresses(resolved(&other)), in_the_list, "an address the prefix list holds is no news to EC2");
+    known.kernel(kernel(&other));
+    let stranger: Snapshot =
+        serde_json::from_str(&serde_json::to_string(&world).unwrap().replace("52.94.0.10", "198.51.100.7")).unwrap();
+    let stranger_came = Changed { addresses: true, strangers: true, ..Changed::default() };
+    assert_eq!(known.addresses(resolved(&stranger)), stranger_came);
+
+    let mut known = self::known(&world);
+    let device = serde_json::to_string(&world).unwrap().replace("ens5", "ens6");
+    let rerouted: Snapshot = serde_json::from_str(&device).unwrap();
+    assert_eq!(known.kernel(kernel(&rerouted)), Changed { routes: true, ..Changed::default() });
+
+    let mut attached = identity(&world);
+    if let Observed::Seen { value, .. } = &mut attached.instance {
+        value.interfaces.push(value.interfaces[0].clone());
+    }
+    assert_eq!(known.identity(attached), Changed { instance: true, ..Changed::default() });
+}
+
+#[test]
+fn a_clock_that_is_set_ages_nothing_and_rejuvenates_nothing() {
+    let world = base();
+    let hour = Duration::from_secs(3600);
+    let back = Timestamp::minus(world.taken_at, hour);
+    let mut known = known(&world);
+    known.restamp(Step::Back(hour));
+    let mut set_back = world.clone();
+    set_back.taken_at = back;
+    assert_eq!(judged(&known, &set_back, Duration::ZERO).outcome, Outcome::OnNet);
+    assert_eq!(judged(&known, &set_back, 16 * MINUTE).outcome, Outcome::Undetermined, "it grows old as before");
+    known.restamp(Step::Ahead(hour));
+    assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::OnNet);
+}
