@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Look again and again, and answer by HTTP: the daemon.
     Run(Run),
+    /// Tell what the local daemon concluded last, as check would.
+    Status(Status),
     /// Judge what `check --save` or `check --format json` wrote.
     Judge(Judge),
     /// Tell which route of a subnet carries an address, and why the others lose.
@@ -168,6 +170,47 @@ pub(crate) struct Run {
     /// On a machine that has just booted, wait up to this long, at random, before the first EC2 and ListTables request.
     #[arg(long, env = "ONNET_SPLAY", default_value = "60s", value_name = "TIME", value_parser = time, hide_env_values = true)]
     pub(crate) splay: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// How to print the report.
+    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
+    pub(crate) format: ReportFormat,
+
+    /// Where the daemon answers.
+    #[arg(
+        long,
+        env = "ONNET_URL",
+        default_value = "http://127.0.0.1:10953",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(crate) url: String,
+
+    /// How long to wait for its answer.
+    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
+    pub(crate) timeout: Duration,
+
+    /// The authority its certificate is from, in PEM [default: AWS_CA_BUNDLE, or the system's].
+    #[arg(long, env = "ONNET_CA_FILE", value_name = "FILE", hide_env_values = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// The certificate to show where it asks for one, in PEM.
+    #[arg(long, env = "ONNET_CERT_FILE", value_name = "FILE", hide_env_values = true, requires = "key_file")]
+    pub(crate) cert_file: Option<PathBuf>,
+
+    /// The key of that certificate, in PEM.
+    #[arg(long, env = "ONNET_KEY_FILE", value_name = "FILE", hide_env_values = true, requires = "cert_file")]
+    pub(crate) key_file: Option<PathBuf>,
+
+    /// The user to ask as, where it asks for one.
+    #[arg(long, env = "ONNET_USER", value_name = "NAME", hide_env_values = true, requires = "password_file")]
+    pub(crate) user: Option<String>,
+
+    /// The file that holds the user's password.
+    #[arg(long, env = "ONNET_PASSWORD_FILE", value_name = "FILE", hide_env_values = true, requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod cli;
 mod daemon;
 mod live;
 mod log;
+mod status;
 
 use clap::{
     Parser,
@@ -73,6 +74,7 @@ fn run(command: Command) -> Answer {
             blocking(daemon::run(&run))??;
             Ok((String::new(), 0))
         }
+        Command::Status(what) => status::status(&what),
         Command::Judge(what) => Ok(report(&judge::judge(saved::read(&what.file)?), what.format)),
         Command::Explain(what) => explain(&what),
         Command::Audit(what) => audit(&what),

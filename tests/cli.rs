@@ -57,7 +57,7 @@ fn help_and_version_are_answers() {
         assert!(ran.out.contains("onnet"), "{flag}: {}", ran.out);
         assert!(!ran.out.contains('\u{1b}'), "{flag}: no colour into a pipe");
     }
-    for command in ["check", "judge", "explain", "audit", "schema"] {
+    for command in ["check", "status", "judge", "explain", "audit", "schema"] {
         assert_eq!(run(&[command, "--help"]).code, 0, "{command}");
     }
 }

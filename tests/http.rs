@@ -368,15 +368,9 @@ fn the_child_of_the_test_of_socket_activation() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_publisher, published) = onnet::watch::publishing(unready());
     let forever = std::future::pending();
+    let large = Pages { page: Box::new(|_| "x".repeat(LARGE)), ..web::pages() };
     runtime
-        .block_on(onnet::serve::serve(
-            listeners,
-            web::pages(),
-            published,
-            WebConfig::none(),
-            Limits::default(),
-            forever,
-        ))
+        .block_on(onnet::serve::serve(listeners, large, published, WebConfig::none(), Limits::default(), forever))
         .unwrap();
 }
 
@@ -400,6 +394,40 @@ async fn a_socket_of_systemds_that_cannot_be_served_is_refused() {
     let output = activated(socket).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("refused: the socket number 1 that systemd handed over is no TCP socket"), "{output:?}");
+}
+
+#[tokio::test]
+async fn clients_that_read_nothing_take_no_memory_and_no_descriptors_from_others() {
+    let socket = TcpListener::bind(local(0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut child = activated(socket).spawn().unwrap();
+    let proc = std::path::PathBuf::from(format!("/proc/{}", child.id()));
+    let mut unread = Vec::new();
+    for n in 0..400 {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let large = "x".repeat(if n % 2 == 0 { 100_000 } else { 10 });
+        // Without an end of the head, or with one, and then nothing is read.
+        let end = if n % 2 == 0 { "" } else { "\r\n\r\n" };
+        let _ = stream.try_write(format!("GET / HTTP/1.1\r\nHost: x\r\nX: {large}{end}").as_bytes());
+        let _ = stream.write(b"").await;
+        unread.push(stream);
+    }
+    // Another client is served whatever that one does.
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = other.connect(address).await.unwrap();
+    other.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let answer = Answer::read(&mut other).await;
+    let memory = std::fs::read_to_string(proc.join("status")).unwrap();
+    let resident = memory.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let resident: usize = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    let descriptors = std::fs::read_dir(proc.join("fd")).unwrap().count();
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(answer.status, 200, "{output:?}");
+    assert!(descriptors < Limits::default().connections + 20, "{descriptors} descriptors");
+    // The page has 8 MB, and there is one of it.
+    assert!(resident < 60_000, "{resident} kB");
 }
 
 #[test]

@@ -1,10 +1,25 @@
 //! Facts that are too old support no verdict: they become gaps before anything is judged.
 
-use crate::model::{Gap, Observed, Seconds, Snapshot, Timestamp};
+use crate::model::{Gap, Observed, Report, Seconds, Snapshot, Source, Timestamp};
 use std::time::Duration;
 
 /// How far ahead of the round's end a fact may be dated: clocks are slewed while a round runs.
 const AHEAD: Duration = Duration::from_secs(5);
+
+/// A report as it holds at `now`.
+///
+/// A daemon judges anew long before a fact is too old. So a report that is older than any fact may be comes from one that
+/// hangs, and a report from the future from another clock: its facts are judged again by their age `now`.
+pub fn as_of(report: Report, now: Timestamp) -> Report {
+    let ended = report.taken_at.plus(report.snapshot.took.as_duration());
+    let shortest = Source::ALL.iter().map(|source| report.snapshot.max_age.of(*source)).min();
+    let is_old = shortest.is_none_or(|shortest| now.since(ended) > shortest.as_duration());
+    if is_old || ended.since(now) > AHEAD {
+        super::judge(Snapshot { taken_at: now, took: Seconds::default(), ..report.snapshot })
+    } else {
+        report
+    }
+}
 
 /// The snapshot with every fact that was too old at its end replaced by [`Gap::Stale`].
 pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {

@@ -20,6 +20,7 @@ mod subnet;
 use crate::model::SubnetId;
 pub use audit::audit;
 pub use explain::explain;
+pub use fresh::as_of;
 pub use round::judge;
 
 /// A subnet that is not in the inventory.

@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod convert;
+pub mod daemon;
 mod destination;
 pub mod dns;
 pub mod ec2;

@@ -5,7 +5,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     client::Resumption,
     crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -74,19 +74,39 @@ impl Roots {
 
     /// A TLS configuration that trusts them. No resumption: each probe is to time a whole handshake.
     pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Setup)?
-            .with_root_certificates(Arc::clone(&self.store))
-            .with_no_client_auth();
-        config.resumption = Resumption::disabled();
-        Ok(config)
+        self.client_config_showing(None)
+    }
+
+    /// The same, and shows a certificate to those who ask for one.
+    pub(crate) fn client_config_showing(&self, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
+        config(Arc::clone(&self.store), shown)
     }
 
     /// The same certificates for the SDK's own HTTP client, which wants PEM.
     pub(crate) fn trust_store(&self) -> TrustStore {
         self.certificates.iter().fold(TrustStore::empty(), |store, der| store.with_pem_certificate(pem(der)))
     }
+}
+
+/// A certificate with those it rests on, and its key.
+pub(crate) type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// A TLS configuration that trusts nobody, for clients that never speak it.
+pub(crate) fn distrustful() -> Result<ClientConfig, TlsError> {
+    config(Arc::new(RootCertStore::empty()), None)
+}
+
+fn config(roots: Arc<RootCertStore>, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .with_root_certificates(roots);
+    let mut config = match shown {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(TlsError::Setup)?,
+    };
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 fn pem(der: &[u8]) -> String {

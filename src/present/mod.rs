@@ -15,7 +15,7 @@ mod words;
 pub use audit::audit;
 pub use explanation::explanation;
 pub use metrics::{Counters, Metric, exposition};
-pub use nagios::nagios;
+pub use nagios::{nagios, nagios_unknown};
 pub use page::sanitized;
 pub use schema::{Contract, schema};
 pub use text::text;

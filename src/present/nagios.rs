@@ -27,6 +27,11 @@ pub fn nagios(report: &Report) -> String {
     line
 }
 
+/// The line where there is no report.
+pub fn nagios_unknown(problem: &str) -> String {
+    format!("ONNET UNKNOWN - {}\n", plain(problem))
+}
+
 /// A `|` would begin the performance data.
 fn plain(text: &str) -> String {
     sanitized(text).replace('|', "/")
