@@ -103,6 +103,10 @@ pub(crate) struct Check {
     #[arg(long, env = "ONNET_SAVE", value_name = "FILE", hide_env_values = true)]
     pub(crate) save: Option<PathBuf>,
 
+    /// Look again until the path is right (exit code 0 or 1), for up to this long; or `forever`.
+    #[arg(long, env = "ONNET_WAIT", default_value = "0s", value_name = "TIME", value_parser = patience, hide_env_values = true)]
+    pub(crate) wait: Duration,
+
     #[command(flatten)]
     pub(crate) timeout: Timeout,
 
@@ -353,6 +357,14 @@ fn period(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How long to wait for something.
+fn patience(text: &str) -> Result<Duration, String> {
+    match text {
+        "forever" => Ok(Duration::MAX),
+        text => time(text).map_err(|_| "expected a length of time such as 5m, or `forever`".to_owned()),
+    }
+}
+
 /// A length of time that may be nothing.
 fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "expected a length of time such as 60s, or 0s".to_owned())
@@ -385,6 +397,8 @@ fn is_word(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic, reason = "a test may panic")]
+
     use super::*;
     use clap::CommandFactory;
 
@@ -404,6 +418,45 @@ mod tests {
                 assert!(flag.get_help().is_some(), "{name}");
             }
         }
+    }
+
+    /// The settings of `systemd/onnet.env` whose line begins so, as variable and value.
+    fn settings(mark: &str) -> Vec<(String, String)> {
+        let lines = include_str!("../systemd/onnet.env").lines();
+        let settings = lines.filter_map(|line| line.strip_prefix(mark)?.split_once('='));
+        settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// `onnet run` with these settings, given as the flags they stand for.
+    fn run_with(settings: &[(String, String)]) -> String {
+        let flag = |name: &str| name.trim_start_matches("ONNET_").to_lowercase().replace('_', "-");
+        let flags = settings.iter().map(|(name, value)| format!("--{}={value}", flag(name)));
+        let words = ["onnet".to_owned(), "run".to_owned()].into_iter().chain(flags);
+        let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+        format!("{cli:#?}")
+    }
+
+    #[test]
+    fn the_file_of_settings_has_the_defaults() {
+        let mut defaults = settings("#");
+        defaults.retain(|(name, _)| name.starts_with("ONNET_"));
+        let log = defaults.iter().position(|(name, _)| name == "ONNET_LOG").map(|at| defaults.remove(at));
+        assert_eq!(run_with(&defaults), run_with(&[]));
+        assert_eq!(log.map(|(_, filter)| filter).as_deref(), Some(crate::log::DAEMON));
+    }
+
+    #[test]
+    fn the_file_of_settings_has_every_setting_once() {
+        let mut listed: Vec<String> = settings("#").into_iter().chain(settings("# ")).map(|(name, _)| name).collect();
+        listed.retain(|name| name.starts_with("ONNET_"));
+        let command = Cli::command();
+        let run = command.find_subcommand("run").into_iter().flat_map(clap::Command::get_arguments);
+        let settings = run.chain(command.get_arguments()).filter_map(|argument| argument.get_env());
+        let mut expected: Vec<String> = settings.map(|name| name.to_string_lossy().into_owned()).collect();
+        listed.sort();
+        expected.sort();
+        assert_eq!(listed, expected);
+        run_with(&self::settings("# ").into_iter().filter(|(name, _)| name.starts_with("ONNET_")).collect::<Vec<_>>());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use crate::cli;
 use onnet::{
-    model::{Gap, Inventory, Snapshot, SubnetId, VpcId},
+    judge::judge,
+    model::{Gap, Inventory, Outcome, Report, SubnetId, VpcId},
     observe::{
         self,
         aws::{Aws, AwsError},
@@ -11,6 +12,7 @@ use onnet::{
     },
 };
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// Why the live world cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +29,26 @@ pub(crate) enum LiveError {
     Subnet { subnet: SubnetId, region: String, gap: Gap },
 }
 
-/// One round.
-pub(crate) async fn round(check: &cli::Check) -> Snapshot {
-    observe::observe(&settings(&check.look, check.timeout.timeout)).await
+/// How long after one round the next begins, where the path is waited for: at first, and at most.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+
+/// One round, or as many as it takes until the path is right, for as long as `--wait` allows. `said` hears of each that
+/// is not the last.
+pub(crate) async fn check(check: &cli::Check, said: impl Fn(&Report)) -> Report {
+    let began = Instant::now();
+    let [mut pause, longest] = PAUSES;
+    loop {
+        let report = judge(observe::observe(&settings(&check.look, check.timeout.timeout)).await);
+        let is_right = report.outcome <= Outcome::AtRisk;
+        if is_right || began.elapsed() >= check.wait {
+            return report;
+        }
+        said(&report);
+        // Up to half as much again, at random: a fleet that waits for one route does not ask in step.
+        let left = check.wait.saturating_sub(began.elapsed());
+        sleep(pause.mul_f64(1.0 + fastrand::f64() / 2.0).min(left)).await;
+        pause = (pause * 2).min(longest);
+    }
 }
 
 /// The command line's settings, as the collectors take them.

@@ -18,7 +18,7 @@ use tracing_subscriber::{
 };
 
 /// What the daemon logs unless told otherwise: its changes, and the errors of the libraries.
-const DAEMON: &str = "onnet=info,error";
+pub(crate) const DAEMON: &str = "onnet=info,error";
 
 /// One-shot commands log nothing unless asked: the report itself carries the gaps.
 pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {

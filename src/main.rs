@@ -18,6 +18,7 @@ use onnet::{
     present,
 };
 use std::{
+    cell::RefCell,
     error::Error,
     io::{self, Write},
     process::ExitCode,
@@ -60,9 +61,17 @@ type Answer = Result<(String, u8), Box<dyn Error>>;
 fn run(command: Command) -> Answer {
     match command {
         Command::Check(check) => {
-            let snapshot = blocking(live::round(&check))?;
-            let saved = check.save.as_deref().map_or(Ok(()), |file| saved::write(file, &snapshot));
-            let (text, code) = report(&judge::judge(snapshot), check.format);
+            let last = RefCell::new(String::new());
+            let waiting = |report: &Report| {
+                let line = format!("{}, waiting: {}", report.outcome, report.summary);
+                if *last.borrow() != line {
+                    complain(&line);
+                    last.replace(line);
+                }
+            };
+            let judged = blocking(live::check(&check, waiting))?;
+            let saved = check.save.as_deref().map_or(Ok(()), |file| saved::write(file, &judged.snapshot));
+            let (text, code) = report(&judged, check.format);
             if let Err(error) = saved {
                 // The report is not lost with the file.
                 print(&text)?;
