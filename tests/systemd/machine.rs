@@ -1,0 +1,181 @@
+//! A machine whose PID 1 is a real systemd, in the lab's instance.
+
+use super::lab::{self, Lab, Ran};
+use serde_json::Value;
+use std::{
+    error::Error,
+    fs, io,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A booted machine. Dropping it kills all that runs in it.
+pub(crate) struct Machine {
+    boot: Child,
+    init: u32,
+    cgroup: String,
+    _directory: TempDir,
+}
+
+impl Machine {
+    /// Boots one with the shipped units and these files below `/etc`.
+    pub(crate) fn boot(lab: &Lab, onnet: &Path, files: &[(&str, &str)]) -> Result<Self, Box<dyn Error>> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let cgroup = format!("onnet-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let directory = tempfile::Builder::new().prefix("onnet-systemd-").tempdir()?;
+        let etc = directory.path().join("etc");
+        let units = etc.join("systemd/system");
+        fs::create_dir_all(&units)?;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for unit in fs::read_dir(root.join("systemd"))? {
+            let unit = unit?.path();
+            let name = unit.file_name().ok_or("a file has a name")?;
+            if unit.extension().is_some_and(|extension| extension == "service" || extension == "socket") {
+                fs::copy(&unit, units.join(name))?;
+            }
+        }
+        for (name, text) in files {
+            let file = etc.join(name);
+            fs::create_dir_all(file.parent().ok_or("a file has a directory")?)?;
+            fs::write(file, text)?;
+        }
+        let console = fs::File::create(directory.path().join("console"))?;
+        let mut command = lab.command(Path::new("bash"))?;
+        command.arg(root.join("tests/systemd/boot.sh")).arg(directory.path()).arg(onnet).arg(&cgroup);
+        let boot = command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).spawn()?;
+        let mut machine = Self { init: 0, boot, cgroup, _directory: directory };
+        machine.wait_until("systemd runs", |machine| {
+            machine.init = machine.child_of_boot()?;
+            let said = machine.systemctl(&["is-system-running"]).ok()?.stdout;
+            said.starts_with("running").then_some(())
+        })?;
+        Ok(machine)
+    }
+
+    /// `unshare`'s only child, once it is systemd.
+    fn child_of_boot(&self) -> Option<u32> {
+        let boot = self.boot.id();
+        let child = fs::read_to_string(format!("/proc/{boot}/task/{boot}/children")).ok()?.trim().parse().ok()?;
+        let name = fs::read_to_string(format!("/proc/{child}/comm")).ok()?;
+        (name.trim() == "systemd").then_some(child)
+    }
+
+    /// Runs a program in the machine.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> io::Result<Ran> {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.init.to_string(), "--all", "--root", "--wd", program]).args(arguments);
+        command.env_clear().env("PATH", "/usr/bin:/usr/sbin");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        lab::run(&mut command, PATIENCE)
+    }
+
+    pub(crate) fn systemctl(&self, arguments: &[&str]) -> io::Result<Ran> {
+        self.run("systemctl", arguments)
+    }
+
+    /// `systemctl`, and it must succeed.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+        let ran = self.systemctl(arguments)?;
+        if ran.code == Some(0) {
+            Ok(())
+        } else {
+            Err(format!("systemctl {arguments:?}: {}{}", ran.stdout, ran.stderr).into())
+        }
+    }
+
+    /// One property of a unit.
+    pub(crate) fn property(&self, unit: &str, property: &str) -> Result<String, Box<dyn Error>> {
+        let ran = self.systemctl(&["show", unit, "--property", property, "--value"])?;
+        Ok(ran.stdout.trim().to_owned())
+    }
+
+    /// Waits until a property of a unit is what is wanted.
+    pub(crate) fn wait_for(
+        &mut self,
+        unit: &str,
+        property: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String, Box<dyn Error>> {
+        let mut last = String::new();
+        let found = self.wait_until(property, |machine| {
+            last = machine.property(unit, property).ok()?;
+            wanted(&last).then(|| last.clone())
+        });
+        found.map_err(|error| format!("{error}; {property} of {unit} is {last:?}").into())
+    }
+
+    /// Waits until `look` finds something.
+    pub(crate) fn wait_until<T>(
+        &mut self,
+        what: &str,
+        mut look: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Result<T, Box<dyn Error>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look(self) {
+                return Ok(found);
+            }
+            if Instant::now() > until {
+                return Err(format!("not within {PATIENCE:?}: {what}\n{}", self.state()).into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What there is to know, for the message of a test that fails.
+    fn state(&self) -> String {
+        let console = fs::read_to_string(self._directory.path().join("console")).unwrap_or_else(|e| e.to_string());
+        let journal = self.run("journalctl", &["--no-pager", "--output=short-precise"]).map(|ran| ran.stdout);
+        format!("console:\n{console}\njournal:\n{}", journal.unwrap_or_else(|error| error.to_string()))
+    }
+
+    /// The journal of a unit.
+    pub(crate) fn journal(&self, unit: &str) -> Result<Vec<Value>, Box<dyn Error>> {
+        let ran = self.run("journalctl", &["--unit", unit, "--output=json", "--no-pager"])?;
+        Ok(ran.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+    }
+
+    /// Waits for a line of a unit's journal.
+    pub(crate) fn wait_for_line(&mut self, unit: &str, part: &str) -> Result<Value, Box<dyn Error>> {
+        self.wait_until(part, |machine| {
+            let lines = machine.journal(unit).ok()?;
+            lines.into_iter().find(|line| line["MESSAGE"].as_str().is_some_and(|message| message.contains(part)))
+        })
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(self.init.cast_signed()),
+            nix::sys::signal::Signal::SIGKILL,
+        );
+        let _ = self.boot.kill();
+        let _ = self.boot.wait();
+        // Empty only once the kernel has done away with the last of the processes.
+        let until = Instant::now() + PATIENCE;
+        for name in [".", "systemd", "unified", "memory", "cpu", "pids"] {
+            let cgroup = Path::new("/sys/fs/cgroup").join(name).join(&self.cgroup);
+            while cgroup.exists() && Instant::now() < until {
+                remove(&cgroup);
+            }
+        }
+    }
+}
+
+/// Removes a cgroup with those in it: the directories, for the files are the kernel's.
+fn remove(cgroup: &Path) {
+    for child in fs::read_dir(cgroup).into_iter().flatten().flatten() {
+        if child.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&child.path());
+        }
+    }
+    let _ = fs::remove_dir(cgroup); // busy for a moment longer, perhaps
+}
