@@ -89,7 +89,7 @@ pub(crate) async fn run(run: &cli::Run) -> Result<(), RunError> {
 fn pages(web: &WebConfig, counters: &Counters) -> Pages {
     let (web, counters) = (web.clone(), counters.clone());
     Pages {
-        page: Box::new(|_| String::new()),
+        page: Box::new(|status| present::status_page(status, watch::now().wall)),
         metrics: Box::new(move |status| Ok(present::exposition(status, web.status(), &counters)?)),
     }
 }

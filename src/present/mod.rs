@@ -9,6 +9,7 @@ mod metrics;
 mod nagios;
 mod page;
 mod schema;
+mod status_page;
 mod text;
 mod words;
 
@@ -18,6 +19,7 @@ pub use metrics::{Counters, Metric, exposition};
 pub use nagios::{nagios, nagios_unknown};
 pub use page::sanitized;
 pub use schema::{Contract, schema};
+pub use status_page::status_page;
 pub use text::text;
 
 use serde::Serialize;

@@ -5,7 +5,7 @@ use super::{
     page::{INDENT, Page},
     words::{self, FAINT},
 };
-use crate::model::{AddressReport, CoverageRange, Evidence, InstanceSummary, Observed, Probe, Report, grouped};
+use crate::model::{AddressReport, CoverageRange, Evidence, Gap, InstanceSummary, Observed, Probe, Report, grouped};
 use std::net::IpAddr;
 
 /// More diverted ranges than this are counted, not listed.
@@ -50,7 +50,7 @@ fn place(instance: &InstanceSummary) -> Vec<&str> {
 }
 
 /// Addresses that fare alike, told together: DNS may answer with dozens.
-fn groups(addresses: &[AddressReport]) -> Vec<Vec<&AddressReport>> {
+pub(super) fn groups(addresses: &[AddressReport]) -> Vec<Vec<&AddressReport>> {
     let mut groups: Vec<Vec<&AddressReport>> = Vec::new();
     for address in addresses {
         match groups.iter_mut().find(|group| alike(group[0], address)) {
@@ -89,7 +89,7 @@ fn address(page: &mut Page, group: &[&AddressReport]) {
 }
 
 /// Device, network interface, subnet, table: the steps that lead to the routes.
-fn way(evidence: &[Evidence]) -> Vec<String> {
+pub(super) fn way(evidence: &[Evidence]) -> Vec<String> {
     let mut way = Vec::new();
     for step in evidence {
         match step {
@@ -169,7 +169,7 @@ fn coverage(page: &mut Page, report: &Report) {
 }
 
 /// The DynamoDB endpoints that carry some of the list.
-fn targets(coverage: &[CoverageRange]) -> Vec<String> {
+pub(super) fn targets(coverage: &[CoverageRange]) -> Vec<String> {
     let mut targets: Vec<String> = Vec::new();
     for path in coverage.iter().filter_map(|range| range.verdict.path()).filter(|path| path.is_dynamodb_endpoint) {
         if !targets.contains(&path.target) {
@@ -186,21 +186,26 @@ fn probes(page: &mut Page, report: &Report) {
     for probe in &report.probes {
         self::probe(page, probe);
     }
+    for (addresses, gap) in not_made(report) {
+        page.label("probe").flowed(INDENT, ", ", addresses);
+        page.to(INDENT).wrapped(INDENT, &gap.to_string());
+    }
+}
+
+/// The probes that were not made, by the reason.
+pub(super) fn not_made(report: &Report) -> Vec<(Vec<IpAddr>, &Gap)> {
     let not_made = report.snapshot.probes.iter().filter_map(|attempt| match &attempt.probe {
         Observed::Seen { .. } => None,
         Observed::Unseen(gap) => Some((attempt.address, gap)),
     });
-    let mut gaps: Vec<(Vec<IpAddr>, &crate::model::Gap)> = Vec::new();
+    let mut gaps: Vec<(Vec<IpAddr>, &Gap)> = Vec::new();
     for (address, gap) in not_made {
         match gaps.iter_mut().find(|(_, known)| *known == gap) {
             Some((addresses, _)) => addresses.push(address),
             None => gaps.push((vec![address], gap)),
         }
     }
-    for (addresses, gap) in gaps {
-        page.label("probe").flowed(INDENT, ", ", addresses);
-        page.to(INDENT).wrapped(INDENT, &gap.to_string());
-    }
+    gaps
 }
 
 fn probe(page: &mut Page, probe: &Probe) {

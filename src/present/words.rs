@@ -1,6 +1,9 @@
 //! The words for what the types say, the same in every text.
 
-use crate::model::{Destination, Drop, LostBy, Matched, Outcome, ProbeKind, ProofLevel, RouteState, Severity, Verdict};
+use crate::model::{
+    Destination, Drop, LostBy, Matched, Outcome, PathKind, ProbeKind, ProofLevel, RouteState, Severity, Source, Target,
+    Verdict,
+};
 use anstyle::{AnsiColor, Style};
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -98,6 +101,12 @@ fn dropped(why: &Drop) -> String {
 
 /// A route as it matched: `pl-02cd2c6b 52.94.0.0/22 → vpce-0a1b`.
 pub(super) fn matched(matched: &Matched) -> String {
+    let (from, to) = matched_parts(matched);
+    format!("{from} → {to}")
+}
+
+/// What a route matched by, and where it leads: the two sides of its arrow.
+pub(super) fn matched_parts(matched: &Matched) -> (String, String) {
     let route = &matched.route;
     let list = match &route.destination {
         Destination::Cidr(_) => String::new(),
@@ -109,7 +118,39 @@ pub(super) fn matched(matched: &Matched) -> String {
         RouteState::Blackhole => ", blackhole".to_owned(),
         RouteState::Other(word) => format!(", state {word}"),
     };
-    format!("{list}{} → {}{propagated}{state}", matched.prefix, route.target.id())
+    (format!("{list}{}", matched.prefix), format!("{}{propagated}{state}", route.target.id()))
+}
+
+/// What a route points at, in words, as far as the route itself tells: not whose endpoint it is.
+pub(super) fn target(target: &Target) -> &'static str {
+    match target {
+        Target::Local => PathKind::Local.words(),
+        Target::VpcEndpoint(_) => "VPC endpoint",
+        Target::InternetGateway(_) => PathKind::InternetGateway.words(),
+        Target::EgressOnlyInternetGateway(_) => PathKind::EgressOnlyInternetGateway.words(),
+        Target::NatGateway(_) => PathKind::NatGateway.words(),
+        Target::TransitGateway(_) => PathKind::TransitGateway.words(),
+        Target::VirtualPrivateGateway(_) => PathKind::VirtualPrivateGateway.words(),
+        Target::PeeringConnection(_) => PathKind::PeeringConnection.words(),
+        Target::NetworkInterface(_) => PathKind::NetworkInterface.words(),
+        Target::Instance(_) => PathKind::Instance.words(),
+        Target::LocalGateway(_) => PathKind::LocalGateway.words(),
+        Target::CarrierGateway(_) => PathKind::CarrierGateway.words(),
+        Target::CoreNetwork(_) => PathKind::CoreNetwork.words(),
+        Target::Other { .. } => PathKind::Other.words(),
+    }
+}
+
+/// A source of facts, for people.
+pub(super) fn source(source: Source) -> &'static str {
+    match source {
+        Source::Imds => "instance metadata",
+        Source::Dns => "name servers",
+        Source::Kernel => "kernel routes",
+        Source::Health => "unsigned GET /",
+        Source::ListTables => "signed ListTables",
+        Source::Ec2 => "EC2 API",
+    }
 }
 
 pub(super) fn lost_by(why: LostBy) -> &'static str {

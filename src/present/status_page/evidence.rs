@@ -1,0 +1,137 @@
+//! What the answer rests on: the whole prefix list, and every address step by step.
+
+use super::html::{Tone, code, safe, sentence, side_by_side};
+use crate::{
+    model::{CoverageRange, Evidence, Report, Verdict, addresses_in, grouped},
+    present::{text, words},
+};
+use maud::{Markup, html};
+
+/// More ranges than this are counted, not listed.
+const MOST_RANGES: usize = 12;
+
+pub(super) fn coverage(report: &Report) -> Markup {
+    let Some(summary) = report.coverage_summary else { return html! {} };
+    let by = text::targets(&report.coverage);
+    let elsewhere: Vec<&CoverageRange> = report.coverage.iter().filter(|range| !range.verdict.is_on_net()).collect();
+    html! {
+        section aria-labelledby="coverage" {
+            h2 #coverage { "All of DynamoDB's addresses in this Region" }
+            p {
+                "DynamoDB's name has one address now and another one later; its prefix list has them all. Of the list, "
+                strong { (grouped(summary.cidrs_on_net)) " of " (grouped(summary.cidrs)) " ranges" } ", "
+                strong { (grouped(summary.addresses_on_net)) " of " (grouped(summary.addresses)) " addresses" }
+                ", are carried by "
+                @if by.is_empty() { "a DynamoDB endpoint" } @else { @for (n, id) in by.iter().enumerate() { @if n > 0 { ", " } (code(id)) } }
+                "."
+            }
+            (bar(&report.coverage))
+            @if !elsewhere.is_empty() {
+                table {
+                    thead { tr { th scope="col" { "Range" } th scope="col" { "Verdict" } th scope="col" { "By" } } }
+                    tbody {
+                        @for range in elsewhere.iter().take(MOST_RANGES) {
+                            tr {
+                                td { (code(range.cidr)) }
+                                td { (word(&range.verdict)) }
+                                td { (safe(words::brief(&range.verdict))) }
+                            }
+                        }
+                    }
+                }
+                @if elsewhere.len() > MOST_RANGES {
+                    p { "and " (grouped((elsewhere.len() - MOST_RANGES) as u64)) " more ranges, all of them in "
+                        a href="/report.json" { "report.json" } }
+                }
+            }
+        }
+    }
+}
+
+/// The list as a bar, in the widths of the ranges that fare alike.
+fn bar(ranges: &[CoverageRange]) -> Markup {
+    let mut parts: Vec<(Tone, &'static str, u64)> = Vec::new();
+    for range in ranges {
+        let (tone, word, size) = (tone(&range.verdict), words::verdict(&range.verdict), addresses_in([&range.cidr]));
+        match parts.iter_mut().find(|(_, known, _)| *known == word) {
+            Some((_, _, sum)) => *sum = sum.saturating_add(size),
+            None => parts.push((tone, word, size)),
+        }
+    }
+    let total: f64 = parts.iter().map(|(_, _, size)| *size as f64).sum();
+    let told: Vec<String> = parts.iter().map(|(_, word, size)| format!("{} {word}", grouped(*size))).collect();
+    // A part too small to be seen is drawn as a sliver.
+    let widths = parts.iter().map(|(_, _, size)| (1000.0 * *size as f64 / total.max(1.0)).max(4.0));
+    html! {
+        svg.bar viewBox="0 0 1000 22" preserveAspectRatio="none" role="img" aria-label={ "Addresses: " (told.join(", ")) } {
+            @for ((tone, _, _), (left, width)) in parts.iter().zip(side_by_side(widths)) {
+                rect class=(tone.class()) x=(left) y="0" width=(width) height="22" {}
+            }
+        }
+        p.under { (told.join(" · ")) }
+    }
+}
+
+fn tone(verdict: &Verdict) -> Tone {
+    match verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => Tone::Good,
+        Verdict::Via(_) | Verdict::Dropped(_) => Tone::Bad,
+        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Tone::Unknown,
+    }
+}
+
+fn word(verdict: &Verdict) -> Markup {
+    html! { span class={ "word " (tone(verdict).class()) } { (words::verdict(verdict)) } }
+}
+
+pub(super) fn addresses(report: &Report) -> Markup {
+    if report.addresses.is_empty() {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="addresses" {
+            h2 #addresses { "The reasoning, address by address" }
+            @for group in text::groups(&report.addresses) {
+                @let first = group[0];
+                details {
+                    summary {
+                        (word(&first.verdict)) " "
+                        @for (n, address) in group.iter().take(4).enumerate() { @if n > 0 { ", " } (code(address.address)) }
+                        @if group.len() > 4 { " and " (group.len() - 4) " more" }
+                        " of " (code(&first.hostname))
+                        @if !first.in_use { " (not the name applications here would use)" }
+                    }
+                    p { (safe(sentence(&first.reason))) }
+                    ol.steps {
+                        @let way = text::way(&first.evidence);
+                        @if !way.is_empty() { li { "way: " @for (n, hop) in way.iter().enumerate() { @if n > 0 { " → " } (code(hop)) } } }
+                        @for step in &first.evidence { (self::step(step)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The steps that are not in the way itself.
+fn step(step: &Evidence) -> Markup {
+    match step {
+        Evidence::Won(route) => html! { li { "wins: " (code(words::matched(route))) } },
+        Evidence::Lost(loser) => {
+            html! { li.lost { "over: " (code(words::matched(&loser.matched))) " (" (words::lost_by(loser.lost_by)) ")" } }
+        }
+        Evidence::SameSubnet { cidr } => {
+            html! { li { "within its own subnet " (code(cidr)) ": no route table applies" } }
+        }
+        Evidence::BelongsTo { interface, endpoint } => {
+            html! { li { (code(interface)) " of interface endpoint " (code(endpoint)) } }
+        }
+        Evidence::Proxied { variable, proxy } => html! { li { (code(variable)) " sends it to " (code(proxy)) } },
+        Evidence::Testified { message } => html! { li { "said by the service: " (safe(message)) } },
+        Evidence::LeavesBy { .. }
+        | Evidence::AssumedInterface { .. }
+        | Evidence::DeviceIs { .. }
+        | Evidence::UsesTable { .. }
+        | Evidence::Answered { .. } => html! {},
+    }
+}

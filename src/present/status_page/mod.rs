@@ -1,0 +1,175 @@
+//! The status page: the answer, the way drawn, what to do, and what it all rests on. HTML and SVG from the server, nothing
+//! loaded from anywhere, no scripts.
+
+mod drawing;
+mod evidence;
+mod html;
+mod latency;
+mod picture;
+mod sections;
+mod timings;
+
+use crate::{
+    model::{Outcome, Report, Status, Timestamp},
+    present::words,
+};
+use drawing::{Layout, drawing, legend};
+use html::{length, mark, moment, outcome_tone, safe, sentence};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::time::Duration;
+
+const STYLE: &str = include_str!("style.css");
+
+/// How often the page asks to be loaded again, in seconds.
+const REFRESH: u32 = 15;
+
+/// A report of this age says so in large letters: it is made anew several times in this time.
+const OLD: Duration = Duration::from_secs(60);
+
+/// The page.
+pub fn status_page(status: &Status, now: Timestamp) -> String {
+    let outcome = status.report.as_ref().map(|report| report.outcome);
+    let word = outcome.map_or("starting", words::outcome);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="refresh" content=(REFRESH);
+                title { (word) " · onnet" @if let Some(id) = instance(status) { " · " (safe(id)) } }
+                link rel="icon" href=(icon(outcome));
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#main" { "Skip to the answer" }
+                header {
+                    p.brand { strong { "onnet" } " does this instance's DynamoDB traffic take a VPC endpoint?" }
+                }
+                main #main {
+                    @match &status.report {
+                        Some(report) => (of_report(status, report, now)),
+                        None => (starting(status)),
+                    }
+                    (sections::sources(status, now))
+                }
+                footer {
+                    p {
+                        "onnet " (env!("CARGO_PKG_VERSION")) " · started " (moment(status.started_at)) " · "
+                        a href="/report.json" { "report.json" } " · " a href="/metrics" { "metrics" }
+                    }
+                    p { "This page loads itself again every " (REFRESH) " seconds." }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn instance(status: &Status) -> Option<&str> {
+    Some(status.report.as_ref()?.instance.as_ref()?.id.as_str())
+}
+
+fn of_report(status: &Status, report: &Report, now: Timestamp) -> Markup {
+    let picture = picture::picture(report);
+    let age = now.since(report.taken_at);
+    html! {
+        (answer(report, age))
+        section aria-labelledby="way" {
+            h2 #way { "The way" }
+            figure {
+                (drawing(&picture, Layout::Wide))
+                (drawing(&picture, Layout::Narrow))
+                figcaption { (legend()) }
+            }
+        }
+        (sections::findings(report))
+        (timings::timings(report))
+        (latency::latency(&status.history, now))
+        (sections::changes(&status.history))
+        (evidence::coverage(report))
+        (evidence::addresses(report))
+    }
+}
+
+fn answer(report: &Report, age: Duration) -> Markup {
+    let outcome = report.outcome;
+    html! {
+        section class={ "answer " (outcome_tone(outcome).class()) } aria-labelledby="answer" {
+            h1 #answer { (mark(Some(outcome))) (words::outcome(outcome)) }
+            p.summary { (safe(sentence(&report.summary))) }
+            p.means { (means(outcome)) }
+            @if age > OLD {
+                p.old role="alert" {
+                    strong { "This is " (length(age)) " old. " }
+                    "The daemon makes a report several times a minute; it may hang, or the machine may have slept."
+                }
+            }
+            dl.facts {
+                div { dt { "Evidence" } dd { (words::proof(report.proof)) } }
+                div { dt { "Seen" } dd { (moment(report.taken_at)) ", in " (report.snapshot.took) } }
+                @if let Some(instance) = &report.instance {
+                    div { dt { "Instance" } dd { (html::code(&instance.id)) " in " (safe(&instance.region)) } }
+                }
+            }
+        }
+    }
+}
+
+/// What an outcome means to someone who sees it for the first time.
+fn means(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::OnNet => {
+            "Every address that DynamoDB's name has here, and every address it could have in this Region, is carried by a VPC \
+             endpoint of DynamoDB's."
+        }
+        Outcome::AtRisk => {
+            "The addresses in use are carried by a VPC endpoint of DynamoDB's, but a warning stands: see what to do."
+        }
+        Outcome::Undetermined => {
+            "Not enough was seen to say, or what was seen is too old, or AWS does not say. That is no failure of the traffic: \
+             the answer is not known."
+        }
+        Outcome::Dropped => "No address of DynamoDB's that is in use can be reached from here.",
+        Outcome::OffNet => {
+            "The traffic works, but not by a VPC endpoint of DynamoDB's: endpoint policies do not apply to it, and a NAT \
+             gateway on the way is paid for each gigabyte."
+        }
+    }
+}
+
+fn starting(status: &Status) -> Markup {
+    let waiting: Vec<&str> = status
+        .sources
+        .iter()
+        .filter(|(_, source)| source.up.is_none())
+        .map(|(source, _)| words::source(*source))
+        .collect();
+    html! {
+        section.answer.unknown aria-labelledby="answer" {
+            h1 #answer { (mark(None)) "starting" }
+            p.summary { "onnet looks for the first time." }
+            p.means {
+                @if waiting.is_empty() { "The first report is about to be made." }
+                @else { "It waits for: " (waiting.join(", ")) "." }
+            }
+        }
+    }
+}
+
+/// The outcome's mark, as the page's icon: told apart by shape as well as by colour.
+fn icon(outcome: Option<Outcome>) -> String {
+    let (outline, inner) = html::shape(outcome);
+    let colour = match outcome {
+        Some(Outcome::OnNet) => "1a7f4b",
+        Some(Outcome::AtRisk) => "9a6700",
+        Some(Outcome::OffNet | Outcome::Dropped) => "c4292e",
+        Some(Outcome::Undetermined) | None => "5b6472",
+    };
+    let svg = format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'><path d='{outline}' fill='%23{colour}'/><path d='{inner}' \
+         fill='none' stroke='white' stroke-width='2.4'/></svg>"
+    );
+    format!("data:image/svg+xml,{}", svg.replace('<', "%3C").replace('>', "%3E").replace(' ', "%20"))
+}

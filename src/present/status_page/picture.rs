@@ -1,0 +1,590 @@
+//! What the picture shows: the hops of one address, the way taken and the way not taken. No coordinates here.
+
+use super::html::Tone;
+use crate::{
+    model::{
+        AddressReport, AssociationKind, CoverageRange, Drop, EndpointType, Evidence, Loser, Matched, Missing, Outcome,
+        Path, PathKind, Report, RouteTableId, Target, Verdict, VpcEndpoint, addresses_in, grouped, is_dynamodb_service,
+    },
+    present::words,
+};
+use std::net::IpAddr;
+
+/// What is drawn.
+pub(super) struct Picture {
+    pub(super) region: Option<String>,
+    pub(super) vpc: Option<String>,
+    pub(super) subnet: Option<String>,
+    pub(super) instance: Card,
+    /// From the instance to the middle.
+    pub(super) first: Line,
+    /// The route table, or what stands in its place.
+    pub(super) middle: Card,
+    /// The DynamoDB endpoint first, anything else second; two at most.
+    pub(super) ways: Vec<Way>,
+    pub(super) service: Card,
+}
+
+/// A box with text.
+pub(super) struct Card {
+    pub(super) label: String,
+    pub(super) tone: Tone,
+    pub(super) mark: Option<Mark>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// A row of a card. Too long, it is wrapped, then cut; the whole stands in its tooltip.
+pub(super) enum Row {
+    /// An id, an address, a route.
+    Id(String),
+    /// The winning route.
+    Strong(String),
+    Words(String),
+}
+
+/// A sign on a card.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Taken,
+    Warning,
+    Question,
+    Dropped,
+}
+
+/// One way from the middle to DynamoDB.
+pub(super) struct Way {
+    /// `None`: nothing stands in between that we know of.
+    pub(super) card: Option<Card>,
+    pub(super) into: Option<Line>,
+    pub(super) out: Option<Line>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Line {
+    pub(super) tone: Tone,
+    pub(super) end: End,
+    /// Not seen, only concluded or possible.
+    pub(super) dashed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Arrow,
+    /// Packets end here.
+    Cross,
+}
+
+impl Card {
+    fn new(label: impl Into<String>, tone: Tone) -> Self {
+        Self { label: label.into(), tone, mark: None, rows: Vec::new() }
+    }
+
+    fn id(mut self, text: impl ToString) -> Self {
+        self.rows.push(Row::Id(text.to_string()));
+        self
+    }
+
+    fn strong(mut self, text: impl ToString) -> Self {
+        self.rows.push(Row::Strong(text.to_string()));
+        self
+    }
+
+    fn words(mut self, text: impl ToString) -> Self {
+        self.rows.push(Row::Words(text.to_string()));
+        self
+    }
+
+    fn marked(mut self, mark: Mark) -> Self {
+        self.mark = Some(mark);
+        self
+    }
+
+    /// The card as part of a sentence.
+    fn told(&self) -> String {
+        let rows = self.rows.iter().map(|row| match row {
+            Row::Id(text) | Row::Strong(text) | Row::Words(text) => text.as_str(),
+        });
+        std::iter::once(self.label.as_str()).chain(rows).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Line {
+    fn to(tone: Tone) -> Self {
+        Self { tone, end: End::Arrow, dashed: false }
+    }
+
+    fn cross(tone: Tone) -> Self {
+        Self { tone, end: End::Cross, dashed: false }
+    }
+
+    fn dashed(tone: Tone) -> Self {
+        Self { tone, end: End::Arrow, dashed: true }
+    }
+}
+
+impl Row {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Id(text) | Self::Strong(text) | Self::Words(text) => text,
+        }
+    }
+}
+
+impl Picture {
+    /// The picture in words, for those who do not see it.
+    pub(super) fn told(&self) -> String {
+        let mut parts = vec![self.instance.told()];
+        parts.extend(self.subnet.iter().map(|subnet| format!("in {subnet}")));
+        parts.extend(self.vpc.iter().map(|vpc| format!("of {vpc}")));
+        let mut text = parts.join(" ");
+        text.push_str(if self.first.end == End::Cross { ": packets end here. " } else { ". Then " });
+        text.push_str(&self.middle.told());
+        for way in &self.ways {
+            let dropped = [way.into, way.out].iter().flatten().any(|line| line.end == End::Cross);
+            match &way.card {
+                Some(card) => text.push_str(&format!(". {}", card.told())),
+                None if dropped => {}
+                None => text.push_str(". What comes then is not seen"),
+            }
+            if dropped {
+                text.push_str(": packets end here");
+            }
+        }
+        text.push_str(&format!(". {}.", self.service.told()));
+        text
+    }
+}
+
+/// The address whose way is drawn: the one that decides the outcome.
+pub(super) fn drawn(report: &Report) -> Option<&AddressReport> {
+    let decides = |address: &&AddressReport| match report.outcome {
+        Outcome::OffNet => address.verdict.is_off_net() || steps(address).proxied.is_some(),
+        Outcome::Dropped => matches!(address.verdict, Verdict::Dropped(_)),
+        Outcome::Undetermined => !address.verdict.is_on_net(),
+        Outcome::AtRisk | Outcome::OnNet => address.verdict.is_on_net(),
+    };
+    let in_use = || report.addresses.iter().filter(|address| address.in_use);
+    in_use().find(decides).or_else(|| in_use().next()).or_else(|| report.addresses.first())
+}
+
+/// The steps of the evidence, by name.
+#[derive(Default)]
+struct Steps<'r> {
+    leaves_by: Option<(&'r str, Option<IpAddr>)>,
+    interface: Option<(&'r str, &'r str)>,
+    assumed: bool,
+    table: Option<(&'r RouteTableId, AssociationKind)>,
+    same_subnet: Option<String>,
+    won: Option<&'r Matched>,
+    lost: Vec<&'r Loser>,
+    owner: Option<&'r str>,
+    proxied: Option<(&'r str, &'r str)>,
+    testified: bool,
+}
+
+fn steps(address: &AddressReport) -> Steps<'_> {
+    let mut steps = Steps::default();
+    for step in &address.evidence {
+        match step {
+            Evidence::LeavesBy { device, source, .. } => steps.leaves_by = Some((device, *source)),
+            Evidence::AssumedInterface { .. } => steps.assumed = true,
+            Evidence::DeviceIs { interface, subnet } => steps.interface = Some((interface.as_str(), subnet.as_str())),
+            Evidence::SameSubnet { cidr } => steps.same_subnet = Some(cidr.to_string()),
+            Evidence::UsesTable { table, association } => steps.table = Some((table, *association)),
+            Evidence::Won(matched) => steps.won = Some(matched),
+            Evidence::Lost(loser) => steps.lost.push(loser),
+            Evidence::BelongsTo { interface, .. } => steps.owner = Some(interface.as_str()),
+            Evidence::Proxied { variable, proxy } => steps.proxied = Some((variable, proxy)),
+            Evidence::Testified { .. } => steps.testified = true,
+            Evidence::Answered { .. } => {}
+        }
+    }
+    steps
+}
+
+/// What is drawn for `report`.
+pub(super) fn picture(report: &Report) -> Picture {
+    let address = drawn(report);
+    let steps = address.map_or_else(Steps::default, steps);
+    let artist = Artist { report, address, steps };
+    let (first, middle, ways) = artist.way();
+    let summary = report.instance.as_ref();
+    Picture {
+        region: summary.map(|i| i.region.clone()).or_else(|| report.snapshot.region.seen().cloned()),
+        vpc: summary.and_then(|i| i.vpc.clone()),
+        subnet: artist.steps.interface.map(|(_, subnet)| subnet.to_owned()),
+        instance: artist.instance(),
+        first,
+        middle,
+        ways,
+        service: artist.service(),
+    }
+}
+
+struct Artist<'r> {
+    report: &'r Report,
+    address: Option<&'r AddressReport>,
+    steps: Steps<'r>,
+}
+
+type Drawn = (Line, Card, Vec<Way>);
+
+impl Artist<'_> {
+    fn instance(&self) -> Card {
+        let known = match (&self.report.instance, self.report.snapshot.instance.gap()) {
+            (Some(instance), _) => Card::new("Instance", Tone::Plain).id(&instance.id),
+            (None, Some(gap)) => {
+                Card::new("Instance", Tone::Unknown).marked(Mark::Question).words(format!("not known: {gap}"))
+            }
+            (None, None) => Card::new("Instance", Tone::Unknown).marked(Mark::Question).words("not known"),
+        };
+        let known = match self.steps.leaves_by {
+            Some((device, Some(source))) => known.id(format!("{device} {source}")),
+            Some((device, None)) => known.id(device),
+            None => known,
+        };
+        match self.steps.interface {
+            Some((interface, _)) if self.steps.assumed => known.id(interface).words("as --interface says"),
+            Some((interface, _)) => known.id(interface),
+            None => known,
+        }
+    }
+
+    fn service(&self) -> Card {
+        let card = Card::new("DynamoDB", Tone::Plain);
+        match self.address {
+            Some(address) => card.id(&address.hostname).id(address.address),
+            None => match &self.report.hostname {
+                Some(hostname) => card.id(hostname).words("address not known"),
+                None => card.words("hostname not known"),
+            },
+        }
+    }
+
+    fn way(&self) -> Drawn {
+        let Some(address) = self.address else { return self.without_address() };
+        if let Some((variable, proxy)) = self.steps.proxied {
+            let card = Card::new("Proxy", Tone::Bad).marked(Mark::Taken).id(proxy).words(format!("set by {variable}"));
+            let endpoint = self.endpoint("not for what heeds the proxy");
+            return (Line::to(Tone::Bad), card, vec![unconnected(endpoint), onward(Tone::Bad)]);
+        }
+        match &address.verdict {
+            Verdict::Via(path) => self.via(path),
+            Verdict::Dropped(why) => self.dropped(address, why),
+            Verdict::Ambiguous(tied) => self.tied(tied),
+            Verdict::Undetermined(missing) => self.unknown(missing),
+        }
+    }
+
+    fn without_address(&self) -> Drawn {
+        let card = Card::new("Way", Tone::Unknown).marked(Mark::Question);
+        let card = match self.report.instance {
+            Some(_) => card.words("not known without an address of DynamoDB's"),
+            None => card.words("not known without the instance's network interfaces"),
+        };
+        (Line::dashed(Tone::Unknown), card, vec![onward(Tone::Unknown)])
+    }
+
+    fn via(&self, path: &Path) -> Drawn {
+        let on_net = path.is_dynamodb_endpoint;
+        let tone = match (self.report.outcome, on_net) {
+            (Outcome::Undetermined, _) => Tone::Unknown,
+            (_, true) => Tone::Good,
+            (_, false) => Tone::Bad,
+        };
+        if let (PathKind::Other, Some("device")) = (path.kind, path.field.as_deref()) {
+            return self.by_device(path, tone);
+        }
+        let card = self.taken(path, tone);
+        // Behind these something else decides; the rest of the way is not in this subnet's route table.
+        let line = match path.kind {
+            PathKind::GatewayEndpoint
+            | PathKind::InterfaceEndpoint
+            | PathKind::InternetGateway
+            | PathKind::EgressOnlyInternetGateway
+            | PathKind::CarrierGateway => Line::to(tone),
+            PathKind::NatGateway
+            | PathKind::TransitGateway
+            | PathKind::VirtualPrivateGateway
+            | PathKind::PeeringConnection
+            | PathKind::NetworkInterface
+            | PathKind::Instance
+            | PathKind::LocalGateway
+            | PathKind::CoreNetwork
+            | PathKind::GatewayLoadBalancerEndpoint
+            | PathKind::Local
+            | PathKind::Other => Line::dashed(tone),
+        };
+        let taken = Way { card: Some(card), into: Some(Line::to(tone)), out: Some(line) };
+        let ways = if on_net {
+            let other = self.diverted().or_else(|| self.loser());
+            std::iter::once(taken).chain(other).collect()
+        } else {
+            vec![self.endpoint_not_taken(), taken]
+        };
+        (Line::to(tone), self.table(tone), ways)
+    }
+
+    fn taken(&self, path: &Path, tone: Tone) -> Card {
+        let label = match (&path.field, path.kind) {
+            (Some(field), _) => field.clone(),
+            (None, PathKind::Local) => "Within the VPC".to_owned(),
+            (None, kind) => capitalized(kind.words()),
+        };
+        let card = Card::new(label, tone).id(&path.target);
+        let card = match (path.kind, self.steps.owner) {
+            (PathKind::InterfaceEndpoint, Some(interface)) => card.id(interface),
+            (PathKind::Local, _) => card.words("no endpoint of DynamoDB's has this address"),
+            _ if path.is_dynamodb_endpoint => card,
+            _ => match &path.service {
+                Some(service) => card.words(format!("for {service}")),
+                None => card,
+            },
+        };
+        match (self.report.outcome, path.is_dynamodb_endpoint) {
+            (Outcome::AtRisk, true) => card.words("taken, with a warning").marked(Mark::Warning),
+            (Outcome::Undetermined, _) => card.words("not certain").marked(Mark::Question),
+            (_, _) => card.words("taken").marked(Mark::Taken),
+        }
+    }
+
+    /// The route table, with the route that wins.
+    fn table(&self, tone: Tone) -> Card {
+        if let Some(cidr) = &self.steps.same_subnet {
+            return Card::new("The subnet itself", tone).id(cidr).words("no route table applies");
+        }
+        let Some((table, association)) = self.steps.table else {
+            return Card::new("Route table", Tone::Unknown).words("not known").marked(Mark::Question);
+        };
+        let card = Card::new("Route table", Tone::Plain).id(table).words(match association {
+            AssociationKind::Explicit => "associated with this subnet",
+            AssociationKind::Main => "the VPC's main route table",
+        });
+        match self.steps.won {
+            Some(won) => {
+                let (from, to) = words::matched_parts(won);
+                card.strong(from).strong(format!("→ {to}"))
+            }
+            None => card,
+        }
+    }
+
+    fn by_device(&self, path: &Path, tone: Tone) -> Drawn {
+        let endpoint = unconnected(self.endpoint("not taken"));
+        if path.target == "lo" {
+            let card = Card::new("This host itself", tone).marked(Mark::Taken).words("the address is its own");
+            return (Line::to(tone), card, vec![endpoint]);
+        }
+        let card = Card::new("Device", tone).marked(Mark::Taken).id(&path.target);
+        let card = card.words("no network interface of the instance");
+        (Line::to(tone), card, vec![endpoint, onward(tone)])
+    }
+
+    fn dropped(&self, address: &AddressReport, why: &Drop) -> Drawn {
+        let bad = Tone::Bad;
+        let gone = |target: &str| {
+            let label = self.steps.won.map_or("Target", |won| words::target(&won.route.target));
+            Card::new(capitalized(label), Tone::Faint).marked(Mark::Dropped).id(target)
+        };
+        match why {
+            Drop::NoKernelRoute { detail } => {
+                let card = Card::new("Route table", Tone::Faint).words("not reached");
+                let card = card.words(format!("the instance's own kernel has no route: {detail}"));
+                (Line::cross(bad), card, vec![self.endpoint_not_taken()])
+            }
+            Drop::NoRoute => {
+                let table = self.table(bad).strong(format!("no route matches {}", address.address));
+                let dropped = Way { card: None, into: Some(Line::cross(bad)), out: None };
+                (Line::to(bad), table, vec![self.endpoint_not_taken(), dropped])
+            }
+            Drop::Blackhole { target } => {
+                let card = gone(target).words("gone: a blackhole, packets are dropped");
+                let dropped = Way { card: Some(card), into: Some(Line::cross(bad)), out: None };
+                let at_endpoint = self.steps.won.is_some_and(|won| matches!(won.route.target, Target::VpcEndpoint(_)));
+                let ways = match at_endpoint {
+                    true => std::iter::once(dropped).chain(self.loser()).collect(),
+                    false => vec![self.endpoint_not_taken(), dropped],
+                };
+                (Line::to(bad), self.table(bad), ways)
+            }
+            Drop::NoPublicAddress { target } => {
+                let card = Card::new("Internet gateway", bad).marked(Mark::Dropped).id(target);
+                let card = card.words("the source has no public address");
+                let dropped = Way { card: Some(card), into: Some(Line::to(bad)), out: Some(Line::cross(bad)) };
+                (Line::to(bad), self.table(bad), vec![self.endpoint_not_taken(), dropped])
+            }
+        }
+    }
+
+    fn tied(&self, tied: &[Path]) -> Drawn {
+        let way = |path: &Path| {
+            let card = Card::new(capitalized(path.kind.words()), Tone::Unknown).marked(Mark::Question).id(&path.target);
+            let card = card.words("a tie: AWS does not say which wins");
+            let line = Some(Line::dashed(Tone::Unknown));
+            Way { card: Some(card), into: line, out: line }
+        };
+        let mut paths: Vec<&Path> = tied.iter().collect();
+        paths.sort_by_key(|path| !path.is_dynamodb_endpoint);
+        let mut table = self.table(Tone::Unknown).strong("equal routes tie");
+        if paths.len() > 2 {
+            table = table.words(format!("{} of them", paths.len()));
+        }
+        (Line::to(Tone::Unknown), table, paths.into_iter().take(2).map(way).collect())
+    }
+
+    fn unknown(&self, missing: &[Missing]) -> Drawn {
+        let unknown = Tone::Unknown;
+        let dashed = Some(Line::dashed(unknown));
+        let question = |label: &str| {
+            let card = Card::new(label, unknown).marked(Mark::Question);
+            match missing {
+                [] => card.words("not known"),
+                [one] => card.words(format!("not known: {one}")),
+                [one, rest @ ..] => card.words(format!("not known: {one}")).words(format!("and {} more", rest.len())),
+            }
+        };
+        if self.steps.testified {
+            let card = Card::new("VPC endpoint", Tone::Good).marked(Mark::Warning);
+            let card = card.words("DynamoDB says that requests come through one; which one was not seen");
+            let line = Some(Line::dashed(Tone::Good));
+            let way = Way { card: Some(card), into: line, out: line };
+            return (Line::to(Tone::Good), question("Route table"), vec![way]);
+        }
+        if self.steps.table.is_none() {
+            let label = if self.steps.interface.is_some() { "Route table" } else { "Way" };
+            return (Line::dashed(unknown), question(label), vec![onward(unknown)]);
+        }
+        let way = Way { card: Some(question("Next hop")), into: dashed, out: dashed };
+        (Line::to(unknown), self.table(unknown), vec![way])
+    }
+
+    /// The best route that lost and leads elsewhere.
+    fn loser(&self) -> Option<Way> {
+        let won = self.steps.won.map(|won| &won.route.target);
+        let leads_elsewhere = |loser: &&&Loser| {
+            let target = &loser.matched.route.target;
+            *target != Target::Local && Some(target) != won
+        };
+        let loser = self.steps.lost.iter().find(leads_elsewhere)?;
+        let target = &loser.matched.route.target;
+        let card = Card::new(capitalized(words::target(target)), Tone::Faint).id(target.id());
+        let card = card.id(loser.matched.prefix).words(format!("not taken: {}", words::lost_by(loser.lost_by)));
+        Some(faint(card))
+    }
+
+    /// What takes part of the prefix list elsewhere while the address in use is on-net: the largest part.
+    fn diverted(&self) -> Option<Way> {
+        if self.report.outcome != Outcome::AtRisk {
+            return None;
+        }
+        let mut parts: Vec<(String, Vec<&CoverageRange>)> = Vec::new();
+        for range in self.report.coverage.iter().filter(|range| !range.verdict.is_on_net()) {
+            let brief = words::brief(&range.verdict);
+            match parts.iter_mut().find(|(known, _)| *known == brief) {
+                Some((_, ranges)) => ranges.push(range),
+                None => parts.push((brief, vec![range])),
+            }
+        }
+        let size = |ranges: &[&CoverageRange]| addresses_in(ranges.iter().map(|range| &range.cidr));
+        let (brief, ranges) = parts.iter().max_by_key(|(_, ranges)| size(ranges))?;
+        let first = ranges.first()?;
+        let total = self.report.coverage_summary.map(|summary| summary.addresses)?;
+        let (card, out) = match &first.verdict {
+            Verdict::Via(path) => {
+                (Card::new(capitalized(path.kind.words()), Tone::Warn).id(&path.target), Line::to(Tone::Warn))
+            }
+            Verdict::Dropped(_) => (Card::new("Dropped", Tone::Warn).words(brief), Line::cross(Tone::Warn)),
+            Verdict::Ambiguous(_) | Verdict::Undetermined(_) => {
+                (Card::new("Not known", Tone::Warn).words(brief), Line::dashed(Tone::Warn))
+            }
+        };
+        let card = card.marked(Mark::Warning).id(match ranges.len() {
+            1 => first.cidr.to_string(),
+            n => format!("{} and {} more", first.cidr, n - 1),
+        });
+        let took = size(ranges);
+        let card = match &first.verdict {
+            Verdict::Via(_) | Verdict::Dropped(_) => {
+                card.words(format!("takes {} of {} addresses of the list", grouped(took), grouped(total)))
+            }
+            Verdict::Ambiguous(_) | Verdict::Undetermined(_) => {
+                card.words(format!("{} of {} addresses of the list", grouped(took), grouped(total)))
+            }
+        };
+        Some(Way { card: Some(card), into: Some(Line::to(Tone::Warn)), out: Some(out) })
+    }
+
+    /// The endpoint that could carry the traffic and does not, and why.
+    fn endpoint_not_taken(&self) -> Way {
+        let endpoints = self.endpoints();
+        let lost = self.steps.lost.iter().find_map(|loser| {
+            let endpoint =
+                endpoints.iter().find(|e| loser.matched.route.target == Target::VpcEndpoint(e.id.clone()))?;
+            Some((&endpoint.id, words::lost_by(loser.lost_by)))
+        });
+        match lost {
+            Some((id, why)) => {
+                let card = Card::new("Gateway endpoint", Tone::Faint).id(id);
+                faint(card.words(format!("not taken: {why}")))
+            }
+            None => unconnected(self.endpoint("not taken")),
+        }
+    }
+
+    /// DynamoDB's endpoints in the VPC.
+    fn endpoints(&self) -> Vec<&VpcEndpoint> {
+        let snapshot = &self.report.snapshot;
+        let instance = self.report.instance.as_ref();
+        let region = instance.map(|i| i.region.as_str()).or_else(|| snapshot.region.seen().map(String::as_str));
+        let vpc = instance.and_then(|i| i.vpc.as_deref());
+        let is_ours = |endpoint: &&VpcEndpoint| {
+            region.is_some_and(|region| is_dynamodb_service(&endpoint.service, region))
+                && vpc.is_none_or(|vpc| endpoint.vpc.as_str() == vpc)
+        };
+        let mut ours: Vec<&VpcEndpoint> =
+            snapshot.vpc.vpc_endpoints.seen().into_iter().flatten().filter(is_ours).collect();
+        ours.sort_by_key(|endpoint| endpoint.kind != EndpointType::Gateway);
+        ours
+    }
+
+    /// The VPC's DynamoDB endpoint, where no route leads to it.
+    fn endpoint(&self, otherwise: &str) -> Card {
+        if let Some(gap) = self.report.snapshot.vpc.vpc_endpoints.gap() {
+            return Card::new("VPC endpoint", Tone::Faint).words(format!("not known whether there is one: {gap}"));
+        }
+        let Some(endpoint) = self.endpoints().first().copied() else {
+            return Card::new("VPC endpoint", Tone::Faint).words("not there: the VPC has none for DynamoDB");
+        };
+        let by_gateway = endpoint.kind == EndpointType::Gateway;
+        let card = Card::new(if by_gateway { "Gateway endpoint" } else { "Interface endpoint" }, Tone::Faint);
+        let card = card.id(&endpoint.id);
+        match self.steps.table {
+            Some((table, _)) if by_gateway && !endpoint.route_tables.contains(table) => {
+                card.words("no association with this route table")
+            }
+            Some(_) if !by_gateway => card.words("not at the address in use"),
+            _ => card.words(otherwise),
+        }
+    }
+}
+
+/// A way that is there and is not taken.
+fn faint(card: Card) -> Way {
+    let line = Some(Line::dashed(Tone::Faint));
+    Way { card: Some(card), into: line, out: line }
+}
+
+/// Something no route leads to.
+fn unconnected(card: Card) -> Way {
+    Way { card: Some(card), into: None, out: Some(Line::dashed(Tone::Faint)) }
+}
+
+/// On to DynamoDB by what was not seen.
+fn onward(tone: Tone) -> Way {
+    Way { card: None, into: None, out: Some(Line::dashed(tone)) }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,126 @@
+//! The status page as text: what it says in every state, and that nothing foreign gets into it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod common;
+#[path = "common/page.rs"]
+mod page;
+
+use common::scenario;
+use onnet::{
+    model::{Report, Source, Status, Timestamp},
+    present::status_page,
+};
+use std::time::Duration;
+
+fn page_of(report: Option<Report>) -> String {
+    let (status, now) = page::status(report);
+    status_page(&status, now)
+}
+
+fn looked_at(name: &str, change: impl FnOnce(&mut Status, &mut Timestamp)) -> String {
+    let (mut status, mut now) = page::status(Some(scenario(name)));
+    change(&mut status, &mut now);
+    status_page(&status, now)
+}
+
+const ON_NET: &str = "gateway_endpoint_carries_the_whole_list";
+
+#[test]
+fn every_state_brings_all_it_needs_and_nothing_from_elsewhere() {
+    for (name, page) in page::pages() {
+        assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{name}");
+        assert_eq!(page.matches("<h1").count(), 1, "{name}");
+        assert!(page.contains("<meta http-equiv=\"refresh\""), "{name}");
+        assert!(page.contains("name=\"viewport\""), "{name}");
+        for foreign in
+            ["<script", "<link rel=\"stylesheet", "@import", "src=", " onload", " onclick", "javascript:", "url("]
+        {
+            assert!(!page.contains(foreign), "{name} has {foreign}");
+        }
+        // The name of SVG's namespace is no address that anybody goes to.
+        let elsewhere = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!elsewhere.contains("http://") && !elsewhere.contains("https://"), "{name}");
+        assert!(
+            !page.contains("the internet,") && !page.contains("over the internet"),
+            "{name}: AWS says it is not so"
+        );
+    }
+}
+
+#[test]
+fn the_answer_comes_first_then_the_way_then_what_to_do() {
+    for (name, world) in page::STATES {
+        let Some(world) = world else { continue };
+        let report = scenario(world);
+        let page = page_of(Some(report.clone()));
+        let at = |what: &str| page.find(what).unwrap_or_else(|| panic!("{name}: no {what}"));
+        let places =
+            [at("id=\"answer\""), at("id=\"way\""), at("id=\"do\""), at("id=\"changes\""), at("id=\"sources\"")];
+        assert!(places.is_sorted(), "{name}: {places:?}");
+        for finding in &report.findings {
+            assert!(page.contains(&format!("<code>{}</code>", finding.code)), "{name}: {}", finding.code);
+        }
+        if let Some(instance) = &report.instance {
+            for id in [Some(&instance.id), instance.vpc.as_ref(), instance.subnet.as_ref()].into_iter().flatten() {
+                assert!(page.contains(id.as_str()), "{name}: {id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_from_outside_stays_text() {
+    let hostile = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}'\"&";
+    for (name, world) in page::STATES {
+        let Some(world) = world else { continue };
+        let json = serde_json::to_string(&scenario(world)).unwrap();
+        let hostile = serde_json::to_string(hostile).unwrap();
+        let hostile = hostile.trim_matches('"');
+        let mut json = json;
+        for id in [
+            "vpce-0d",
+            "igw-0a",
+            "rtb-main",
+            "i-0a",
+            "subnet-0a",
+            "vpc-0a",
+            "nat-gone",
+            "ens5",
+            "proxy.corp:3128",
+            "us-east-1",
+        ] {
+            json = json.replace(id, hostile);
+        }
+        let report: Report = serde_json::from_str(&json).unwrap();
+        let page = page_of(Some(report));
+        for broken_out in ["<script", "<img", "</title><s", "\u{202e}"] {
+            assert!(!page.contains(broken_out), "{name} lets {broken_out} through");
+        }
+        assert_eq!(page.contains("&lt;script&gt;"), name != "not-on-ec2", "{name}: the ids are in it");
+    }
+}
+
+#[test]
+fn a_report_that_is_old_says_so() {
+    let page = looked_at(ON_NET, |_, now| *now = now.plus(Duration::from_secs(600)));
+    assert!(page.contains("This is 10 min old."), "{page}");
+    assert!(!looked_at(ON_NET, |_, _| ()).contains("role=\"alert\""));
+}
+
+#[test]
+fn a_throttled_source_says_until_when_it_is_left_alone() {
+    let page = looked_at(ON_NET, |status, now| {
+        let ec2 = status.sources.get_mut(&Source::Ec2).unwrap();
+        ec2.backing_off_until = Some(now.plus(Duration::from_secs(300)));
+    });
+    assert!(page.contains("throttled, left alone until"), "{page}");
+}
+
+#[test]
+fn in_the_first_moments_it_says_what_it_waits_for() {
+    let page = page_of(None);
+    for source in ["instance metadata", "name servers", "kernel routes", "EC2 API"] {
+        assert!(page.contains(source), "{source}");
+    }
+    assert!(page.contains("<title>starting · onnet</title>"), "{page}");
+}
