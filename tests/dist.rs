@@ -3,15 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+#[path = "common/dashboard.rs"]
+mod dashboard;
+
+use dashboard::{dist, queries};
 use libtest_mimic::{Arguments, Failed, Trial};
 use onnet::{
     model::{EC2_OPERATIONS, Ec2Result, Outcome, PathKind, Phase, ProbeKind, ProbeResult, Source},
     present::Metric,
 };
-use serde_json::Value;
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, ExitCode},
 };
 
@@ -34,10 +37,6 @@ fn main() -> ExitCode {
     let trials =
         tests.into_iter().map(|(name, test, can_run)| Trial::test(name, test).with_ignored_flag(!can_run)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-fn dist(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("dist").join(path)
 }
 
 fn read(path: &str) -> String {
@@ -77,33 +76,6 @@ fn every_alert() -> Done {
 
 fn scrape() -> Done {
     promtool(&["check", "config"], &dist("prometheus/scrape.yml"))
-}
-
-/// Every expression of the dashboard, its variables filled in.
-fn queries() -> Vec<String> {
-    fn collect(value: &Value, into: &mut Vec<String>) {
-        match value {
-            Value::Object(object) => {
-                for (key, value) in object {
-                    match value.as_str() {
-                        Some(expression) if key == "expr" => into.push(expression.to_owned()),
-                        _ => collect(value, into),
-                    }
-                }
-            }
-            Value::Array(values) => values.iter().for_each(|value| collect(value, into)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-    let dashboard: Value = serde_json::from_str(&read("grafana/onnet.json")).expect("valid JSON");
-    let mut found = Vec::new();
-    collect(&dashboard, &mut found);
-    assert!(found.len() > 20, "{found:?}");
-    let fill = |expression: String| {
-        let filled = expression.replace("$__rate_interval", "5m").replace("$job", "onnet");
-        filled.replace("$instance", ".*").replace("$probe", "list_tables")
-    };
-    found.into_iter().map(fill).collect()
 }
 
 fn rule_expressions() -> Vec<String> {
