@@ -34,7 +34,12 @@ pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("--log {filter}: {error}; expected a filter such as onnet=debug"))?;
     let journal = is_journal();
     let colour = !journal && io::stderr().is_terminal() && cli.log_format == LogFormat::Text;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colour)
+        // It would complain of a full disk on the same disk, and panic.
+        .log_internal_errors(false);
     match (cli.log_format, journal) {
         // The journal has the time and the unit.
         (LogFormat::Text, true) => log

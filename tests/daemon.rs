@@ -13,7 +13,12 @@ use lab::{
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::Signal;
-use std::{collections::BTreeSet, path::Path, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    process::{ExitCode, Stdio},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 const ONNET: &str = env!("CARGO_BIN_EXE_onnet");
@@ -22,6 +27,15 @@ type Done = Result<(), Failed>;
 type Test = fn() -> Done;
 
 fn main() -> ExitCode {
+    if let Some(address) = std::env::var_os("ONNET_TEST_SCRAPE").and_then(|address| address.into_string().ok()) {
+        return match scrape(&address) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut arguments = Arguments::from_args();
     // Each daemon goes round several times a second.
     arguments.test_threads = arguments.test_threads.or(Some(3));
@@ -45,6 +59,8 @@ fn main() -> ExitCode {
         ("it_starts_without_a_resolver_and_becomes_ready", starts_deaf),
         ("it_ends_at_once_whatever_is_under_way", ends_at_once),
         ("at_sighup_it_reads_the_settings_again_and_keeps_the_last_good_ones", rereads),
+        ("a_log_that_cannot_be_written_stops_nothing", full_disk),
+        ("thirty_two_scrapers_and_a_slow_one_disturb_nothing", scrapers),
         ("nothing_secret_is_logged", nothing_secret),
     ];
     let trials =
@@ -78,7 +94,7 @@ fn associate(lab: &Lab) {
 /// `ip` in the instance.
 fn ip(lab: &Lab, arguments: &str) -> Done {
     let mut command = lab.command(Path::new("ip"))?;
-    let ran = lab::run(command.args(arguments.split(' ')).stderr(std::process::Stdio::piped()), lab::daemon::PATIENCE)?;
+    let ran = lab::run(command.args(arguments.split(' ')).stderr(Stdio::piped()), lab::daemon::PATIENCE)?;
     assert_eq!(ran.code, Some(0), "ip {arguments}: {}", ran.stderr);
     Ok(())
 }
@@ -352,6 +368,69 @@ fn rereads() -> Done {
     wait_for_requests(&lab, Service::DynamoDb, 6)?;
     assert_eq!(daemon.outcomes(), ["on_net"]);
     Ok(())
+}
+
+fn full_disk() -> Done {
+    let lab = on_net()?;
+    let mut command = lab.command(Path::new(ONNET))?;
+    command.args(["run", "--log", "onnet=debug", "--dns-every", "100ms"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full).spawn()?;
+    wait_for_requests(&lab, Service::Dns, 10)?;
+    let report = lab.onnet(Path::new(ONNET), &["status", "--format", "nagios"])?;
+    assert_eq!(report.code, Some(0), "{report:?}");
+    assert!(child.try_wait()?.is_none(), "it has ended");
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
+
+fn scrapers() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &[])?;
+    daemon.outcome(0, "on_net")?;
+    let before = daemon.resident()?;
+    let mut command = lab.command(Path::new("/proc/self/exe"))?;
+    command.env("ONNET_TEST_SCRAPE", "127.0.0.1:10953").stdin(Stdio::null());
+    let asked = asked(&lab, Service::Dns);
+    let ran = lab::run(command.stdout(Stdio::piped()).stderr(Stdio::piped()), lab::daemon::PATIENCE)?;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(self::asked(&lab, Service::Dns) > asked, "the rounds go on");
+    let grown = daemon.resident()?.saturating_sub(before);
+    assert!(grown < 16 << 20, "memory grew by {grown} bytes");
+    assert_eq!(daemon.outcomes(), ["on_net"]);
+    Ok(())
+}
+
+/// What [`scrapers`] runs in the instance: 32 scrapers, five hundred times each, beside one that reads a byte now and then; all see
+/// the counters go up and never down.
+fn scrape(address: &str) -> std::io::Result<()> {
+    use std::io::{Read, Write};
+    let request = b"GET /metrics HTTP/1.1\r\nHost: onnet\r\nConnection: close\r\n\r\n";
+    let mut slow = std::net::TcpStream::connect(address)?;
+    slow.write_all(request)?;
+    slow.read_exact(&mut [0])?;
+    std::thread::scope(|scope| {
+        let scraper = || {
+            let mut last = 0.0;
+            for _ in 0..500 {
+                let mut stream = std::net::TcpStream::connect(address)?;
+                stream.write_all(request)?;
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer)?;
+                let probes = answer.lines().find_map(|line| line.strip_prefix("onnet_probes_total{probe=\"health\"} "));
+                let probes: f64 = probes.and_then(|count| count.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;
+                if probes < last {
+                    return Err(std::io::Error::other(format!("{probes} probes after {last}")));
+                }
+                last = probes;
+            }
+            Ok(())
+        };
+        let scrapers: Vec<_> = (0..32).map(|_| scope.spawn(scraper)).collect();
+        scrapers.into_iter().try_for_each(|scraper| scraper.join().unwrap())
+    })?;
+    slow.read_exact(&mut [0])
 }
 
 fn nothing_secret() -> Done {
