@@ -4,15 +4,15 @@
 //!             observe/                    judge/                     present/
 //!   IMDS ─┐                                                       ┌─ text, Nagios line
 //!   EC2  ─┤   async, I/O,              pure, sync,                ├─ JSON
-//!   DNS  ─┼─► deadlines  ──Snapshot──► no clock      ──Report───► │
-//! kernel ─┤   SDK types end here       no SDK types               │
-//!  probe ─┘                                                       ┘
+//!   DNS  ─┼─► deadlines  ──Snapshot──► no clock      ──Report───► ├─ metrics
+//! kernel ─┤   SDK types end here       no SDK types               └─ status page
+//!  probe ─┘
 //!                    └──────────────► model/ ◄──────────────┘
 //!                     (plain serialisable types; imports nothing of ours)
 //! ```
 //!
 //! [`observe`], [`judge`] and [`present`] import [`model`] and not one another: `tests/architecture.rs` holds them to it.
-//! [`serve`] sees the model, the texts and what [`watch`] publishes.
+//! [`watch`] is the daemon's loop over the three; [`serve`] answers by HTTP with what it publishes.
 //! A [`Snapshot`](model::Snapshot) is the only way into the judge, a [`Report`](model::Report) the only way out, and both
 //! survive JSON, so that a saved round is bug report, demo and regression test in one file.
 

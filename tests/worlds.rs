@@ -181,6 +181,7 @@ fn main() -> ExitCode {
         .collect();
     trials.push(Trial::test("judge::a_saved_round_is_judged_as_it_was", saved_round));
     trials.push(Trial::test("audit::agrees_with_check_and_explain", audit_and_explain));
+    trials.push(Trial::test("check::waits_until_the_path_is_right_or_for_as_long_as_it_may", waits));
     let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(rights.is_err())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -216,6 +217,31 @@ fn saved_round() -> Result<(), Failed> {
     let (judged, again) = report(&lab, &["judge", file])?;
     assert_eq!(exit, Some(1), "{}", seen["summary"]);
     assert_eq!((judged, again), (seen, exit));
+    Ok(())
+}
+
+/// `--wait`: looks again until the route is there, and gives up with what it saw last.
+fn waits() -> Result<(), Failed> {
+    let lab = Lab::start(World::tutorial(), Mode::Namespaces)?;
+    let gave_up = lab.onnet(Path::new(ONNET), &["check", "--format", "nagios", "--wait", "1500ms"])?;
+    assert_eq!(gave_up.code, Some(2), "{gave_up:?}");
+    assert_eq!(gave_up.stderr.matches("onnet: off_net, waiting: ").count(), 1, "a state is told once: {gave_up:?}");
+
+    let service = lab.world().dynamodb_service();
+    let looked = || lab.requests().iter().filter(|seen| seen.service == Service::Ec2).count();
+    let before = looked();
+    let waited = std::thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| lab.onnet(Path::new(ONNET), &["check", "--format", "nagios", "--wait", "forever"]));
+        while looked() < before + 3 {
+            std::thread::yield_now();
+        }
+        lab.edit(|world| world.create_endpoint("Gateway", &service, &[MAIN_TABLE.to_owned()]))
+            .map_err(|refused| refused.message)?;
+        waiting.join().unwrap().map_err(|error| error.to_string())
+    })?;
+    assert_eq!(waited.code, Some(0), "{waited:?}");
+    assert!(waited.stdout.contains("leaves by gateway endpoint vpce-"), "{waited:?}");
     Ok(())
 }
 
