@@ -57,6 +57,8 @@ fn main() -> ExitCode {
         ("undisturbed_it_says_nothing", undisturbed),
         ("it_starts_without_metadata_and_becomes_ready", starts_blind),
         ("it_starts_without_a_resolver_and_becomes_ready", starts_deaf),
+        ("it_starts_without_a_network_and_becomes_ready", starts_cut_off),
+        ("asleep_while_the_route_was_lost_it_wakes_to_the_truth", asleep),
         ("it_ends_at_once_whatever_is_under_way", ends_at_once),
         ("at_sighup_it_reads_the_settings_again_and_keeps_the_last_good_ones", rereads),
         ("a_log_that_cannot_be_written_stops_nothing", full_disk),
@@ -323,6 +325,38 @@ fn starts_deaf() -> Done {
     assert!(!daemon.notices().iter().any(|text| text.contains("READY=1")));
     lab.set_fault(Service::Dns, None);
     daemon.notice("READY", |text| text.contains("READY=1"))?;
+    Ok(())
+}
+
+fn starts_cut_off() -> Done {
+    let lab = on_net()?;
+    ip(&lab, "link set ens5 down")?;
+    let daemon = start(&lab, &["--timeout", "2s"])?;
+    daemon.outcome(0, "undetermined")?;
+    assert!(!daemon.notices().iter().any(|text| text.contains("READY=1")));
+    ip(&lab, "link set ens5 up")?;
+    ip(&lab, "route replace default via 172.31.16.1 dev ens5")?;
+    let told = daemon.notice("READY", |text| text.contains("READY=1"))?;
+    assert!(told.contains("STATUS=on_net: "), "{told}");
+    Ok(())
+}
+
+/// A machine that sleeps stops its processes and not its clock.
+fn asleep() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &["--timeout", "1s"])?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+    daemon.signal(Signal::SIGSTOP)?;
+    dissociate(&lab);
+    // Longer than any fact counts.
+    let asleep = Instant::now();
+    while asleep.elapsed() < Duration::from_secs(4) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    daemon.signal(Signal::SIGCONT)?;
+    daemon.outcome(seen, "off_net")?;
+    let outcomes = daemon.outcomes();
+    assert!(outcomes.iter().filter(|outcome| *outcome == "on_net").count() == 1, "{outcomes:?}");
     Ok(())
 }
 
