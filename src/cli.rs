@@ -378,7 +378,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
 }
 
 fn socket(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected an address and a port, such as 172.31.0.2:53 or [fd00:ec2::253]:53".to_owned())
+    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:10953 or [fd00:ec2::253]:53".to_owned())
 }
 
 fn interface(text: &str) -> Result<InterfaceId, String> {

@@ -8,7 +8,7 @@ mod status;
 
 use clap::{
     Parser,
-    error::{ContextKind, ContextValue},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 use cli::{Cli, Command, Document, Format, ReportFormat};
 use onnet::{
@@ -194,6 +194,9 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// A wrong value may stand in a variable where nobody looks for it.
 fn variable_of(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::UnknownArgument {
+        return String::new();
+    }
     match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag)) if flag.starts_with("--") => {
             let name = flag.trim_start_matches("--").split(' ').next().unwrap_or(flag).to_uppercase().replace('-', "_");

@@ -76,7 +76,7 @@ fn help_opens_with_a_sentence_and_examples() {
 
 #[test]
 fn usage_errors_are_code_3_and_say_what_is_wrong() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 15] = [
         (&[], "Usage"),
         (&["chekc"], "check"),
         (&["check", "--frmat", "json"], "--format"),
@@ -86,12 +86,20 @@ fn usage_errors_are_code_3_and_say_what_is_wrong() {
         (&["explain"], "ADDRESS"),
         (&["explain", "52.94.0"], "52.94.0.10"),
         (&["judge"], "FILE"),
+        (&["run", "--dns-evry", "3s"], "--dns-every"),
+        (&["run", "--dns-every", "1ms"], "10ms or more"),
+        (&["run", "--listen", "10953"], "127.0.0.1:10953"),
+        (&["run", "--web-config", "/nowhere/web.yml"], "/nowhere/web.yml"),
+        (&["run", "--listen", "192.0.2.1:10953"], "no interface of this host has this address"),
+        (&["check", "--wait", "long"], "forever"),
     ];
     for (arguments, expected) in cases {
         let ran = run(arguments);
         assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.err);
         assert_eq!(ran.out, "", "{arguments:?}");
         assert!(ran.err.contains(expected), "{arguments:?}: {}", ran.err);
+        let unknown = ran.err.contains("unexpected argument");
+        assert!(!(unknown && ran.err.contains("sets it too")), "no variable sets what there is not: {}", ran.err);
     }
 }
 
