@@ -169,6 +169,20 @@ fn restamp(world: &mut Snapshot, later: Duration) {
 }
 
 #[test]
+fn what_was_not_asked_for_is_not_forgotten_where_the_reason_passes() {
+    let world = base();
+    let mut known = known(&world);
+    let silent = Identity {
+        instance: Observed::Unseen(timed_out()),
+        region: Observed::Unseen(timed_out()),
+        names: Observed::Unseen(Gap::NotTried { because: "the Region is not known".to_owned() }),
+    };
+    assert_eq!(known.identity(silent), Changed::default());
+    assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::OnNet);
+    assert_eq!(judged(&known, &world, 4 * MINUTE).outcome, Outcome::Undetermined, "not for longer than it counts");
+}
+
+#[test]
 fn a_refusal_is_an_answer_and_replaces_what_was_seen() {
     let world = base();
     let mut known = known(&world);

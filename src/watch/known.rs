@@ -77,7 +77,7 @@ impl Known {
         let before = self.identity.clone();
         keep(&mut self.identity.instance, seen.instance);
         keep(&mut self.identity.region, seen.region);
-        keep(&mut self.identity.names, seen.names);
+        keep_dependent(&mut self.identity.names, seen.names);
         let now = &self.identity;
         let names = now.names.seen() != before.names.seen();
         if let Some(names) = now.names.seen() {
