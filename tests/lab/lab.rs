@@ -96,6 +96,9 @@ impl Lab {
         let more = [world.account_host(), "sts.amazonaws.com".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
         let certificates = Certificates::new(&[names.as_slice(), &more].concat()).map_err(|error| error.to_string())?;
         let files = write_files(directory.path(), &certificates.authority_pem)?;
+        for (name, pem) in ["server.pem", "server.key"].iter().zip(&certificates.good_pem) {
+            fs::write(directory.path().join(name), pem)?;
+        }
 
         let (ready, started) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -173,6 +176,19 @@ impl Lab {
         command.env_clear().envs(kept).env("HOME", self.directory.path()).envs(self.settings());
         if let Network::Namespaces(instance) = &self.network {
             instance.hold(&mut command, &self.files)?;
+        }
+        Ok(command)
+    }
+
+    /// A command that starts on AWS's side, in place of a service of the lab's that was told to refuse.
+    ///
+    /// # Errors
+    /// Without namespaces.
+    pub fn aws_command(&self, program: &Path) -> io::Result<Command> {
+        let mut command = Command::new(program);
+        match &self.network {
+            Network::Namespaces(instance) => instance.hold_aws(&mut command)?,
+            Network::Loopback(_) => return Err(io::Error::other("on loopback there are no sides")),
         }
         Ok(command)
     }

@@ -38,6 +38,8 @@ const FIRST_TABLE: u32 = 100;
 /// The instance's side.
 pub struct Instance {
     network: OwnedFd,
+    /// The other side, for programs that stand in for the lab's own services.
+    aws: OwnedFd,
 }
 
 /// Makes both namespaces. The calling thread stays in that of AWS, where the services are to listen.
@@ -46,6 +48,7 @@ pub async fn build(world: &World) -> io::Result<(Instance, Forwarder)> {
     let network: OwnedFd = fs::File::open("/proc/thread-self/ns/net")?.into();
     let instance = netlink()?;
     unshare(CloneFlags::CLONE_NEWNET)?;
+    let aws_network: OwnedFd = fs::File::open("/proc/thread-self/ns/net")?.into();
     let aws = netlink()?;
 
     for handle in [&instance, &aws] {
@@ -62,7 +65,7 @@ pub async fn build(world: &World) -> io::Result<(Instance, Forwarder)> {
     let forwarder = Forwarder { aws, installed: tokio::sync::Mutex::default() };
     forwarder.prepare(world).await.map_err(io::Error::other)?;
     forwarder.follow(world).await?;
-    Ok((Instance { network }, forwarder))
+    Ok((Instance { network, aws: aws_network }, forwarder))
 }
 
 /// A netlink socket of the namespace the thread is in now. It stays there when the thread moves on.
@@ -219,6 +222,24 @@ const CA_BUNDLES: [&str; 6] = [
 ];
 
 impl Instance {
+    /// Lets a command start on AWS's side. It dies with the thread that starts it.
+    ///
+    /// # Errors
+    /// If the namespace cannot be passed on.
+    pub fn hold_aws(&self, command: &mut Command) -> io::Result<()> {
+        let network = self.aws.try_clone()?;
+        let enter = move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            setns(&network, CloneFlags::CLONE_NEWNET)?;
+            Ok(())
+        };
+        #[expect(unsafe_code, reason = "between fork and exec; `enter` makes system calls only and allocates nothing")]
+        unsafe {
+            command.pre_exec(enter);
+        }
+        Ok(())
+    }
+
     /// Lets a command start in the instance: its network, its files. It dies with the thread that starts it.
     ///
     /// # Errors

@@ -26,6 +26,10 @@ impl Instance {
     pub fn hold(&self, _command: &mut Command, _files: &Files) -> io::Result<()> {
         match self.0 {}
     }
+
+    pub fn hold_aws(&self, _command: &mut Command) -> io::Result<()> {
+        match self.0 {}
+    }
 }
 
 impl Forwarder {

@@ -15,6 +15,8 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 pub struct Certificates {
     /// The authority's certificate, for a bundle.
     pub authority_pem: String,
+    /// The right certificate and its key, for servers that are not the lab's.
+    pub good_pem: [String; 2],
     good: Arc<ServerConfig>,
     bad: BTreeMap<Fault, Arc<ServerConfig>>,
 }
@@ -25,13 +27,15 @@ impl Certificates {
         let (authority_pem, trusted) = authority("onnet lab")?;
         let (_, stranger) = authority("nobody trusts this")?;
         let other = ["www.example.com".to_owned()];
+        let (good, good_pem) = leaf(&trusted, names, 2099)?;
         Ok(Self {
             authority_pem,
-            good: leaf(&trusted, names, 2099)?,
+            good_pem,
+            good,
             bad: BTreeMap::from([
-                (Fault::WrongCertificate, leaf(&trusted, &other, 2099)?),
-                (Fault::ExpiredCertificate, leaf(&trusted, names, 2021)?),
-                (Fault::UntrustedAuthority, leaf(&stranger, names, 2099)?),
+                (Fault::WrongCertificate, leaf(&trusted, &other, 2099)?.0),
+                (Fault::ExpiredCertificate, leaf(&trusted, names, 2021)?.0),
+                (Fault::UntrustedAuthority, leaf(&stranger, names, 2099)?.0),
             ]),
         })
     }
@@ -53,13 +57,15 @@ fn authority(name: &str) -> Result<(String, Authority), Error> {
     Ok((certificate.pem(), Issuer::new(params, key)))
 }
 
-fn leaf(authority: &Authority, names: &[String], until: i32) -> Result<Arc<ServerConfig>, Error> {
+fn leaf(authority: &Authority, names: &[String], until: i32) -> Result<(Arc<ServerConfig>, [String; 2]), Error> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, names[0].as_str());
     params.use_authority_key_identifier_extension = true;
     (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(until, 1, 1));
     let key = KeyPair::generate()?;
-    let certificate: CertificateDer<'static> = params.signed_by(&key, authority)?.der().clone();
+    let certificate = params.signed_by(&key, authority)?;
+    let pem = [certificate.pem(), key.serialize_pem()];
+    let certificate: CertificateDer<'static> = certificate.der().clone();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -67,5 +73,5 @@ fn leaf(authority: &Authority, names: &[String], until: i32) -> Result<Arc<Serve
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), pem))
 }
