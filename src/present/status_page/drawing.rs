@@ -50,6 +50,11 @@ impl<'p> Placed<'p> {
         Self { card, x, y, width, height: PADDING * 2 + 1 + lines * LINE }
     }
 
+    /// With its middle at that height, or below `top` if it is too high for that.
+    fn centered(self, middle: i32, top: i32) -> Self {
+        Self { y: (middle - self.height / 2).max(top), ..self }
+    }
+
     fn right(&self) -> i32 {
         self.x + self.width
     }
@@ -256,9 +261,8 @@ fn head((from_x, from_y): (i32, i32), (x, y): (i32, i32)) -> String {
 /// VPC's border, DynamoDB outside.
 fn wide(picture: &Picture) -> Sheet<'_> {
     const TOP: i32 = 84;
-    let instance = Placed::new(&picture.instance, 52, TOP + 30, 218);
-    let middle = Placed::new(&picture.middle, 336, TOP + 30, 226);
-    let service = Placed::new(&picture.service, 888, TOP + 30, 196);
+    let columns = [(&picture.instance, 52, 218), (&picture.middle, 336, 226), (&picture.service, 888, 196)];
+    let columns = columns.map(|(card, x, width)| Placed::new(card, x, TOP + 20, width));
     let mut ways: Vec<(&Way, Option<Placed<'_>>)> = Vec::new();
     let mut top = TOP;
     for way in &picture.ways {
@@ -266,33 +270,20 @@ fn wide(picture: &Picture) -> Sheet<'_> {
         top = placed.as_ref().map_or(top + 26, |placed| placed.bottom() + 26);
         ways.push((way, placed));
     }
-    let ways_bottom = top - 26;
     // A way on which nothing is known to stand passes below what stands on the other.
     let beside = ways.iter().filter_map(|(_, placed)| placed.as_ref()).map(Placed::bottom).max();
-    let bottom =
-        [instance.bottom() + 18, middle.bottom(), service.bottom(), ways_bottom].into_iter().max().unwrap_or(0);
+    let lowest = columns.iter().map(Placed::bottom).max().unwrap_or(TOP);
+    let bottom = lowest.max(top - 26) + 18;
     let center = (TOP + bottom) / 2;
-    let centered = |mut placed: Placed<'_>| -> i32 {
-        placed.y = (center - placed.height / 2).max(TOP + 20);
-        placed.y
-    };
-    let (instance_y, middle_y, service_y) = (
-        centered(Placed::new(&picture.instance, 0, 0, 218)),
-        centered(Placed::new(&picture.middle, 0, 0, 226)),
-        centered(Placed::new(&picture.service, 0, 0, 196)),
-    );
-    let instance = Placed { y: instance_y, ..instance };
-    let middle = Placed { y: middle_y, ..middle };
-    let service = Placed { y: service_y, ..service };
-    if let [(_, Some(only))] = ways.as_mut_slice() {
-        only.y = (center - only.height / 2).max(TOP);
+    let [instance, middle, service] = columns.map(|column| column.centered(center, TOP + 20));
+    if let [(_, only)] = ways.as_mut_slice() {
+        *only = only.take().map(|only| only.centered(center, TOP));
     }
 
     let mut strokes = Vec::new();
-    let first_y = instance.middle().1;
-    let joins = |y: i32, placed: &Placed<'_>| y.clamp(placed.y + 14, placed.bottom() - 14);
-    let (from, to) = ((instance.right(), first_y), (middle.x, joins(first_y, &middle)));
-    let to = if picture.first.end == End::Cross { (from.0 + 33, from.1) } else { (to.0 - 2, from.1) };
+    let from = (instance.right(), instance.middle().1);
+    let end = if picture.first.end == End::Cross { from.0 + 33 } else { middle.x - 2 };
+    let to = (end, from.1);
     strokes.push(Stroke { points: vec![from, to], line: picture.first });
     let count = i32::try_from(ways.len()).unwrap_or(1);
     for (n, (way, placed)) in ways.iter().enumerate() {
@@ -322,7 +313,6 @@ fn wide(picture: &Picture) -> Sheet<'_> {
             strokes.push(Stroke { points, line });
         }
     }
-    let bottom = bottom.max(instance.bottom() + 18).max(middle.bottom());
     let frames = vec![
         Frame { kind: "Region", id: picture.region.clone(), x: 4, y: 4, width: 1092, height: bottom + 40 },
         Frame { kind: "VPC", id: picture.vpc.clone(), x: 20, y: 36, width: 704, height: bottom - 8 },
