@@ -13,7 +13,7 @@ use std::{
 
 const ABOUT: &str = "Tells whether this EC2 instance's DynamoDB traffic takes a VPC endpoint.";
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   onnet check                    judge this instance; the exit code is the answer
   onnet check --format nagios    the same on one line, for a monitoring system
@@ -25,7 +25,7 @@ Examples:
   onnet audit --from DIR         the same from saved AWS CLI output
 ";
 
-const STABLE: &str = "\
+pub(crate) const STABLE: &str = "\
 Exit codes, of every command:
   0  on-net (explain: a DynamoDB VPC endpoint carries the address)
   1  at risk: on-net, but a warning stands
@@ -90,6 +90,13 @@ pub(crate) enum Command {
         /// Which document.
         #[arg(value_name = "DOCUMENT", default_value = "report")]
         contract: Document,
+    },
+    /// Write the manual pages and shell completions below a directory, for packages.
+    #[command(hide = true)]
+    Generate {
+        /// Where; it is made if it is not there.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
     },
 }
 
@@ -341,7 +348,7 @@ impl ValueEnum for Document {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("expected more than nothing, such as 10s or 500ms".to_owned()),
         Ok(duration) => Ok(duration),

@@ -32,20 +32,20 @@ pub(crate) enum LiveError {
 /// How long after one round the next begins, where the path is waited for: at first, and at most.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
-/// One round, or as many as it takes until the path is right, for as long as `--wait` allows. `said` hears of each that
+/// One round, or as many as it takes until the path is right, for as long as `wait` allows. `said` hears of each that
 /// is not the last.
-pub(crate) async fn check(check: &cli::Check, said: impl Fn(&Report)) -> Report {
+pub(crate) async fn check(look: &cli::Look, timeout: Duration, wait: Duration, said: impl Fn(&Report)) -> Report {
     let began = Instant::now();
     let [mut pause, longest] = PAUSES;
     loop {
-        let report = judge(observe::observe(&settings(&check.look, check.timeout.timeout)).await);
+        let report = judge(observe::observe(&settings(look, timeout)).await);
         let is_right = report.outcome <= Outcome::AtRisk;
-        if is_right || began.elapsed() >= check.wait {
+        if is_right || began.elapsed() >= wait {
             return report;
         }
         said(&report);
         // Up to half as much again, at random: a fleet that waits for one route does not ask in step.
-        let left = check.wait.saturating_sub(began.elapsed());
+        let left = wait.saturating_sub(began.elapsed());
         sleep(pause.mul_f64(1.0 + fastrand::f64() / 2.0).min(left)).await;
         pause = (pause * 2).min(longest);
     }

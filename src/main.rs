@@ -2,8 +2,10 @@
 
 mod cli;
 mod daemon;
+mod generate;
 mod live;
 mod log;
+mod plugin;
 mod status;
 
 use clap::{
@@ -38,6 +40,9 @@ fn main() -> ExitCode {
         )]
         std::process::exit(ERROR.into());
     }));
+    if plugin::is_called(std::env::args_os().next().as_deref()) {
+        return plugin::main();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -69,7 +74,7 @@ fn run(command: Command) -> Answer {
                     last.replace(line);
                 }
             };
-            let judged = blocking(live::check(&check, waiting))?;
+            let judged = blocking(live::check(&check.look, check.timeout.timeout, check.wait, waiting))?;
             let saved = check.save.as_deref().map_or(Ok(()), |file| saved::write(file, &judged.snapshot));
             let (text, code) = report(&judged, check.format);
             if let Err(error) = saved {
@@ -88,6 +93,10 @@ fn run(command: Command) -> Answer {
         Command::Explain(what) => explain(&what),
         Command::Audit(what) => audit(&what),
         Command::Schema { contract: Document(contract) } => Ok((present::schema(contract), 0)),
+        Command::Generate { directory } => {
+            generate::generate(&directory)?;
+            Ok((String::new(), 0))
+        }
     }
 }
 

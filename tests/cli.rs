@@ -314,3 +314,78 @@ fn an_endpoint_url_that_is_none_is_named_and_not_repeated() {
         assert!(!ran.err.contains("secret"), "{}", ran.err);
     }
 }
+
+/// A directory with the plugin's link in it, as packages install it.
+#[cfg(unix)]
+fn plugin() -> (tempfile::TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let link = directory.path().join("check_onnet");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_onnet"), &link).unwrap();
+    (directory, link)
+}
+
+/// Monitoring systems read the standard output alone, and take code 0 for "all is well".
+#[cfg(unix)]
+#[test]
+fn the_plugins_every_answer_is_on_the_standard_output_and_only_a_good_path_is_0() {
+    let (_directory, link) = plugin();
+    let cases = [
+        (vec!["--help"], "Usage: check_onnet [OPTIONS]"),
+        (vec!["-V"], concat!("check_onnet ", env!("CARGO_PKG_VERSION"))),
+        (
+            vec!["--no-such-flag"],
+            "ONNET UNKNOWN - unexpected argument '--no-such-flag' found; see check_onnet --help\n",
+        ),
+        (
+            vec!["-t", "soon"],
+            "ONNET UNKNOWN - invalid value 'soon' for '--timeout <SECONDS>': expected seconds, such as 9",
+        ),
+        (vec!["check"], "ONNET UNKNOWN - unexpected argument 'check' found"),
+    ];
+    for (arguments, expected) in cases {
+        let ran = ran(Command::new(&link).args(&arguments).output().unwrap());
+        assert_eq!(ran.code, 3, "{arguments:?}: {}", ran.out);
+        assert!(ran.out.contains(expected), "{arguments:?}: {}", ran.out);
+        assert_eq!(ran.err, "", "{arguments:?}");
+    }
+    let offline = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1"), ("AWS_EC2_METADATA_DISABLED", "false")];
+    let plugin = |more: &[&str]| {
+        let mut command = Command::new(&link);
+        command.args(["--resolver", "127.0.0.1:1", "-t", "1"]).args(more).envs(offline).env("ONNET_FORMAT", "json");
+        ran(command.output().unwrap())
+    };
+    let short = plugin(&[]);
+    assert_eq!((short.code, short.out.lines().count(), short.err.as_str()), (3, 1, ""), "{}", short.out);
+    assert!(short.out.starts_with("ONNET UNKNOWN - cannot say which way DynamoDB leaves"), "{}", short.out);
+    let long = plugin(&["-v"]);
+    assert!(long.out.contains("\nfindings\n"), "{}", long.out);
+    assert!(!long.out.contains('|'), "what follows a | is performance data: {}", long.out);
+}
+
+#[test]
+fn manual_pages_and_completions_are_generated_for_every_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("new");
+    let ran = run(&["generate", below.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+    let help = run(&["--help"]).out;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"check") && !commands.contains(&"generate"), "{commands:?}");
+    let read = |file: &str| fs::read_to_string(below.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let main_page = read("man1/onnet.1");
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        assert!(read(&format!("man1/onnet-{command}.1")).contains("EXIT STATUS"), "{command}");
+        assert!(main_page.contains(&format!("onnet\\-{command}")), "{command}");
+        for completions in ["onnet.bash", "_onnet", "onnet.fish"] {
+            assert!(read(&format!("completions/{completions}")).contains(command), "{completions}: {command}");
+        }
+    }
+    assert!(read("man1/onnet-run.1").contains("ONNET_EC2_EVERY"), "variables are told of");
+    assert!(read("man1/check_onnet.1").contains("check_nrpe"));
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let refused = run(&["generate", file.to_str().unwrap()]);
+    assert_eq!(refused.code, 3);
+    assert!(refused.err.contains(&format!("cannot write {}", file.display())), "{}", refused.err);
+}

@@ -1,7 +1,8 @@
 #!/bin/bash
-# Boots a systemd, as PID 1 of a machine that has this one's /usr and nothing else of it.
+# Boots a systemd, as PID 1 of a machine that has this one's /usr and nothing else of it, or a root of its own.
 #
 #   boot.sh DIRECTORY ONNET CGROUP
+#   boot.sh DIRECTORY ROOT CGROUP
 #
 # DIRECTORY/etc becomes part of its /etc, ONNET its /usr/bin/onnet. Runs as root, in the network namespace the machine is to
 # have; the namespaces it makes, and so the machine, end with it.
@@ -27,38 +28,47 @@ if [ "${4:-}" != inside ]; then
   exec setpriv --pdeathsig KILL unshare --mount --pid --ipc --uts --cgroup --fork --kill-child "$0" "$directory" "$onnet" "$cgroup" inside
 fi
 
+# In the directory we are in.
+this_machines_usr() {
+  mkdir -p usr/bin usr/host-bin etc var/log root home
+
+  # With one program more.
+  for part in lib lib32 lib64 libx32 libexec local sbin share; do
+    if [ -d "/usr/$part" ]; then mkdir "usr/$part" && mount --rbind -o ro "/usr/$part" "usr/$part"; fi
+  done
+  mount --bind -o ro /usr/bin usr/host-bin
+  for program in /usr/bin/*; do ln -s "/usr/host-bin/${program##*/}" "usr/bin/${program##*/}"; done
+  rm -f usr/bin/onnet && cp "$onnet" usr/bin/onnet
+  for link in bin sbin lib lib32 lib64 libx32; do
+    if [ -d "/usr/$link" ]; then ln -s "usr/$link" "$link"; fi
+  done
+
+  cp -a /etc/ssl /etc/ld.so.cache /etc/ld.so.conf /etc/ld.so.conf.d etc/ 2>/dev/null || true
+  if [ -d /etc/ca-certificates ]; then cp -a /etc/ca-certificates etc/; fi
+  printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n' > etc/passwd
+  printf 'root:x:0:\nnogroup:x:65534:\nsystemd-journal:x:999:\n' > etc/group
+  printf 'passwd: files systemd\ngroup: files systemd\nhosts: files dns\n' > etc/nsswitch.conf
+  echo 0123456789abcdef0123456789abcdef > etc/machine-id
+}
+
 layout=$(hierarchies)
 root=$directory/root
 mkdir "$root"
 mount --make-rprivate /
-mount -t tmpfs -o mode=755 tmpfs "$root"
-cd "$root"
-mkdir -p usr/bin usr/host-bin etc run var/log tmp proc sys dev/shm dev/pts root home old
-
-# /usr with one program more.
-for part in lib lib32 lib64 libx32 libexec local sbin share; do
-  if [ -d "/usr/$part" ]; then mkdir "usr/$part" && mount --rbind -o ro "/usr/$part" "usr/$part"; fi
-done
-mount --bind -o ro /usr/bin usr/host-bin
-for program in /usr/bin/*; do ln -s "/usr/host-bin/${program##*/}" "usr/bin/${program##*/}"; done
-rm -f usr/bin/onnet && cp "$onnet" usr/bin/onnet
-for link in bin sbin lib lib32 lib64 libx32; do
-  if [ -d "/usr/$link" ]; then ln -s "usr/$link" "$link"; fi
-done
-
-cp -a /etc/ssl /etc/ld.so.cache /etc/ld.so.conf /etc/ld.so.conf.d etc/ 2>/dev/null || true
-if [ -d /etc/ca-certificates ]; then cp -a /etc/ca-certificates etc/; fi
+if [ -d "$onnet" ]; then
+  mount --bind "$onnet" "$root" && cd "$root"
+else
+  mount -t tmpfs -o mode=755 tmpfs "$root" && cd "$root"
+  this_machines_usr
+fi
+mkdir -p run tmp proc sys dev/shm dev/pts old etc/ssl/certs
 # The lab mounts its own over these.
 cat /etc/resolv.conf > etc/resolv.conf
 cat /etc/ssl/certs/ca-certificates.crt > "$directory/bundle" && rm -f etc/ssl/certs/ca-certificates.crt
 mkdir -p etc/ssl/certs && mv "$directory/bundle" etc/ssl/certs/ca-certificates.crt
-printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n' > etc/passwd
-printf 'root:x:0:\nnogroup:x:65534:\nsystemd-journal:x:999:\n' > etc/group
-printf 'passwd: files systemd\ngroup: files systemd\nhosts: files dns\n' > etc/nsswitch.conf
-echo 0123456789abcdef0123456789abcdef > etc/machine-id
 mkdir -p etc/systemd/system
 printf '[Unit]\nRequires=systemd-journald.socket\nAfter=systemd-journald.socket\nAllowIsolate=yes\n' > etc/systemd/system/boot.target
-ln -s boot.target etc/systemd/system/default.target
+ln -sfn boot.target etc/systemd/system/default.target
 cp -a "$directory/etc/." etc/
 
 mount -t proc proc proc
@@ -77,7 +87,7 @@ else
   done
 fi
 for device in null zero full random urandom tty; do : > "dev/$device" && mount --bind "/dev/$device" "dev/$device"; done
-ln -s /proc/self/fd dev/fd
+ln -sfn /proc/self/fd dev/fd
 mount -t tmpfs tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs tmpfs tmp

@@ -27,8 +27,6 @@ pub(crate) struct Machine {
 impl Machine {
     /// Boots one with the shipped units and these files below `/etc`.
     pub(crate) fn boot(lab: &Lab, onnet: &Path, files: &[(&str, &str)]) -> Result<Self, Box<dyn Error>> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let cgroup = format!("onnet-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let directory = tempfile::Builder::new().prefix("onnet-systemd-").tempdir()?;
         let etc = directory.path().join("etc");
         let units = etc.join("systemd/system");
@@ -46,9 +44,23 @@ impl Machine {
             fs::create_dir_all(file.parent().ok_or("a file has a directory")?)?;
             fs::write(file, text)?;
         }
+        Self::start(lab, directory, onnet)
+    }
+
+    /// Boots one from a root of its own, which is the machine's to change.
+    pub(crate) fn boot_root(lab: &Lab, root: &Path) -> Result<Self, Box<dyn Error>> {
+        let directory = tempfile::Builder::new().prefix("onnet-systemd-").tempdir()?;
+        fs::create_dir(directory.path().join("etc"))?;
+        Self::start(lab, directory, root)
+    }
+
+    fn start(lab: &Lab, directory: TempDir, onnet_or_root: &Path) -> Result<Self, Box<dyn Error>> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let cgroup = format!("onnet-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let console = fs::File::create(directory.path().join("console"))?;
         let mut command = lab.command(Path::new("bash"))?;
-        command.arg(root.join("tests/systemd/boot.sh")).arg(directory.path()).arg(onnet).arg(&cgroup);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/systemd/boot.sh");
+        command.arg(script).arg(directory.path()).arg(onnet_or_root).arg(&cgroup);
         let boot = command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).spawn()?;
         let mut machine = Self { init: 0, boot, cgroup, _directory: directory };
         machine.wait_until("systemd runs", |machine| {

@@ -4,6 +4,7 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
+#[allow(dead_code, reason = "each test boots in one of two ways")]
 mod machine;
 
 use lab::{Fault, Lab, Mode, Service, World, rights, world::MAIN_TABLE};
