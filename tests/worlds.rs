@@ -127,6 +127,26 @@ fn worlds() -> Vec<(&'static str, Prepare, Disturb, Expected)> {
             expect("on_net", 0, "consistent", &[]),
         ),
         (
+            "an_ec2_api_that_leaves_out_what_it_may",
+            || {
+                let mut world = World::on_net();
+                world.omits = &["cidrSet", "propagatingVgwSet", "requesterManaged", "tagSet"];
+                world
+            },
+            calm,
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
+            "an_endpoint_whose_type_is_left_out",
+            || {
+                let mut world = World::on_net();
+                world.omits = &["vpcEndpointType"];
+                world
+            },
+            calm,
+            expect("undetermined", 3, "consistent", &["missing-fact"]),
+        ),
+        (
             "an_interface_endpoint_by_a_hosted_zone",
             || {
                 World::on_net()

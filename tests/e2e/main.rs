@@ -13,11 +13,12 @@ use lab::{
     Fault, Lab, Mode, Ran, Service, World,
     daemon::{Daemon, PATIENCE},
     rights,
-    world::{AssociatedWith, MAIN_TABLE},
+    world::{AssociatedWith, DYNAMODB_LIST, MAIN_TABLE},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::{Child, ExitCode, Stdio},
@@ -37,7 +38,10 @@ fn main() -> ExitCode {
         eprintln!("no network namespaces: {why}");
         return ExitCode::FAILURE;
     }
-    let trials = vec![Trial::test("the_tutorial_with_moto_nginx_unbound_and_the_aws_cli", tutorial)];
+    let trials = vec![
+        Trial::test("the_tutorial_with_moto_nginx_unbound_and_the_aws_cli", tutorial),
+        Trial::test("the_lab_answers_as_the_api_model_says", shapes),
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -279,6 +283,10 @@ fn tutorial() -> Done {
     // AWS puts the route for the prefix list into the table; moto only notes the association.
     of_table(&["--destination-prefix-list-id", &list, "--gateway-id", &endpoint], "create-route")?;
     judged("the endpoint is associated", &on)?;
+    for (operation, of_moto) in model_of(&world.lab, &vpc)?.as_object().ok_or("an object")? {
+        assert_eq!(of_moto["unknown"], json!([]), "{operation}");
+        moto_has(operation, &of_moto["known"])?;
+    }
 
     let nat = world.aws(&["ec2", "create-nat-gateway", "--subnet-id", &subnet, "--connectivity-type", "private"])?;
     let nat = text(&nat["NatGateway"]["NatGatewayId"])?;
@@ -292,4 +300,54 @@ fn tutorial() -> Done {
 
     world.aws(&["ec2", "delete-vpc-endpoints", "--vpc-endpoint-ids", &endpoint])?;
     judged("the endpoint is deleted", &off("no-endpoint"))
+}
+
+/// What the lab has learned from moto, and what moto leaves out of AWS's answers: a change is a difference to look at.
+fn moto_has(operation: &str, known: &Value) -> Done {
+    let known: BTreeSet<&str> = known.as_array().ok_or("a list")?.iter().filter_map(Value::as_str).collect();
+    let left_out: &[&str] = match operation {
+        "DescribePrefixLists" => &["prefixListSet.cidrSet"],
+        "DescribeRouteTables" => &["routeTableSet.propagatingVgwSet"],
+        "DescribeVpcEndpoints" => &["vpcEndpointSet.requesterManaged"],
+        _ => &[],
+    };
+    for element in left_out {
+        assert!(
+            !known.contains(element),
+            "{operation}: moto has {element} now, so a lab that omits it is no longer needed"
+        );
+    }
+    Ok(())
+}
+
+/// The lab's EC2 API, by the model of EC2's that comes with botocore: each name it uses is EC2's, in EC2's spelling, and
+/// pages add up.
+fn shapes() -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let (vpc, subnets, lists, entries) = {
+        let world = lab.world();
+        let dynamodb = world.prefix_lists.iter().find(|list| list.id == DYNAMODB_LIST).unwrap();
+        (world.vpc.clone(), world.subnets.len(), world.prefix_lists.len(), dynamodb.cidrs.len())
+    };
+    let of_lab = model_of(&lab, &vpc)?;
+    for (operation, answer) in of_lab.as_object().ok_or("an object")? {
+        assert_eq!(answer["unknown"], json!([]), "{operation}");
+        let there = match operation.as_str() {
+            "DescribeSubnets" => subnets,
+            "DescribePrefixLists" | "DescribeManagedPrefixLists" => lists,
+            "GetManagedPrefixListEntries" => entries,
+            _ => 1,
+        };
+        assert_eq!(answer["paged"], there, "{operation}: the pages add up");
+    }
+    Ok(())
+}
+
+/// What `shapes.py` says of the EC2 API that stands in a lab.
+fn model_of(lab: &Lab, vpc: &str) -> Result<Value, Failed> {
+    let mut command = lab.command(&tool("python"))?;
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/shapes.py")).arg(vpc);
+    command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_CA_BUNDLE", lab.ca_bundle()).env("AWS_MAX_ATTEMPTS", "1");
+    let ran = lab::run(command.stdout(Stdio::piped()).stderr(Stdio::piped()), PATIENCE)?;
+    if ran.code == Some(0) { Ok(serde_json::from_str(&ran.stdout)?) } else { Err(ran.stderr.into()) }
 }

@@ -39,8 +39,10 @@ pub fn answer(shared: &Shared, request: &Request, fault: Option<Fault>) -> Respo
         }
         _ => {}
     }
-    match perform(&mut shared.world(), action, &parameters) {
+    let mut world = shared.world();
+    match perform(&mut world, action, &parameters) {
         Ok(body) => {
+            let body = world.omits.iter().fold(body, |body, element| without(&body, element));
             let text = format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{action}Response \
                  xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>{REQUEST_ID}</requestId>{body}</{action}Response>"
@@ -354,7 +356,7 @@ fn get_managed_prefix_list_entries(world: &World, call: &Form<'_>) -> Result<Str
         let message = format!("The prefix list ID '{id}' does not exist.");
         return Err(Refused { code: "InvalidPrefixListID.NotFound", message });
     };
-    call.page(world, "entrySet", &found.cidrs, |cidr| leaf("cidr", &cidr.to_string()))
+    call.page(world, "entrySet", &found.cidrs, |cidr| leaf("cidr", &cidr.to_string()) + "<description/>")
 }
 
 /// A network interface of the VPC, whoever it belongs to.
@@ -412,7 +414,9 @@ fn describe_network_interfaces(world: &World, call: &Form<'_>) -> Result<String,
             + &address
             + &leaf("interfaceType", one.kind)
             + &addresses
-            + "<ipv6AddressesSet/>"
+            + &leaf("availabilityZone", &format!("{}a", world.region))
+            + &leaf("sourceDestCheck", "true")
+            + "<description/><groupSet/><ipv6AddressesSet/><tagSet/>"
     })
 }
 
@@ -431,8 +435,16 @@ fn describe_subnets(world: &World, call: &Form<'_>) -> Result<String, Refused> {
             + &leaf("ownerId", &world.account)
             + &leaf("cidrBlock", &subnet.cidr.to_string())
             + &leaf("availabilityZone", &format!("{}a", world.region))
+            + &leaf("availabilityZoneId", "use1-az1")
+            + &leaf("availableIpAddressCount", "4089")
+            + &leaf("defaultForAz", "true")
+            + &leaf("mapPublicIpOnLaunch", "true")
+            + &leaf("assignIpv6AddressOnCreation", "false")
+            + &leaf("ipv6Native", "false")
+            + &leaf("enableDns64", "false")
+            + &leaf("subnetArn", &format!("arn:aws:ec2:{}:{}:subnet/{}", world.region, world.account, subnet.id))
             + &leaf("state", "available")
-            + "<ipv6CidrBlockAssociationSet/>"
+            + "<ipv6CidrBlockAssociationSet/><tagSet/>"
     })
 }
 
@@ -461,6 +473,15 @@ fn create_vpc_endpoint(world: &mut World, call: &Form<'_>) -> Result<String, Ref
     let id = world.create_endpoint(kind, call.required("ServiceName")?, &call.list("RouteTableId"))?;
     let endpoint = world.endpoint(&id)?;
     Ok(format!("<vpcEndpoint>{}</vpcEndpoint>", endpoint_xml(world, endpoint)))
+}
+
+/// XML without any element of this name; none lies within another.
+fn without(xml: &str, name: &str) -> String {
+    let (empty, open, close) = (format!("<{name}/>"), format!("<{name}>"), format!("</{name}>"));
+    let mut parts = xml.split(&open);
+    let head = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once(&close).map_or(part, |(_, after)| after));
+    rest.fold(head, |head, rest| head + rest).replace(&empty, "")
 }
 
 fn leaf(name: &str, text: &str) -> String {

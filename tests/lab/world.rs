@@ -166,6 +166,8 @@ pub struct World {
     pub sts_address: Ipv4Addr,
     /// Results per page of the EC2 API where the caller asks for no fewer: small, so that paging is exercised.
     pub page_size: usize,
+    /// Elements that the EC2 API's answers leave out.
+    pub omits: &'static [&'static str],
     /// Counts the edits, so that the kernel's forwarding can follow.
     pub generation: u64,
     next_id: u32,
@@ -230,6 +232,7 @@ impl World {
             ec2_address: Ipv4Addr::new(52, 46, 140, 52),
             sts_address: Ipv4Addr::new(209, 54, 177, 164),
             page_size: 5,
+            omits: &[],
             generation: 0,
             next_id: 0x9b15_e2f2,
         };
