@@ -16,6 +16,10 @@ use lab::{
     world::{AssociatedWith, DYNAMODB_LIST, MAIN_TABLE},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -67,6 +71,13 @@ impl Stand {
 
 impl Drop for Stand {
     fn drop(&mut self) {
+        // Asked first: nginx ends the processes it made only then.
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        let _ = kill(pid, Signal::SIGTERM);
+        let until = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -93,6 +93,7 @@ fn installed(listing: &str) -> BTreeSet<String> {
     let elsewhere = |file: String| {
         file.replace("/usr/share/zsh/site-functions/", "/usr/share/zsh/vendor-completions/")
             .replace("/usr/share/licenses/onnet/LICENSE", "")
+            .replace("/usr/share/doc/onnet/CHANGELOG.md", "/usr/share/doc/onnet/changelog.gz")
             .replace("/usr/lib64/nagios/", "/usr/lib/nagios/")
     };
     files.map(elsewhere).filter(|file| !file.is_empty()).collect()
@@ -283,7 +284,8 @@ fn nrpe() -> Done {
         // The server forks before it listens.
         let ran = debian.machine.wait_until("an answer of NRPE's", |machine| {
             let ran = machine.run("/usr/lib/nagios/plugins/check_nrpe", &["-H", "127.0.0.1", "-c", command]).ok()?;
-            (!ran.stdout.contains("onnection refused")).then_some(ran)
+            let is_there = ![&ran.stdout, &ran.stderr].iter().any(|text| text.contains("Connection refused"));
+            is_there.then_some(ran)
         })?;
         assert_eq!(ran.code, Some(code), "{command}: {}{}", ran.stdout, ran.stderr);
         perfdata::read(&ran.stdout).map_err(|error| format!("{error}: {}", ran.stdout).into())
