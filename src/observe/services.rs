@@ -9,21 +9,25 @@ use super::{
     round::{Awaited, ProbeChoice},
     seen::{Stopwatch, chain, seen},
 };
-use crate::model::{Gap, HostRoute, KernelRoute, Observed, Probe, ProbeAttempt, Resolution, Seconds, ServiceName};
+use crate::model::{Gap, HostRoute, KernelRoute, Observed, ProbeAttempt, Resolution, Seconds, ServiceName};
 use aws_credential_types::Credentials;
 use futures_util::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    pin::pin,
     time::Duration,
 };
 use tokio::{
     sync::Semaphore,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
-/// How many probes run at once: a name may have any number of addresses.
-const PROBES: usize = 16;
+/// How many probes may be under way: a name may have any number of addresses.
+const PROBES: usize = 32;
+
+/// How long a probe has the process to itself. A connection, a handshake and an answer within a Region take less.
+const TURN: Duration = Duration::from_millis(20);
 
 /// What the looks at DynamoDB's names need.
 pub(super) struct Services<'a> {
@@ -74,7 +78,7 @@ impl Services<'_> {
             tracing::debug!(error = chain(&error), "no probe");
             Gap::Failed { detail: chain(&error) }
         });
-        let work = Work { services: self, prober, permits: Permits::default(), credentials };
+        let work = Work { services: self, prober, turns: Turns::default(), credentials };
 
         let config = aws.sdk_config(region);
         let early = seen("names", self.deadline, names(&config, None), NamesError::gap).await;
@@ -112,7 +116,7 @@ impl Seen {
 struct Work<'a, 'c> {
     services: &'a Services<'a>,
     prober: Result<Prober, Gap>,
-    permits: Permits,
+    turns: Turns,
     credentials: AwaitedCredentials<'c>,
 }
 
@@ -143,7 +147,7 @@ impl Work<'_, '_> {
             Err(gap) => return vec![attempt(Observed::Unseen(gap.clone()))],
         };
         let until = self.services.deadline - self.services.margin;
-        let health = || self.permits.timed(self.services.deadline, prober.health(name, address, resolve, until));
+        let health = || self.turns.timed(self.services.deadline, prober.health(name, address, resolve, until));
         match self.services.probe {
             ProbeChoice::None => {
                 let because = "probes are switched off".to_owned();
@@ -153,7 +157,7 @@ impl Work<'_, '_> {
             ProbeChoice::ListTables => match self.credentials.clone().await {
                 Ok(credentials) => {
                     let probe = prober.list_tables(&credentials, name, address, resolve, until);
-                    vec![attempt(self.permits.timed(self.services.deadline, probe).await)]
+                    vec![attempt(self.turns.timed(self.services.deadline, probe).await)]
                 }
                 Err(gap) => vec![attempt(Observed::Unseen(gap)), attempt(health().await)],
             },
@@ -208,23 +212,35 @@ pub(super) async fn host_routes(kernel: Result<&Kernel, &KernelError>, deadline:
     }
 }
 
-/// Lets at most [`PROBES`] probes run at a time: their waiting is no network time.
+/// Lets probes begin one after the other: two at the same moment would time each other's work along with the network.
+///
+/// A probe that takes longer than [`TURN`] waits for the network, and disturbs nobody: the next begins meanwhile. What a
+/// probe waits for its turn is no part of it.
 #[derive(Debug)]
-pub(super) struct Permits(Semaphore);
+pub(super) struct Turns {
+    turn: Semaphore,
+    in_flight: Semaphore,
+}
 
-impl Default for Permits {
+impl Default for Turns {
     fn default() -> Self {
-        Self(Semaphore::new(PROBES))
+        Self { turn: Semaphore::new(1), in_flight: Semaphore::new(PROBES) }
     }
 }
 
-impl Permits {
+impl Turns {
     /// Makes a probe when it is its turn.
-    pub(super) async fn timed(&self, deadline: Instant, probe: impl Future<Output = Probe>) -> Observed<Probe> {
+    pub(super) async fn timed<T>(&self, deadline: Instant, probe: impl Future<Output = T>) -> Observed<T> {
         let waiting = Stopwatch::start();
         let look = async {
-            let _permit = self.0.acquire().await;
+            let _in_flight = self.in_flight.acquire().await;
+            let turn = self.turn.acquire().await;
             let watch = Stopwatch::start();
+            let mut probe = pin!(probe);
+            if let Ok(done) = timeout(TURN, &mut probe).await {
+                return watch.seen(done);
+            }
+            drop(turn);
             watch.seen(probe.await)
         };
         match timeout_at(deadline, look).await {
@@ -238,4 +254,50 @@ impl Permits {
 pub fn addresses(resolution: &Resolution) -> BTreeSet<IpAddr> {
     let records = [&resolution.ipv4, &resolution.ipv6].into_iter().filter_map(Observed::seen).flatten();
     records.map(|record| record.address).chain(resolution.hosts_file.seen().into_iter().flatten().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::sleep;
+
+    /// When each of these probes began and ended, in milliseconds.
+    async fn times(took: &[u64]) -> Vec<(u128, u128)> {
+        let (turns, began) = (Turns::default(), Instant::now());
+        let deadline = began + Duration::from_secs(10);
+        let probes = took.iter().map(|&took| {
+            turns.timed(deadline, async move {
+                let start = began.elapsed().as_millis();
+                sleep(Duration::from_millis(took)).await;
+                (start, began.elapsed().as_millis())
+            })
+        });
+        join_all(probes).await.into_iter().filter_map(|probe| probe.seen().copied()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn quick_probes_do_not_overlap() {
+        assert_eq!(times(&[5, 4, 3]).await, [(0, 5), (5, 9), (9, 12)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_waits_for_the_network_holds_nobody_up() {
+        assert_eq!(times(&[3000, 3000, 5]).await, [(0, 3000), (20, 3020), (40, 45)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_are_under_way_than_may_be() {
+        let times = times(&[1000; PROBES + 1]).await;
+        assert_eq!(times[PROBES - 1].0, 20 * (PROBES as u128 - 1));
+        assert_eq!(times[PROBES].0, 1000, "it begins when the first has ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_whose_turn_does_not_come_is_missing() {
+        let turns = Turns::default();
+        let soon = Instant::now() + Duration::from_millis(10);
+        let (first, second) =
+            tokio::join!(turns.timed(soon, std::future::pending::<()>()), turns.timed(soon, async {}));
+        assert!(first.seen().is_none() && second.seen().is_none());
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     probe::Prober,
     round::{MARGIN, Round, Settings, load, nothing},
     seen::{Stopwatch, chain, seen, within},
-    services::{Permits, host_routes, kernel_route, resolve},
+    services::{Turns, host_routes, kernel_route, resolve},
 };
 use crate::model::{
     Ec2Request, Gap, HostRoute, Instance, KernelRoute, Observed, Probe, ProbeAttempt, ProxyVariable, Resolution,
@@ -173,10 +173,10 @@ impl Sources {
             Ok(aws) => Prober::new(aws, region).map_err(|error| Gap::Failed { detail: chain(&error) }),
             Err(gap) => Err(gap.clone()),
         };
-        let permits = Permits::default();
+        let turns = Turns::default();
         let probes = targets.iter().map(|target| async {
             let probe = match &prober {
-                Ok(prober) => permits.timed(deadline, probe(prober.clone(), target.clone(), deadline - MARGIN)).await,
+                Ok(prober) => turns.timed(deadline, probe(prober.clone(), target.clone(), deadline - MARGIN)).await,
                 Err(gap) => Observed::Unseen(gap.clone()),
             };
             target.attempt(probe)

@@ -1,0 +1,164 @@
+//! `tests/bench/run`: the budgets, each measured beside what users would pick instead.
+//!
+//! Whatever is measured has a processor of its own; the lab and the clients have the other. Contestants take turns. Raw
+//! figures go to a CSV file, medians into a table. Nothing here passes or fails by a clock: a missed budget is a line that
+//! says so.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, reason = "a benchmark may panic")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into a list of figures")]
+
+mod clients;
+#[path = "../../lab/mod.rs"]
+mod lab;
+mod process;
+mod rows;
+
+use anstream::{eprintln, println};
+use clap::Parser;
+use lab::{Lab, Mode, World, rights};
+use std::{
+    error::Error,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+type Rows = Result<Vec<Row>, Box<dyn Error>>;
+
+/// Measures onnet's budgets
+#[derive(Debug, Parser)]
+struct Options {
+    /// The packaged binary
+    #[arg(long, value_name = "FILE")]
+    onnet: PathBuf,
+    /// Where Debian's packages of the peers are unpacked
+    #[arg(long, value_name = "DIR")]
+    peers: PathBuf,
+    /// Where the AWS CLI is
+    #[arg(long, value_name = "DIR")]
+    tools: PathBuf,
+    /// Where raw figures go, as CSV
+    #[arg(long, value_name = "FILE")]
+    csv: PathBuf,
+    /// A tenth of the time, for trying the benchmark itself
+    #[arg(long)]
+    quick: bool,
+    /// What cargo passes
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Which rows; all by default
+    rows: Vec<String>,
+}
+
+/// A line of the table.
+struct Row {
+    what: &'static str,
+    budget: String,
+    onnet: String,
+    met: bool,
+    beside: String,
+}
+
+/// What the rows share.
+struct Bench {
+    options: Options,
+    csv: fs::File,
+}
+
+impl Bench {
+    fn lab(&self, mut world: World) -> Result<Lab, Box<dyn Error>> {
+        // Pages as large as EC2's own, or paging would be measured.
+        world.page_size = 1000;
+        Lab::start(world, Mode::Namespaces)
+    }
+
+    fn onnet(&self) -> &str {
+        self.options.onnet.to_str().expect("a path in UTF-8")
+    }
+
+    fn peer(&self, program: &str) -> String {
+        self.options.peers.join(program).display().to_string()
+    }
+
+    /// That many, or a tenth.
+    fn times(&self, full: usize) -> usize {
+        if self.options.quick { (full / 10).max(3) } else { full }
+    }
+
+    /// Keeps raw figures.
+    fn keep(&mut self, row: &str, who: &str, unit: &str, figures: &[f64]) -> Result<(), Box<dyn Error>> {
+        for (run, figure) in figures.iter().enumerate() {
+            writeln!(self.csv, "{row},{who},{run},{figure},{unit}")?;
+        }
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    if let Some(done) = clients::run_if_asked() {
+        return done;
+    }
+    let options = Options::parse();
+    // Before there is a second thread.
+    if let Err(reason) = rights::gain() {
+        eprintln!("the benchmark needs network namespaces, and there are none: {reason}");
+        return ExitCode::FAILURE;
+    }
+    match measure(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: Options) -> Result<(), Box<dyn Error>> {
+    let mut csv = fs::File::create(&options.csv)?;
+    writeln!(csv, "row,who,run,figure,unit")?;
+    let mut bench = Bench { options, csv };
+    println!("| what | budget | onnet | met | beside |\n| --- | --- | --- | --- | --- |");
+    for (name, row) in rows::ALL {
+        if !bench.options.rows.is_empty() && !bench.options.rows.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        for Row { what, budget, onnet, met, beside } in row(&mut bench)? {
+            println!("| {what} | {budget} | {onnet} | {} | {beside} |", if met { "yes" } else { "**no**" });
+        }
+    }
+    Ok(())
+}
+
+/// The middle of the figures and how far they spread.
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(figures: &[f64]) -> Self {
+        let mut sorted = figures.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |part: f64| sorted.get((sorted.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
+        Self { least: at(0.0), median: at(0.5), most: sorted.last().copied().unwrap_or(f64::NAN) }
+    }
+
+    /// `4.1 ms (3.9 to 5.0)`.
+    fn shown(&self, unit: &str, digits: usize) -> String {
+        let mut text = String::new();
+        let Self { least, median, most } = self;
+        let _ = write!(text, "{median:.digits$} {unit} ({least:.digits$} to {most:.digits$})"); // a String takes it
+        text
+    }
+}
+
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / f64::from(1 << 20))
+}
+
+fn size(path: &Path) -> Result<f64, Box<dyn Error>> {
+    Ok(fs::metadata(path)?.len() as f64)
+}

@@ -1,0 +1,69 @@
+//! A program that runs in the lab's instance, on a processor of its own, and what it costs.
+
+use crate::lab::Lab;
+use serde_json::Value;
+use std::{
+    error::Error,
+    fs, io,
+    path::Path,
+    process::{Child, Stdio},
+};
+
+/// The processor of whatever is measured. The lab and the clients have the other.
+const PROCESSOR: &str = "1";
+
+/// A running program. Dropping it kills it.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(lab: &Lab, program: &[&str]) -> io::Result<Self> {
+        let mut command = lab.command(Path::new("taskset"))?;
+        command.args(["-c", PROCESSOR]).args(program).env("AWS_CA_BUNDLE", lab.ca_bundle());
+        Ok(Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
+    }
+
+    fn file(&self, name: &str) -> io::Result<String> {
+        fs::read_to_string(format!("/proc/{}/{name}", self.0.id()))
+    }
+
+    /// Processor time of all its threads so far, in seconds.
+    pub(crate) fn processor(&self) -> Result<f64, Box<dyn Error>> {
+        let mut nanoseconds = 0.0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
+            let schedule = fs::read_to_string(thread?.path().join("schedstat"))?;
+            nanoseconds += schedule.split(' ').next().ok_or("no time in schedstat")?.parse::<f64>()?;
+        }
+        Ok(nanoseconds / 1e9)
+    }
+
+    /// A line of `/proc/PID/status` in bytes: `VmRSS`, `RssAnon`, `VmHWM`.
+    pub(crate) fn memory(&self, field: &str) -> Result<f64, Box<dyn Error>> {
+        let status = self.file("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()).ok_or("no such line")?;
+        Ok(kilobytes.parse::<f64>()? * 1024.0)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Lets this program play a part in the instance; with `pinned`, on the processor of what is measured.
+pub(crate) fn part(lab: &Lab, pinned: bool, words: &[&str]) -> Result<Value, Box<dyn Error>> {
+    let this = "/proc/self/exe";
+    let mut command = lab.command(Path::new(if pinned { "taskset" } else { this }))?;
+    if pinned {
+        // By its path: /proc/self is taskset by then.
+        command.args(["-c", PROCESSOR]).arg(std::env::current_exe()?);
+    }
+    command.args(words).env("AWS_CA_BUNDLE", lab.ca_bundle()).stdin(Stdio::null()).stderr(Stdio::piped());
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(format!("{words:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

@@ -1,0 +1,445 @@
+//! The rows of the table, one function each.
+
+use crate::{
+    Bench, Row, Rows, Spread,
+    clients::{GET, LOAD, PROBES, READY, RUN, STARTED},
+    lab::{Fault, Lab, Service, World},
+    mebibytes,
+    process::{Running, part},
+    size,
+};
+use serde_json::Value;
+use std::{error::Error, fs, time::Duration};
+
+type Measure = fn(&mut Bench) -> Rows;
+
+pub(crate) const ALL: [(&str, Measure); 9] = [
+    ("size", binary_size),
+    ("start", start),
+    ("check", check),
+    ("memory", memory),
+    ("flight", memory_in_flight),
+    ("processor", processor),
+    ("probe", probe),
+    ("scrape", scrape),
+    ("noise", noise),
+];
+
+const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
+const ONNET_PORT: &str = "10953";
+const BLACKBOX_PORT: &str = "9115";
+const NODE_PORT: &str = "9100";
+const PROBE_PATH: &str = "/probe?module=get&target=https://dynamodb.us-east-1.amazonaws.com/";
+
+/// blackbox_exporter, set to do what onnet does: GET over TLS 1.3, HTTP/1.1, IPv4, a new connection each time.
+struct Blackbox(Vec<String>);
+
+impl Blackbox {
+    fn new(bench: &Bench, lab: &Lab) -> Result<Self, Box<dyn Error>> {
+        let file = lab.directory().join("blackbox.yml");
+        let authority = lab.ca_bundle().display();
+        let module =
+            "modules:\n  get:\n    prober: http\n    timeout: 5s\n    http:\n      preferred_ip_protocol: ip4\n";
+        fs::write(&file, format!("{module}      tls_config:\n        ca_file: {authority}\n"))?;
+        Ok(Self(vec![
+            bench.peer("usr/bin/prometheus-blackbox-exporter"),
+            format!("--config.file={}", file.display()),
+            format!("--web.listen-address=127.0.0.1:{BLACKBOX_PORT}"),
+        ]))
+    }
+
+    fn words(&self) -> Vec<&str> {
+        self.0.iter().map(String::as_str).collect()
+    }
+}
+
+fn number(value: &Value) -> Result<f64, Box<dyn Error>> {
+    value.as_f64().ok_or_else(|| format!("{value} is no number").into())
+}
+
+fn wait_for(lab: &Lab, port: &str, path: &str) -> Result<String, Box<dyn Error>> {
+    for _ in 0..400 {
+        if let Ok(body) = part(lab, false, &[GET, port, path]) {
+            return Ok(body.as_str().unwrap_or_default().to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err(format!("nothing at port {port}").into())
+}
+
+fn binary_size(bench: &mut Bench) -> Rows {
+    let (ours, theirs) =
+        (size(&bench.options.onnet)?, size(&bench.options.peers.join("usr/bin/prometheus-blackbox-exporter"))?);
+    bench.keep("size", "onnet", "B", &[ours])?;
+    bench.keep("size", "blackbox_exporter", "B", &[theirs])?;
+    Ok(vec![Row {
+        what: "stripped binary",
+        budget: "≤ 10 MB".into(),
+        onnet: format!("{:.2} MB", ours / 1e6),
+        met: ours <= 10e6,
+        beside: format!("blackbox_exporter {:.2} MB", theirs / 1e6),
+    }])
+}
+
+fn start(bench: &mut Bench) -> Rows {
+    let lab = bench.lab(World::on_net())?;
+    let blackbox = Blackbox::new(bench, &lab)?;
+    let onnet = bench.onnet().to_owned();
+    let run = [onnet.as_str(), "run", "--splay", "0s"];
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..bench.times(30) {
+        ours.push(number(&part(&lab, true, &[&[STARTED, ONNET_PORT, "/metrics"], &run[..]].concat())?)?);
+        theirs.push(number(&part(
+            &lab,
+            true,
+            &[&[STARTED, BLACKBOX_PORT, "/metrics"], &blackbox.words()[..]].concat(),
+        )?)?);
+    }
+    lab.delay_every_answer(Duration::from_millis(1));
+    let mut ready = Vec::new();
+    for _ in 0..bench.times(30) {
+        ready.push(number(&part(&lab, true, &[&[READY], &run[..]].concat())?)?);
+    }
+    bench.keep("start", "onnet", "ms", &ours)?;
+    bench.keep("start", "blackbox_exporter", "ms", &theirs)?;
+    bench.keep("ready", "onnet", "ms", &ready)?;
+    let (ours, theirs, ready) = (Spread::of(&ours), Spread::of(&theirs), Spread::of(&ready));
+    Ok(vec![
+        Row {
+            what: "start → first `/metrics`",
+            budget: "≤ 10 ms".into(),
+            onnet: ours.shown("ms", 1),
+            met: ours.median <= 10.0,
+            beside: format!("blackbox_exporter {}", theirs.shown("ms", 1)),
+        },
+        Row {
+            what: "start → READY, every answer 1 ms late",
+            budget: "≤ 100 ms".into(),
+            onnet: ready.shown("ms", 1),
+            met: ready.median <= 100.0,
+            beside: "–".into(),
+        },
+    ])
+}
+
+/// What `check` asks, asked by the AWS CLI.
+const AWS_CLI: &str = r#"
+set -e
+imds=http://169.254.169.254/latest
+token=$(curl -sf -X PUT -H 'x-aws-ec2-metadata-token-ttl-seconds: 60' $imds/api/token)
+metadata() { curl -sf -H "x-aws-ec2-metadata-token: $token" "$imds/meta-data/$1"; }
+export AWS_DEFAULT_REGION=$(metadata placement/region)
+interface=network/interfaces/macs/$(metadata mac)
+vpc=$(metadata "$interface/vpc-id")
+metadata "$interface/subnet-id"
+aws ec2 describe-route-tables --filters "Name=vpc-id,Values=$vpc"
+aws ec2 describe-vpc-endpoints --filters "Name=vpc-id,Values=$vpc"
+aws ec2 describe-prefix-lists
+aws dynamodb list-tables
+"#;
+
+/// Every answer this late; the data allow no fewer than four answers one after the other (see `benches/check.rs`).
+const LATE: Duration = Duration::from_millis(50);
+const LEAST: f64 = 4.0 * 50.0;
+
+fn check(bench: &mut Bench) -> Rows {
+    let lab = bench.lab(World::on_net())?;
+    let onnet = bench.onnet().to_owned();
+    let aws = format!("PATH={}:$PATH {AWS_CLI}", bench.options.tools.display()).replace("set -e", "; set -e");
+    let (mut wall, mut processor, mut late, mut cli) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let times = bench.times(60);
+    for run in 0..times {
+        let ran = part(&lab, true, &[RUN, &onnet, "check"])?;
+        wall.push(number(&ran["wall"])?);
+        processor.push(number(&ran["processor"])?);
+        lab.delay_every_answer(LATE);
+        late.push(number(&part(&lab, true, &[RUN, &onnet, "check"])?["wall"])?);
+        lab.delay_every_answer(Duration::ZERO);
+        if run % 10 == 0 {
+            let ran = part(&lab, true, &[RUN, "bash", "-c", &aws])?;
+            if ran["code"] != 0 {
+                return Err(format!("the AWS CLI did not succeed: {ran}").into());
+            }
+            cli.push(number(&ran["wall"])?);
+        }
+    }
+    bench.keep("check wall", "onnet", "ms", &wall)?;
+    bench.keep("check processor", "onnet", "ms", &processor)?;
+    bench.keep("check wall, 50 ms late", "onnet", "ms", &late)?;
+    bench.keep("check wall", "AWS CLI", "ms", &cli)?;
+    let [wall, processor, late, cli] = [wall, processor, late, cli].map(|figures| Spread::of(&figures));
+    let ratio = cli.median / wall.median;
+    Ok(vec![
+        Row {
+            what: "`onnet check`, all answers instant: wall",
+            budget: "≤ 25 ms, 30 times faster than the AWS CLI".into(),
+            onnet: wall.shown("ms", 1),
+            met: wall.median <= 25.0 && ratio >= 30.0,
+            beside: format!("AWS CLI {}: {ratio:.0} times", cli.shown("ms", 0)),
+        },
+        Row {
+            what: "… processor",
+            budget: "≤ 20 ms".into(),
+            onnet: processor.shown("ms", 1),
+            met: processor.median <= 20.0,
+            beside: "–".into(),
+        },
+        Row {
+            what: "`onnet check`, every answer 50 ms late",
+            budget: format!("≤ {:.0} ms: 4 answers in sequence, and 10 %", LEAST * 1.1),
+            onnet: late.shown("ms", 1),
+            met: late.median <= LEAST * 1.1,
+            beside: "–".into(),
+        },
+    ])
+}
+
+fn memory(bench: &mut Bench) -> Rows {
+    let lab = bench.lab(World::on_net())?;
+    let blackbox = Blackbox::new(bench, &lab)?;
+    let node = bench.peer("usr/bin/prometheus-node-exporter");
+    let ours = Running::start(&lab, &[bench.onnet(), "run", "--splay", "0s"])?;
+    let blackbox = Running::start(&lab, &blackbox.words())?;
+    let node = Running::start(&lab, &[&node, &format!("--web.listen-address=127.0.0.1:{NODE_PORT}")])?;
+    wait_for(&lab, ONNET_PORT, "/-/ready")?;
+    // The same work for all: what Prometheus asks, every 15 s.
+    for _ in 0..bench.times(40) {
+        for (port, path) in [(ONNET_PORT, "/metrics"), (BLACKBOX_PORT, PROBE_PATH), (NODE_PORT, "/metrics")] {
+            wait_for(&lab, port, path)?;
+        }
+        std::thread::sleep(Duration::from_secs(15));
+    }
+    let figures = [("onnet", &ours), ("blackbox_exporter", &blackbox), ("node_exporter", &node)];
+    let mut rss = Vec::new();
+    for (who, running) in figures {
+        rss.push(running.memory("VmRSS")?);
+        bench.keep("memory", who, "B", &rss[rss.len() - 1..])?;
+    }
+    let anonymous = ours.memory("RssAnon")?;
+    Ok(vec![Row {
+        what: "RSS of the daemon, scraped every 15 s for 10 minutes",
+        budget: "≤ 12 MiB".into(),
+        onnet: format!("{} ({} of it its own)", mebibytes(rss[0]), mebibytes(anonymous)),
+        met: rss[0] <= 12.0 * f64::from(1 << 20),
+        beside: format!("blackbox_exporter {}, node_exporter {}", mebibytes(rss[1]), mebibytes(rss[2])),
+    }])
+}
+
+/// So many addresses under one name.
+fn with_addresses(count: u8) -> World {
+    let addresses: Vec<String> = (0..count).map(|n| format!("52.94.0.{}", 10 + n)).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let mut world = World::on_net().with_addresses(&addresses);
+    world.rotate = false;
+    world
+}
+
+fn memory_in_flight(bench: &mut Bench) -> Rows {
+    let lab = bench.lab(with_addresses(32))?;
+    let blackbox = Blackbox::new(bench, &lab)?;
+    // Long enough for all to be under way at once, though each begins 20 ms after the other.
+    lab.set_slowness(Duration::from_millis(1500));
+    lab.set_fault(Service::DynamoDb, Some(Fault::SlowAnswer));
+    let arguments = ["run", "--splay", "0s", "--probe", "health", "--health-every", "2s"];
+    let ours = Running::start(&lab, &[&[bench.onnet()], &arguments[..]].concat())?;
+    std::thread::sleep(Duration::from_secs(bench.times(60) as u64));
+    let most = ours.memory("VmHWM")?;
+    let metrics = wait_for(&lab, ONNET_PORT, "/metrics")?;
+    drop(ours);
+    let theirs = Running::start(&lab, &blackbox.words())?;
+    wait_for(&lab, BLACKBOX_PORT, "/metrics")?;
+    let seconds = bench.times(60).to_string();
+    part(&lab, false, &[LOAD, BLACKBOX_PORT, PROBE_PATH, "16", "32", &seconds])?;
+    let beside = theirs.memory("VmHWM")?;
+    let probes = metrics.lines().find(|line| line.starts_with("onnet_probes_total{probe=\"health\""));
+    bench.keep("flight", "onnet", "B", &[most])?;
+    bench.keep("flight", "blackbox_exporter", "B", &[beside])?;
+    Ok(vec![Row {
+        what: "RSS with 32 probes in flight, at most",
+        budget: "≤ 24 MiB".into(),
+        onnet: format!("{} (`{}`)", mebibytes(most), probes.unwrap_or("no probes")),
+        met: most <= 24.0 * f64::from(1 << 20) && probes.is_some(),
+        beside: format!("blackbox_exporter {}", mebibytes(beside)),
+    }])
+}
+
+fn processor(bench: &mut Bench) -> Rows {
+    let lab = bench.lab(World::on_net())?;
+    let blackbox = Blackbox::new(bench, &lab)?;
+    let ours = Running::start(&lab, &[bench.onnet(), "run", "--splay", "0s"])?;
+    let theirs = Running::start(&lab, &blackbox.words())?;
+    wait_for(&lab, ONNET_PORT, "/-/ready")?;
+    wait_for(&lab, BLACKBOX_PORT, "/metrics")?;
+    let (before, beside_before) = (ours.processor()?, theirs.processor()?);
+    let rounds = bench.times(40);
+    for _ in 0..rounds {
+        wait_for(&lab, ONNET_PORT, "/metrics")?;
+        wait_for(&lab, BLACKBOX_PORT, PROBE_PATH)?;
+        std::thread::sleep(Duration::from_secs(15));
+    }
+    let of_a_core = |seconds: f64| seconds / (rounds as f64 * 15.0) * 100.0;
+    let (used, beside) = (of_a_core(ours.processor()? - before), of_a_core(theirs.processor()? - beside_before));
+    bench.keep("processor", "onnet", "%", &[used])?;
+    bench.keep("processor", "blackbox_exporter", "%", &[beside])?;
+    Ok(vec![Row {
+        what: "processor time of the daemon at default cadence, scraped every 15 s",
+        budget: "≤ 0.1 % of a core".into(),
+        onnet: format!("{used:.3} %"),
+        met: used <= 0.1,
+        beside: format!("blackbox_exporter, one probe per scrape: {beside:.3} %"),
+    }])
+}
+
+/// The value of a series.
+fn series(metrics: &str, name: &str) -> f64 {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0.0)
+}
+
+fn probe(bench: &mut Bench) -> Rows {
+    const COUNT: &str = "onnet_probes_total{probe=\"health\"}";
+    let lab = bench.lab(World::on_net())?;
+    let blackbox = Blackbox::new(bench, &lab)?;
+    let authority = lab.ca_bundle().display().to_string();
+    let url = format!("https://{NAME}/");
+    let seconds = Duration::from_secs(bench.times(100) as u64 / 5);
+    let (mut ours, mut theirs, mut curl, mut plugin) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let arguments = ["run", "--splay", "0s", "--probe", "health", "--health-every", "50ms"];
+        let running = Running::start(&lab, &[&[bench.onnet()], &arguments[..]].concat())?;
+        wait_for(&lab, ONNET_PORT, "/-/ready")?;
+        let count = |lab: &Lab| Ok::<f64, Box<dyn Error>>(series(&wait_for(lab, ONNET_PORT, "/metrics")?, COUNT));
+        let (probes, used) = (count(&lab)?, running.processor()?);
+        std::thread::sleep(seconds);
+        let (used, probes) = (running.processor()? - used, count(&lab)? - probes);
+        ours.push(used / probes * 1e3);
+        drop(running);
+
+        let running = Running::start(&lab, &blackbox.words())?;
+        wait_for(&lab, BLACKBOX_PORT, "/metrics")?;
+        let used = running.processor()?;
+        let duration = seconds.as_secs().to_string();
+        let loaded = part(&lab, false, &[LOAD, BLACKBOX_PORT, PROBE_PATH, "20", "1", &duration])?;
+        theirs.push((running.processor()? - used) / number(&loaded["answers"])? * 1e3);
+        drop(running);
+
+        for _ in 0..bench.times(20) {
+            let words = [RUN, "curl", "-s", "-o", "/dev/null", "--cacert", &authority, &url];
+            curl.push(number(&part(&lab, true, &words)?["processor"])?);
+            let check_http = bench.peer("usr/lib/nagios/plugins/check_http");
+            plugin.push(number(&part(&lab, true, &[RUN, &check_http, "-H", NAME, "-S", "-u", "/"])?["processor"])?);
+        }
+    }
+    for (who, figures) in [("onnet", &ours), ("blackbox_exporter", &theirs), ("curl", &curl), ("check_http", &plugin)] {
+        bench.keep("probe", who, "ms", figures)?;
+    }
+    let [ours, theirs, curl, plugin] = [ours, theirs, curl, plugin].map(|figures| Spread::of(&figures));
+    Ok(vec![Row {
+        what: "processor time for each cold TLS probe, at 20 a second",
+        budget: "≤ 1.0 ms, and below blackbox_exporter's".into(),
+        onnet: ours.shown("ms", 2),
+        met: ours.median <= 1.0 && ours.median < theirs.median,
+        beside: format!(
+            "blackbox_exporter {}, curl {}, check_http {}",
+            theirs.shown("ms", 2),
+            curl.shown("ms", 1),
+            plugin.shown("ms", 1)
+        ),
+    }])
+}
+
+fn scrape(bench: &mut Bench) -> Rows {
+    let lab = bench.lab(World::on_net())?;
+    let ours = Running::start(&lab, &[bench.onnet(), "run", "--splay", "0s"])?;
+    let node = bench.peer("usr/bin/prometheus-node-exporter");
+    let node = Running::start(&lab, &[&node, &format!("--web.listen-address=127.0.0.1:{NODE_PORT}")])?;
+    wait_for(&lab, ONNET_PORT, "/-/ready")?;
+    wait_for(&lab, NODE_PORT, "/metrics")?;
+    let seconds = bench.times(30).to_string();
+    // One a tick: how long an answer takes when nothing else is asked.
+    let calm = part(&lab, false, &[LOAD, ONNET_PORT, "/metrics", "50", "1", &seconds])?;
+    let calm_beside = part(&lab, false, &[LOAD, NODE_PORT, "/metrics", "50", "1", &seconds])?;
+    let before = ours.memory("VmRSS")?;
+    let loaded = part(&lab, false, &[LOAD, ONNET_PORT, "/metrics", "1000", "8", &seconds])?;
+    let after = ours.memory("VmRSS")?;
+    let beside_before = node.memory("VmRSS")?;
+    let loaded_beside = part(&lab, false, &[LOAD, NODE_PORT, "/metrics", "1000", "8", &seconds])?;
+    let beside_after = node.memory("VmRSS")?;
+    let p99 = number(&calm["p99"])?;
+    bench.keep("scrape p99", "onnet", "ms", &[p99])?;
+    bench.keep("scrape memory", "onnet", "B", &[before, after])?;
+    bench.keep("scrape p99", "node_exporter", "ms", &[number(&calm_beside["p99"])?])?;
+    let load = |loaded: &Value, before: f64, after: f64| {
+        let (answers, errors, p99) =
+            (&loaded["answers"], &loaded["errors"], loaded["p99"].as_f64().unwrap_or(f64::NAN));
+        let (before, after) = (mebibytes(before), mebibytes(after));
+        format!("{answers} answers, {errors} errors, p99 {p99:.1} ms, RSS {before} → {after}")
+    };
+    Ok(vec![
+        Row {
+            what: "`/metrics`, whole answer, p99 at 50 a second",
+            budget: "≤ 1 ms".into(),
+            onnet: format!("{p99:.2} ms (median {:.2})", number(&calm["p50"])?),
+            met: p99 <= 1.0,
+            beside: format!("node_exporter {:.2} ms", number(&calm_beside["p99"])?),
+        },
+        Row {
+            what: "1,000 scrapes a second for 30 s",
+            budget: "RSS unchanged".into(),
+            onnet: load(&loaded, before, after),
+            met: after <= before * 1.05 && loaded["errors"] == 0,
+            beside: format!("node_exporter: {}", load(&loaded_beside, beside_before, beside_after)),
+        },
+    ])
+}
+
+const PHASES: [&str; 3] = ["connect", "tls", "wait"];
+
+/// Medians of the phases of a check's probes, and of all they are made of, in milliseconds.
+fn phases_of(lab: &Lab, onnet: &str, runs: usize) -> Result<Vec<(f64, Vec<f64>)>, Box<dyn Error>> {
+    let mut figures = vec![Vec::new(); PHASES.len()];
+    for _ in 0..runs {
+        let ran = part(lab, true, &[RUN, onnet, "check", "--probe", "health", "--format", "json"])?;
+        let report: Value = serde_json::from_str(ran["output"].as_str().unwrap_or_default())?;
+        for probe in report["probes"].as_array().into_iter().flatten() {
+            for (phase, figures) in PHASES.iter().zip(&mut figures) {
+                figures.extend(probe["phases"][phase].as_f64().map(|seconds| seconds * 1e3));
+            }
+        }
+    }
+    Ok(figures.into_iter().map(|figures| (Spread::of(&figures).median, figures)).collect())
+}
+
+fn noise(bench: &mut Bench) -> Rows {
+    let (one, many) = (bench.lab(World::on_net())?, bench.lab(with_addresses(32))?);
+    let onnet = bench.onnet().to_owned();
+    let (alone, among) = (phases_of(&one, &onnet, bench.times(200))?, phases_of(&many, &onnet, bench.times(20))?);
+    let blackbox = Blackbox::new(bench, &one)?;
+    let running = Running::start(&one, &blackbox.words())?;
+    wait_for(&one, BLACKBOX_PORT, "/metrics")?;
+    let theirs_alone = part(&one, false, &[PROBES, BLACKBOX_PORT, PROBE_PATH, "1", &bench.times(200).to_string()])?;
+    let theirs_among = part(&one, false, &[PROBES, BLACKBOX_PORT, PROBE_PATH, "32", &bench.times(20).to_string()])?;
+    drop(running);
+    let mut rows = Vec::new();
+    let theirs = |value: &Value, phase: &str| {
+        let phase = if phase == "wait" { "processing" } else { phase };
+        let figures: Vec<f64> = value[phase].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        Spread::of(&figures).median
+    };
+    for (at, phase) in PHASES.iter().enumerate() {
+        let ((quiet, quiets), (busy, busies)) = (&alone[at], &among[at]);
+        bench.keep(&format!("noise {phase} alone"), "onnet", "ms", quiets)?;
+        bench.keep(&format!("noise {phase} among 32"), "onnet", "ms", busies)?;
+        let (beside, beside_busy) = (theirs(&theirs_alone, phase), theirs(&theirs_among, phase));
+        rows.push(Row {
+            what: ["32 probes against 1: connect, median", "… TLS", "… wait"][at],
+            budget: "≤ 10 % more".into(),
+            onnet: format!("{quiet:.3} → {busy:.3} ms ({:+.0} %)", (busy / quiet - 1.0) * 100.0),
+            met: busy / quiet <= 1.1,
+            beside: format!(
+                "blackbox_exporter {beside:.3} → {beside_busy:.3} ms ({:+.0} %)",
+                (beside_busy / beside - 1.0) * 100.0
+            ),
+        });
+    }
+    Ok(rows)
+}
