@@ -145,7 +145,7 @@ const LEAST: f64 = 4.0 * 50.0;
 fn check(bench: &mut Bench) -> Rows {
     let lab = bench.lab(World::on_net())?;
     let onnet = bench.onnet().to_owned();
-    let aws = format!("PATH={}:$PATH {AWS_CLI}", bench.options.tools.display()).replace("set -e", "; set -e");
+    let aws = format!("export PATH={}:$PATH\n{AWS_CLI}", bench.options.tools.display());
     let (mut wall, mut processor, mut late, mut cli) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let times = bench.times(60);
     for run in 0..times {
