@@ -6,15 +6,18 @@ use std::{
     error::Error,
     fmt,
     io::{self, IsTerminal},
+    str::FromStr,
 };
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
-    EnvFilter,
+    filter::Targets,
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::{self, Writer},
     },
+    layer::SubscriberExt,
     registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
 /// What the daemon logs unless told otherwise: its changes, and the errors of the libraries.
@@ -30,12 +33,12 @@ pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
         (None, 0) if matches!(cli.command, Command::Run(_)) => DAEMON,
         (None, 0) => return Ok(()),
     };
-    let filter = EnvFilter::try_new(filter)
+    let filter = Targets::from_str(filter)
         .map_err(|error| format!("--log {filter}: {error}; expected a filter such as onnet=debug"))?;
     let journal = is_journal();
     let colour = !journal && io::stderr().is_terminal() && cli.log_format == LogFormat::Text;
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(Level::TRACE)
         .with_writer(io::stderr)
         .with_ansi(colour)
         // It would complain of a full disk on the same disk, and panic.
@@ -48,13 +51,18 @@ pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
                 journal,
                 colour,
             })
+            .finish()
+            .with(filter)
             .init(),
         (LogFormat::Text, false) => log
             .event_format(Line { inner: format::format().with_target(false).with_ansi(colour), journal, colour })
+            .finish()
+            .with(filter)
             .init(),
         (LogFormat::Json, _) => {
             let inner = format::format().with_target(false).json().flatten_event(true);
-            log.fmt_fields(format::JsonFields::new()).event_format(Line { inner, journal, colour }).init();
+            let log = log.fmt_fields(format::JsonFields::new()).event_format(Line { inner, journal, colour });
+            log.finish().with(filter).init();
         }
     }
     Ok(())
