@@ -112,7 +112,7 @@ impl Aws {
             region_from_metadata: OnceCell::new(),
             credentials,
             lookups,
-            roots,
+            roots: roots.handed_out(),
         })
     }
 

@@ -72,6 +72,11 @@ impl Roots {
         (!certificates.is_empty()).then(|| Self { certificates, store: Arc::new(store) })
     }
 
+    /// Without the certificates themselves, for whoever has handed them out: what is verified with is an eighth of them.
+    pub(crate) fn handed_out(self) -> Self {
+        Self { certificates: Vec::new(), ..self }
+    }
+
     /// A TLS configuration that trusts them. No resumption: each probe is to time a whole handshake.
     pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
         self.client_config_showing(None)
@@ -82,7 +87,7 @@ impl Roots {
         config(Arc::clone(&self.store), shown)
     }
 
-    /// The same certificates for the SDK's own HTTP client, which wants PEM.
+    /// The same certificates for the SDK's own HTTP client, which wants PEM. None, once they are handed out.
     pub(crate) fn trust_store(&self) -> TrustStore {
         self.certificates.iter().fold(TrustStore::empty(), |store, der| store.with_pem_certificate(pem(der)))
     }
