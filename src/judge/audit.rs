@@ -1,26 +1,27 @@
 //! `onnet audit`: every subnet, judged by its route table. No instance, no probe.
 
 use super::{
-    coverage::cover,
+    coverage::{Coverage, cover},
     diagnosis::{Place, diagnose},
     gaps::finding_of_gap,
     path::Reader,
-    subnet::table_of,
+    subnet::Associations,
 };
 use crate::model::{
-    Audit, CoverageRange, Finding, FindingCode, Inventory, Missing, Observed, Outcome, SCHEMA, Severity, Subnet,
-    SubnetAudit, Verdict, VpcId,
+    Audit, CoverageRange, Finding, FindingCode, Gap, Inventory, Missing, Observed, Outcome, RouteTable, SCHEMA,
+    Severity, Subnet, SubnetAudit, Verdict, VpcId,
 };
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 /// Judges every subnet of the inventory, or of one VPC.
 pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     let reader = Reader { facts: &inventory.facts, region: &inventory.region };
+    let mut tables = Tables { reader: &reader, associations: Associations::of(reader.facts), covered: BTreeMap::new() };
     let mut subnets: Vec<SubnetAudit> = match &inventory.subnets {
         Observed::Seen { value, .. } => value
             .iter()
             .filter(|subnet| vpc.is_none_or(|vpc| subnet.vpc == *vpc))
-            .map(|subnet| audit_subnet(&reader, subnet))
+            .map(|subnet| tables.audit(subnet))
             .collect(),
         Observed::Unseen(_) => Vec::new(),
     };
@@ -57,38 +58,53 @@ pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     }
 }
 
-fn audit_subnet(reader: &Reader<'_>, subnet: &Subnet) -> SubnetAudit {
-    let mut audit = SubnetAudit {
-        vpc: subnet.vpc.clone(),
-        subnet: subnet.id.clone(),
-        route_table: None,
-        association: None,
-        outcome: Outcome::Undetermined,
-        coverage: Vec::new(),
-        findings: Vec::new(),
-    };
-    let (table, association) = match table_of(reader.facts, &subnet.vpc, &subnet.id) {
-        Ok(found) => found,
-        Err(missing) => {
-            audit.findings.push(missing_finding(&missing));
-            return audit;
-        }
-    };
-    audit.route_table = Some(table.id.clone());
-    audit.association = Some(association);
-    match cover(reader, table) {
-        Err(missing) => audit.findings.push(missing_finding(&missing)),
-        Ok(coverage) => {
-            audit.findings = diagnose(reader, &coverage, &Place { vpc: &subnet.vpc, subnet: &subnet.id, in_use: &[] });
-            audit.coverage = coverage.report();
-            for missing in missing_of(&audit.coverage) {
+/// The route tables, and what each does with DynamoDB's prefix list: many subnets share one.
+struct Tables<'f> {
+    reader: &'f Reader<'f>,
+    associations: Result<Associations<'f>, &'f Gap>,
+    /// By the table itself: files may list one twice, and differently.
+    covered: BTreeMap<*const RouteTable, Result<Coverage<'f>, Missing>>,
+}
+
+impl Tables<'_> {
+    fn audit(&mut self, subnet: &Subnet) -> SubnetAudit {
+        let mut audit = SubnetAudit {
+            vpc: subnet.vpc.clone(),
+            subnet: subnet.id.clone(),
+            route_table: None,
+            association: None,
+            outcome: Outcome::Undetermined,
+            coverage: Vec::new(),
+            findings: Vec::new(),
+        };
+        let found = match &self.associations {
+            Ok(associations) => associations.table_of(&subnet.vpc, &subnet.id),
+            Err(gap) => Err(Missing::new(format!("the route tables of {}", subnet.vpc), gap)),
+        };
+        let (table, association) = match found {
+            Ok(found) => found,
+            Err(missing) => {
                 audit.findings.push(missing_finding(&missing));
+                return audit;
             }
-            audit.outcome = outcome(&audit.coverage, &audit.findings);
+        };
+        audit.route_table = Some(table.id.clone());
+        audit.association = Some(association);
+        match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
+            Err(missing) => audit.findings.push(missing_finding(missing)),
+            Ok(coverage) => {
+                let place = Place { vpc: &subnet.vpc, subnet: &subnet.id, in_use: &[] };
+                audit.findings = diagnose(self.reader, coverage, &place);
+                audit.coverage = coverage.report();
+                for missing in missing_of(&audit.coverage) {
+                    audit.findings.push(missing_finding(&missing));
+                }
+                audit.outcome = outcome(&audit.coverage, &audit.findings);
+            }
         }
+        audit.findings.sort_by_key(|finding| Reverse(finding.severity));
+        audit
     }
-    audit.findings.sort_by_key(|finding| Reverse(finding.severity));
-    audit
 }
 
 fn missing_finding(missing: &Missing) -> Finding {

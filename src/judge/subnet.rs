@@ -3,9 +3,55 @@
 use crate::model::{
     AssociatedWith, AssociationKind, AssociationState, Gap, Missing, RouteTable, SubnetId, VpcFacts, VpcId,
 };
+use std::collections::BTreeMap;
 
-/// The subnet's explicitly associated table, else its VPC's main table. An edge table, which is associated with a
-/// gateway, serves no subnet. <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+/// The route tables by what they serve: a VPC, and one of its subnets or all that have no table of their own.
+pub(super) struct Associations<'f>(BTreeMap<(&'f VpcId, Option<&'f SubnetId>), Vec<Associated<'f>>>);
+
+type Associated<'f> = (&'f RouteTable, &'f AssociationState);
+
+impl<'f> Associations<'f> {
+    /// Those of every table. An edge table, which is associated with a gateway, serves no subnet.
+    ///
+    /// # Errors
+    /// Why the tables are not known.
+    pub(super) fn of(facts: &'f VpcFacts) -> Result<Self, &'f Gap> {
+        let mut all: BTreeMap<_, Vec<Associated<'f>>> = BTreeMap::new();
+        for table in facts.route_tables.get()? {
+            for association in &table.associations {
+                let subnet = match &association.with {
+                    AssociatedWith::Main => None,
+                    AssociatedWith::Subnet(subnet) => Some(subnet),
+                    AssociatedWith::Gateway(_) => continue,
+                };
+                all.entry((&table.vpc, subnet)).or_default().push((table, &association.state));
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// The subnet's explicitly associated table, else its VPC's main table.
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+    ///
+    /// # Errors
+    /// The fact that is missing: an association is changing, or there is no main table.
+    pub(super) fn table_of(
+        &self,
+        vpc: &VpcId,
+        subnet: &SubnetId,
+    ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
+        if let Some(table) = only_one(self.0.get(&(vpc, Some(subnet))), &format!("the route table of {subnet}"))? {
+            return Ok((table, AssociationKind::Explicit));
+        }
+        let what = format!("the main route table of {vpc}");
+        match only_one(self.0.get(&(vpc, None)), &what)? {
+            Some(table) => Ok((table, AssociationKind::Main)),
+            None => Err(Missing::new(what, &Gap::NotFound { detail: "no table of the VPC is its main one".into() })),
+        }
+    }
+}
+
+/// The table that serves one subnet.
 ///
 /// # Errors
 /// The fact that is missing: the tables were not read, an association is changing, or there is no main table.
@@ -14,44 +60,28 @@ pub(super) fn table_of<'f>(
     vpc: &VpcId,
     subnet: &SubnetId,
 ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
-    let tables = facts.route_tables.get().map_err(|gap| Missing::new(format!("the route tables of {vpc}"), gap))?;
-    let of_vpc = || tables.iter().filter(|table| table.vpc == *vpc);
-
-    let own = AssociatedWith::Subnet(subnet.clone());
-    if let Some(table) = only_one(of_vpc(), &own, &format!("the route table of {subnet}"))? {
-        return Ok((table, AssociationKind::Explicit));
-    }
-    let what = format!("the main route table of {vpc}");
-    match only_one(of_vpc(), &AssociatedWith::Main, &what)? {
-        Some(table) => Ok((table, AssociationKind::Main)),
-        None => Err(Missing::new(what, &Gap::NotFound { detail: "no table of the VPC is its main one".into() })),
-    }
+    let unread = |gap| Missing::new(format!("the route tables of {vpc}"), gap);
+    Associations::of(facts).map_err(unread)?.table_of(vpc, subnet)
 }
 
-/// The one table associated with `with`, if any is.
-fn only_one<'f>(
-    tables: impl Iterator<Item = &'f RouteTable>,
-    with: &AssociatedWith,
-    what: &str,
-) -> Result<Option<&'f RouteTable>, Missing> {
+/// The one table among these associations, if there is any.
+fn only_one<'f>(associations: Option<&Vec<Associated<'f>>>, what: &str) -> Result<Option<&'f RouteTable>, Missing> {
     let mut found: Option<&RouteTable> = None;
-    for table in tables {
-        for association in table.associations.iter().filter(|a| a.with == *with) {
-            match &association.state {
-                AssociationState::Associated => {}
-                AssociationState::Gone => continue,
-                AssociationState::Changing | AssociationState::Other(_) => {
-                    let detail = format!("the association with {} is changing", table.id);
-                    return Err(Missing::new(what, &Gap::NotFound { detail }));
-                }
+    for &(table, state) in associations.into_iter().flatten() {
+        match state {
+            AssociationState::Associated => {}
+            AssociationState::Gone => continue,
+            AssociationState::Changing | AssociationState::Other(_) => {
+                let detail = format!("the association with {} is changing", table.id);
+                return Err(Missing::new(what, &Gap::NotFound { detail }));
             }
-            match found {
-                Some(other) if other != table => {
-                    let detail = format!("both {} and {} say they are", other.id, table.id);
-                    return Err(Missing::new(what, &Gap::Malformed { detail }));
-                }
-                Some(_) | None => found = Some(table),
+        }
+        match found {
+            Some(other) if other != table => {
+                let detail = format!("both {} and {} say they are", other.id, table.id);
+                return Err(Missing::new(what, &Gap::Malformed { detail }));
             }
+            Some(_) | None => found = Some(table),
         }
     }
     Ok(found)
