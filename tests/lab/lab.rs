@@ -234,8 +234,8 @@ impl Lab {
 
     /// Runs onnet in the instance. `check` gets the options it needs on loopback.
     ///
-    /// Again where it missed the metadata that nobody broke: they get a second by the product's design, whatever
-    /// `--timeout` says, and a busy machine has held onnet or the lab up for longer. That tells nothing of either.
+    /// Again where it missed metadata that nobody broke: they get a second by the product's design, whatever `--timeout`
+    /// says, and a machine that holds onnet or the lab up for longer tells nothing of either.
     ///
     /// # Errors
     /// If it cannot be started or does not end.

@@ -5,7 +5,7 @@ use crate::{
     clients::{GET, LOAD, PROBES, READY, RUN, STARTED},
     lab::{Fault, Lab, Service, World},
     mebibytes,
-    process::{Running, part},
+    process::{Running, authorities, part},
     size,
 };
 use serde_json::Value;
@@ -37,7 +37,8 @@ struct Blackbox(Vec<String>);
 impl Blackbox {
     fn new(bench: &Bench, lab: &Lab) -> Result<Self, Box<dyn Error>> {
         let file = lab.directory().join("blackbox.yml");
-        let authority = lab.ca_bundle().display();
+        let authority = authorities(lab)?;
+        let authority = authority.display();
         let module =
             "modules:\n  get:\n    prober: http\n    timeout: 5s\n    http:\n      preferred_ip_protocol: ip4\n";
         fs::write(&file, format!("{module}      tls_config:\n        ca_file: {authority}\n"))?;
@@ -299,7 +300,7 @@ fn probe(bench: &mut Bench) -> Rows {
     const COUNT: &str = "onnet_probes_total{probe=\"health\"}";
     let lab = bench.lab(World::on_net())?;
     let blackbox = Blackbox::new(bench, &lab)?;
-    let authority = lab.ca_bundle().display().to_string();
+    let authority = authorities(&lab)?.display().to_string();
     let url = format!("https://{NAME}/");
     let seconds = Duration::from_secs(bench.times(100) as u64 / 5);
     let (mut ours, mut theirs, mut curl, mut plugin) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
