@@ -124,6 +124,8 @@ fn dynamodb(fault: Fault) -> Option<Expected> {
             probe("at_risk", "unexpected_answer")
         }
         Fault::Throttle => probe("on_net", "throttled"),
+        Fault::InternalError => probe("on_net", "http_5xx"),
+        Fault::Validation => probe("on_net", "http_4xx"),
         Fault::Denied | Fault::EndpointPolicy => probe("on_net", "access_denied"),
         Fault::BadCredentials => probe("on_net", "credentials"),
         Fault::Truncate => probe("at_risk", "connection_closed"),

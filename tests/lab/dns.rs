@@ -70,6 +70,7 @@ async fn answer(shared: &Shared, query: &[u8], by: Transport) -> Option<Vec<u8>>
     if !late.is_zero() {
         tokio::time::sleep(late).await;
     }
+    shared.switchboard.linger("resolve", shared.switchboard.pace(Service::DynamoDb).resolve).await;
     match fault {
         Some(Fault::Silence) => return std::future::pending().await,
         Some(Fault::Malformed) => return Some([&query.metadata.id.to_be_bytes(), [0xff; 38].as_slice()].concat()),

@@ -27,6 +27,11 @@ pub fn answer(world: &World, call: Call, request: &Request, fault: Option<Fault>
         (Some(_), Some(Fault::Throttle)) => {
             error("ThrottlingException", "Rate of requests exceeds the allowed throughput.")
         }
+        (Some(_), Some(Fault::InternalError)) => {
+            let answer = error("InternalServerError", "The request could not be processed.");
+            Response { status: 500, ..answer }
+        }
+        (Some(_), Some(Fault::Validation)) => error("ValidationException", "Limit is out of range."),
         (Some(_), Some(Fault::BadCredentials)) => {
             error("UnrecognizedClientException", "The security token included in the request is invalid.")
         }

@@ -78,6 +78,8 @@ faults! {
     Throttle = "throttle", TLS, "asks to come back later, by its own error code";
     Denied = "denied", TLS, "says that an IAM policy does not allow the call";
     BadCredentials = "bad-credentials", TLS, "does not know the access key";
+    InternalError = "internal-error", &[Service::DynamoDb], "answers 500 with DynamoDB's own code";
+    Validation = "validation", &[Service::DynamoDb], "answers 400 with DynamoDB's own code";
     EndpointPolicy = "endpoint-policy", &[Service::DynamoDb], "denies by the VPC endpoint's policy whatever comes through one";
     Truncate = "truncate", HTTP, "closes the connection in the middle of the answer";
     Html = "html", HTTP, "answers 200 with a web page";
@@ -108,11 +110,22 @@ pub struct Seen {
     pub what: String,
 }
 
+/// How much later than it could each phase of a request to DynamoDB ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    pub resolve: Duration,
+    pub tls: Duration,
+    pub wait: Duration,
+    pub receive: Duration,
+}
+
 #[derive(Default)]
 struct Settings {
     faults: BTreeMap<Service, Fault>,
     denied_actions: BTreeSet<String>,
     every_answer_late_by: Duration,
+    pace: Pace,
+    lingered: BTreeMap<&'static str, Vec<Duration>>,
     slowness: Option<Duration>,
     /// How many sockets each service has open, so that `refuse` takes effect before the next request.
     open: BTreeMap<Service, usize>,
@@ -182,6 +195,35 @@ impl Switchboard {
 
     pub fn answer_delay(&self) -> Duration {
         self.settings().every_answer_late_by
+    }
+
+    pub fn set_pace(&self, pace: Pace) {
+        self.settings().pace = pace;
+    }
+
+    /// That of a service; there is one for DynamoDB alone.
+    pub fn pace(&self, service: Service) -> Pace {
+        if service == Service::DynamoDb { self.settings().pace } else { Pace::default() }
+    }
+
+    /// Keeps a phase waiting, and account of how long that took: a timer rounds up.
+    pub async fn linger(&self, phase: &'static str, by: Duration) {
+        if by.is_zero() {
+            return;
+        }
+        let began = Instant::now();
+        tokio::time::sleep(by).await;
+        self.lingered(phase, began.elapsed());
+    }
+
+    /// How long a phase was kept waiting.
+    pub fn lingered(&self, phase: &'static str, took: Duration) {
+        self.settings().lingered.entry(phase).or_default().push(took);
+    }
+
+    /// How long each phase was kept waiting so far.
+    pub fn all_lingered(&self) -> BTreeMap<&'static str, Vec<Duration>> {
+        self.settings().lingered.clone()
     }
 
     /// How late the slow faults are: far beyond any deadline unless set.

@@ -2,7 +2,7 @@
 
 use super::{
     client, dns,
-    faults::{Fault, Seen, Service},
+    faults::{Fault, Pace, Seen, Service},
     loopback,
     netns::{self, Files, Instance},
     services::{self, Behind, Door, Shared},
@@ -10,6 +10,7 @@ use super::{
     world::{METADATA, RESOLVER, World},
 };
 use std::{
+    collections::BTreeMap,
     error::Error,
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -149,6 +150,16 @@ impl Lab {
     /// Delays every answer (of DNS, and of HTTP on every service) by the same time. Handshakes are not delayed.
     pub fn delay_every_answer(&self, by: Duration) {
         self.shared.switchboard.delay_every_answer(by);
+    }
+
+    /// Delays the phases of requests to DynamoDB, each by a time of its own.
+    pub fn set_pace(&self, pace: Pace) {
+        self.shared.switchboard.set_pace(pace);
+    }
+
+    /// How long each phase was kept waiting so far.
+    pub fn lingered(&self) -> BTreeMap<&'static str, Vec<Duration>> {
+        self.shared.switchboard.all_lingered()
     }
 
     /// What the services have been asked so far.

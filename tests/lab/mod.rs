@@ -35,7 +35,7 @@ mod tls;
 pub mod tutorial;
 pub mod world;
 
-pub use faults::{Fault, Service};
+pub use faults::{Fault, Pace, Service};
 pub use imds::{METADATA_TOKEN, SECRET_KEY, SESSION_TOKEN};
 pub use lab::{Lab, Mode, Ran, run};
 pub use world::World;

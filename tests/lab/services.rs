@@ -20,6 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     sync::oneshot,
+    time::Instant,
 };
 use tokio_rustls::LazyConfigAcceptor;
 
@@ -194,6 +195,7 @@ async fn shake_hands(shared: &Shared, behind: Behind, call: Call, stream: TcpStr
         Some(Fault::SlowTls) => tokio::time::sleep(shared.switchboard.slowness()).await,
         _ => {}
     }
+    shared.switchboard.linger("tls", shared.switchboard.pace(service).tls).await;
     let stream = hello.into_stream(shared.certificates.shown_under(fault)).await?;
     converse(shared, service, call, stream).await
 }
@@ -250,6 +252,8 @@ where
         if !late.is_zero() {
             tokio::time::sleep(late).await;
         }
+        let pace = switchboard.pace(service);
+        switchboard.linger("wait", pace.wait).await;
         let before = shared.world().generation;
         let response = answer(shared, service, call, &request, fault);
         // Only then: while the kernel replaces routes it loses packets, even where it replaces them by their like.
@@ -259,9 +263,13 @@ where
         let manner = match fault {
             Some(Fault::Truncate) => Manner::Cut,
             Some(Fault::SlowBody) => Manner::LateBody(switchboard.slowness()),
+            _ if !pace.receive.is_zero() => Manner::LateBody(pace.receive),
             _ => Manner::Whole,
         };
-        if !http::write(&mut stream, response, manner).await? {
+        let began = Instant::now();
+        let goes_on = http::write(&mut stream, response, manner).await?;
+        switchboard.lingered("receive", began.elapsed());
+        if !goes_on {
             return Ok(());
         }
     }

@@ -10,8 +10,9 @@ use std::{
     os::unix::net::UnixDatagram,
     process::{Child, Command, ExitCode, Stdio},
     sync::mpsc,
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 type Done = Result<Value, Box<dyn Error>>;
 
@@ -22,6 +23,7 @@ pub(crate) const GET: &str = "__get";
 pub(crate) const LOAD: &str = "__load";
 pub(crate) const RUN: &str = "__run";
 pub(crate) const PROBES: &str = "__probes";
+pub(crate) const CONNECT: &str = "__connect";
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,6 +38,7 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
         [GET, port, path] => get(port, path).map(Value::String),
         [LOAD, port, path, rate, connections, seconds] => load(port, path, rate, connections, seconds),
         [RUN, program @ ..] => run(program),
+        [CONNECT, address, times] => connect(address, times),
         [PROBES, port, path, connections, rounds] => probes(port, path, connections, rounds),
         _ => return None,
     };
@@ -227,11 +230,29 @@ fn probes(port: &str, path: &str, connections: &str, rounds: &str) -> Done {
             let (name, value) = line.rsplit_once(' ').unwrap_or((line, ""));
             let phase =
                 name.strip_prefix("probe_http_duration_seconds{phase=\"").map(|rest| rest.trim_end_matches("\"}"));
-            let phase = phase.or((name == "probe_duration_seconds").then_some("total"));
+            let phase = phase.or(match name {
+                "probe_duration_seconds" => Some("total"),
+                "probe_dns_lookup_time_seconds" => Some("lookup"),
+                "probe_success" => Some("success"),
+                _ => None,
+            });
+            let unit = if phase == Some("success") { 1.0 } else { 1e3 };
             if let (Some(phase), Ok(seconds)) = (phase, value.parse::<f64>()) {
-                phases.entry(phase.to_owned()).or_default().push(seconds * 1e3);
+                phases.entry(phase.to_owned()).or_default().push(seconds * unit);
             }
         }
     }
     Ok(json!(phases))
+}
+
+/// How long the kernel takes to connect, so many times, in milliseconds.
+fn connect(address: &str, times: &str) -> Done {
+    let took: Result<Vec<f64>, Box<dyn Error>> = (0..times.parse()?)
+        .map(|_: usize| {
+            let began = Instant::now();
+            let _connected = TcpStream::connect((address, 443))?;
+            Ok(began.elapsed().as_secs_f64() * 1e3)
+        })
+        .collect();
+    Ok(json!(took?))
 }

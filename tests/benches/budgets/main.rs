@@ -12,6 +12,7 @@ mod clients;
 mod lab;
 mod process;
 mod rows;
+mod truth;
 
 use anstream::{eprintln, println};
 use clap::Parser;

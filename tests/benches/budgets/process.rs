@@ -13,7 +13,7 @@ use std::{
 const PROCESSOR: &str = "1";
 
 /// The lab's authority among as many as a system trusts: that is what starting up costs.
-pub(crate) fn authorities(lab: &Lab) -> io::Result<PathBuf> {
+fn authorities(lab: &Lab) -> io::Result<PathBuf> {
     let file = lab.directory().join("authorities.pem");
     if !file.exists() {
         let (system, ours) = (fs::read("/etc/ssl/certs/ca-certificates.crt")?, fs::read(lab.ca_bundle())?);
@@ -22,13 +22,19 @@ pub(crate) fn authorities(lab: &Lab) -> io::Result<PathBuf> {
     Ok(file)
 }
 
+/// The variables by which everyone trusts them: onnet and the AWS CLI, Go, curl.
+fn trusting(lab: &Lab) -> io::Result<[(&'static str, PathBuf); 3]> {
+    let file = authorities(lab)?;
+    Ok(["AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"].map(|variable| (variable, file.clone())))
+}
+
 /// A running program. Dropping it kills it.
 pub(crate) struct Running(Child);
 
 impl Running {
     pub(crate) fn start(lab: &Lab, program: &[&str]) -> io::Result<Self> {
         let mut command = lab.command(Path::new("taskset"))?;
-        command.args(["-c", PROCESSOR]).args(program).env("AWS_CA_BUNDLE", authorities(lab)?);
+        command.args(["-c", PROCESSOR]).args(program).envs(trusting(lab)?);
         Ok(Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
     }
 
@@ -70,7 +76,7 @@ pub(crate) fn part(lab: &Lab, pinned: bool, words: &[&str]) -> Result<Value, Box
         // By its path: /proc/self is taskset by then.
         command.args(["-c", PROCESSOR]).arg(std::env::current_exe()?);
     }
-    command.args(words).env("AWS_CA_BUNDLE", authorities(lab)?).stdin(Stdio::null()).stderr(Stdio::piped());
+    command.args(words).envs(trusting(lab)?).stdin(Stdio::null()).stderr(Stdio::piped());
     let output = command.output()?;
     if !output.status.success() {
         return Err(format!("{words:?}: {}", String::from_utf8_lossy(&output.stderr)).into());

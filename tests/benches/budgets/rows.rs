@@ -5,43 +5,45 @@ use crate::{
     clients::{GET, LOAD, PROBES, READY, RUN, STARTED},
     lab::{Fault, Lab, Service, World},
     mebibytes,
-    process::{Running, authorities, part},
+    process::{Running, part},
     size,
+    truth::{accuracy, failures},
 };
-use serde_json::Value;
-use std::{error::Error, fs, time::Duration};
+use serde_json::{Value, json};
+use std::{error::Error, fs, path::Path, time::Duration};
+use tokio::time::Instant;
 
 type Measure = fn(&mut Bench) -> Rows;
 
-pub(crate) const ALL: [(&str, Measure); 9] = [
+pub(crate) const ALL: [(&str, Measure); 11] = [
     ("size", binary_size),
     ("start", start),
     ("check", check),
-    ("memory", memory),
+    ("idle", idle),
     ("flight", memory_in_flight),
-    ("processor", processor),
     ("probe", probe),
-    ("scrape", scrape),
+    ("accuracy", accuracy),
     ("noise", noise),
+    ("failures", failures),
+    ("scrape", scrape),
+    ("audit", audit),
 ];
 
-const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
+pub(crate) const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
 const ONNET_PORT: &str = "10953";
-const BLACKBOX_PORT: &str = "9115";
+pub(crate) const BLACKBOX_PORT: &str = "9115";
 const NODE_PORT: &str = "9100";
-const PROBE_PATH: &str = "/probe?module=get&target=https://dynamodb.us-east-1.amazonaws.com/";
+pub(crate) const PROBE_PATH: &str = "/probe?module=get&target=https://dynamodb.us-east-1.amazonaws.com/";
 
 /// blackbox_exporter, set to do what onnet does: GET over TLS 1.3, HTTP/1.1, IPv4, a new connection each time.
-struct Blackbox(Vec<String>);
+pub(crate) struct Blackbox(Vec<String>);
 
 impl Blackbox {
-    fn new(bench: &Bench, lab: &Lab) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new(bench: &Bench, lab: &Lab) -> Result<Self, Box<dyn Error>> {
         let file = lab.directory().join("blackbox.yml");
-        let authority = authorities(lab)?;
-        let authority = authority.display();
         let module =
             "modules:\n  get:\n    prober: http\n    timeout: 5s\n    http:\n      preferred_ip_protocol: ip4\n";
-        fs::write(&file, format!("{module}      tls_config:\n        ca_file: {authority}\n"))?;
+        fs::write(&file, module)?;
         Ok(Self(vec![
             bench.peer("usr/bin/prometheus-blackbox-exporter"),
             format!("--config.file={}", file.display()),
@@ -49,16 +51,16 @@ impl Blackbox {
         ]))
     }
 
-    fn words(&self) -> Vec<&str> {
+    pub(crate) fn words(&self) -> Vec<&str> {
         self.0.iter().map(String::as_str).collect()
     }
 }
 
-fn number(value: &Value) -> Result<f64, Box<dyn Error>> {
+pub(crate) fn number(value: &Value) -> Result<f64, Box<dyn Error>> {
     value.as_f64().ok_or_else(|| format!("{value} is no number").into())
 }
 
-fn wait_for(lab: &Lab, port: &str, path: &str) -> Result<String, Box<dyn Error>> {
+pub(crate) fn wait_for(lab: &Lab, port: &str, path: &str) -> Result<String, Box<dyn Error>> {
     for _ in 0..400 {
         if let Ok(body) = part(lab, false, &[GET, port, path]) {
             return Ok(body.as_str().unwrap_or_default().to_owned());
@@ -195,39 +197,62 @@ fn check(bench: &mut Bench) -> Rows {
     ])
 }
 
-fn memory(bench: &mut Bench) -> Rows {
+/// Ten minutes of the same work for all: what Prometheus asks, every 15 s.
+fn idle(bench: &mut Bench) -> Rows {
     let lab = bench.lab(World::on_net())?;
     let blackbox = Blackbox::new(bench, &lab)?;
     let node = bench.peer("usr/bin/prometheus-node-exporter");
-    let ours = Running::start(&lab, &[bench.onnet(), "run", "--splay", "0s"])?;
-    let blackbox = Running::start(&lab, &blackbox.words())?;
-    let node = Running::start(&lab, &[&node, &format!("--web.listen-address=127.0.0.1:{NODE_PORT}")])?;
+    let programs = [
+        ("onnet", ONNET_PORT, "/metrics", Running::start(&lab, &[bench.onnet(), "run", "--splay", "0s"])?),
+        ("blackbox_exporter", BLACKBOX_PORT, PROBE_PATH, Running::start(&lab, &blackbox.words())?),
+        (
+            "node_exporter",
+            NODE_PORT,
+            "/metrics",
+            Running::start(&lab, &[&node, &format!("--web.listen-address=127.0.0.1:{NODE_PORT}")])?,
+        ),
+    ];
     wait_for(&lab, ONNET_PORT, "/-/ready")?;
-    // The same work for all: what Prometheus asks, every 15 s.
+    for (_, port, path, _) in &programs {
+        wait_for(&lab, port, path)?;
+    }
+    let before: Vec<f64> = programs.iter().map(|(.., running)| running.processor()).collect::<Result<_, _>>()?;
+    let began = Instant::now();
     for _ in 0..bench.times(40) {
-        for (port, path) in [(ONNET_PORT, "/metrics"), (BLACKBOX_PORT, PROBE_PATH), (NODE_PORT, "/metrics")] {
+        std::thread::sleep(Duration::from_secs(15));
+        for (_, port, path, _) in &programs {
             wait_for(&lab, port, path)?;
         }
-        std::thread::sleep(Duration::from_secs(15));
     }
-    let figures = [("onnet", &ours), ("blackbox_exporter", &blackbox), ("node_exporter", &node)];
-    let mut rss = Vec::new();
-    for (who, running) in figures {
+    let seconds = began.elapsed().as_secs_f64();
+    let (mut rss, mut used) = (Vec::new(), Vec::new());
+    for ((who, .., running), before) in programs.iter().zip(before) {
         rss.push(running.memory("VmRSS")?);
+        used.push((running.processor()? - before) / seconds * 100.0);
         bench.keep("memory", who, "B", &rss[rss.len() - 1..])?;
+        bench.keep("processor", who, "% of a core", &used[used.len() - 1..])?;
     }
-    let anonymous = ours.memory("RssAnon")?;
-    Ok(vec![Row {
-        what: "RSS of the daemon, scraped every 15 s for 10 minutes",
-        budget: "≤ 12 MiB".into(),
-        onnet: format!("{} ({} of it its own)", mebibytes(rss[0]), mebibytes(anonymous)),
-        met: rss[0] <= 12.0 * f64::from(1 << 20),
-        beside: format!("blackbox_exporter {}, node_exporter {}", mebibytes(rss[1]), mebibytes(rss[2])),
-    }])
+    let anonymous = programs[0].3.memory("RssAnon")?;
+    Ok(vec![
+        Row {
+            what: "RSS of the daemon, idle after 10 minutes",
+            budget: "≤ 12 MiB".into(),
+            onnet: format!("{} ({} of it its own)", mebibytes(rss[0]), mebibytes(anonymous)),
+            met: rss[0] <= 12.0 * f64::from(1 << 20),
+            beside: format!("blackbox_exporter {}, node_exporter {}", mebibytes(rss[1]), mebibytes(rss[2])),
+        },
+        Row {
+            what: "processor time of the daemon at default cadence, scraped every 15 s",
+            budget: "≤ 0.1 % of a core".into(),
+            onnet: format!("{:.3} %", used[0]),
+            met: used[0] <= 0.1,
+            beside: format!("blackbox_exporter, one probe a scrape: {:.3} %; node_exporter: {:.3} %", used[1], used[2]),
+        },
+    ])
 }
 
 /// So many addresses under one name.
-fn with_addresses(count: u8) -> World {
+pub(crate) fn with_addresses(count: u8) -> World {
     let addresses: Vec<String> = (0..count).map(|n| format!("52.94.0.{}", 10 + n)).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let mut world = World::on_net().with_addresses(&addresses);
@@ -264,33 +289,6 @@ fn memory_in_flight(bench: &mut Bench) -> Rows {
     }])
 }
 
-fn processor(bench: &mut Bench) -> Rows {
-    let lab = bench.lab(World::on_net())?;
-    let blackbox = Blackbox::new(bench, &lab)?;
-    let ours = Running::start(&lab, &[bench.onnet(), "run", "--splay", "0s"])?;
-    let theirs = Running::start(&lab, &blackbox.words())?;
-    wait_for(&lab, ONNET_PORT, "/-/ready")?;
-    wait_for(&lab, BLACKBOX_PORT, "/metrics")?;
-    let (before, beside_before) = (ours.processor()?, theirs.processor()?);
-    let rounds = bench.times(40);
-    for _ in 0..rounds {
-        wait_for(&lab, ONNET_PORT, "/metrics")?;
-        wait_for(&lab, BLACKBOX_PORT, PROBE_PATH)?;
-        std::thread::sleep(Duration::from_secs(15));
-    }
-    let of_a_core = |seconds: f64| seconds / (rounds as f64 * 15.0) * 100.0;
-    let (used, beside) = (of_a_core(ours.processor()? - before), of_a_core(theirs.processor()? - beside_before));
-    bench.keep("processor", "onnet", "%", &[used])?;
-    bench.keep("processor", "blackbox_exporter", "%", &[beside])?;
-    Ok(vec![Row {
-        what: "processor time of the daemon at default cadence, scraped every 15 s",
-        budget: "≤ 0.1 % of a core".into(),
-        onnet: format!("{used:.3} %"),
-        met: used <= 0.1,
-        beside: format!("blackbox_exporter, one probe per scrape: {beside:.3} %"),
-    }])
-}
-
 /// The value of a series.
 fn series(metrics: &str, name: &str) -> f64 {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0.0)
@@ -300,7 +298,6 @@ fn probe(bench: &mut Bench) -> Rows {
     const COUNT: &str = "onnet_probes_total{probe=\"health\"}";
     let lab = bench.lab(World::on_net())?;
     let blackbox = Blackbox::new(bench, &lab)?;
-    let authority = authorities(&lab)?.display().to_string();
     let url = format!("https://{NAME}/");
     let seconds = Duration::from_secs(bench.times(100) as u64 / 5);
     let (mut ours, mut theirs, mut curl, mut plugin) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -324,7 +321,7 @@ fn probe(bench: &mut Bench) -> Rows {
         drop(running);
 
         for _ in 0..bench.times(20) {
-            let words = [RUN, "curl", "-s", "-o", "/dev/null", "--cacert", &authority, &url];
+            let words = [RUN, "curl", "-s", "-o", "/dev/null", &url];
             curl.push(number(&part(&lab, true, &words)?["processor"])?);
             let check_http = bench.peer("usr/lib/nagios/plugins/check_http");
             plugin.push(number(&part(&lab, true, &[RUN, &check_http, "-H", NAME, "-S", "-u", "/"])?["processor"])?);
@@ -395,8 +392,11 @@ fn scrape(bench: &mut Bench) -> Rows {
 
 const PHASES: [&str; 3] = ["connect", "tls", "wait"];
 
-/// Medians of the phases of a check's probes, and of all they are made of, in milliseconds.
-fn phases_of(lab: &Lab, onnet: &str, runs: usize) -> Result<Vec<(f64, Vec<f64>)>, Box<dyn Error>> {
+/// A median, and all it is of.
+type Figures = (f64, Vec<f64>);
+
+/// The phases of a check's probes, in milliseconds.
+fn phases_of(lab: &Lab, onnet: &str, runs: usize) -> Result<Vec<Figures>, Box<dyn Error>> {
     let mut figures = vec![Vec::new(); PHASES.len()];
     for _ in 0..runs {
         let ran = part(lab, true, &[RUN, onnet, "check", "--probe", "health", "--format", "json"])?;
@@ -443,4 +443,102 @@ fn noise(bench: &mut Bench) -> Rows {
         });
     }
     Ok(rows)
+}
+
+/// 20 VPCs of 100 route tables of 500 routes, and 20,000 subnets, as the AWS CLI prints them.
+fn large(directory: &Path) -> Result<(), Box<dyn Error>> {
+    const VPCS: usize = 20;
+    const TABLES: usize = 100;
+    const ROUTES: usize = 500;
+    const SUBNETS: usize = 1000;
+    let association = |vpc: usize, table: usize, number: usize| {
+        json!({ "Main": false, "RouteTableAssociationId": format!("rtbassoc-{vpc:04x}{table:04x}{number:02x}"),
+                "RouteTableId": format!("rtb-{vpc:04x}{table:04x}"), "AssociationState": { "State": "associated" },
+                "SubnetId": format!("subnet-{vpc:04x}{:04x}", table * 10 + number) })
+    };
+    let route = |vpc: usize, number: usize| match number {
+        0 => json!({ "DestinationCidrBlock": format!("10.{vpc}.0.0/16"), "GatewayId": "local",
+                     "Origin": "CreateRouteTable", "State": "active" }),
+        1 => json!({ "DestinationPrefixListId": "pl-02cd2c6b", "GatewayId": format!("vpce-{vpc:08x}"),
+                     "Origin": "CreateRoute", "State": "active" }),
+        _ => json!({ "DestinationCidrBlock": format!("100.{}.{}.0/24", 64 + number / 256, number % 256),
+                     "TransitGatewayId": format!("tgw-{vpc:08x}"), "Origin": "CreateRoute", "State": "active" }),
+    };
+    let table = |vpc: usize, table: usize| {
+        json!({ "Associations": (0..10).map(|number| association(vpc, table, number)).collect::<Vec<_>>(),
+                "PropagatingVgws": [], "RouteTableId": format!("rtb-{vpc:04x}{table:04x}"),
+                "Routes": (0..ROUTES).map(|number| route(vpc, number)).collect::<Vec<_>>(),
+                "Tags": [], "VpcId": format!("vpc-{vpc:08x}"), "OwnerId": "111122223333" })
+    };
+    let subnet = |vpc: usize, number: usize| {
+        json!({ "AvailabilityZone": "us-east-1a", "AvailableIpAddressCount": 11, "State": "available",
+                "CidrBlock": format!("10.{vpc}.{}.{}/28", number / 16, number % 16 * 16), "OwnerId": "111122223333",
+                "SubnetId": format!("subnet-{vpc:04x}{number:04x}"), "VpcId": format!("vpc-{vpc:08x}"),
+                "Ipv6CidrBlockAssociationSet": [], "MapPublicIpOnLaunch": false })
+    };
+    let endpoint = |vpc: usize| {
+        json!({ "VpcEndpointId": format!("vpce-{vpc:08x}"), "VpcEndpointType": "Gateway", "State": "available",
+                "VpcId": format!("vpc-{vpc:08x}"), "ServiceName": "com.amazonaws.us-east-1.dynamodb",
+                "RouteTableIds": [], "SubnetIds": [], "NetworkInterfaceIds": [] })
+    };
+    let list = json!({ "PrefixListId": "pl-02cd2c6b", "PrefixListName": "com.amazonaws.us-east-1.dynamodb",
+                       "Cidrs": ["3.218.180.0/23", "3.218.182.0/24", "35.71.68.0/23", "35.71.70.0/24", "52.94.0.0/22",
+                                 "52.119.224.0/20"] });
+    for vpc in 0..VPCS {
+        let tables: Vec<Value> = (0..TABLES).map(|number| table(vpc, number)).collect();
+        let subnets: Vec<Value> = (0..SUBNETS).map(|number| subnet(vpc, number)).collect();
+        for (name, value) in
+            [("route-tables", json!({ "RouteTables": tables })), ("subnets", json!({ "Subnets": subnets }))]
+        {
+            fs::write(directory.join(format!("{name}-{vpc}.json")), serde_json::to_string_pretty(&value)?)?;
+        }
+    }
+    let endpoints: Vec<Value> = (0..VPCS).map(endpoint).collect();
+    fs::write(directory.join("vpc-endpoints.json"), json!({ "VpcEndpoints": endpoints }).to_string())?;
+    fs::write(directory.join("prefix-lists.json"), json!({ "PrefixLists": [list] }).to_string())?;
+    Ok(())
+}
+
+fn audit(bench: &mut Bench) -> Rows {
+    let lab = bench.lab(World::on_net())?;
+    let directory = lab.directory().join("large");
+    fs::create_dir(&directory)?;
+    large(&directory)?;
+    let files: Vec<_> =
+        fs::read_dir(&directory)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+    let bytes: f64 = files.iter().map(|file| size(file)).sum::<Result<f64, _>>()?;
+    let place = directory.display().to_string();
+    let onnet = bench.onnet().to_owned();
+    let (mut ours, mut memory, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.times(10) {
+        let ran = part(&lab, true, &[RUN, &onnet, "audit", "--from", &place])?;
+        if ran["code"] != 0 {
+            return Err(format!("the audit's exit code is {}", ran["code"]).into());
+        }
+        ours.push(bytes / 1e6 / (number(&ran["wall"])? / 1e3));
+        memory.push(number(&ran["memory"])?);
+        let ran =
+            part(&lab, true, &[RUN, "sh", "-c", &format!("jq -n 'reduce inputs as $file (0; . + 1)' {place}/*.json")])?;
+        theirs.push(bytes / 1e6 / (number(&ran["wall"])? / 1e3));
+    }
+    bench.keep("audit", "onnet", "MB/s", &ours)?;
+    bench.keep("audit memory", "onnet", "B", &memory)?;
+    bench.keep("audit", "jq", "MB/s", &theirs)?;
+    let [ours, memory, theirs] = [ours, memory, theirs].map(|figures| Spread::of(&figures));
+    Ok(vec![
+        Row {
+            what: "`audit --from`, 20 VPCs of 100 tables of 500 routes, 20,000 subnets",
+            budget: "≥ 150 MB/s of JSON".into(),
+            onnet: format!("{} for {:.0} MB", ours.shown("MB/s", 0), bytes / 1e6),
+            met: ours.median >= 150.0,
+            beside: format!("jq merely parsing: {}", theirs.shown("MB/s", 0)),
+        },
+        Row {
+            what: "… memory",
+            budget: "≤ 3 times the input".into(),
+            onnet: format!("{}, {:.1} times", mebibytes(memory.median), memory.median / bytes),
+            met: memory.median <= 3.0 * bytes,
+            beside: "–".into(),
+        },
+    ])
 }
