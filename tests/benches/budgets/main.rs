@@ -8,6 +8,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into a list of figures")]
 
 mod clients;
+mod growth;
 #[path = "../../lab/mod.rs"]
 mod lab;
 mod process;

@@ -3,19 +3,20 @@
 use crate::{
     Bench, Row, Rows, Spread,
     clients::{GET, LOAD, PROBES, READY, RUN, STARTED},
+    growth::{audit, growth},
     lab::{Fault, Lab, Service, World},
     mebibytes,
     process::{Running, part},
     size,
     truth::{accuracy, failures},
 };
-use serde_json::{Value, json};
-use std::{error::Error, fs, path::Path, time::Duration};
+use serde_json::Value;
+use std::{error::Error, fs, time::Duration};
 use tokio::time::Instant;
 
 type Measure = fn(&mut Bench) -> Rows;
 
-pub(crate) const ALL: [(&str, Measure); 11] = [
+pub(crate) const ALL: [(&str, Measure); 12] = [
     ("size", binary_size),
     ("start", start),
     ("check", check),
@@ -27,6 +28,7 @@ pub(crate) const ALL: [(&str, Measure); 11] = [
     ("failures", failures),
     ("scrape", scrape),
     ("audit", audit),
+    ("growth", growth),
 ];
 
 pub(crate) const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
@@ -443,102 +445,4 @@ fn noise(bench: &mut Bench) -> Rows {
         });
     }
     Ok(rows)
-}
-
-/// 20 VPCs of 100 route tables of 500 routes, and 20,000 subnets, as the AWS CLI prints them.
-fn large(directory: &Path) -> Result<(), Box<dyn Error>> {
-    const VPCS: usize = 20;
-    const TABLES: usize = 100;
-    const ROUTES: usize = 500;
-    const SUBNETS: usize = 1000;
-    let association = |vpc: usize, table: usize, number: usize| {
-        json!({ "Main": false, "RouteTableAssociationId": format!("rtbassoc-{vpc:04x}{table:04x}{number:02x}"),
-                "RouteTableId": format!("rtb-{vpc:04x}{table:04x}"), "AssociationState": { "State": "associated" },
-                "SubnetId": format!("subnet-{vpc:04x}{:04x}", table * 10 + number) })
-    };
-    let route = |vpc: usize, number: usize| match number {
-        0 => json!({ "DestinationCidrBlock": format!("10.{vpc}.0.0/16"), "GatewayId": "local",
-                     "Origin": "CreateRouteTable", "State": "active" }),
-        1 => json!({ "DestinationPrefixListId": "pl-02cd2c6b", "GatewayId": format!("vpce-{vpc:08x}"),
-                     "Origin": "CreateRoute", "State": "active" }),
-        _ => json!({ "DestinationCidrBlock": format!("100.{}.{}.0/24", 64 + number / 256, number % 256),
-                     "TransitGatewayId": format!("tgw-{vpc:08x}"), "Origin": "CreateRoute", "State": "active" }),
-    };
-    let table = |vpc: usize, table: usize| {
-        json!({ "Associations": (0..10).map(|number| association(vpc, table, number)).collect::<Vec<_>>(),
-                "PropagatingVgws": [], "RouteTableId": format!("rtb-{vpc:04x}{table:04x}"),
-                "Routes": (0..ROUTES).map(|number| route(vpc, number)).collect::<Vec<_>>(),
-                "Tags": [], "VpcId": format!("vpc-{vpc:08x}"), "OwnerId": "111122223333" })
-    };
-    let subnet = |vpc: usize, number: usize| {
-        json!({ "AvailabilityZone": "us-east-1a", "AvailableIpAddressCount": 11, "State": "available",
-                "CidrBlock": format!("10.{vpc}.{}.{}/28", number / 16, number % 16 * 16), "OwnerId": "111122223333",
-                "SubnetId": format!("subnet-{vpc:04x}{number:04x}"), "VpcId": format!("vpc-{vpc:08x}"),
-                "Ipv6CidrBlockAssociationSet": [], "MapPublicIpOnLaunch": false })
-    };
-    let endpoint = |vpc: usize| {
-        json!({ "VpcEndpointId": format!("vpce-{vpc:08x}"), "VpcEndpointType": "Gateway", "State": "available",
-                "VpcId": format!("vpc-{vpc:08x}"), "ServiceName": "com.amazonaws.us-east-1.dynamodb",
-                "RouteTableIds": [], "SubnetIds": [], "NetworkInterfaceIds": [] })
-    };
-    let list = json!({ "PrefixListId": "pl-02cd2c6b", "PrefixListName": "com.amazonaws.us-east-1.dynamodb",
-                       "Cidrs": ["3.218.180.0/23", "3.218.182.0/24", "35.71.68.0/23", "35.71.70.0/24", "52.94.0.0/22",
-                                 "52.119.224.0/20"] });
-    for vpc in 0..VPCS {
-        let tables: Vec<Value> = (0..TABLES).map(|number| table(vpc, number)).collect();
-        let subnets: Vec<Value> = (0..SUBNETS).map(|number| subnet(vpc, number)).collect();
-        for (name, value) in
-            [("route-tables", json!({ "RouteTables": tables })), ("subnets", json!({ "Subnets": subnets }))]
-        {
-            fs::write(directory.join(format!("{name}-{vpc}.json")), serde_json::to_string_pretty(&value)?)?;
-        }
-    }
-    let endpoints: Vec<Value> = (0..VPCS).map(endpoint).collect();
-    fs::write(directory.join("vpc-endpoints.json"), json!({ "VpcEndpoints": endpoints }).to_string())?;
-    fs::write(directory.join("prefix-lists.json"), json!({ "PrefixLists": [list] }).to_string())?;
-    Ok(())
-}
-
-fn audit(bench: &mut Bench) -> Rows {
-    let lab = bench.lab(World::on_net())?;
-    let directory = lab.directory().join("large");
-    fs::create_dir(&directory)?;
-    large(&directory)?;
-    let files: Vec<_> =
-        fs::read_dir(&directory)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
-    let bytes: f64 = files.iter().map(|file| size(file)).sum::<Result<f64, _>>()?;
-    let place = directory.display().to_string();
-    let onnet = bench.onnet().to_owned();
-    let (mut ours, mut memory, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..bench.times(10) {
-        let ran = part(&lab, true, &[RUN, &onnet, "audit", "--from", &place])?;
-        if ran["code"] != 0 {
-            return Err(format!("the audit's exit code is {}", ran["code"]).into());
-        }
-        ours.push(bytes / 1e6 / (number(&ran["wall"])? / 1e3));
-        memory.push(number(&ran["memory"])?);
-        let ran =
-            part(&lab, true, &[RUN, "sh", "-c", &format!("jq -n 'reduce inputs as $file (0; . + 1)' {place}/*.json")])?;
-        theirs.push(bytes / 1e6 / (number(&ran["wall"])? / 1e3));
-    }
-    bench.keep("audit", "onnet", "MB/s", &ours)?;
-    bench.keep("audit memory", "onnet", "B", &memory)?;
-    bench.keep("audit", "jq", "MB/s", &theirs)?;
-    let [ours, memory, theirs] = [ours, memory, theirs].map(|figures| Spread::of(&figures));
-    Ok(vec![
-        Row {
-            what: "`audit --from`, 20 VPCs of 100 tables of 500 routes, 20,000 subnets",
-            budget: "≥ 150 MB/s of JSON".into(),
-            onnet: format!("{} for {:.0} MB", ours.shown("MB/s", 0), bytes / 1e6),
-            met: ours.median >= 150.0,
-            beside: format!("jq merely parsing: {}", theirs.shown("MB/s", 0)),
-        },
-        Row {
-            what: "… memory",
-            budget: "≤ 3 times the input".into(),
-            onnet: format!("{}, {:.1} times", mebibytes(memory.median), memory.median / bytes),
-            met: memory.median <= 3.0 * bytes,
-            beside: "–".into(),
-        },
-    ])
 }
