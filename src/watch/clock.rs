@@ -1,10 +1,7 @@
 //! The daemon's two clocks: one that counts on while the machine sleeps and is never set, and the wall's.
 
 use crate::model::Timestamp;
-use std::{
-    ops::{Add, Sub},
-    time::Duration,
-};
+use std::{ops::Add, time::Duration};
 
 /// How far the wall clock may drift from the other before that counts as a step.
 const STEP: Duration = Duration::from_secs(1);
@@ -35,15 +32,6 @@ impl Add<Duration> for Moment {
 
     fn add(self, later: Duration) -> Self {
         Self(self.0.saturating_add(later))
-    }
-}
-
-impl Sub<Duration> for Moment {
-    type Output = Self;
-
-    /// The start of the machine at the earliest.
-    fn sub(self, earlier: Duration) -> Self {
-        Self(self.0.saturating_sub(earlier))
     }
 }
 

@@ -76,15 +76,25 @@ const LEAST_LOCAL_GAP: Duration = Duration::from_secs(1);
 /// How soon a source is asked again that has not answered yet. It doubles up to the period.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// How many more periods a throttled source is left alone at most.
-const MOST_PERIODS_OFF: u32 = 8;
+/// What stands for the period of a throttled source that has never answered: until it does there is nothing to say.
+const FIRST_PERIOD: Duration = Duration::from_secs(60);
+
+/// For how many of its periods a throttled source is left alone at most.
+const MOST_STRETCH: f64 = 9.0;
+
+/// The most periods apart once the source answers again: what was seen does not expire in between.
+const STEADY_STRETCH: f64 = 2.5;
+
+/// What each answer leaves of the stretch. Little by little, or a fleet that is too large for the API would be back at once:
+/// so it settles at what the API bears, and few requests are throttled, its own or others'.
+const EASING: f64 = 0.98;
 
 /// The plan for one source.
 #[derive(Clone, Debug)]
 struct Plan {
     every: Duration,
-    /// The regular looks are at whole periods after this.
-    origin: Option<Moment>,
+    /// The next regular look; they are whole periods apart.
+    regular: Option<Moment>,
     last: Option<Moment>,
     in_flight: bool,
     /// Something changed: look again, though no sooner than this.
@@ -97,7 +107,10 @@ struct Plan {
     /// Nothing was seen yet: try again then.
     retry: Option<Moment>,
     failures: u32,
-    throttled: u32,
+    /// Whether it ever answered.
+    answered: bool,
+    /// How many periods the regular looks are apart: more than one after the source throttled.
+    stretch: f64,
 }
 
 /// When each source is looked at.
@@ -123,7 +136,7 @@ impl Schedule {
             let shared = matches!(source, Source::Ec2 | Source::ListTables);
             let plan = Plan {
                 every: periods.of(source),
-                origin: None,
+                regular: None,
                 last: None,
                 in_flight: false,
                 wanted: None,
@@ -132,7 +145,8 @@ impl Schedule {
                 hold: shared.then(|| now + splay.mul_f64(phase)),
                 retry: None,
                 failures: 0,
-                throttled: 0,
+                answered: false,
+                stretch: 1.0,
             };
             (source, plan)
         };
@@ -169,13 +183,10 @@ impl Schedule {
         self.plans.values().any(|plan| plan.in_flight)
     }
 
-    /// Until when a throttled source is left alone.
+    /// Until when a source is left alone that throttled, then or not long ago.
     pub fn backing_off_until(&self, now: Moment, source: Source) -> Option<Moment> {
-        self.plans
-            .get(&source)
-            .filter(|plan| plan.throttled > 0)
-            .and_then(|plan| plan.hold)
-            .filter(|until| *until > now)
+        let plan = self.plans.get(&source).filter(|plan| plan.stretch > 1.0)?;
+        Some(plan.due_at(now)).filter(|until| *until > now)
     }
 
     /// A look at `source` begins. It never overlaps another one at the same source.
@@ -188,10 +199,11 @@ impl Schedule {
         } else if due(now, plan.brought_forward, plan.every) {
             plan.gap = least_gap(source, plan.every);
         }
-        plan.origin = Some(match plan.origin {
-            // The next one comes after a part of the period only.
-            None => now - plan.every.mul_f64(phase),
-            Some(origin) => latest_on_grid(origin, plan.every, now),
+        plan.regular = Some(match plan.regular {
+            // The second look comes after a part of the period only.
+            None => now + plan.every.mul_f64(1.0 - phase),
+            Some(_) if plan.stretch > 1.0 => now + plan.every.mul_f64(plan.stretch),
+            Some(regular) => first_on_grid_after(now, regular, plan.every),
         });
         plan.last = Some(now);
         plan.in_flight = true;
@@ -200,9 +212,14 @@ impl Schedule {
 
     /// The look at `source` ended with an answer, or with a refusal that asking again would not change.
     pub fn answered(&mut self, source: Source) {
-        if let Some(plan) = self.plans.get_mut(&source) {
-            plan.in_flight = false;
-            (plan.failures, plan.throttled, plan.hold) = (0, 0, None);
+        let Some(plan) = self.plans.get_mut(&source) else { return };
+        plan.in_flight = false;
+        (plan.failures, plan.hold) = (0, None);
+        let first = !std::mem::replace(&mut plan.answered, true);
+        if plan.stretch > 1.0 {
+            // A crowd at the start says nothing of what the API bears later.
+            plan.stretch = if first { 1.0 } else { (plan.stretch.min(STEADY_STRETCH) * EASING).max(1.0) };
+            plan.regular = plan.last.map(|last| last + plan.every.mul_f64(plan.stretch));
         }
     }
 
@@ -210,21 +227,22 @@ impl Schedule {
     pub fn failed(&mut self, now: Moment, source: Source, chance: f64) {
         if let Some(plan) = self.plans.get_mut(&source) {
             plan.in_flight = false;
-            (plan.throttled, plan.hold) = (0, None);
+            plan.hold = None;
             let wait = FIRST_RETRY.saturating_mul(1 << plan.failures.min(16)).min(plan.every);
             plan.retry = Some(now + jittered(wait, chance));
             plan.failures = plan.failures.saturating_add(1);
         }
     }
 
-    /// The source asked us to come back later: after its period, and up to as much again, doubled each time, whatever
-    /// changes meanwhile. Full jitter, for whoever else was throttled comes back too.
+    /// The source asked us to come back later: after its period at the soonest, whatever changes meanwhile, and up to twice
+    /// as many periods as before. Full jitter, for whoever else was throttled comes back too.
     pub fn throttled(&mut self, now: Moment, source: Source, chance: f64) {
         if let Some(plan) = self.plans.get_mut(&source) {
             plan.in_flight = false;
-            let more = (1 << plan.throttled.min(16)).min(MOST_PERIODS_OFF);
-            plan.hold = Some(now + plan.every + plan.every.saturating_mul(more).mul_f64(chance));
-            plan.throttled = plan.throttled.saturating_add(1);
+            plan.stretch = (plan.stretch * 2.0).min(MOST_STRETCH);
+            let period = if plan.answered { plan.every } else { plan.every.min(FIRST_PERIOD) };
+            let until = now + period.mul_f64(1.0 + (plan.stretch - 1.0) * chance);
+            (plan.regular, plan.hold) = (Some(until), Some(until));
         }
     }
 
@@ -246,17 +264,20 @@ impl Schedule {
 
 impl Plan {
     fn due_at(&self, now: Moment) -> Moment {
-        let regular = self.origin.map_or(now, |origin| origin + self.every);
+        let regular = self.regular.unwrap_or(now);
         let soonest = [self.wanted, self.retry].into_iter().flatten().fold(regular, Moment::min);
         self.hold.map_or(soonest, |hold| soonest.max(hold))
     }
 }
 
-/// The last whole period after `origin` that is not after `now`.
-fn latest_on_grid(origin: Moment, every: Duration, now: Moment) -> Moment {
-    let periods = now.since(origin).as_nanos() / every.as_nanos().max(1);
+/// The first moment after `now` that is a whole number of periods after `regular`, which may itself be.
+fn first_on_grid_after(now: Moment, regular: Moment, every: Duration) -> Moment {
+    if regular > now {
+        return regular;
+    }
+    let periods = now.since(regular).as_nanos() / every.as_nanos().max(1) + 1;
     // More periods than this since the machine started is no case.
-    origin + every.saturating_mul(u32::try_from(periods).unwrap_or(u32::MAX))
+    regular + every.saturating_mul(u32::try_from(periods).unwrap_or(u32::MAX))
 }
 
 fn least_gap(source: Source, every: Duration) -> Duration {
@@ -322,6 +343,18 @@ mod tests {
     }
 
     #[test]
+    fn instances_that_have_only_just_booted_have_a_phase_of_their_own_too() {
+        let boot = Moment::after_boot(S);
+        for (phase, second) in [(0.25, 226), (0.5, 151), (0.75, 76)] {
+            let mut schedule = Schedule::new(Source::ALL, &Periods::default(), boot, phase, Duration::ZERO);
+            schedule.begin(boot, Source::Ec2);
+            schedule.answered(Source::Ec2);
+            let due = schedule.due_at(boot, Source::Ec2);
+            assert_eq!(due, Some(Moment::after_boot(second * S)), "phase {phase}");
+        }
+    }
+
+    #[test]
     fn instances_that_boot_together_do_not_meet_at_what_they_share() {
         let minute = 60 * S;
         assert_eq!(looks(&mut schedule(0.5, minute), Source::Ec2, 0, 200), [30, 180]);
@@ -372,24 +405,67 @@ mod tests {
         assert_eq!(looks(&mut schedule, Source::Ec2, 2, 30), [15]);
     }
 
-    #[test]
-    fn a_throttled_source_is_left_alone_longer_each_time_whatever_changes() {
-        for (chance, expected) in [(0.0, [300, 600, 900]), (0.5, [450, 1050, 1950]), (1.0, [600, 1500, 3000])] {
-            let mut schedule = schedule(0.0, Duration::ZERO);
-            let mut begun = Vec::new();
-            for second in 0..3001 {
-                if schedule.is_due(at(second), Source::Ec2) {
-                    schedule.begin(at(second), Source::Ec2);
-                    schedule.throttled(at(second), Source::Ec2, chance);
-                    begun.push(second);
-                }
+    /// One whose look at EC2 at second 0 was answered.
+    fn answered_schedule() -> Schedule {
+        let mut schedule = schedule(0.0, Duration::ZERO);
+        assert_eq!(looks(&mut schedule, Source::Ec2, 0, 0), [0]);
+        schedule
+    }
+
+    /// When EC2 is looked at within so many seconds, if it throttles each time and everything changes all the time.
+    fn throttled_looks(schedule: &mut Schedule, chance: f64, seconds: u64) -> Vec<u64> {
+        let mut begun = Vec::new();
+        for second in 1..=seconds {
+            if schedule.is_due(at(second), Source::Ec2) {
+                schedule.begin(at(second), Source::Ec2);
+                schedule.throttled(at(second), Source::Ec2, chance);
+                begun.push(second);
+            }
+            if !begun.is_empty() {
                 schedule.bring_forward(at(second), Source::Ec2);
             }
-            assert_eq!(begun[1..4], expected, "chance {chance}");
-            assert!(schedule.backing_off_until(at(3001), Source::Ec2).is_some());
-            schedule.answered(Source::Ec2);
-            assert_eq!(schedule.backing_off_until(at(3001), Source::Ec2), None);
         }
+        begun
+    }
+
+    #[test]
+    fn a_throttled_source_is_left_alone_longer_each_time_whatever_changes() {
+        let cases = [(0.0, [300, 600, 900, 1200]), (0.5, [300, 750, 1500, 2850]), (1.0, [300, 900, 2100, 4500])];
+        for (chance, expected) in cases {
+            let mut schedule = answered_schedule();
+            assert_eq!(throttled_looks(&mut schedule, chance, 4500)[..4], expected, "chance {chance}");
+            assert!(schedule.backing_off_until(at(4501), Source::Ec2).is_some());
+        }
+    }
+
+    #[test]
+    fn what_throttled_from_the_start_is_tried_again_within_minutes_and_then_at_its_period() {
+        let mut schedule = schedule(0.0, Duration::ZERO);
+        assert_eq!(throttled_looks(&mut schedule, 1.0, 1500), [1, 121, 361, 841, 1381], "9 minutes apart at most");
+        assert_eq!(looks(&mut schedule, Source::Ec2, 1501, 1100), [1921, 2221, 2521]);
+        assert_eq!(schedule.backing_off_until(at(2601), Source::Ec2), None);
+    }
+
+    #[test]
+    fn what_was_throttled_comes_back_to_its_period_little_by_little_and_its_evidence_does_not_expire() {
+        let mut schedule = answered_schedule();
+        assert_eq!(throttled_looks(&mut schedule, 1.0, 4500), [300, 900, 2100, 4500]);
+        let begun = looks(&mut schedule, Source::Ec2, 4501, 40_000);
+        let gaps: Vec<u64> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(begun[0], 7200, "nine periods after the last");
+        assert_eq!(gaps[..4], [735, 721, 706, 692]);
+        assert!(gaps.windows(2).all(|pair| pair[1] <= pair[0]) && gaps.ends_with(&[300, 300]), "{gaps:?}");
+        assert_eq!(schedule.backing_off_until(at(44_501), Source::Ec2), None);
+    }
+
+    #[test]
+    fn a_change_is_looked_at_again_as_soon_as_the_source_answers() {
+        let mut schedule = answered_schedule();
+        assert_eq!(throttled_looks(&mut schedule, 0.0, 300), [300]);
+        assert_eq!(looks(&mut schedule, Source::Ec2, 301, 400), [600]);
+        assert!(schedule.backing_off_until(at(701), Source::Ec2).is_some(), "looked at less often for a while");
+        schedule.bring_forward(at(701), Source::Ec2);
+        assert_eq!(looks(&mut schedule, Source::Ec2, 701, 10), [701]);
     }
 
     #[test]
