@@ -19,6 +19,7 @@ use futures_util::{FutureExt, future::join_all};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 use tokio::time::Instant;
 
@@ -27,6 +28,8 @@ use tokio::time::Instant;
 pub struct Sources {
     settings: Settings,
     aws: Result<Aws, Gap>,
+    /// Of all probes, whatever kind and look they are of.
+    turns: Arc<Turns>,
 }
 
 /// What instance metadata and the configuration of the SDK say.
@@ -67,13 +70,13 @@ impl Sources {
     /// Reads the SDK's settings. They are read again by [`Sources::reopened`].
     pub async fn open(settings: Settings) -> Self {
         let aws = load(Instant::now() + settings.timeout).await;
-        Self { settings, aws }
+        Self { settings, aws, turns: Arc::default() }
     }
 
     /// The same with the SDK's settings read anew; an error where they cannot be used.
     pub async fn reopened(&self) -> Result<Self, Gap> {
         let aws = load(Instant::now() + self.settings.timeout).await?;
-        Ok(Self { settings: self.settings.clone(), aws: Ok(aws) })
+        Ok(Self { settings: self.settings.clone(), aws: Ok(aws), turns: Arc::clone(&self.turns) })
     }
 
     /// Why nothing can be asked of AWS at all, if so.
@@ -173,10 +176,11 @@ impl Sources {
             Ok(aws) => Prober::new(aws, region).map_err(|error| Gap::Failed { detail: chain(&error) }),
             Err(gap) => Err(gap.clone()),
         };
-        let turns = Turns::default();
         let probes = targets.iter().map(|target| async {
             let probe = match &prober {
-                Ok(prober) => turns.timed(deadline, probe(prober.clone(), target.clone(), deadline - MARGIN)).await,
+                Ok(prober) => {
+                    self.turns.timed(deadline, probe(prober.clone(), target.clone(), deadline - MARGIN)).await
+                }
                 Err(gap) => Observed::Unseen(gap.clone()),
             };
             target.attempt(probe)
