@@ -4,7 +4,7 @@ use super::{
     diagnosis::Place,
     egress::{Egress, egress, heed_public_address},
     explain::{losers, matched, undetermined, winner},
-    lookup::{Selection, expand},
+    lookup::{Selection, select},
     path::Reader,
     subnet::table_of,
 };
@@ -78,7 +78,7 @@ fn follow<'s>(reader: &Reader<'s>, judged: &mut Judged<'s>, egress: &Egress<'s>,
     };
     judged.table = Some((table, association));
     evidence.push(Evidence::UsesTable { table: table.id.clone(), association });
-    let selection = expand(table, &reader.facts.prefix_lists).select(address);
+    let selection = select(table, &reader.facts.prefix_lists, address);
     if let Some(open) = subnet_could_hold(interface, &selection, address) {
         return Verdict::Undetermined(vec![open]);
     }

@@ -16,7 +16,8 @@ use std::{cmp::Reverse, collections::BTreeMap};
 /// Judges every subnet of the inventory, or of one VPC.
 pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     let reader = Reader { facts: &inventory.facts, region: &inventory.region };
-    let mut tables = Tables { reader: &reader, associations: Associations::of(reader.facts), covered: BTreeMap::new() };
+    let mut tables =
+        Tables { reader: &reader, associations: Associations::of(reader.facts, |_, _| true), covered: BTreeMap::new() };
     let mut subnets: Vec<SubnetAudit> = match &inventory.subnets {
         Observed::Seen { value, .. } => value
             .iter()

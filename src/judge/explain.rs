@@ -2,7 +2,7 @@
 
 use super::{
     UnknownSubnet,
-    lookup::{Match, Selection, expand},
+    lookup::{Match, Selection, select},
     path::Reader,
     subnet::table_of,
 };
@@ -41,7 +41,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
                 explanation.reason = format!("{address} lies in {subnet} itself: no route table applies");
                 return Ok(explanation);
             }
-            let selection = expand(table, &inventory.facts.prefix_lists).select(address);
+            let selection = select(table, &inventory.facts.prefix_lists, address);
             explanation.verdict = reader.verdict(&vpc, &selection, address.into());
             explanation.losers = losers(&selection);
             explanation.route = winner(&selection).map(winning_route);

@@ -95,30 +95,47 @@ pub enum Selection<'t> {
 
 static NOT_ASKED_FOR: LazyLock<Gap> = LazyLock::new(|| Gap::NotTried { because: "nobody asked for it".into() });
 
-/// Expands every prefix list of the table, customer-managed ones too.
+/// The ranges that a route matches; a route of a prefix list that was not read matches nobody knows what.
+fn ranges<'t>(route: &'t Route, lists: &'t PrefixLists) -> Result<&'t [IpNet], UnreadRoute<'t>> {
+    match &route.destination {
+        Destination::Cidr(cidr) => Ok(std::slice::from_ref(cidr)),
+        Destination::PrefixList(list) => match lists.get(list).map(Observed::get) {
+            Some(Ok(read)) => Ok(&read.entries),
+            Some(Err(gap)) => Err(UnreadRoute { list, gap, route }),
+            None => Err(UnreadRoute { list, gap: &NOT_ASKED_FOR, route }),
+        },
+    }
+}
+
+/// What the table does with `dest`. Every prefix list counts, customer-managed ones too.
+pub fn select<'t>(table: &'t RouteTable, lists: &'t PrefixLists, dest: IpAddr) -> Selection<'t> {
+    let mut unread = Vec::new();
+    let mut matches = Vec::new();
+    for route in &table.routes {
+        match ranges(route, lists) {
+            Ok(ranges) => {
+                let matching = ranges.iter().filter(|range| range.contains(&dest));
+                matches.extend(matching.map(|range| Match { prefix: range.trunc(), route }));
+            }
+            Err(route) => unread.push(route),
+        }
+    }
+    select_among(matches.into_iter(), &unread)
+}
+
+/// Expands every prefix list of the table.
 pub fn expand<'t>(table: &'t RouteTable, lists: &'t PrefixLists) -> Expanded<'t> {
     let mut expanded = Expanded { matches: Vec::new(), unread: Vec::new() };
     for route in &table.routes {
-        match &route.destination {
-            Destination::Cidr(cidr) => expanded.matches.push(Match { prefix: cidr.trunc(), route }),
-            Destination::PrefixList(id) => match lists.get(id).map(Observed::get) {
-                Some(Ok(list)) => {
-                    expanded.matches.extend(list.entries.iter().map(|entry| Match { prefix: entry.trunc(), route }));
-                }
-                Some(Err(gap)) => expanded.unread.push(UnreadRoute { list: id, gap, route }),
-                None => expanded.unread.push(UnreadRoute { list: id, gap: &NOT_ASKED_FOR, route }),
-            },
+        match ranges(route, lists) {
+            Ok(ranges) => expanded.matches.extend(ranges.iter().map(|range| Match { prefix: range.trunc(), route })),
+            Err(route) => expanded.unread.push(route),
         }
     }
     expanded
 }
 
 impl<'t> Expanded<'t> {
-    /// What the table does with `dest`.
-    pub fn select(&self, dest: IpAddr) -> Selection<'t> {
-        select_among(self.matches.iter().copied().filter(|m| m.prefix.contains(&dest)), &self.unread)
-    }
-
     /// Cuts `range` into the largest parts within which every address fares alike, in address order.
     ///
     /// The parts are disjoint and add up to the range.

@@ -11,11 +11,11 @@ pub(super) struct Associations<'f>(BTreeMap<(&'f VpcId, Option<&'f SubnetId>), V
 type Associated<'f> = (&'f RouteTable, &'f AssociationState);
 
 impl<'f> Associations<'f> {
-    /// Those of every table. An edge table, which is associated with a gateway, serves no subnet.
+    /// Those that are `wanted`, of every table. An edge table, which is associated with a gateway, serves no subnet.
     ///
     /// # Errors
     /// Why the tables are not known.
-    pub(super) fn of(facts: &'f VpcFacts) -> Result<Self, &'f Gap> {
+    pub(super) fn of(facts: &'f VpcFacts, wanted: impl Fn(&VpcId, Option<&SubnetId>) -> bool) -> Result<Self, &'f Gap> {
         let mut all: BTreeMap<_, Vec<Associated<'f>>> = BTreeMap::new();
         for table in facts.route_tables.get()? {
             for association in &table.associations {
@@ -24,7 +24,9 @@ impl<'f> Associations<'f> {
                     AssociatedWith::Subnet(subnet) => Some(subnet),
                     AssociatedWith::Gateway(_) => continue,
                 };
-                all.entry((&table.vpc, subnet)).or_default().push((table, &association.state));
+                if wanted(&table.vpc, subnet) {
+                    all.entry((&table.vpc, subnet)).or_default().push((table, &association.state));
+                }
             }
         }
         Ok(Self(all))
@@ -61,7 +63,8 @@ pub(super) fn table_of<'f>(
     subnet: &SubnetId,
 ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
     let unread = |gap| Missing::new(format!("the route tables of {vpc}"), gap);
-    Associations::of(facts).map_err(unread)?.table_of(vpc, subnet)
+    let ours = |of: &VpcId, serves: Option<&SubnetId>| of == vpc && serves.is_none_or(|serves| serves == subnet);
+    Associations::of(facts, ours).map_err(unread)?.table_of(vpc, subnet)
 }
 
 /// The one table among these associations, if there is any.

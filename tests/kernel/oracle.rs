@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use ipnet::{IpNet, Ipv4Net};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use onnet::{
-    judge::lookup::{PrefixLists, Selection, expand},
+    judge::lookup::{PrefixLists, Selection, select},
     model::{Destination, Observed, Origin, PrefixList, PrefixListId, Route, RouteState, RouteTable, Seconds, Target},
 };
 use proptest::{
@@ -32,12 +32,11 @@ pub(super) fn longest_prefix_match_agrees_with_the_kernel() {
         for _ in 0..TABLES {
             let (table, lists) = world().new_tree(&mut runner).unwrap().current();
             let loaded = load(&handle, device, &table, &lists).await;
-            let expanded = expand(&table, &lists);
             for _ in 0..LOOKUPS {
                 let host: u8 = (0_u8..64).new_tree(&mut runner).unwrap().current();
                 let dest = Ipv4Addr::new(10, 9, 0, host);
                 let kernel = ask(&handle, dest).await;
-                let ours = match expanded.select(dest.into()) {
+                let ours = match select(&table, &lists, dest.into()) {
                     Selection::NoRoute => None,
                     Selection::One { winner, .. } if winner.route.state == RouteState::Blackhole => None,
                     Selection::One { winner, .. } => Some(number(&winner.route.target)),
