@@ -84,7 +84,8 @@ fn dns(fault: Fault) -> Option<Expected> {
         Fault::Nodata => Some(Expected { outcome: "undetermined", sign: Sign::Finding("name-not-resolved") }),
         Fault::CnameLoop => gap("undetermined", IPV4, &["malformed"]),
         Fault::Malformed => gap("undetermined", IPV4, &["malformed"]),
-        Fault::SixtyAddresses => Some(Expected { outcome: "on_net", sign: Sign::None }),
+        Fault::SixtyAddresses | Fault::CutOff => Some(Expected { outcome: "on_net", sign: Sign::None }),
+        Fault::CutOffForGood => gap("undetermined", IPV4, &["timed_out"]),
         _ => None,
     }
 }

@@ -73,6 +73,7 @@ async fn answer(shared: &Shared, query: &[u8], by: Transport) -> Option<Vec<u8>>
     shared.switchboard.linger("resolve", shared.switchboard.pace(Service::DynamoDb).resolve).await;
     match fault {
         Some(Fault::Silence) => return std::future::pending().await,
+        Some(Fault::CutOffForGood) if matches!(by, Transport::Stream) => return std::future::pending().await,
         Some(Fault::Malformed) => return Some([&query.metadata.id.to_be_bytes(), [0xff; 38].as_slice()].concat()),
         _ => {}
     }
@@ -84,9 +85,10 @@ async fn answer(shared: &Shared, query: &[u8], by: Transport) -> Option<Vec<u8>>
     message.add_query(question.clone());
     message.add_answers(records);
     let whole = message.to_vec().ok()?;
+    let cut_off = matches!(fault, Some(Fault::CutOff | Fault::CutOffForGood));
     // Without EDNS a datagram holds 512 bytes.
     match by {
-        Transport::Datagram if whole.len() > usize::from(query.max_payload().max(512)) => {
+        Transport::Datagram if cut_off || whole.len() > usize::from(query.max_payload().max(512)) => {
             message.truncate().to_vec().ok()
         }
         Transport::Datagram | Transport::Stream => Some(whole),

@@ -95,6 +95,8 @@ faults! {
     Nxdomain = "nxdomain", DNS, "says that the name does not exist";
     Nodata = "nodata", DNS, "says that the name has no address";
     SixtyAddresses = "sixty-addresses", DNS, "answers with sixty addresses, too many for one datagram";
+    CutOff = "cut-off", DNS, "cuts its answers off, for they are to be had by TCP";
+    CutOffForGood = "cut-off-for-good", DNS, "cuts its answers off, and is silent by TCP";
     CnameLoop = "cname-loop", DNS, "answers with names that point at each other";
     Malformed = "malformed", DNS, "answers with bytes that are no DNS message";
     HopLimit = "hop-limit", IMDS, "loses the answers to token requests, as from a container with a hop limit of 1";

@@ -1,5 +1,6 @@
 //! What has to run in the lab's instance: this program again, under the first argument by which it knows its part.
 
+use crate::detour;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 use std::{
@@ -24,6 +25,7 @@ pub(crate) const LOAD: &str = "__load";
 pub(crate) const RUN: &str = "__run";
 pub(crate) const PROBES: &str = "__probes";
 pub(crate) const CONNECT: &str = "__connect";
+pub(crate) const DETOUR: &str = "__detour";
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,6 +41,7 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
         [LOAD, port, path, rate, connections, seconds] => load(port, path, rate, connections, seconds),
         [RUN, program @ ..] => run(program),
         [CONNECT, address, times] => connect(address, times),
+        [DETOUR, network, milliseconds] => detour::take(network, milliseconds),
         [PROBES, port, path, connections, rounds] => probes(port, path, connections, rounds),
         _ => return None,
     };

@@ -1,4 +1,4 @@
-//! `tests/bench/run`: the budgets, each measured beside what users would pick instead.
+//! `tests/benches/run`: the budgets, each measured beside what users would pick instead.
 //!
 //! Whatever is measured has a processor of its own; the lab and the clients have the other. Contestants take turns. Raw
 //! figures go to a CSV file, medians into a table. Nothing here passes or fails by a clock: a missed budget is a line that
@@ -7,13 +7,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, reason = "a benchmark may panic")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into a list of figures")]
 
+mod accuracy;
 mod clients;
+mod detour;
+mod failures;
+mod fleet;
 mod growth;
 #[path = "../../lab/mod.rs"]
 mod lab;
 mod process;
 mod rows;
-mod truth;
 
 use anstream::{eprintln, println};
 use clap::Parser;

@@ -2,13 +2,15 @@
 
 use crate::{
     Bench, Row, Rows, Spread,
+    accuracy::accuracy,
     clients::{GET, LOAD, PROBES, READY, RUN, STARTED},
+    failures::failures,
+    fleet::fleet,
     growth::{audit, growth},
     lab::{Fault, Lab, Service, World},
     mebibytes,
     process::{Running, part},
     size,
-    truth::{accuracy, failures},
 };
 use serde_json::Value;
 use std::{error::Error, fs, time::Duration};
@@ -16,7 +18,7 @@ use tokio::time::Instant;
 
 type Measure = fn(&mut Bench) -> Rows;
 
-pub(crate) const ALL: [(&str, Measure); 12] = [
+pub(crate) const ALL: [(&str, Measure); 13] = [
     ("size", binary_size),
     ("start", start),
     ("check", check),
@@ -29,6 +31,7 @@ pub(crate) const ALL: [(&str, Measure); 12] = [
     ("scrape", scrape),
     ("audit", audit),
     ("growth", growth),
+    ("fleet", fleet),
 ];
 
 pub(crate) const NAME: &str = "dynamodb.us-east-1.amazonaws.com";

@@ -1,0 +1,142 @@
+//! What a fleet asks of an account's EC2 API: so many instances with the daemon's own schedule, and EC2's token bucket.
+
+use crate::{Bench, Row, Rows, Spread};
+use onnet::{
+    model::Source,
+    watch::{Moment, Periods, Schedule},
+};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+
+/// What an account has for each of the calls: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+const BUCKET: f64 = 100.0;
+const REFILL_A_SECOND: f64 = 20.0;
+
+/// Until the boot of all at once no longer counts, and how long is looked at then.
+const SETTLED: Duration = Duration::from_secs(2 * 3600);
+const OBSERVED: Duration = Duration::from_secs(6 * 3600);
+
+/// The SDK tries a second time within a second.
+const AGAIN: Duration = Duration::from_secs(1);
+
+struct Instance {
+    schedule: Schedule,
+    /// When EC2 last answered.
+    seen: Option<Moment>,
+    /// Whether the SDK's first attempt was throttled.
+    second_attempt: bool,
+}
+
+/// What came of a fleet, once it had settled.
+#[derive(Default)]
+struct Came {
+    requests: u32,
+    throttled: u32,
+    /// Instances times seconds, in all and with evidence that is too old to count.
+    seconds: f64,
+    stale: f64,
+    /// How long after the boot each instance had its first answer, in seconds.
+    first: Vec<f64>,
+}
+
+fn simulate(count: usize, every: Duration) -> Came {
+    let mut random = fastrand::Rng::with_seed(7);
+    let periods = Periods { ec2: every, ..Periods::default() };
+    let kept = every * 3;
+    let boot = Moment::after_boot(Duration::from_secs(1));
+    let splay = Duration::from_secs(60);
+    let mut fleet: Vec<Instance> = (0..count)
+        .map(|_| Instance {
+            schedule: Schedule::new([Source::Ec2], &periods, boot, random.f64(), splay),
+            seen: None,
+            second_attempt: false,
+        })
+        .collect();
+    let mut events: BinaryHeap<Reverse<(Duration, usize)>> = fleet
+        .iter()
+        .enumerate()
+        .filter_map(|(at, instance)| Some(Reverse((instance.schedule.due_at(boot, Source::Ec2)?.uptime(), at))))
+        .collect();
+    let (from, until) = (boot + SETTLED, boot + SETTLED + OBSERVED);
+    let (mut tokens, mut filled) = (BUCKET, boot);
+    let mut came = Came { seconds: count as f64 * OBSERVED.as_secs_f64(), ..Came::default() };
+    while let Some(Reverse((at, who))) = events.pop() {
+        let now = Moment::after_boot(at);
+        if now >= until {
+            break;
+        }
+        tokens = (tokens + now.since(filled).as_secs_f64() * REFILL_A_SECOND).min(BUCKET);
+        filled = now;
+        let instance = &mut fleet[who];
+        if !instance.second_attempt {
+            instance.schedule.begin(now, Source::Ec2);
+        }
+        let answered = tokens >= 1.0;
+        if now >= from {
+            came.requests += 1;
+            came.throttled += u32::from(!answered);
+        }
+        if answered {
+            tokens -= 1.0;
+            came.stale += stale(instance.seen, now, kept, from).as_secs_f64();
+            if instance.seen.replace(now).is_none() {
+                came.first.push(now.since(boot).as_secs_f64());
+            }
+            instance.second_attempt = false;
+            instance.schedule.answered(Source::Ec2);
+        } else if !instance.second_attempt {
+            instance.second_attempt = true;
+            events.push(Reverse((at + AGAIN.mul_f64(random.f64()), who)));
+            continue;
+        } else {
+            instance.second_attempt = false;
+            instance.schedule.throttled(now, Source::Ec2, random.f64());
+        }
+        if let Some(due) = instance.schedule.due_at(now, Source::Ec2) {
+            events.push(Reverse((due.uptime().max(at), who)));
+        }
+    }
+    came.stale += fleet.iter().map(|instance| stale(instance.seen, until, kept, from).as_secs_f64()).sum::<f64>();
+    came
+}
+
+/// For how long before `now` the evidence was too old, or there was none, as far as that is after `from`.
+fn stale(seen: Option<Moment>, now: Moment, kept: Duration, from: Moment) -> Duration {
+    let since = seen.map_or(from, |seen| seen + kept).max(from);
+    now.since(since)
+}
+
+/// Fleets at the default period, and the large one as the README advises.
+pub(crate) fn fleet(bench: &mut Bench) -> Rows {
+    let default = Periods::default().ec2;
+    let advised = Duration::from_secs(10_000 / 4);
+    let fleets = [
+        ("EC2 API, 1 instance at default settings", 1, default),
+        ("… 1,000 instances", 1_000, default),
+        ("… 10,000 instances", 10_000, default),
+        ("… 10,000 instances, `ONNET_EC2_EVERY` as advised (2,500 s)", 10_000, advised),
+    ];
+    let mut rows = Vec::new();
+    for (what, count, every) in fleets {
+        let came = simulate(count, every);
+        let an_hour = f64::from(came.requests) / (OBSERVED.as_secs_f64() / 3600.0);
+        let share = an_hour / 3600.0 / REFILL_A_SECOND;
+        let throttled = f64::from(came.throttled) / f64::from(came.requests);
+        let stale = came.stale / came.seconds;
+        bench.keep("fleet", &format!("{count} instances every {} s", every.as_secs()), "calls an hour", &[an_hour])?;
+        rows.push(Row {
+            what,
+            budget: "≤ 25 % of 20 a second, of each call".into(),
+            onnet: format!(
+                "{an_hour:.0} an hour, {:.2} a second: {:.1} %; {:.1} % throttled; evidence too old for {:.2} % of the time; all booted at once: {}",
+                an_hour / 3600.0,
+                share * 100.0,
+                throttled * 100.0,
+                stale * 100.0,
+                Spread::of(&came.first).shown("s", 0)
+            ),
+            met: share <= 0.25,
+            beside: "–".into(),
+        });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,216 @@
+//! `cargo bench --bench judge`: what a decision, a round and a scrape cost, once everything is in memory.
+//!
+//! By criterion. `tests/benches/run judge` puts the figures that have a budget into the table of budgets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a benchmark may panic")]
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use ipnet::{IpNet, Ipv4Net};
+use onnet::{
+    judge,
+    model::{
+        AssociatedWith, Association, AssociationState, Destination, EndpointState, EndpointType, History, Inventory,
+        Observed, Origin, PrefixList, PrefixListId, Report, Route, RouteState, RouteTable, SettingsStatus, Snapshot,
+        Source, SourceStatus, Status, Subnet, Target, VpcEndpoint, VpcFacts,
+    },
+    present::{self, Counters},
+    watch::Periods,
+};
+use prefix_trie::PrefixMap;
+use std::{
+    collections::BTreeMap,
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, SystemTime},
+};
+
+const SUBNET: &str = "subnet-0a";
+const DYNAMODB: &str = "pl-00";
+
+fn seen<T>(value: T) -> Observed<T> {
+    Observed::Seen { value, at: SystemTime::UNIX_EPOCH.into(), took: Duration::ZERO.into() }
+}
+
+/// A range of 16 to 28 bits, anywhere: the longer ones often lie within shorter ones.
+fn range(random: &mut fastrand::Rng) -> IpNet {
+    let net =
+        Ipv4Net::new(Ipv4Addr::from(random.u32(..)), random.u8(16..=28)).expect("that many bits are no more than 32");
+    net.trunc().into()
+}
+
+fn route(destination: Destination, target: Target) -> Route {
+    Route { destination, target, origin: Origin::CreateRoute, state: RouteState::Active }
+}
+
+/// How large a table is.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// With those of prefix lists.
+    routes: usize,
+    lists: usize,
+    entries: usize,
+}
+
+/// As large as EC2 allows: <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+const LARGEST: Extent = Extent { routes: 1000, lists: 20, entries: 1000 };
+
+/// A VPC of one table; the first of its prefix lists is DynamoDB's, and goes to an endpoint.
+fn vpc(extent: Extent) -> Inventory {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut lists: BTreeMap<PrefixListId, Observed<PrefixList>> = BTreeMap::new();
+    let mut routes = vec![route(Destination::Cidr("172.31.0.0/16".parse().unwrap()), Target::Local)];
+    for number in 0..extent.lists {
+        let id = PrefixListId::from(format!("pl-{number:02}"));
+        let target = if number == 0 {
+            Target::VpcEndpoint("vpce-0d".into())
+        } else {
+            Target::TransitGateway(format!("tgw-{number:02}"))
+        };
+        let entries = (0..extent.entries).map(|_| range(&mut random)).collect();
+        let name = (number == 0).then(|| "com.amazonaws.us-east-1.dynamodb".to_owned());
+        lists.insert(id.clone(), seen(PrefixList { id: id.clone(), name, entries }));
+        routes.push(route(Destination::PrefixList(id), target));
+    }
+    while routes.len() < extent.routes {
+        routes.push(route(Destination::Cidr(range(&mut random)), Target::NatGateway(format!("nat-{}", routes.len()))));
+    }
+    let association = Association { with: AssociatedWith::Subnet(SUBNET.into()), state: AssociationState::Associated };
+    let table = RouteTable { id: "rtb-0a".into(), vpc: "vpc-0a".into(), associations: vec![association], routes };
+    let endpoint = VpcEndpoint {
+        id: "vpce-0d".into(),
+        kind: EndpointType::Gateway,
+        vpc: "vpc-0a".into(),
+        service: "com.amazonaws.us-east-1.dynamodb".into(),
+        state: EndpointState::Available,
+        route_tables: vec!["rtb-0a".into()],
+        interfaces: Vec::new(),
+    };
+    let cidrs = vec!["172.31.16.0/20".parse().unwrap()];
+    let subnet = Subnet { id: SUBNET.into(), vpc: "vpc-0a".into(), availability_zone: None, cidrs };
+    Inventory {
+        region: "us-east-1".into(),
+        subnets: seen(vec![subnet]),
+        facts: VpcFacts {
+            route_tables: seen(vec![table]),
+            vpc_endpoints: seen(vec![endpoint]),
+            endpoint_interfaces: seen(Vec::new()),
+            service_prefix_lists: seen(vec![DYNAMODB.into()]),
+            prefix_lists: lists,
+        },
+    }
+}
+
+fn table(inventory: &Inventory) -> &RouteTable {
+    &inventory.facts.route_tables.seen().unwrap()[0]
+}
+
+/// Every range of the table, each with where it leads.
+fn ranges(inventory: &Inventory) -> Vec<(Ipv4Net, &Target)> {
+    let mut ranges = Vec::new();
+    for route in &table(inventory).routes {
+        let of_route = match &route.destination {
+            Destination::Cidr(cidr) => std::slice::from_ref(cidr),
+            Destination::PrefixList(id) => &inventory.facts.prefix_lists[id].seen().unwrap().entries,
+        };
+        ranges.extend(of_route.iter().filter_map(|range| match range {
+            IpNet::V4(range) => Some((*range, &route.target)),
+            IpNet::V6(_) => None,
+        }));
+    }
+    ranges
+}
+
+/// Addresses in ranges of the table, from all over it.
+fn addresses(inventory: &Inventory) -> Vec<Ipv4Addr> {
+    let ranges = ranges(inventory);
+    (0..256).map(|n| ranges[n * ranges.len() / 256].0.addr()).collect()
+}
+
+/// One decision, from the inventory as it was read to the explanation; and what a look-up alone costs.
+fn explain(c: &mut Criterion) {
+    let mut group = c.benchmark_group("explain");
+    let extents = [
+        ("10 routes", Extent { routes: 10, lists: 1, entries: 6 }),
+        ("100 routes", Extent { routes: 100, lists: 2, entries: 100 }),
+        ("largest", LARGEST),
+    ];
+    for (name, extent) in extents {
+        let inventory = vpc(extent);
+        let subnet = SUBNET.into();
+        let mut addresses = addresses(&inventory).into_iter().map(IpAddr::from).cycle();
+        group.bench_function(BenchmarkId::new("onnet", name), |b| {
+            b.iter_batched(
+                || addresses.next().unwrap(),
+                |address| judge::explain(black_box(&inventory), &subnet, address).unwrap(),
+                criterion::BatchSize::SmallInput,
+            );
+        });
+    }
+    let inventory = vpc(LARGEST);
+    let trie: PrefixMap<Ipv4Net, &Target> = ranges(&inventory).into_iter().collect();
+    let mut addresses = addresses(&inventory).into_iter().map(Ipv4Net::from).cycle();
+    group.bench_function("prefix-trie, look-up alone/largest", |b| {
+        b.iter_batched(
+            || addresses.next().unwrap(),
+            |address| trie.get_lpm(black_box(&address)).map(|(range, target)| (range, *target)),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("prefix-trie, built for it/largest", |b| {
+        b.iter(|| ranges(black_box(&inventory)).into_iter().collect::<PrefixMap<Ipv4Net, &Target>>());
+    });
+    group.finish();
+}
+
+/// The whole of DynamoDB's list against the largest table.
+fn audit(c: &mut Criterion) {
+    let inventory = vpc(LARGEST);
+    c.bench_function("audit/largest", |b| b.iter(|| judge::audit(black_box(&inventory), None)));
+}
+
+fn round() -> Snapshot {
+    serde_json::from_str(include_str!("../scenarios/base.json")).unwrap()
+}
+
+/// A round of one address, as the daemon judges it.
+fn judged(c: &mut Criterion) {
+    let snapshot = round();
+    c.bench_function("judge/one address", |b| {
+        b.iter_batched(|| snapshot.clone(), judge::judge, criterion::BatchSize::SmallInput);
+    });
+}
+
+fn status(report: Report) -> Status {
+    let at = report.taken_at;
+    let periods = Periods::default();
+    let source = |source| {
+        let every = periods.of(source).into();
+        (source, SourceStatus { every, up: Some(true), last_seen: Some(at), gaps: Vec::new(), backing_off_until: None })
+    };
+    Status {
+        started_at: at,
+        ready: true,
+        sources: Source::ALL.map(source).into(),
+        history: History::default(),
+        settings: SettingsStatus { successful: true, read_at: at },
+        report: Some(report),
+    }
+}
+
+/// What a scrape renders where nothing was rendered within the last second.
+fn render(c: &mut Criterion) {
+    let status = status(judge::judge(round()));
+    let counters = Counters::new().unwrap();
+    for probe in &status.report.as_ref().unwrap().probes {
+        counters.probe(probe);
+    }
+    c.bench_function("render/metrics", |b| {
+        b.iter(|| present::exposition(black_box(&status), status.settings, &counters).unwrap());
+    });
+    c.bench_function("render/page", |b| b.iter(|| present::status_page(black_box(&status), status.started_at)));
+    let report = status.report.as_ref().unwrap();
+    c.bench_function("render/json", |b| b.iter(|| present::json(black_box(report))));
+}
+
+criterion_group!(benches, explain, audit, judged, render);
+criterion_main!(benches);

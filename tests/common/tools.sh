@@ -1,0 +1,48 @@
+# Sourced by tests/e2e/run and tests/benches/run: where what they need and build is kept, and how it gets there. Programs come
+# from Debian, moto and the AWS CLI from PyPI, packagers from crates.io, the latter two into a cache of their own.
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/onnet
+tools=$cache/e2e-tools
+pinned=("moto[server]==5.2.1" "awscli==1.45.11")
+packagers=(cargo-deb@3.8.0 cargo-generate-rpm@0.21.1)
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+export PATH=$cache/tools/bin:$PATH
+
+step() { printf '\n-- %s (%ss)\n' "$*" "$SECONDS"; "$@"; }
+
+install_packages() {
+  apt-get update -q
+  # Installed for their programs: no service of theirs is to start on this machine.
+  local policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    trap "rm -f $policy" EXIT
+    printf '#!/bin/sh\nexit 101\n' > $policy && chmod +x $policy
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+# What is missing of these, each a program and the Debian package that has it.
+install_from_debian() {
+  local missing=() pair
+  for pair in "$@"; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+  done
+  if [ ${#missing[@]} != 0 ]; then install_packages "${missing[@]}"; fi
+}
+
+install_from_pypi() {
+  if [ "$(cat "$tools/pinned" 2>/dev/null)" = "${pinned[*]}" ]; then return; fi
+  rm -rf "$tools"
+  python3 -m venv "$tools" 2>/dev/null || { rm -rf "$tools" && install_packages python3-venv && python3 -m venv "$tools"; }
+  "$tools/bin/pip" install -q "${pinned[@]}"
+  echo "${pinned[*]}" > "$tools/pinned"
+}
+
+install_packagers() {
+  local packager
+  for packager in "${packagers[@]}"; do
+    if "$cache/tools/bin/${packager%@*}" --version 2>/dev/null | grep -qF "${packager#*@}"; then continue; fi
+    CARGO_TARGET_DIR=$cache/tools-target cargo install -q "$packager" --locked --root "$cache/tools"
+  done
+  rm -rf "$cache/tools-target"
+}
