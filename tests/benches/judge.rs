@@ -149,14 +149,14 @@ fn explain(c: &mut Criterion) {
     let inventory = vpc(LARGEST);
     let trie: PrefixMap<Ipv4Net, &Target> = ranges(&inventory).into_iter().collect();
     let mut addresses = addresses(&inventory).into_iter().map(Ipv4Net::from).cycle();
-    group.bench_function("prefix-trie, look-up alone/largest", |b| {
+    group.bench_function(BenchmarkId::new("prefix-trie", "largest"), |b| {
         b.iter_batched(
             || addresses.next().unwrap(),
             |address| trie.get_lpm(black_box(&address)).map(|(range, target)| (range, *target)),
             criterion::BatchSize::SmallInput,
         );
     });
-    group.bench_function("prefix-trie, built for it/largest", |b| {
+    group.bench_function(BenchmarkId::new("prefix-trie is built", "largest"), |b| {
         b.iter(|| ranges(black_box(&inventory)).into_iter().collect::<PrefixMap<Ipv4Net, &Target>>());
     });
     group.finish();

@@ -5,12 +5,12 @@ use crate::{
     clients::RUN,
     lab::{Lab, World},
     mebibytes,
-    process::part,
-    rows::{number, with_addresses},
+    process::{Running, part},
+    rows::{ONNET_PORT, number, wait_for, with_addresses},
     size,
 };
 use serde_json::{Value, json};
-use std::{error::Error, fs, path::Path};
+use std::{error::Error, fs, path::Path, time::Duration};
 
 /// How large the files of an audit are.
 #[derive(Clone, Copy)]
@@ -132,27 +132,35 @@ fn cost(bench: &Bench, lab: &Lab, arguments: &[&str]) -> Result<(f64, f64), Box<
     Ok((Spread::of(&wall).median, Spread::of(&processor).median))
 }
 
+/// What one, ten and a hundred times as much costs: how much, and medians of wall and processor time in milliseconds.
+type Sizes = Vec<(usize, f64, f64)>;
+
+fn grown(bench: &mut Bench, what: &'static str, sizes: &Sizes) -> Rows {
+    for (count, wall, used) in sizes {
+        bench.keep(what, &format!("onnet, {count}"), "ms", &[*wall, *used])?;
+    }
+    let shown = sizes.iter().map(|(count, wall, used)| format!("{count}: {wall:.1} ({used:.1}) ms"));
+    let &[_, (_, _, ten), (_, _, hundred)] = sizes.as_slice() else { return Err("three sizes are compared".into()) };
+    Ok(vec![Row {
+        what,
+        budget: "no faster than linear".into(),
+        onnet: shown.collect::<Vec<_>>().join(", "),
+        met: hundred <= ten * 11.0,
+        beside: "–".into(),
+    }])
+}
+
 /// What ten and a hundred times as much costs.
 pub(crate) fn growth(bench: &mut Bench) -> Rows {
-    let mut rows = Vec::new();
-    let mut row = |what: &'static str, figures: Vec<(usize, f64, f64)>| {
-        let shown = figures.iter().map(|(count, wall, used)| format!("{count}: {wall:.1} ({used:.1}) ms"));
-        let (first, last) = (figures[0].2, figures[figures.len() - 1].2);
-        rows.push(Row {
-            what,
-            budget: "no faster than linear".into(),
-            onnet: shown.collect::<Vec<_>>().join(", "),
-            met: last <= first * 110.0,
-            beside: "–".into(),
-        });
-    };
-    let mut figures = Vec::new();
+    let mut rows = probes(bench)?;
+
+    let mut sizes = Sizes::new();
     for count in [1, 10, 100] {
         let lab = bench.lab(with_addresses(count))?;
         let (wall, used) = cost(bench, &lab, &["check"])?;
-        figures.push((usize::from(count), wall, used));
+        sizes.push((usize::from(count), wall, used));
     }
-    row("`check`: addresses of the name, each probed; wall (processor)", figures);
+    rows.extend(grown(bench, "`check`: addresses of the name, each probed; wall (processor)", &sizes)?);
 
     let lab = bench.lab(World::on_net())?;
     let small = Extent { vpcs: 1, tables: 10, routes: 5, subnets: 10 };
@@ -162,15 +170,44 @@ pub(crate) fn growth(bench: &mut Bench) -> Rows {
         ("`audit`: tables of a VPC", [10, 100, 1000].map(|tables| Extent { tables, ..small })),
     ];
     for (number, (what, extents)) in extents.into_iter().enumerate() {
-        let mut figures = Vec::new();
+        let mut sizes = Sizes::new();
         for (at, extent) in extents.into_iter().enumerate() {
             let directory = lab.directory().join(format!("growth-{number}-{at}"));
             fs::create_dir(&directory)?;
             write(&directory, extent)?;
             let (wall, used) = cost(bench, &lab, &["audit", "--from", &directory.display().to_string()])?;
-            figures.push(([extent.routes, extent.subnets, extent.tables][number], wall, used));
+            sizes.push(([extent.routes, extent.subnets, extent.tables][number], wall, used));
         }
-        row(what, figures);
+        rows.extend(grown(bench, what, &sizes)?);
     }
     Ok(rows)
+}
+
+/// The daemon, probing ten and a hundred times as often.
+fn probes(bench: &mut Bench) -> Rows {
+    let lab = bench.lab(World::on_net())?;
+    let seconds = Duration::from_secs(bench.times(100) as u64 / 5);
+    let mut figures = Vec::new();
+    for every in ["5s", "500ms", "50ms"] {
+        let arguments = ["run", "--splay", "0s", "--probe", "health", "--health-every", every];
+        let running = Running::start(&lab, &[&[bench.onnet()], &arguments[..]].concat())?;
+        wait_for(&lab, ONNET_PORT, "/-/ready")?;
+        let used = running.processor()?;
+        std::thread::sleep(seconds);
+        let used = (running.processor()? - used) / seconds.as_secs_f64() * 1e3;
+        figures.push((every, used, running.memory("VmRSS")?));
+    }
+    let what = "daemon: a probe every 5 s, 500 ms, 50 ms; processor time a second, RSS";
+    for (every, used, memory) in &figures {
+        bench.keep(what, &format!("onnet, {every}"), "ms", &[*used])?;
+        bench.keep(what, &format!("onnet, {every}"), "B", &[*memory])?;
+    }
+    let shown = figures.iter().map(|(every, used, memory)| format!("{every}: {used:.2} ms, {}", mebibytes(*memory)));
+    Ok(vec![Row {
+        what,
+        budget: "no faster than linear".into(),
+        onnet: shown.collect::<Vec<_>>().join("; "),
+        met: figures[2].1 <= figures[1].1 * 11.0 && figures[2].2 <= figures[0].2 * 1.1,
+        beside: "–".into(),
+    }])
 }

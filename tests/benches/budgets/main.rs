@@ -13,8 +13,10 @@ mod detour;
 mod failures;
 mod fleet;
 mod growth;
+mod judged;
 #[path = "../../lab/mod.rs"]
 mod lab;
+mod noise;
 mod process;
 mod rows;
 
@@ -38,6 +40,9 @@ struct Options {
     /// The packaged binary
     #[arg(long, value_name = "FILE")]
     onnet: PathBuf,
+    /// The benchmark of the judge
+    #[arg(long, value_name = "FILE")]
+    judge: PathBuf,
     /// Where Debian's packages of the peers are unpacked
     #[arg(long, value_name = "DIR")]
     peers: PathBuf,

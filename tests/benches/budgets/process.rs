@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The processor of whatever is measured. The lab and the clients have the other.
-const PROCESSOR: &str = "1";
+pub(crate) const PROCESSOR: &str = "1";
 
 /// The lab's authority among as many as a system trusts: that is what starting up costs.
 fn authorities(lab: &Lab) -> io::Result<PathBuf> {

@@ -3,12 +3,14 @@
 use crate::{
     Bench, Row, Rows, Spread,
     accuracy::accuracy,
-    clients::{GET, LOAD, PROBES, READY, RUN, STARTED},
+    clients::{GET, LOAD, READY, RUN, STARTED},
     failures::failures,
     fleet::fleet,
     growth::{audit, growth},
+    judged::judged,
     lab::{Fault, Lab, Service, World},
     mebibytes,
+    noise::noise,
     process::{Running, part},
     size,
 };
@@ -18,7 +20,7 @@ use tokio::time::Instant;
 
 type Measure = fn(&mut Bench) -> Rows;
 
-pub(crate) const ALL: [(&str, Measure); 13] = [
+pub(crate) const ALL: [(&str, Measure); 14] = [
     ("size", binary_size),
     ("start", start),
     ("check", check),
@@ -30,12 +32,13 @@ pub(crate) const ALL: [(&str, Measure); 13] = [
     ("failures", failures),
     ("scrape", scrape),
     ("audit", audit),
+    ("judge", judged),
     ("growth", growth),
     ("fleet", fleet),
 ];
 
 pub(crate) const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
-const ONNET_PORT: &str = "10953";
+pub(crate) const ONNET_PORT: &str = "10953";
 pub(crate) const BLACKBOX_PORT: &str = "9115";
 const NODE_PORT: &str = "9100";
 pub(crate) const PROBE_PATH: &str = "/probe?module=get&target=https://dynamodb.us-east-1.amazonaws.com/";
@@ -393,59 +396,4 @@ fn scrape(bench: &mut Bench) -> Rows {
             beside: format!("node_exporter: {}", load(&loaded_beside, beside_before, beside_after)),
         },
     ])
-}
-
-const PHASES: [&str; 3] = ["connect", "tls", "wait"];
-
-/// A median, and all it is of.
-type Figures = (f64, Vec<f64>);
-
-/// The phases of a check's probes, in milliseconds.
-fn phases_of(lab: &Lab, onnet: &str, runs: usize) -> Result<Vec<Figures>, Box<dyn Error>> {
-    let mut figures = vec![Vec::new(); PHASES.len()];
-    for _ in 0..runs {
-        let ran = part(lab, true, &[RUN, onnet, "check", "--probe", "health", "--format", "json"])?;
-        let report: Value = serde_json::from_str(ran["output"].as_str().unwrap_or_default())?;
-        for probe in report["probes"].as_array().into_iter().flatten() {
-            for (phase, figures) in PHASES.iter().zip(&mut figures) {
-                figures.extend(probe["phases"][phase].as_f64().map(|seconds| seconds * 1e3));
-            }
-        }
-    }
-    Ok(figures.into_iter().map(|figures| (Spread::of(&figures).median, figures)).collect())
-}
-
-fn noise(bench: &mut Bench) -> Rows {
-    let (one, many) = (bench.lab(World::on_net())?, bench.lab(with_addresses(32))?);
-    let onnet = bench.onnet().to_owned();
-    let (alone, among) = (phases_of(&one, &onnet, bench.times(200))?, phases_of(&many, &onnet, bench.times(20))?);
-    let blackbox = Blackbox::new(bench, &one)?;
-    let running = Running::start(&one, &blackbox.words())?;
-    wait_for(&one, BLACKBOX_PORT, "/metrics")?;
-    let theirs_alone = part(&one, false, &[PROBES, BLACKBOX_PORT, PROBE_PATH, "1", &bench.times(200).to_string()])?;
-    let theirs_among = part(&one, false, &[PROBES, BLACKBOX_PORT, PROBE_PATH, "32", &bench.times(20).to_string()])?;
-    drop(running);
-    let mut rows = Vec::new();
-    let theirs = |value: &Value, phase: &str| {
-        let phase = if phase == "wait" { "processing" } else { phase };
-        let figures: Vec<f64> = value[phase].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-        Spread::of(&figures).median
-    };
-    for (at, phase) in PHASES.iter().enumerate() {
-        let ((quiet, quiets), (busy, busies)) = (&alone[at], &among[at]);
-        bench.keep(&format!("noise {phase} alone"), "onnet", "ms", quiets)?;
-        bench.keep(&format!("noise {phase} among 32"), "onnet", "ms", busies)?;
-        let (beside, beside_busy) = (theirs(&theirs_alone, phase), theirs(&theirs_among, phase));
-        rows.push(Row {
-            what: ["32 probes against 1: connect, median", "… TLS", "… wait"][at],
-            budget: "≤ 10 % more".into(),
-            onnet: format!("{quiet:.3} → {busy:.3} ms ({:+.0} %)", (busy / quiet - 1.0) * 100.0),
-            met: busy / quiet <= 1.1,
-            beside: format!(
-                "blackbox_exporter {beside:.3} → {beside_busy:.3} ms ({:+.0} %)",
-                (beside_busy / beside - 1.0) * 100.0
-            ),
-        });
-    }
-    Ok(rows)
 }
