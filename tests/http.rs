@@ -39,7 +39,7 @@ fn short() -> Limits {
 }
 
 fn with_report() -> Status {
-    Status { report: Some(scenario("gateway_endpoint_carries_the_whole_list")), ready: true, ..unready() }
+    Status { report: Some(scenario("gateway_endpoint_carries_the_whole_list").into()), ready: true, ..unready() }
 }
 
 #[tokio::test]

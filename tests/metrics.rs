@@ -65,7 +65,7 @@ fn status(report: Option<Report>) -> Status {
         sources: Source::ALL.map(source).into(),
         history: History::default(),
         settings: SettingsStatus { successful: true, read_at: at("2026-11-22T09:00:00Z") },
-        report,
+        report: report.map(Into::into),
     }
 }
 

@@ -65,7 +65,7 @@ fn shift(json: &mut Value, later: Duration) {
 }
 
 fn publish(server: &Server, report: Report) {
-    server.publisher.publish(Status { report: Some(report), ready: true, ..unready() });
+    server.publisher.publish(Status { report: Some(report.into()), ready: true, ..unready() });
 }
 
 fn url(server: &Server) -> String {

@@ -3,6 +3,7 @@
 use super::{Gap, Outcome, ProbeKind, ProbeResult, Report, Seconds, Source, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +13,7 @@ pub struct Status {
     /// When the daemon started.
     pub started_at: Timestamp,
     /// The last report; `None` in the first moments.
-    pub report: Option<Report>,
+    pub report: Option<Arc<Report>>,
     /// Whether every source that the answer rests on was looked at since the start.
     pub ready: bool,
     /// How each source that is looked at fares.

@@ -1,6 +1,7 @@
 //! What every call to AWS shares: the settings of the environment, one metadata client, one set of credentials.
 
 mod credentials;
+mod http;
 mod imds;
 mod lookups;
 
@@ -19,16 +20,9 @@ use aws_credential_types::{
     provider::{error::TokenError, future, token::ProvideToken},
 };
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_http_client::{
-    Connector,
-    proxy::ProxyConfig,
-    tls::{Provider, TlsContext, rustls_provider::CryptoMode},
-};
-use aws_smithy_runtime_api::client::{
-    http::{SharedHttpClient, SharedHttpConnector, http_client_fn},
-    result::ConnectorError,
-};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use credentials::SharedCredentials;
+pub use http::{Proxies, control_plane};
 use imds::Metadata;
 pub use lookups::Lookups;
 use std::{error::Error, io};
@@ -48,7 +42,7 @@ pub enum AwsError {
     /// There is nothing to verify a server with.
     #[error("cannot verify servers")]
     Tls(#[from] TlsError),
-    /// The SDK's HTTP client refused its own settings: our bug.
+    /// The HTTP client refused its settings: our bug.
     #[error("cannot set up the AWS client")]
     Setup(#[source] Box<dyn Error + Send + Sync>),
     /// No Region is known, so there is nobody to ask.
@@ -78,8 +72,8 @@ impl Aws {
         }
         let roots = Roots::load()?;
         let lookups = Lookups::default();
-        let http = control_plane(&roots, ProxyConfig::from_env(), lookups.clone())?;
-        let metadata = Metadata::new();
+        let http = control_plane(&roots, Proxies::OfTheEnvironment, lookups.clone())?;
+        let metadata = Metadata::new()?;
         let region = match region {
             Some(region) => Some(Region::new(region)),
             // The SDK's default chain without its last link, which is the metadata service: that one is asked later.
@@ -112,7 +106,7 @@ impl Aws {
             region_from_metadata: OnceCell::new(),
             credentials,
             lookups,
-            roots: roots.handed_out(),
+            roots,
         })
     }
 
@@ -181,23 +175,6 @@ fn checked_region(source: &str, answer: &str) -> Result<String, Gap> {
     }
     let start: String = answer.chars().take(32).collect();
     Err(Gap::Malformed { detail: format!("{source} gives {start:?} for the Region") })
-}
-
-/// How the AWS APIs are reached: the SDK's own client with our certificates and, as in every SDK, the environment's
-/// proxies. Probes never use one.
-pub fn control_plane(roots: &Roots, proxy: ProxyConfig, lookups: Lookups) -> Result<SharedHttpClient, AwsError> {
-    let context = TlsContext::builder()
-        .with_trust_store(roots.trust_store())
-        .build()
-        .map_err(|error| AwsError::Setup(error.into()))?;
-    let connector = Connector::builder()
-        .tls_provider(Provider::rustls(CryptoMode::Ring))
-        .tls_context(context)
-        .proxy_config(proxy)
-        .sleep_impl(TokioSleep::new())
-        .build_with_resolver(lookups);
-    let connector = SharedHttpConnector::new(connector);
-    Ok(http_client_fn(move |_, _| connector.clone()))
 }
 
 /// The SDK finds Tokio's timer by itself only with features that we leave out.

@@ -1,13 +1,15 @@
 //! What onnet trusts: one set of certificates for all it sends, so that a probe and an API call judge a peer alike.
 
-use aws_smithy_http_client::tls::TrustStore;
 use rustls::{
-    ClientConfig, RootCertStore,
+    CipherSuite, ClientConfig, RootCertStore,
     client::Resumption,
-    crypto::ring,
+    crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 /// Why there is nothing to trust.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +40,9 @@ pub enum TlsError {
 /// The certificates onnet trusts; at least one.
 #[derive(Clone, Debug)]
 pub struct Roots {
-    certificates: Vec<CertificateDer<'static>>,
     store: Arc<RootCertStore>,
+    /// Made when it is asked for. To make one, every authority's name is copied.
+    client: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Roots {
@@ -68,28 +71,22 @@ impl Roots {
     /// Those of `certificates` that rustls can use. A system's store often holds one that it cannot.
     pub fn usable(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         let mut store = RootCertStore::empty();
-        let certificates: Vec<_> = certificates.into_iter().filter(|der| store.add(der.clone()).is_ok()).collect();
-        (!certificates.is_empty()).then(|| Self { certificates, store: Arc::new(store) })
-    }
-
-    /// Without the certificates themselves, for whoever has handed them out: what is verified with is an eighth of them.
-    pub(crate) fn handed_out(self) -> Self {
-        Self { certificates: Vec::new(), ..self }
+        let (usable, _) = store.add_parsable_certificates(certificates);
+        (usable > 0).then(|| Self { store: Arc::new(store), client: OnceLock::new() })
     }
 
     /// A TLS configuration that trusts them. No resumption: each probe is to time a whole handshake.
-    pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
-        self.client_config_showing(None)
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(made) = self.client.get() {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(self.client_config_showing(None)?);
+        Ok(Arc::clone(self.client.get_or_init(|| made)))
     }
 
     /// The same, and shows a certificate to those who ask for one.
     pub(crate) fn client_config_showing(&self, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
         config(Arc::clone(&self.store), shown)
-    }
-
-    /// The same certificates for the SDK's own HTTP client, which wants PEM. None, once they are handed out.
-    pub(crate) fn trust_store(&self) -> TrustStore {
-        self.certificates.iter().fold(TrustStore::empty(), |store, der| store.with_pem_certificate(pem(der)))
     }
 }
 
@@ -101,8 +98,16 @@ pub(crate) fn distrustful() -> Result<ClientConfig, TlsError> {
     config(Arc::new(RootCertStore::empty()), None)
 }
 
+/// ring's defaults, but AES-128 first, as Go, BoringSSL and AWS's own s2n have it: its SHA-256 halves what a handshake hashes.
+fn provider() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    // Stable: among each other the suites stay in order.
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    provider
+}
+
 fn config(roots: Arc<RootCertStore>, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?
         .with_root_certificates(roots);
@@ -112,11 +117,6 @@ fn config(roots: Arc<RootCertStore>, shown: Option<Shown>) -> Result<ClientConfi
     };
     config.resumption = Resumption::disabled();
     Ok(config)
-}
-
-fn pem(der: &[u8]) -> String {
-    let base64 = aws_smithy_types::base64::encode(der);
-    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
 }
 
 #[cfg(test)]
@@ -144,15 +144,5 @@ mod tests {
         }
         let missing = Roots::from_bundle("/nowhere/corporate.pem".into()).unwrap_err();
         assert!(matches!(missing, TlsError::Bundle { .. }), "{missing}");
-    }
-
-    #[test]
-    fn the_sdks_client_gets_the_same_certificates() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-        let roots = bundle(&certificate.pem()).unwrap();
-        let through_pem = CertificateDer::from_pem_slice(pem(&roots.certificates[0]).as_bytes()).unwrap();
-        assert_eq!(&through_pem, certificate.der());
-        assert_eq!(roots.store.len(), 1);
     }
 }

@@ -165,7 +165,7 @@ async fn metrics(State(served): State<Arc<Served>>) -> Response {
 async fn report(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();
     match &status.report {
-        Some(report) => rendered(served.report.of(&status, || Ok(present::json(report).into())), JSON),
+        Some(report) => rendered(served.report.of(&status, || Ok(present::json(&**report).into())), JSON),
         None => answer(StatusCode::SERVICE_UNAVAILABLE, JSON, NOT_YET),
     }
 }

@@ -89,7 +89,7 @@ pub struct Daemon {
     /// When the earliest look began that is not judged yet, and when the first of these ended.
     unjudged: Option<(Reading, Moment)>,
     judged: Option<Moment>,
-    report: Option<Report>,
+    report: Option<Arc<Report>>,
     /// Every source was looked at since the start, and the instance was known.
     ready: bool,
 }
@@ -407,7 +407,7 @@ impl Daemon {
         self.judged = Some(now.moment);
         self.counters.reported();
         self.notice(&report, now);
-        self.report = Some(report);
+        self.report = Some(Arc::new(report));
         self.publish_status();
     }
 

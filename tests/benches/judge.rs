@@ -193,7 +193,7 @@ fn status(report: Report) -> Status {
         sources: Source::ALL.map(source).into(),
         history: History::default(),
         settings: SettingsStatus { successful: true, read_at: at },
-        report: Some(report),
+        report: Some(report.into()),
     }
 }
 
@@ -208,7 +208,7 @@ fn render(c: &mut Criterion) {
         b.iter(|| present::exposition(black_box(&status), status.settings, &counters).unwrap());
     });
     c.bench_function("render/page", |b| b.iter(|| present::status_page(black_box(&status), status.started_at)));
-    let report = status.report.as_ref().unwrap();
+    let report: &Report = status.report.as_ref().unwrap();
     c.bench_function("render/json", |b| b.iter(|| present::json(black_box(report))));
 }
 

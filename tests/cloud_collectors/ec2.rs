@@ -9,14 +9,13 @@ use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
-use aws_smithy_http_client::proxy::ProxyConfig;
 use onnet::{
     model::{
         AssociatedWith, AssociationState, Destination, EndpointState, EndpointType, Gap, Inventory, Observed, Origin,
         RouteState, Target, VpcFacts,
     },
     observe::{
-        aws::{Lookups, control_plane},
+        aws::{Lookups, Proxies, control_plane},
         ec2::vpc_facts,
         inventory::{Scope, inventory_of},
         tls::Roots,
@@ -101,7 +100,7 @@ fn config(url: &str, roots: &Authority, credentials: impl ProvideCredentials + '
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(url)
-        .http_client(control_plane(&roots, ProxyConfig::disabled(), Lookups::default()).unwrap())
+        .http_client(control_plane(&roots, Proxies::None, Lookups::default()).unwrap())
         .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
         .retry_config(RetryConfig::standard())
         .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -52,7 +52,7 @@ pub(crate) fn status(report: Option<Report>) -> (Status, Timestamp) {
         sources: Source::ALL.map(source).into(),
         history: report.as_ref().map_or_else(History::default, |report| history(report, now)),
         settings: SettingsStatus { successful: true, read_at: started_at },
-        report,
+        report: report.map(Into::into),
     };
     (status, now)
 }

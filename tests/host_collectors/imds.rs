@@ -1,4 +1,4 @@
-use crate::fake_imds::*;
+use crate::{fake_imds::*, http};
 use aws_config::{imds::Client, provider_config::ProviderConfig};
 use onnet::{
     model::{Gap, Instance},
@@ -8,9 +8,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Barrier, time::Instant};
 
 fn client(address: SocketAddr) -> Client {
-    let http = aws_smithy_http_client::Builder::new().build_http();
     Client::builder()
-        .configure(&ProviderConfig::without_region().with_http_client(http))
+        .configure(&ProviderConfig::without_region().with_http_client(http()))
         .endpoint(format!("http://{address}"))
         .unwrap()
         .max_attempts(1)

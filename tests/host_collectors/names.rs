@@ -75,11 +75,7 @@ async fn profile(settings: &str) -> SdkConfig {
     use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
     let text = format!("[default]\nregion = us-east-1\n{settings}\n");
     let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .profile_files(files)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .load()
-        .await
+    aws_config::defaults(BehaviorVersion::latest()).profile_files(files).http_client(crate::http()).load().await
 }
 
 #[tokio::test]

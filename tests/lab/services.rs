@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     sync::oneshot,
     time::Instant,
@@ -271,6 +271,9 @@ where
         switchboard.lingered("receive", began.elapsed());
         if !goes_on {
             return Ok(());
+        }
+        if request.header("connection").is_some_and(|says| says.eq_ignore_ascii_case("close")) {
+            return stream.shutdown().await;
         }
     }
 }

@@ -1,16 +1,13 @@
 //! The way to the instance metadata service. Off EC2 nobody answers there, and finding out is to cost a second once.
 
-use super::sentence;
+use super::{AwsError, http::connector, sentence};
+use crate::observe::tls::distrustful;
 use aws_config::{imds, provider_config::ProviderConfig};
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::{
-    http::{
-        HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-        http_client_fn,
-    },
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
     orchestrator::HttpRequest,
 };
+use reqwest::Client;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -32,17 +29,16 @@ pub(super) struct Metadata {
 
 impl Metadata {
     /// Of the endpoint that the environment or the profile names, else 169.254.169.254.
-    pub(super) fn new() -> Self {
+    pub(super) fn new() -> Result<Self, AwsError> {
         Self::build(|client| client)
     }
 
-    fn build(adjust: impl FnOnce(imds::client::Builder) -> imds::client::Builder) -> Self {
+    fn build(adjust: impl FnOnce(imds::client::Builder) -> imds::client::Builder) -> Result<Self, AwsError> {
         let heard = Arc::new(Mutex::new(Heard::Nothing));
-        let settings = HttpConnectorSettings::builder().connect_timeout(PATIENCE).read_timeout(PATIENCE).build();
         // No proxy: another machine's metadata would be worse than none.
-        let inner = Connector::builder().connector_settings(settings).sleep_impl(TokioSleep::new()).build_http();
-        let connector =
-            SharedHttpConnector::new(Listening { inner: SharedHttpConnector::new(inner), heard: Arc::clone(&heard) });
+        let client = Client::builder().tls_backend_preconfigured(distrustful()?).no_proxy();
+        let inner = connector(client.connect_timeout(PATIENCE).read_timeout(PATIENCE))?;
+        let connector = SharedHttpConnector::new(Listening { inner, heard: Arc::clone(&heard) });
         let http: SharedHttpClient = http_client_fn(move |_, _| connector.clone());
         let config = ProviderConfig::empty()
             .with_behavior_version(Some(super::behavior_version()))
@@ -56,7 +52,7 @@ impl Metadata {
             // Wider than its parts, so that the connector's verdict is there before this one cuts it off.
             .operation_attempt_timeout(PATIENCE * 3)
             .operation_timeout(PATIENCE * 3);
-        Self { client: adjust(client).build(), heard }
+        Ok(Self { client: adjust(client).build(), heard })
     }
 
     pub(super) fn client(&self) -> &imds::Client {
@@ -130,7 +126,7 @@ mod tests {
         // Accepts (the kernel does, from the backlog) and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", silent.local_addr().unwrap());
-        let metadata = Metadata::build(|client| client.endpoint(endpoint).unwrap());
+        let metadata = Metadata::build(|client| client.endpoint(endpoint).unwrap()).unwrap();
 
         let began = Instant::now();
         assert!(metadata.client().get("/latest/meta-data/placement/region").await.is_err());
@@ -146,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn a_refused_connection_is_remembered_in_the_kernels_words() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let metadata = Metadata::build(|client| client.endpoint(format!("http://{closed}")).unwrap());
+        let metadata = Metadata::build(|client| client.endpoint(format!("http://{closed}")).unwrap()).unwrap();
         assert!(metadata.client().get("/latest/meta-data/instance-id").await.is_err());
         let silence = metadata.silence().unwrap();
         assert!(silence.contains("refused"), "{silence}");

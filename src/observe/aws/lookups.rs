@@ -1,14 +1,14 @@
 //! The addresses of AWS's API names, asked for ahead of the first connection and once for all of them.
 
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{
     collections::HashMap,
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,7 +19,7 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 
 type Lookup = Shared<BoxFuture<'static, Result<Vec<IpAddr>, Arc<io::Error>>>>;
 
-/// Asks the system's resolver, as the SDK's own client does, but once for all who ask at about the same time.
+/// Asks the system's resolver, as every SDK does, but once for all who ask at about the same time.
 #[derive(Clone, Debug, Default)]
 pub struct Lookups {
     begun: Arc<Mutex<HashMap<String, (Instant, Lookup)>>>,
@@ -44,10 +44,13 @@ async fn addresses(name: String) -> Result<Vec<IpAddr>, Arc<io::Error>> {
     Ok(found.map(|address| address.ip()).collect())
 }
 
-impl ResolveDns for Lookups {
-    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
-        let lookup = self.of(name);
-        DnsFuture::new(async move { lookup.await.map_err(ResolveDnsError::new) })
+impl Resolve for Lookups {
+    fn resolve(&self, name: Name) -> Resolving {
+        let lookup = self.of(name.as_str());
+        Box::pin(async move {
+            let found: Addrs = Box::new(lookup.await?.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(found)
+        })
     }
 }
 

@@ -61,6 +61,8 @@ fn client(prober: &Prober, name: &ServiceName, address: IpAddr, clock: &Clock) -
         .no_proxy()
         .http1_only()
         .pool_max_idle_per_host(0)
+        .tcp_keepalive(None)
+        .tcp_user_timeout(None)
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .build()

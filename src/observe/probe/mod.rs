@@ -15,6 +15,7 @@ use aws_credential_types::Credentials;
 use rustls::ClientConfig;
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 use timeline::Clock;
@@ -29,7 +30,7 @@ const MAX_BODY: usize = 1 << 20;
 /// Makes probes.
 #[derive(Clone, Debug)]
 pub struct Prober {
-    tls: ClientConfig,
+    tls: Arc<ClientConfig>,
     region: String,
 }
 

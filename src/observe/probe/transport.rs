@@ -71,7 +71,7 @@ impl Transport {
                 phase: None,
                 detail: format!("{} cannot be the name on a certificate: {error}", name.hostname),
             })?;
-            Some((TlsConnector::from(Arc::new(prober.tls.clone())), server))
+            Some((TlsConnector::from(Arc::clone(&prober.tls)), server))
         } else {
             None
         };
