@@ -18,10 +18,12 @@ const PHASES: [&str; 5] = ["resolve", "connect", "tls", "wait", "receive"];
 /// The phases of one request and its whole time, in milliseconds, as a prober tells them. What it does not tell is no number.
 type Run = [f64; 6];
 
-/// A prober, by how its figures for one request are come by.
+/// How a prober's figures for one request are come by.
+type Probe<'b> = dyn Fn(&Lab) -> Result<Run, Box<dyn Error>> + 'b;
+
 struct Prober<'b> {
     name: &'static str,
-    run: Box<dyn Fn(&Lab) -> Result<Run, Box<dyn Error>> + 'b>,
+    run: Box<Probe<'b>>,
 }
 
 /// onnet by its two kinds of probe, and what is beside it.
