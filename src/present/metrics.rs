@@ -9,10 +9,10 @@ use crate::model::{
     ProbeKind, ProbeResult, ProofLevel, Report, SettingsStatus, Source, Status, Timestamp, Verdict, addresses_in,
 };
 use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
     core::{Collector, Desc},
     process_collector::ProcessCollector,
-    proto::MetricFamily,
+    proto::{self, LabelPair, MetricFamily, MetricType},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -110,23 +110,31 @@ impl Metric {
         Opts::new(self.name, self.help)
     }
 
-    fn gauge(&self, registry: &Registry, value: f64) -> Result<(), prometheus::Error> {
-        let gauge = Gauge::with_opts(self.opts())?;
-        gauge.set(value);
-        registry.register(Box::new(gauge))
+    fn gauge(&self, families: &mut Vec<MetricFamily>, value: f64) {
+        self.gauges(families, [(Vec::new(), value)]);
     }
 
     /// A gauge with labels, each set of them with its value; no series, no family.
-    fn gauges<'a>(
-        &self,
-        registry: &Registry,
-        series: impl IntoIterator<Item = (Vec<&'a str>, f64)>,
-    ) -> Result<(), prometheus::Error> {
-        let gauges = GaugeVec::new(self.opts(), self.labels)?;
-        for (labels, value) in series {
-            gauges.get_metric_with_label_values(&labels)?.set(value);
+    ///
+    /// Made as it is, for it is read once: what a registry does for a gauge that changes takes most of a scrape.
+    fn gauges<'a>(&self, families: &mut Vec<MetricFamily>, series: impl IntoIterator<Item = (Vec<&'a str>, f64)>) {
+        let metric = |(values, value): (Vec<&str>, f64)| {
+            let mut gauge = proto::Gauge::default();
+            gauge.set_value(value);
+            let mut metric = proto::Metric::from_gauge(gauge);
+            metric.set_label(self.labels.iter().zip(values).map(|(name, value)| label(name, value)).collect());
+            metric
+        };
+        let metrics: Vec<_> = series.into_iter().map(metric).collect();
+        if metrics.is_empty() {
+            return;
         }
-        registry.register(Box::new(gauges))
+        let mut family = MetricFamily::default();
+        family.set_name(self.name.to_owned());
+        family.set_help(self.help.to_owned());
+        family.set_field_type(MetricType::GAUGE);
+        family.set_metric(metrics);
+        families.push(family);
     }
 
     fn counter(&self, registry: &Registry) -> Result<IntCounter, prometheus::Error> {
@@ -147,6 +155,13 @@ impl Metric {
         registry.register(Box::new(histograms.clone()))?;
         Ok(histograms)
     }
+}
+
+fn label(name: &str, value: &str) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
 }
 
 /// What happened since the start. Cheap to clone: the clones count together.
@@ -178,6 +193,7 @@ impl Counters {
             reports: ROUNDS.counter(&registry)?,
             registry,
         };
+        counters.registry.register(Box::new(Process(ProcessCollector::for_self())))?;
         for probe in ProbeKind::ALL.map(ProbeKind::name) {
             counters.probes.get_metric_with_label_values(&[probe])?;
             counters.duration.get_metric_with_label_values(&[probe])?;
@@ -237,56 +253,52 @@ impl Counters {
 
 /// `/metrics`, in Prometheus' text format. `web` is how the reading of the server's own settings went.
 pub fn exposition(status: &Status, web: SettingsStatus, counters: &Counters) -> Result<String, prometheus::Error> {
-    let registry = Registry::new();
-    BUILD.gauges(&registry, [(vec![env!("CARGO_PKG_VERSION"), REVISION], 1.0)])?;
-    STARTED_AT.gauge(&registry, seconds(status.started_at))?;
-    READY.gauge(&registry, f64::from(u8::from(status.ready)))?;
+    let mut families = counters.registry.gather();
+    BUILD.gauges(&mut families, [(vec![env!("CARGO_PKG_VERSION"), REVISION], 1.0)]);
+    STARTED_AT.gauge(&mut families, seconds(status.started_at));
+    READY.gauge(&mut families, f64::from(u8::from(status.ready)));
     let settings = status.settings.and(web);
-    RELOADED.gauge(&registry, f64::from(u8::from(settings.successful)))?;
-    RELOADED_AT.gauge(&registry, seconds(settings.read_at))?;
-    sources(&registry, status)?;
+    RELOADED.gauge(&mut families, f64::from(u8::from(settings.successful)));
+    RELOADED_AT.gauge(&mut families, seconds(settings.read_at));
+    sources(&mut families, status);
     if let Some(report) = &status.report {
-        of_report(&registry, report)?;
+        of_report(&mut families, report);
     }
-    registry.register(Box::new(Process(ProcessCollector::for_self())))?;
-
-    let mut families = registry.gather();
-    families.extend(counters.registry.gather());
     families.sort_by(|a, b| a.name().cmp(b.name()));
     let mut text = Vec::new();
     TextEncoder::new().encode(&families, &mut text)?;
     String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
 }
 
-fn sources(registry: &Registry, status: &Status) -> Result<(), prometheus::Error> {
+fn sources(families: &mut Vec<MetricFamily>, status: &Status) {
     let all = || status.sources.iter().map(|(source, status)| (vec![source.name()], status));
     let truth = |truth| f64::from(u8::from(truth));
-    UP.gauges(registry, all().filter_map(|(labels, status)| Some((labels, truth(status.up?)))))?;
-    SEEN_AT.gauges(registry, all().filter_map(|(labels, status)| Some((labels, seconds(status.last_seen?)))))?;
-    PERIOD.gauges(registry, all().map(|(labels, status)| (labels, status.every.as_secs_f64())))?;
-    BACKING_OFF.gauges(registry, all().map(|(labels, status)| (labels, truth(status.backing_off_until.is_some()))))
+    UP.gauges(families, all().filter_map(|(labels, status)| Some((labels, truth(status.up?)))));
+    SEEN_AT.gauges(families, all().filter_map(|(labels, status)| Some((labels, seconds(status.last_seen?)))));
+    PERIOD.gauges(families, all().map(|(labels, status)| (labels, status.every.as_secs_f64())));
+    BACKING_OFF.gauges(families, all().map(|(labels, status)| (labels, truth(status.backing_off_until.is_some()))))
 }
 
-fn of_report(registry: &Registry, report: &Report) -> Result<(), prometheus::Error> {
+fn of_report(families: &mut Vec<MetricFamily>, report: &Report) {
     let is = |same| f64::from(u8::from(same));
-    OUTCOME.gauges(registry, Outcome::ALL.map(|outcome| (vec![outcome.name()], is(outcome == report.outcome))))?;
-    PROOF.gauges(registry, ProofLevel::ALL.map(|level| (vec![level.name()], is(level == report.proof))))?;
-    REPORT_AT.gauge(registry, seconds(report.taken_at))?;
+    OUTCOME.gauges(families, Outcome::ALL.map(|outcome| (vec![outcome.name()], is(outcome == report.outcome))));
+    PROOF.gauges(families, ProofLevel::ALL.map(|level| (vec![level.name()], is(level == report.proof))));
+    REPORT_AT.gauge(families, seconds(report.taken_at));
     match report.outcome {
-        Outcome::OnNet | Outcome::AtRisk => ON_NET.gauge(registry, 1.0)?,
-        Outcome::OffNet | Outcome::Dropped => ON_NET.gauge(registry, 0.0)?,
+        Outcome::OnNet | Outcome::AtRisk => ON_NET.gauge(families, 1.0),
+        Outcome::OffNet | Outcome::Dropped => ON_NET.gauge(families, 0.0),
         Outcome::Undetermined => {}
     }
 
     let in_use = || report.addresses.iter().filter(|address| address.in_use);
     if in_use().next().is_some() {
-        ADDRESSES.gauges(registry, by_way(in_use().map(|address| (&address.verdict, 1.0))))?;
+        ADDRESSES.gauges(families, by_way(in_use().map(|address| (&address.verdict, 1.0))));
     }
     if let Some(summary) = report.coverage_summary {
         let size = |range: &CoverageRange| addresses_in([&range.cidr]) as f64;
-        LIST_ADDRESSES.gauges(registry, by_way(report.coverage.iter().map(|range| (&range.verdict, size(range)))))?;
+        LIST_ADDRESSES.gauges(families, by_way(report.coverage.iter().map(|range| (&range.verdict, size(range)))));
         if summary.addresses > 0 {
-            COVERED.gauge(registry, summary.addresses_on_net as f64 / summary.addresses as f64)?;
+            COVERED.gauge(families, summary.addresses_on_net as f64 / summary.addresses as f64);
         }
     }
 
@@ -294,7 +306,7 @@ fn of_report(registry: &Registry, report: &Report) -> Result<(), prometheus::Err
     for finding in &report.findings {
         *findings.entry((finding.code.name(), finding.severity.name())).or_insert(0.0) += 1.0;
     }
-    FINDINGS.gauges(registry, findings.into_iter().map(|((code, severity), count)| (vec![code, severity], count)))?;
+    FINDINGS.gauges(families, findings.into_iter().map(|((code, severity), count)| (vec![code, severity], count)));
 
     if let Some(InstanceSummary { subnet: Some(subnet), route_table, .. }) = &report.instance {
         let table = route_table.as_deref().unwrap_or("");
@@ -302,9 +314,8 @@ fn of_report(registry: &Registry, report: &Report) -> Result<(), prometheus::Err
             .map(|address| (way(&address.verdict), address.verdict.path().map_or("", |path| path.target.as_str())))
             .collect();
         let series = ways.into_iter().map(|(path, target)| (vec![subnet.as_str(), table, path, target], 1.0));
-        ROUTE.gauges(registry, series)?;
+        ROUTE.gauges(families, series);
     }
-    Ok(())
 }
 
 /// The verdict as a label: the path, or why there is none.
