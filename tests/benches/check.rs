@@ -31,10 +31,12 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
+mod spread;
 
 use anstream::{eprintln, println};
 use clap::Parser;
 use lab::{Lab, Mode, World, faults::Seen, rights};
+use spread::Spread;
 use std::{
     error::Error,
     path::{Path, PathBuf},
@@ -46,20 +48,7 @@ use std::{
 const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(50)];
 
 /// What `check` asks, asked by the AWS CLI.
-const AWS_CLI: &str = r#"
-set -e
-imds=http://169.254.169.254/latest
-token=$(curl -sf -X PUT -H 'x-aws-ec2-metadata-token-ttl-seconds: 60' $imds/api/token)
-metadata() { curl -sf -H "x-aws-ec2-metadata-token: $token" "$imds/meta-data/$1"; }
-export AWS_REGION=$(metadata placement/region) AWS_DEFAULT_REGION=$(metadata placement/region)
-interface=network/interfaces/macs/$(metadata mac)
-vpc=$(metadata "$interface/vpc-id")
-metadata "$interface/subnet-id"
-aws ec2 describe-route-tables --filters "Name=vpc-id,Values=$vpc"
-aws ec2 describe-vpc-endpoints --filters "Name=vpc-id,Values=$vpc"
-aws ec2 describe-prefix-lists
-aws dynamodb list-tables
-"#;
+const AWS_CLI: &str = include_str!("check.sh");
 
 /// Measures `onnet check` in the lab: wall time, processor time, sequential round trips.
 #[derive(Parser)]
@@ -174,10 +163,7 @@ impl Contestant {
 
 fn print_table(contestants: &[Contestant], runs: &[[Vec<Run>; DELAYS.len()]]) {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
-    println!(
-        "{} runs of each in turn, {processors} processors; median (least to most), milliseconds\n",
-        runs[0][0].len()
-    );
+    println!("{} runs of each in turn, {processors} processors; median (least to most)\n", runs[0][0].len());
     println!("{:<16}{:>8}  {:<24}{:<24}{:>12}", "", "delay", "wall", "processor", "round trips");
     for (contestant, runs) in contestants.iter().zip(runs) {
         let walls = |at: usize| spread(&runs[at], |run| run.wall);
@@ -186,7 +172,8 @@ fn print_table(contestants: &[Contestant], runs: &[[Vec<Run>; DELAYS.len()]]) {
         for (at, delay) in DELAYS.iter().enumerate() {
             let processor = spread(&runs[at], |run| run.processor);
             let trips = if at == 0 { String::new() } else { format!("{trips:.2}") };
-            let (name, wall) = (if at == 0 { contestant.name } else { "" }, walls(at));
+            let name = if at == 0 { contestant.name } else { "" };
+            let (wall, processor) = (walls(at).shown("ms", 0), processor.shown("ms", 0));
             println!("{name:<16}{:>8}  {wall:<24}{processor:<24}{trips:>12}", delay.as_millis());
         }
     }
@@ -203,22 +190,8 @@ fn print_table(contestants: &[Contestant], runs: &[[Vec<Run>; DELAYS.len()]]) {
     }
 }
 
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
 fn spread(runs: &[Run], of: impl Fn(&Run) -> f64) -> Spread {
-    let mut values: Vec<f64> = runs.iter().map(of).collect();
-    values.sort_by(f64::total_cmp);
-    Spread { least: values[0], median: values[values.len() / 2], most: values[values.len() - 1] }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&format!("{:.0} ({:.0} to {:.0})", self.median, self.least, self.most))
-    }
+    Spread::of(&runs.iter().map(of).collect::<Vec<_>>())
 }
 
 /// What the run that was disturbed least asked, and how many delays after its first request.

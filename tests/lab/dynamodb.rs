@@ -14,6 +14,8 @@ pub fn answer(world: &World, call: Call, request: &Request, fault: Option<Fault>
     let target = request.header("x-amz-target");
     let health = request.method == "GET" && (request.path == "/" || request.path == "/ping");
     match (target, fault) {
+        (None, Some(Fault::InternalError)) if health => Response::page(500),
+        (None, Some(Fault::Validation)) if health => Response::page(400),
         // Unsigned requests know neither permissions nor quotas of an account.
         (None, _) if health => {
             let host = request.header("host").unwrap_or_default();

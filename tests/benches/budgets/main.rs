@@ -19,13 +19,15 @@ mod lab;
 mod noise;
 mod process;
 mod rows;
+#[path = "../spread.rs"]
+mod spread;
 
 use anstream::{eprintln, println};
 use clap::Parser;
 use lab::{Lab, Mode, World, rights};
+use spread::Spread;
 use std::{
     error::Error,
-    fmt::Write as _,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
@@ -139,30 +141,6 @@ fn measure(options: Options) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// The middle of the figures and how far they spread.
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(figures: &[f64]) -> Self {
-        let mut sorted = figures.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let at = |part: f64| sorted.get((sorted.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
-        Self { least: at(0.0), median: at(0.5), most: sorted.last().copied().unwrap_or(f64::NAN) }
-    }
-
-    /// `4.1 ms (3.9 to 5.0)`.
-    fn shown(&self, unit: &str, digits: usize) -> String {
-        let mut text = String::new();
-        let Self { least, median, most } = self;
-        let _ = write!(text, "{median:.digits$} {unit} ({least:.digits$} to {most:.digits$})"); // a String takes it
-        text
-    }
 }
 
 fn mebibytes(bytes: f64) -> String {
