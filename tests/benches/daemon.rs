@@ -55,8 +55,8 @@ struct Options {
     /// Measure this binary [default: the one built with this bench].
     #[arg(long)]
     against: Option<PathBuf>,
-    /// Cargo gives it to every bench.
-    #[arg(long, hide = true)]
+    /// Cargo gives it to every bench, behind all else.
+    #[arg(long, hide = true, global = true)]
     bench: bool,
     #[command(subcommand)]
     what: What,

@@ -23,7 +23,7 @@ mod rows;
 mod spread;
 
 use anstream::{eprintln, println};
-use clap::Parser;
+use clap::{Parser, builder::PossibleValuesParser};
 use lab::{Lab, Mode, World, rights};
 use spread::Spread;
 use std::{
@@ -61,6 +61,7 @@ struct Options {
     #[arg(long, hide = true)]
     bench: bool,
     /// Which rows; all by default
+    #[arg(value_name = "ROW", value_parser = PossibleValuesParser::new(rows::ALL.map(|(name, _)| name)))]
     rows: Vec<String>,
 }
 
@@ -119,7 +120,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     match measure(options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -127,20 +129,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(options: Options) -> Result<(), Box<dyn Error>> {
+/// Whether every row could be measured. What cannot be does not keep the others from it.
+fn measure(options: Options) -> Result<bool, Box<dyn Error>> {
     let mut csv = fs::File::create(&options.csv)?;
     writeln!(csv, "row,who,run,figure,unit")?;
     let mut bench = Bench { options, csv };
+    let mut measured = true;
     println!("| what | budget | onnet | met | beside |\n| --- | --- | --- | --- | --- |");
     for (name, row) in rows::ALL {
         if !bench.options.rows.is_empty() && !bench.options.rows.iter().any(|wanted| wanted == name) {
             continue;
         }
-        for Row { what, budget, onnet, met, beside } in row(&mut bench)? {
-            println!("| {what} | {budget} | {onnet} | {} | {beside} |", if met { "yes" } else { "**no**" });
+        match row(&mut bench) {
+            Ok(rows) => {
+                for Row { what, budget, onnet, met, beside } in rows {
+                    println!("| {what} | {budget} | {onnet} | {} | {beside} |", if met { "yes" } else { "**no**" });
+                }
+            }
+            Err(error) => {
+                measured = false;
+                println!("| {name} | | | **not measured** | {error} |");
+            }
         }
     }
-    Ok(())
+    Ok(measured)
 }
 
 fn mebibytes(bytes: f64) -> String {
