@@ -109,12 +109,14 @@ fn ranges<'t>(route: &'t Route, lists: &'t PrefixLists) -> Result<&'t [IpNet], U
 
 /// What the table does with `dest`. Every prefix list counts, customer-managed ones too.
 pub fn select<'t>(table: &'t RouteTable, lists: &'t PrefixLists, dest: IpAddr) -> Selection<'t> {
+    let dest = IpNet::from(dest);
     let mut unread = Vec::new();
     let mut matches = Vec::new();
     for route in &table.routes {
         match ranges(route, lists) {
             Ok(ranges) => {
-                matches.extend(containing(ranges, dest).into_iter().map(|prefix| Match { prefix, route }));
+                let matching = ranges.iter().filter(|range| covers(range, &dest));
+                matches.extend(matching.map(|range| Match { prefix: range.trunc(), route }));
             }
             Err(route) => unread.push(route),
         }
@@ -174,26 +176,8 @@ impl<'t> Expanded<'t> {
     }
 }
 
-/// The ranges that contain `address`, by a loop for each family: that takes a tenth of the time of [`IpNet::contains`] in a
-/// program that is built for size. A table may have tens of thousands of ranges.
-fn containing(ranges: &[IpNet], address: IpAddr) -> Vec<IpNet> {
-    match address {
-        IpAddr::V4(address) => {
-            let bits = u32::from(address);
-            filtered(ranges, |range| matches!(range, IpNet::V4(range) if has_v4(range, bits)))
-        }
-        IpAddr::V6(address) => {
-            let bits = u128::from(address);
-            filtered(ranges, |range| matches!(range, IpNet::V6(range) if has_v6(range, bits)))
-        }
-    }
-}
-
-fn filtered(ranges: &[IpNet], wanted: impl Fn(&IpNet) -> bool) -> Vec<IpNet> {
-    ranges.iter().filter(|range| wanted(range)).map(IpNet::trunc).collect()
-}
-
-/// Whether `outer` contains all of `inner`.
+/// Whether `outer` contains all of `inner`: in a tenth of the time of [`IpNet::contains`] in a program that is built for size.
+/// A table may have tens of thousands of ranges.
 #[inline(always)]
 pub fn covers(outer: &IpNet, inner: &IpNet) -> bool {
     outer.prefix_len() <= inner.prefix_len()
