@@ -11,8 +11,7 @@ impl Spread {
     pub(crate) fn of(figures: &[f64]) -> Self {
         let mut sorted = figures.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let at = |part: f64| sorted.get((sorted.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
-        Self { least: at(0.0), median: at(0.5), most: sorted.last().copied().unwrap_or(f64::NAN) }
+        Self { least: quantile(&sorted, 0.0), median: quantile(&sorted, 0.5), most: quantile(&sorted, 1.0) }
     }
 
     /// `4.1 ms (3.9 to 5.0)`.
@@ -20,4 +19,10 @@ impl Spread {
         let Self { least, median, most } = self;
         format!("{median:.digits$} {unit} ({least:.digits$} to {most:.digits$})")
     }
+}
+
+/// The figure that so large a part of the sorted ones lies below; no number if there is none.
+pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
+    let at = (sorted.len() as f64 * part) as usize;
+    sorted.get(at).or(sorted.last()).copied().unwrap_or(f64::NAN)
 }

@@ -5,7 +5,7 @@ use crate::{
     clients::RUN,
     lab::{Lab, World},
     mebibytes,
-    process::{Running, part},
+    process::part,
     rows::{ONNET_PORT, number, wait_for, with_addresses},
     size,
 };
@@ -189,8 +189,7 @@ fn probes(bench: &mut Bench) -> Rows {
     let seconds = Duration::from_secs(bench.times(100) as u64 / 5);
     let mut figures = Vec::new();
     for every in ["5s", "500ms", "50ms"] {
-        let arguments = ["run", "--splay", "0s", "--probe", "health", "--health-every", every];
-        let running = Running::start(&lab, &[&[bench.onnet()], &arguments[..]].concat())?;
+        let running = bench.probing(&lab, every)?;
         wait_for(&lab, ONNET_PORT, "/-/ready")?;
         let used = running.processor()?;
         std::thread::sleep(seconds);

@@ -25,11 +25,12 @@ mod spread;
 use anstream::{eprintln, println};
 use clap::{Parser, builder::PossibleValuesParser};
 use lab::{Lab, Mode, World, rights};
+use process::Running;
 use spread::Spread;
 use std::{
     error::Error,
     fs,
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -89,6 +90,11 @@ impl Bench {
 
     fn onnet(&self) -> &str {
         self.options.onnet.to_str().expect("a path in UTF-8")
+    }
+
+    /// A daemon that makes health probes and no others, so often.
+    fn probing(&self, lab: &Lab, every: &str) -> io::Result<Running> {
+        Running::start(lab, &[self.onnet(), "run", "--splay", "0s", "--probe", "health", "--health-every", every])
     }
 
     fn peer(&self, program: &str) -> String {

@@ -17,8 +17,7 @@ type Phases = [Vec<f64>; PHASES.len()];
 
 /// Lets a daemon probe, and collects what its report says of each probe.
 fn by_onnet(bench: &Bench, lab: &Lab, every: &str, rounds: usize, into: &mut Phases) -> Result<(), Box<dyn Error>> {
-    let arguments = ["run", "--splay", "0s", "--probe", "health", "--health-every", every];
-    let _running = Running::start(lab, &[&[bench.onnet()], &arguments[..]].concat())?;
+    let _running = bench.probing(lab, every)?;
     wait_for(lab, ONNET_PORT, "/-/ready")?;
     let every = Duration::from_millis(every.trim_end_matches("ms").parse()?);
     let mut known = BTreeSet::new();

@@ -261,8 +261,7 @@ fn memory_in_flight(bench: &mut Bench) -> Rows {
     // Long enough for all to be under way at once, though each begins 20 ms after the other.
     lab.set_slowness(Duration::from_millis(1500));
     lab.set_fault(Service::DynamoDb, Some(Fault::SlowAnswer));
-    let arguments = ["run", "--splay", "0s", "--probe", "health", "--health-every", "2s"];
-    let ours = Running::start(&lab, &[&[bench.onnet()], &arguments[..]].concat())?;
+    let ours = bench.probing(&lab, "2s")?;
     std::thread::sleep(Duration::from_secs(bench.times(60) as u64));
     let most = ours.memory("VmHWM")?;
     let metrics = wait_for(&lab, ONNET_PORT, "/metrics")?;
@@ -324,8 +323,7 @@ fn probe(bench: &mut Bench) -> Rows {
     let (mut curl, mut plugin) = (Vec::new(), Vec::new());
     for _ in 0..5 {
         for (at, Pace { every, a_second, .. }) in PACES.iter().enumerate() {
-            let arguments = ["run", "--splay", "0s", "--probe", "health", "--health-every", every];
-            let running = Running::start(&lab, &[&[bench.onnet()], &arguments[..]].concat())?;
+            let running = bench.probing(&lab, every)?;
             wait_for(&lab, ONNET_PORT, "/-/ready")?;
             let (probes, used) = (count(&lab)?, running.processor()?);
             std::thread::sleep(seconds);
