@@ -2,9 +2,10 @@
 
 use crate::{cli, live};
 use onnet::{
+    metrics::{Counters, exposition},
     model::{History, SettingsStatus, Status},
     observe::seen::chain,
-    present::{self, Counters},
+    present,
     serve::{Limits, Listeners, Pages, ServeError, WebConfig, WebConfigError, serve},
     watch::{self, Daemon, Periods, publishing},
 };
@@ -90,7 +91,7 @@ fn pages(web: &WebConfig, counters: &Counters) -> Pages {
     let (web, counters) = (web.clone(), counters.clone());
     Pages {
         page: Box::new(|status| present::status_page(status, watch::now().wall)),
-        metrics: Box::new(move |status| Ok(present::exposition(status, web.status(), &counters)?)),
+        metrics: Box::new(move |status| Ok(exposition(status, web.status(), &counters)?)),
     }
 }
 

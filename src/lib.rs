@@ -1,26 +1,21 @@
 //! onnet answers one question on an EC2 instance: does its DynamoDB traffic take a VPC endpoint?
 //!
 //! ```text
-//!             observe/                    judge/                     present/
+//!             observe/                   onnet-core              onnet-core
 //!   IMDS ─┐                                                       ┌─ text, Nagios line
-//!   EC2  ─┤   async, I/O,              pure, sync,                ├─ JSON
-//!   DNS  ─┼─► deadlines  ──Snapshot──► no clock      ──Report───► ├─ metrics
-//! kernel ─┤   SDK types end here       no SDK types               └─ status page
+//!   EC2  ─┤   async, I/O,                judge:                   ├─ JSON
+//!   DNS  ─┼─► deadlines  ──Snapshot──► pure, sync, ──Report──►    ├─ metrics
+//! kernel ─┤   SDK types end here       no clock          present: └─ status page
 //!  probe ─┘
-//!                    └──────────────► model/ ◄──────────────┘
-//!                     (plain serialisable types; imports nothing of ours)
 //! ```
 //!
-//! [`observe`], [`judge`] and [`present`] import [`model`] and not one another: `tests/architecture.rs` holds them to it.
-//! [`watch`] is the daemon's loop over the three; [`serve`] answers by HTTP with what it publishes.
-//! A [`Snapshot`](model::Snapshot) is the only way into the judge, a [`Report`](model::Report) the only way out, and both
-//! survive JSON, so that a saved round is bug report, demo and regression test in one file.
+//! The crate `onnet-core` holds what has no network, no clock and no SDK: model, judge, import, present. Here is the rest:
+//! [`observe`] collects, [`watch`] is the daemon's loop, [`serve`] answers HTTP requests with what it publishes.
 
 #![warn(clippy::wildcard_enum_match_arm)] // here only: tests may match as loosely as they like
 
-pub mod judge;
-pub mod model;
+pub mod metrics;
 pub mod observe;
-pub mod present;
 pub mod serve;
 pub mod watch;
+pub use onnet_core::{import, judge, model, present};

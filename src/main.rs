@@ -14,9 +14,10 @@ use clap::{
 };
 use cli::{Cli, Command, Document, Format, ReportFormat};
 use onnet::{
+    import::{files, saved},
     judge,
     model::{Explanation, Inventory, Outcome, Report, SubnetId, Verdict},
-    observe::{files, saved, seen::chain},
+    observe::seen::chain,
     present,
 };
 use std::{

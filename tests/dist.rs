@@ -10,7 +10,7 @@ use dashboard::{dist, queries};
 use libtest_mimic::{Arguments, Failed, Trial};
 use onnet::{
     model::{EC2_OPERATIONS, Ec2Result, Outcome, PathKind, Phase, ProbeKind, ProbeResult, Source},
-    present::Metric,
+    present::metrics::Metric,
 };
 use std::{
     collections::BTreeSet,

@@ -7,11 +7,12 @@ mod common;
 use common::{golden, scenario};
 use libtest_mimic::{Arguments, Failed, Trial};
 use onnet::{
+    metrics::{Counters, exposition},
     model::{
         Ec2Request, Ec2Result, Gap, History, Outcome, Report, Seconds, SettingsStatus, Source, SourceStatus, Status,
         Timestamp,
     },
-    present::{Counters, Metric, exposition},
+    present::metrics::Metric,
     watch::Periods,
 };
 use std::{

@@ -2,10 +2,12 @@
 
 use super::{
     aws::{find_cause, root_cause},
-    json,
     tls::{self, Roots, TlsError},
 };
-use crate::model::{Report, SCHEMA};
+use crate::{
+    import::json,
+    model::{Report, SCHEMA},
+};
 use reqwest::{Client, Response, StatusCode, Url, redirect::Policy};
 use rustls::{
     AlertDescription,

@@ -4,21 +4,17 @@
 //! them all and always comes back with a [`Snapshot`](crate::model::Snapshot), whatever failed.
 
 pub mod aws;
-pub mod convert;
 pub mod daemon;
 mod destination;
 pub mod dns;
 pub mod ec2;
 pub mod environment;
-pub mod files;
 pub mod imds;
 pub mod inventory;
-pub mod json;
 pub mod kernel;
 pub mod names;
 pub mod probe;
 mod round;
-pub mod saved;
 pub mod seen;
 mod services;
 pub mod sources;

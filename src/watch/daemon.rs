@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     judge::judge,
+    metrics::Counters,
     model::{
         Ec2Request, Gap, History, Observed, Outcome, OutcomeChange, ProbeAttempt, ProbeSample, Report, Seconds,
         SettingsStatus, Source, SourceStatus, Status, VpcFacts,
@@ -18,7 +19,6 @@ use crate::{
         kernel::Changes,
         sources::{Identity, KernelRoutes, Resolved, Sources},
     },
-    present::Counters,
 };
 use futures_util::{
     FutureExt, StreamExt,

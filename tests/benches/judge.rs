@@ -6,15 +6,14 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ipnet::{IpNet, Ipv4Net};
-use onnet::{
+use onnet_core::{
     judge,
     model::{
         AssociatedWith, Association, AssociationState, Destination, EndpointState, EndpointType, History, Inventory,
-        Observed, Origin, PrefixList, PrefixListId, Report, Route, RouteState, RouteTable, SettingsStatus, Snapshot,
-        Source, SourceStatus, Status, Subnet, Target, VpcEndpoint, VpcFacts,
+        Observed, Origin, PrefixList, PrefixListId, Report, Route, RouteState, RouteTable, Seconds, SettingsStatus,
+        Snapshot, Source, SourceStatus, Status, Subnet, Target, VpcEndpoint, VpcFacts,
     },
-    present::{self, Counters},
-    watch::Periods,
+    present::{self, metrics::samples},
 };
 use prefix_trie::PrefixMap;
 use std::{
@@ -182,9 +181,8 @@ fn judged(c: &mut Criterion) {
 
 fn status(report: Report) -> Status {
     let at = report.taken_at;
-    let periods = Periods::default();
     let source = |source| {
-        let every = periods.of(source).into();
+        let every = Seconds::from(Duration::from_secs(15));
         (source, SourceStatus { every, up: Some(true), last_seen: Some(at), gaps: Vec::new(), backing_off_until: None })
     };
     Status {
@@ -200,12 +198,8 @@ fn status(report: Report) -> Status {
 /// What a scrape renders where nothing was rendered within the last second.
 fn render(c: &mut Criterion) {
     let status = status(judge::judge(round()));
-    let counters = Counters::new().unwrap();
-    for probe in &status.report.as_ref().unwrap().probes {
-        counters.probe(probe);
-    }
-    c.bench_function("render/metrics", |b| {
-        b.iter(|| present::exposition(black_box(&status), status.settings, &counters).unwrap());
+    c.bench_function("render/samples", |b| {
+        b.iter(|| samples(black_box(&status), status.settings, ["0.0.0", "unknown"]));
     });
     c.bench_function("render/page", |b| b.iter(|| present::status_page(black_box(&status), status.started_at)));
     let report: &Report = status.report.as_ref().unwrap();

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 #![allow(clippy::panic, reason = "a test may panic")]
 
-use onnet::{
+use onnet_core::{
     judge::judge,
     model::{Report, Snapshot},
     present,
@@ -15,7 +15,10 @@ use std::{
 
 /// A path below `tests`.
 pub(crate) fn below_tests(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
+    // The tests of both packages share this file.
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = manifest.ancestors().find(|folder| folder.join("Cargo.lock").exists()).expect("the workspace");
+    root.join("tests").join(path)
 }
 
 /// A scenario of `tests/scenarios`: a world, and what must be concluded of it.

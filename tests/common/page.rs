@@ -2,11 +2,10 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use super::common::scenario;
-use onnet::model::{
-    Gap, History, Outcome, OutcomeChange, ProbeKind, ProbeResult, ProbeSample, Report, Seconds, SettingsStatus, Source,
-    SourceStatus, Status, Timestamp,
+use onnet_core::model::{
+    Gap, History, MaxAge, Outcome, OutcomeChange, ProbeKind, ProbeResult, ProbeSample, Report, Seconds, SettingsStatus,
+    Source, SourceStatus, Status, Timestamp,
 };
-use onnet::watch::Periods;
 use std::time::Duration;
 
 /// States, each with a scenario that leads to it; the last has no report yet.
@@ -31,13 +30,12 @@ pub(crate) fn status(report: Option<Report>) -> (Status, Timestamp) {
         Some(report) => report.taken_at.plus(Duration::from_secs(7)),
         None => serde_json::from_str("\"2026-11-22T09:53:49Z\"").expect("a time"),
     };
-    let periods = Periods::default();
     let source = |source| {
         let missing =
             report.as_ref().is_some_and(|report| report.outcome == Outcome::Undetermined) && source == Source::Ec2;
         let gap = Gap::Denied { action: "ec2:DescribeRouteTables".to_owned() };
         let status = SourceStatus {
-            every: Seconds::from(periods.of(source)),
+            every: Seconds::from(MaxAge::default().of(source).as_duration() / 3),
             up: report.as_ref().map(|_| !missing),
             last_seen: report.as_ref().filter(|_| !missing).map(|_| now.minus(Duration::from_secs(9))),
             gaps: if missing { vec![gap] } else { Vec::new() },
@@ -87,7 +85,7 @@ fn history(report: &Report, now: Timestamp) -> History {
 pub(crate) fn pages() -> Vec<(&'static str, String)> {
     let page = |(name, world): (&'static str, Option<&str>)| {
         let (status, now) = status(world.map(scenario));
-        (name, onnet::present::status_page(&status, now))
+        (name, onnet_core::present::status_page(&status, now))
     };
     STATES.into_iter().map(page).collect()
 }

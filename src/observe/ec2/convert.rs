@@ -1,8 +1,8 @@
 //! From the SDK's types, where everything is optional, to the model's. What does not fit is named, never dropped.
 
 use crate::{
+    import::convert::{self, RawAssociation, RawEndpoint, RawRoute},
     model::{Association, EndpointInterface, Gap, PrefixList, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint},
-    observe::convert::{self, RawAssociation, RawEndpoint, RawRoute},
 };
 use aws_sdk_ec2::types;
 use ipnet::IpNet;

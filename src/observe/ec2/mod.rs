@@ -9,7 +9,7 @@ use crate::model::{
     Ec2Request, EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable,
     VpcEndpoint, VpcFacts, VpcId, is_dynamodb_service,
 };
-use crate::observe::{convert::is_dynamodb_prefix_list, seen::Stopwatch};
+use crate::{import::convert::is_dynamodb_prefix_list, observe::seen::Stopwatch};
 use aws_config::SdkConfig;
 pub(crate) use calls::{Ec2, host};
 use futures_util::future::{join, join_all};

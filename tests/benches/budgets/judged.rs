@@ -54,7 +54,7 @@ pub(crate) fn judged(bench: &mut Bench) -> Rows {
     let (small, medium, largest) =
         (of("explain/onnet/10 routes")?, of("explain/onnet/100 routes")?, of("explain/onnet/largest")?);
     let (trie, built) = (of("explain/prefix-trie/largest")?, of("explain/prefix-trie is built/largest")?);
-    let (metrics, page, json) = (of("render_metrics")?, of("render_page")?, of("render_json")?);
+    let (metrics, page, json) = (of("render_samples")?, of("render_page")?, of("render_json")?);
     bench.keep("explain", "onnet", "µs", &[small.median, medium.median, largest.median])?;
     bench.keep("explain", "prefix-trie", "µs", &[trie.median, built.median])?;
     bench.keep("render", "onnet", "µs", &[metrics.median, page.median, json.median])?;
@@ -74,7 +74,7 @@ pub(crate) fn judged(bench: &mut Bench) -> Rows {
             beside: "–".into(),
         },
         Row {
-            what: "`/metrics`, a rendering",
+            what: "`/metrics`, what a report says as samples; the encoding is part of `scrape`",
             budget: "≤ 1 ms".into(),
             onnet: metrics.shown(),
             met: metrics.most <= 1000.0,

@@ -35,7 +35,7 @@ impl std::ops::Deref for Text<'_> {
 }
 
 /// Reads `bytes`, the content of `file`; `expected` says in words what should be there.
-pub(super) fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expected: &str) -> Result<T, JsonError> {
+pub fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expected: &str) -> Result<T, JsonError> {
     let start = |problem: String| JsonError { file: file.to_owned(), line: 1, column: 1, path: None, problem };
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err(start("this is UTF-16, as PowerShell's `>` writes it; save it as UTF-8".to_owned()));

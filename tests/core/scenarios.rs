@@ -4,10 +4,11 @@
 //! writes it, and an expectation: the outcome, exactly these finding codes, and any fields of the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use common::{Scenario, below_tests};
-use onnet::{
+use onnet_core::{
     judge::judge,
     model::{Report, Severity},
 };

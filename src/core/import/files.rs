@@ -16,7 +16,6 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
-use tokio::time::Instant;
 
 /// The commands that fill a directory: the key they answer with, the command, the file's usual name.
 const SOURCES: [Source; 5] = [ROUTE_TABLES, SUBNETS, VPC_ENDPOINTS, PREFIX_LISTS, NETWORK_INTERFACES];
@@ -123,7 +122,6 @@ pub enum FilesError {
 /// If a file cannot be read or is not what the CLI writes, if no file holds anything we know, and if the Region cannot
 /// be told.
 pub fn read(dir: &Path, region: Option<&str>) -> Result<Inventory, FilesError> {
-    let started = Instant::now();
     let files = json_files(dir)?;
     let mut collected = Collected::default();
     for file in &files {
@@ -136,7 +134,7 @@ pub fn read(dir: &Path, region: Option<&str>) -> Result<Inventory, FilesError> {
         Some(region) => region.to_owned(),
         None => collected.region()?.ok_or_else(|| FilesError::NoRegion { dir: dir.to_owned() })?,
     };
-    Ok(collected.inventory(dir, region, started.elapsed()))
+    Ok(collected.inventory(dir, region))
 }
 
 /// The files to read, sorted, so that the same directory always reads the same.

@@ -1,15 +1,20 @@
 //! What the README says, held against the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-use onnet::model::{FindingCode, Outcome, ProofLevel};
+use onnet_core::model::{FindingCode, Outcome, ProofLevel};
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+    fs::read_to_string(root().join("README.md")).unwrap()
 }
 
 /// The first cells, without their backticks, of the table that follows `heading`.
@@ -64,11 +69,11 @@ fn the_policy_and_the_table_of_permissions_name_the_same_actions() {
 /// Every source file as one text, with wrapped string literals joined.
 fn sources() -> String {
     let mut text = String::new();
-    let mut open: Vec<PathBuf> = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut open: Vec<PathBuf> = vec![root().join("src")];
     while let Some(path) = open.pop() {
         if path.is_dir() {
             open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             for line in fs::read_to_string(&path).unwrap().lines() {
                 match line.strip_suffix('\\') {
                     Some(wrapped) => text.push_str(wrapped.trim_start()),

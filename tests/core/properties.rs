@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 use ipnet::{IpNet, Ipv4Net};
-use onnet::{
+use onnet_core::{
     judge::{
         judge,
         lookup::{Match, PrefixLists, Selection, covers, expand, select},
@@ -47,7 +47,7 @@ const FACTS: [Hide; 7] = [
     |world| world.kernel_routes.values_mut().for_each(|route| *route = denied()),
 ];
 
-fn edit_interface(world: &mut Snapshot, edit: fn(&mut onnet::model::Interface)) {
+fn edit_interface(world: &mut Snapshot, edit: fn(&mut onnet_core::model::Interface)) {
     if let Observed::Seen { value, .. } = &mut world.instance {
         value.interfaces.iter_mut().for_each(edit);
     }
@@ -62,7 +62,7 @@ fn route_tables(world: &mut Snapshot) -> &mut Vec<RouteTable> {
 
 /// Every combination of a default route, a static route, a customer-managed list, an endpoint, and public addresses.
 fn small_worlds() -> Vec<Snapshot> {
-    let base = include_str!("scenarios/base.json");
+    let base = include_str!("../scenarios/base.json");
     let base: Snapshot = serde_json::from_str(base).unwrap();
     let nat = || Target::NatGateway("nat-0a".into());
     let endpoint = || Target::VpcEndpoint("vpce-0d".into());
@@ -117,10 +117,10 @@ fn small_worlds() -> Vec<Snapshot> {
                             match kind {
                                 "none" => value.clear(),
                                 "gateway_load_balancer" => {
-                                    value[0].kind = onnet::model::EndpointType::GatewayLoadBalancer;
+                                    value[0].kind = onnet_core::model::EndpointType::GatewayLoadBalancer;
                                 }
                                 "gateway" => {}
-                                state => value[0].state = onnet::model::EndpointState::parse(state),
+                                state => value[0].state = onnet_core::model::EndpointState::parse(state),
                             }
                         }
                         if !public {
@@ -139,7 +139,7 @@ fn small_worlds() -> Vec<Snapshot> {
 /// Facts made here are stamped with the epoch; none is to count as stale.
 fn refresh(mut world: Snapshot) -> Snapshot {
     let century = std::time::Duration::from_secs(100 * 365 * 86_400).into();
-    world.max_age = onnet::model::MaxAge {
+    world.max_age = onnet_core::model::MaxAge {
         imds: century,
         dns: century,
         kernel: century,

@@ -1,7 +1,7 @@
 //! Plain, serialisable types: what was seen ([`Snapshot`], [`VpcFacts`]) and what was concluded ([`Report`]).
 //!
-//! Imports nothing of ours, holds no client, reads no clock and is never `async`; `tests/architecture.rs`
-//! enforces it. Everything round-trips through JSON, and nothing here has a field a credential could sit in.
+//! Imports no other module of ours, holds no client, reads no clock and is never `async`.
+//! Everything round-trips through JSON, and nothing here has a field a credential could sit in.
 
 mod evidence;
 mod finding;

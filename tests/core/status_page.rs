@@ -1,12 +1,13 @@
 //! The status page as text: what it says in every state, and that nothing foreign gets into it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "common/page.rs"]
+#[path = "../common/page.rs"]
 mod page;
 
 use common::scenario;
-use onnet::{
+use onnet_core::{
     model::{Report, Source, Status, Timestamp},
     present::status_page,
 };

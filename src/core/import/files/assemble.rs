@@ -6,16 +6,15 @@ use super::{
     shapes::{Checked, File, ListedPrefixList},
     shell_word,
 };
+use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId,
     RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, is_dynamodb_service,
 };
-use crate::observe::convert::is_dynamodb_prefix_list;
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 /// Everything under one key, from all files that have it.
@@ -165,19 +164,18 @@ impl Collected {
         Ok(None)
     }
 
-    pub(super) fn inventory(self, dir: &Path, region: String, took: Duration) -> Inventory {
-        let took = Seconds::from(took);
+    pub(super) fn inventory(self, dir: &Path, region: String) -> Inventory {
         let facts = VpcFacts {
-            endpoint_interfaces: self.endpoint_interfaces(dir, &region, took),
-            service_prefix_lists: self.service_prefix_lists(dir, &region, took),
-            prefix_lists: self.needed_prefix_lists(dir, &region, took),
+            endpoint_interfaces: self.endpoint_interfaces(dir, &region),
+            service_prefix_lists: self.service_prefix_lists(dir, &region),
+            prefix_lists: self.needed_prefix_lists(dir, &region),
             route_tables: match self.lacking_table() {
                 Some(because) => Observed::Unseen(Gap::NotTried { because }),
-                None => observed(self.route_tables, ROUTE_TABLES, dir, took),
+                None => observed(self.route_tables, ROUTE_TABLES, dir),
             },
-            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir, took),
+            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir),
         };
-        Inventory { subnets: observed(self.subnets, SUBNETS, dir, took), region, facts }
+        Inventory { subnets: observed(self.subnets, SUBNETS, dir), region, facts }
     }
 
     /// A table that an endpoint names and no file holds, though it holds others of the VPC: then the files are part of an
@@ -197,7 +195,7 @@ impl Collected {
     }
 
     /// The interfaces that endpoints name. Those of DynamoDB's interface endpoints must all be there.
-    fn endpoint_interfaces(&self, dir: &Path, region: &str, took: Seconds) -> Observed<Vec<EndpointInterface>> {
+    fn endpoint_interfaces(&self, dir: &Path, region: &str) -> Observed<Vec<EndpointInterface>> {
         let endpoints_at = match self.vpc_endpoints.complete(VPC_ENDPOINTS, dir) {
             Ok(at) => at,
             Err(gap) => return Observed::Unseen(gap),
@@ -222,13 +220,13 @@ impl Collected {
         let named = self.vpc_endpoints.values().flat_map(|endpoint| &endpoint.interfaces);
         let known = named.filter_map(|id| self.network_interfaces.items.get(id.as_str()));
         let at = self.network_interfaces.at.map_or(endpoints_at, |at| at.min(endpoints_at));
-        Observed::Seen { value: known.map(|(interface, _)| interface.clone()).collect(), at, took }
+        Observed::Seen { value: known.map(|(interface, _)| interface.clone()).collect(), at, took: Seconds::default() }
     }
 
-    fn service_prefix_lists(&self, dir: &Path, region: &str, took: Seconds) -> Observed<Vec<PrefixListId>> {
+    fn service_prefix_lists(&self, dir: &Path, region: &str) -> Observed<Vec<PrefixListId>> {
         let value = self.dynamodb_lists(region);
         match (self.prefix_lists.complete(PREFIX_LISTS, dir), self.prefix_lists.at) {
-            (_, Some(at)) if !value.is_empty() => Observed::Seen { value, at, took },
+            (_, Some(at)) if !value.is_empty() => Observed::Seen { value, at, took: Seconds::default() },
             (Err(gap), _) => Observed::Unseen(gap),
             // Every Region has the list: the files hold other lists, or another Region's.
             (Ok(_), _) => Observed::Unseen(Gap::NotFound {
@@ -248,30 +246,29 @@ impl Collected {
     }
 
     /// The lists that routes name, and DynamoDB's.
-    fn needed_prefix_lists(
-        &self,
-        dir: &Path,
-        region: &str,
-        took: Seconds,
-    ) -> BTreeMap<PrefixListId, Observed<PrefixList>> {
+    fn needed_prefix_lists(&self, dir: &Path, region: &str) -> BTreeMap<PrefixListId, Observed<PrefixList>> {
         let routes = self.route_tables.values().flat_map(|table| &table.routes);
         let named = routes.filter_map(|route| match &route.destination {
             Destination::PrefixList(id) => Some(id.clone()),
             Destination::Cidr(_) => None,
         });
         let needed: BTreeSet<PrefixListId> = named.chain(self.dynamodb_lists(region)).collect();
-        needed.into_iter().map(|id| (id.clone(), self.prefix_list(id, dir, took))).collect()
+        needed.into_iter().map(|id| (id.clone(), self.prefix_list(id, dir))).collect()
     }
 
     /// One list: its ranges stand beside its name in one API's answer, in a file of their own in the other's.
-    fn prefix_list(&self, id: PrefixListId, dir: &Path, took: Seconds) -> Observed<PrefixList> {
+    fn prefix_list(&self, id: PrefixListId, dir: &Path) -> Observed<PrefixList> {
         let listed = self.prefix_lists.items.get(id.as_str()).map(|(list, _)| list);
         let inline = listed.and_then(|list| list.cidrs.as_ref()).zip(self.prefix_lists.at);
         let own = self.entries.get(&id).filter(|entries| entries.ended).map(|entries| (&entries.cidrs, entries.at));
         match inline.or(own) {
             Some((entries, at)) => {
                 let name = listed.and_then(|list| list.name.clone());
-                Observed::Seen { value: PrefixList { id, name, entries: entries.clone() }, at, took }
+                Observed::Seen {
+                    value: PrefixList { id, name, entries: entries.clone() },
+                    at,
+                    took: Seconds::default(),
+                }
             }
             None => {
                 let what = if self.entries.contains_key(&id) { "the last page of the entries" } else { "the entries" };
@@ -284,11 +281,11 @@ impl Collected {
     }
 }
 
-fn observed<T>(pieces: Pieces<T>, source: Source, dir: &Path, took: Seconds) -> Observed<Vec<T>> {
+fn observed<T>(pieces: Pieces<T>, source: Source, dir: &Path) -> Observed<Vec<T>> {
     match pieces.complete(source, dir) {
         Ok(at) => {
             let value = pieces.items.into_values().map(|(item, _)| item).collect();
-            Observed::Seen { value, at, took }
+            Observed::Seen { value, at, took: Seconds::default() }
         }
         Err(gap) => Observed::Unseen(gap),
     }

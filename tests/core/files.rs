@@ -1,12 +1,13 @@
 //! `--from DIR` on genuine AWS CLI output, and on what people put into a directory by mistake.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use common::{below_tests, report_json, scenario};
-use onnet::{
+use onnet_core::{
+    import::{files, saved},
     model::{Destination, EndpointType, Gap, Inventory, RouteState, Target},
-    observe::{files, saved},
 };
 use proptest::prelude::*;
 use std::{fs, path::Path};
@@ -223,8 +224,8 @@ fn what_is_no_regular_file_is_named_and_not_waited_for() {
 
 #[test]
 fn an_audit_without_subnets_says_what_stands_in_the_way() {
-    let audit = onnet::judge::audit(&read(&[("tables.json", TABLE)]).unwrap(), None);
-    let text = onnet::present::audit(&audit);
+    let audit = onnet_core::judge::audit(&read(&[("tables.json", TABLE)]).unwrap(), None);
+    let text = onnet_core::present::audit(&audit);
     assert!(text.contains("no subnet could be judged"), "{text}");
     assert!(text.contains("the subnets could not be seen") && text.contains("describe-subnets"), "{text}");
 }
@@ -305,8 +306,8 @@ fn reads_without_panic(name: &str, bytes: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(name), bytes).unwrap();
     if let Ok(inventory) = files::read(dir.path(), Some("us-east-1")) {
-        let audit = onnet::judge::audit(&inventory, None);
-        assert!(onnet::present::audit(&audit).ends_with('\n'));
+        let audit = onnet_core::judge::audit(&inventory, None);
+        assert!(onnet_core::present::audit(&audit).ends_with('\n'));
     }
 }
 
@@ -331,9 +332,9 @@ proptest! {
     fn a_mutated_report_for_judge_never_panics(edits in edits()) {
         let report = report_json(&scenario("static_slash_23_takes_half_of_an_entry")).to_string().into_bytes();
         if let Ok(snapshot) = saved::parse("x.json", &mutate(report, &edits)) {
-            let report = onnet::judge::judge(snapshot);
-            assert!(onnet::present::text(&report).ends_with('\n'));
-            assert!(onnet::present::nagios(&report).ends_with('\n'));
+            let report = onnet_core::judge::judge(snapshot);
+            assert!(onnet_core::present::text(&report).ends_with('\n'));
+            assert!(onnet_core::present::nagios(&report).ends_with('\n'));
         }
     }
 }

@@ -5,7 +5,7 @@
 mod audit;
 mod explanation;
 mod findings;
-mod metrics;
+pub mod metrics;
 mod nagios;
 mod page;
 mod schema;
@@ -15,7 +15,6 @@ mod words;
 
 pub use audit::audit;
 pub use explanation::explanation;
-pub use metrics::{Counters, Metric, exposition};
 pub use nagios::{nagios, nagios_unknown};
 pub use page::sanitized;
 pub use schema::{Contract, schema};

@@ -1,0 +1,6 @@
+//! Facts from files, and the rules by which EC2's many optional fields become our few enums, live or from files.
+
+pub mod convert;
+pub mod files;
+pub mod json;
+pub mod saved;

@@ -1,0 +1,212 @@
+//! Everything on `/metrics`: one table of names, and what a report and a status say as plain samples.
+//!
+//! What happened since the start is counted by the engine, which also encodes: no format and no registry here. Probes run
+//! on a timer of the daemon's, not at the scrape: the accepted exception for probers, which is why the moments are
+//! metrics too.
+
+use crate::model::{
+    CoverageRange, InstanceSummary, Outcome, PathKind, ProofLevel, Report, SettingsStatus, Status, Timestamp, Verdict,
+    addresses_in,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One family of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, with the unit it is in.
+    pub name: &'static str,
+    /// `gauge`, `counter` or `histogram`.
+    pub kind: &'static str,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident $kind:ident $name:literal [$($label:literal)*] $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: Metric =
+            Metric { name: $name, kind: stringify!($kind), labels: &[$($label),*], help: $help };)*
+
+        impl Metric {
+            /// Every one of onnet's own. The process's are the `prometheus` crate's.
+            pub const ALL: &'static [Self] = &[$($constant),*];
+        }
+    };
+}
+
+metrics! {
+    OUTCOME gauge "onnet_outcome" ["outcome"]
+        "What the last report comes to: 1 for the outcome, 0 for the others. Absent before the first report.";
+    ON_NET gauge "onnet_on_net" []
+        "1 if all DynamoDB traffic is carried by a VPC endpoint (on_net, at_risk), 0 if not; absent if undetermined.";
+    PROOF gauge "onnet_proof_level" ["level"]
+        "How strong the evidence of the last report is: 1 for the level, 0 for the others.";
+    ADDRESSES gauge "onnet_addresses" ["path"]
+        "Addresses of DynamoDB in use, by the way they take: a path, dropped, ambiguous or undetermined.";
+    LIST_ADDRESSES gauge "onnet_prefix_list_addresses" ["path"]
+        "Addresses of DynamoDB's prefix list, by the way they would take. Absent if the list is not known.";
+    COVERED gauge "onnet_prefix_list_covered_ratio" []
+        "Part of DynamoDB's prefix list that a DynamoDB endpoint carries, 0 to 1. Absent if the list is not known.";
+    FINDINGS gauge "onnet_findings" ["code" "severity"]
+        "Findings of the last report. A code without findings is absent.";
+    ROUTE gauge "onnet_route_info" ["subnet" "route_table" "path" "target"]
+        "The way that addresses in use take, with its ids; always 1.";
+    REPORT_AT gauge "onnet_report_timestamp_seconds" []
+        "When the last report was made. Probes run on a timer, not at the scrape.";
+    READY gauge "onnet_ready" []
+        "1 once every source was looked at since the start.";
+    UP gauge "onnet_observation_up" ["source"]
+        "1 if the last look at the source saw all it looked for. Absent before the first one ended.";
+    SEEN_AT gauge "onnet_observation_timestamp_seconds" ["source"]
+        "When the last look began that saw all it looked for.";
+    PERIOD gauge "onnet_observation_period_seconds" ["source"]
+        "How often the source is looked at. What was seen counts for three periods.";
+    BACKING_OFF gauge "onnet_observation_backing_off" ["source"]
+        "1 while the source is left alone for longer than its period, for it throttled.";
+    GAPS counter "onnet_observation_gaps_total" ["source" "reason"]
+        "Facts that a look did not see, by the reason.";
+    PROBES counter "onnet_probes_total" ["probe"]
+        "Probes made.";
+    FAILURES counter "onnet_probe_failures_total" ["probe" "reason"]
+        "Probes that were not answered as they should be. A denial is an answer: the path works.";
+    DURATION histogram "onnet_probe_duration_seconds" ["probe"]
+        "How long probes took, name lookup included; failed ones up to their failure.";
+    PHASE histogram "onnet_probe_phase_duration_seconds" ["probe" "phase"]
+        "How long each phase of probes took. Phases do not overlap; one that was not reached is not counted.";
+    ROUNDS counter "onnet_reports_total" []
+        "Reports made.";
+    CHANGES counter "onnet_outcome_changes_total" []
+        "Changes of the outcome since the start.";
+    EC2 counter "onnet_ec2_requests_total" ["operation" "result"]
+        "Requests to the EC2 API; a page is a request, the SDK's second attempt at it is not told apart.";
+    RELOADED gauge "onnet_config_last_reload_successful" []
+        "1 if the settings files could be read the last time. Where not, the last good ones are in force.";
+    RELOADED_AT gauge "onnet_config_last_reload_success_timestamp_seconds" []
+        "When the settings files in force were read.";
+    BUILD gauge "onnet_build_info" ["version" "revision"]
+        "The running onnet; always 1.";
+    STARTED_AT gauge "process_start_time_seconds" []
+        "Start time of the process since unix epoch in seconds.";
+}
+
+/// One gauge with its series: the values of its labels, in the order of [`Metric::labels`], and the value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Samples<'a> {
+    /// Which gauge.
+    pub metric: Metric,
+    /// Never empty.
+    pub series: Vec<(Vec<&'a str>, f64)>,
+}
+
+/// The gauges of one scrape.
+#[derive(Default)]
+struct Gauges<'a>(Vec<Samples<'a>>);
+
+impl<'a> Gauges<'a> {
+    fn gauge(&mut self, metric: Metric, value: f64) {
+        self.gauges(metric, [(Vec::new(), value)]);
+    }
+
+    /// A gauge with labels; no series, no gauge.
+    fn gauges(&mut self, metric: Metric, series: impl IntoIterator<Item = (Vec<&'a str>, f64)>) {
+        let series: Vec<_> = series.into_iter().collect();
+        if !series.is_empty() {
+            self.0.push(Samples { metric, series });
+        }
+    }
+}
+
+/// The gauges for what is known now. `build` is version and revision; `settings` is how the last reading of all settings
+/// files went.
+pub fn samples<'a>(status: &'a Status, settings: SettingsStatus, build: [&'a str; 2]) -> Vec<Samples<'a>> {
+    let mut gauges = Gauges::default();
+    gauges.gauges(BUILD, [(build.to_vec(), 1.0)]);
+    gauges.gauge(STARTED_AT, seconds(status.started_at));
+    gauges.gauge(READY, truth(status.ready));
+    gauges.gauge(RELOADED, truth(settings.successful));
+    gauges.gauge(RELOADED_AT, seconds(settings.read_at));
+    sources(&mut gauges, status);
+    if let Some(report) = &status.report {
+        of_report(&mut gauges, report);
+    }
+    gauges.0
+}
+
+fn truth(truth: bool) -> f64 {
+    f64::from(u8::from(truth))
+}
+
+fn sources<'a>(gauges: &mut Gauges<'a>, status: &'a Status) {
+    let all = || status.sources.iter().map(|(source, status)| (vec![source.name()], status));
+    gauges.gauges(UP, all().filter_map(|(labels, status)| Some((labels, truth(status.up?)))));
+    gauges.gauges(SEEN_AT, all().filter_map(|(labels, status)| Some((labels, seconds(status.last_seen?)))));
+    gauges.gauges(PERIOD, all().map(|(labels, status)| (labels, status.every.as_secs_f64())));
+    gauges.gauges(BACKING_OFF, all().map(|(labels, status)| (labels, truth(status.backing_off_until.is_some()))))
+}
+
+fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
+    gauges.gauges(OUTCOME, Outcome::ALL.map(|outcome| (vec![outcome.name()], truth(outcome == report.outcome))));
+    gauges.gauges(PROOF, ProofLevel::ALL.map(|level| (vec![level.name()], truth(level == report.proof))));
+    gauges.gauge(REPORT_AT, seconds(report.taken_at));
+    match report.outcome {
+        Outcome::OnNet | Outcome::AtRisk => gauges.gauge(ON_NET, 1.0),
+        Outcome::OffNet | Outcome::Dropped => gauges.gauge(ON_NET, 0.0),
+        Outcome::Undetermined => {}
+    }
+
+    let in_use = || report.addresses.iter().filter(|address| address.in_use);
+    if in_use().next().is_some() {
+        gauges.gauges(ADDRESSES, by_way(in_use().map(|address| (&address.verdict, 1.0))));
+    }
+    if let Some(summary) = report.coverage_summary {
+        let size = |range: &CoverageRange| addresses_in([&range.cidr]) as f64;
+        gauges.gauges(LIST_ADDRESSES, by_way(report.coverage.iter().map(|range| (&range.verdict, size(range)))));
+        if summary.addresses > 0 {
+            gauges.gauge(COVERED, summary.addresses_on_net as f64 / summary.addresses as f64);
+        }
+    }
+
+    let mut findings = BTreeMap::new();
+    for finding in &report.findings {
+        *findings.entry((finding.code.name(), finding.severity.name())).or_insert(0.0) += 1.0;
+    }
+    gauges.gauges(FINDINGS, findings.into_iter().map(|((code, severity), count)| (vec![code, severity], count)));
+
+    if let Some(InstanceSummary { subnet: Some(subnet), route_table, .. }) = &report.instance {
+        let table = route_table.as_deref().unwrap_or("");
+        let ways: BTreeSet<(&str, &str)> = in_use()
+            .map(|address| (way(&address.verdict), address.verdict.path().map_or("", |path| path.target.as_str())))
+            .collect();
+        let series = ways.into_iter().map(|(path, target)| (vec![subnet.as_str(), table, path, target], 1.0));
+        gauges.gauges(ROUTE, series);
+    }
+}
+
+/// The verdict as a label: the path, or why there is none.
+fn way(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Via(path) => path.kind.name(),
+        Verdict::Dropped(_) => DROPPED,
+        Verdict::Ambiguous(_) => AMBIGUOUS,
+        Verdict::Undetermined(_) => UNDETERMINED,
+    }
+}
+
+const DROPPED: &str = "dropped";
+const AMBIGUOUS: &str = "ambiguous";
+const UNDETERMINED: &str = "undetermined";
+
+/// What takes which way, and zero for every way that nothing takes.
+fn by_way<'v>(verdicts: impl Iterator<Item = (&'v Verdict, f64)>) -> Vec<(Vec<&'static str>, f64)> {
+    let ways = PathKind::ALL.map(PathKind::name).into_iter().chain([DROPPED, AMBIGUOUS, UNDETERMINED]);
+    let mut counts: BTreeMap<&'static str, f64> = ways.map(|way| (way, 0.0)).collect();
+    for (verdict, count) in verdicts {
+        *counts.entry(way(verdict)).or_insert(0.0) += count;
+    }
+    counts.into_iter().map(|(way, count)| (vec![way], count)).collect()
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.since_epoch().as_secs_f64()
+}
