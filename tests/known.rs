@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Scenario, below_tests};
+use common::{Scenario, scenarios};
 use onnet::{
     judge::judge,
     model::{Gap, Observed, Outcome, ProbeKind, Report, Seconds, Snapshot, Timestamp, VpcFacts},
@@ -71,14 +71,9 @@ fn nothing_of_the_vpc(world: &Snapshot, gap: &Gap) -> VpcFacts {
 #[test]
 fn source_by_source_the_daemon_concludes_what_one_round_concludes() {
     let mut compared = 0;
-    for file in std::fs::read_dir(below_tests("scenarios")).unwrap() {
-        let name = file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
-        if name == "base" {
-            continue;
-        }
-        let world = Scenario::read(&name).world;
+    for (name, Scenario { world, .. }) in scenarios::all() {
         // Facts of names that are not looked at, and of addresses that are not answered, never reach the daemon's round.
-        let (check, daemon) = (judge(world.clone()), judged(&known(&world), &world, Duration::ZERO));
+        let (check, daemon) = (judge(world.clone()), judged(&known(world), world, Duration::ZERO));
         assert_eq!(daemon.outcome, check.outcome, "{name}: {} / {}", daemon.summary, check.summary);
         assert_eq!(daemon.summary, check.summary, "{name}");
         assert_eq!(daemon.proof, check.proof, "{name}");

@@ -120,12 +120,8 @@ fn absence() -> Done {
 }
 
 fn on_net() -> Done {
-    for file in std::fs::read_dir(common::below_tests("scenarios"))? {
-        let name = file?.path().file_stem().unwrap().to_str().unwrap().to_owned();
-        if name == "base" {
-            continue;
-        }
-        let report = scenario(&name);
+    for name in common::scenarios::all().keys() {
+        let report = scenario(name);
         let text = exposed(Some(report.clone()), &Counters::new().unwrap());
         let value = text.lines().find_map(|line| line.strip_prefix("onnet_on_net "));
         let expected = match report.outcome {

@@ -21,7 +21,7 @@
 //! use onnet_core::{import::saved, judge, present};
 //!
 //! # fn main() -> Result<(), saved::SavedError> {
-//! # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scenarios/base.json");
+//! # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/report.json");
 //! let report = judge::judge(saved::read(file.as_ref())?);
 //! assert!(present::nagios(&report).starts_with("ONNET OK"));
 //! # Ok(())

@@ -4,6 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a benchmark may panic")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::scenarios;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ipnet::{IpNet, Ipv4Net};
 use onnet_core::{
@@ -11,7 +15,7 @@ use onnet_core::{
     model::{
         AssociatedWith, Association, AssociationState, Destination, EndpointState, EndpointType, History, Inventory,
         Observed, Origin, PrefixList, PrefixListId, Report, Route, RouteState, RouteTable, Seconds, SettingsStatus,
-        Snapshot, Source, SourceStatus, Status, Subnet, Target, VpcEndpoint, VpcFacts,
+        Source, SourceStatus, Status, Subnet, Target, VpcEndpoint, VpcFacts,
     },
     present::{self, metrics::samples},
 };
@@ -167,13 +171,9 @@ fn audit(c: &mut Criterion) {
     c.bench_function("audit/largest", |b| b.iter(|| judge::audit(black_box(&inventory), None)));
 }
 
-fn round() -> Snapshot {
-    serde_json::from_str(include_str!("../scenarios/base.json")).unwrap()
-}
-
 /// A round of one address, as the daemon judges it.
 fn judged(c: &mut Criterion) {
-    let snapshot = round();
+    let snapshot = scenarios::base();
     c.bench_function("judge/one address", |b| {
         b.iter_batched(|| snapshot.clone(), judge::judge, criterion::BatchSize::SmallInput);
     });
@@ -197,7 +197,7 @@ fn status(report: Report) -> Status {
 
 /// What a scrape renders where nothing was rendered within the last second.
 fn render(c: &mut Criterion) {
-    let status = status(judge::judge(round()));
+    let status = status(judge::judge(scenarios::base()));
     c.bench_function("render/samples", |b| {
         b.iter(|| samples(black_box(&status), status.settings, ["0.0.0", "unknown"]));
     });

@@ -1,17 +1,18 @@
 //! What the tests of the command line, the texts and the schemas share.
-#![allow(dead_code, reason = "not every test uses all of it")]
+#![allow(dead_code, unused_imports, reason = "not every test uses all of it")]
 #![allow(clippy::panic, reason = "a test may panic")]
 
-use onnet_core::{
-    judge::judge,
-    model::{Report, Snapshot},
-    present,
-};
+use onnet_core::{model::Report, present};
 use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+#[path = "../core/scenarios/mod.rs"]
+pub(crate) mod scenarios;
+
+pub(crate) use scenarios::{Scenario, scenario};
 
 /// A path below `tests`.
 pub(crate) fn below_tests(path: &str) -> PathBuf {
@@ -19,51 +20,6 @@ pub(crate) fn below_tests(path: &str) -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.ancestors().find(|folder| folder.join("Cargo.lock").exists()).expect("the workspace");
     root.join("tests").join(path)
-}
-
-/// A scenario of `tests/scenarios`: a world, and what must be concluded of it.
-pub(crate) struct Scenario {
-    pub(crate) world: Snapshot,
-    pub(crate) expect: Value,
-}
-
-impl Scenario {
-    /// Reads `tests/scenarios/{name}.json`: a change to `base.json`, which is a snapshot as `check --save` writes it.
-    pub(crate) fn read(name: &str) -> Self {
-        let read = |name: &str| -> Value {
-            let path = below_tests("scenarios").join(format!("{name}.json"));
-            let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-        };
-        let (mut world, mut scenario) = (read("base"), read(name));
-        merge(&mut world, scenario["change"].take());
-        let world = serde_json::from_value(world).unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { world, expect: scenario["expect"].take() }
-    }
-}
-
-/// The report on one of the scenarios.
-pub(crate) fn scenario(name: &str) -> Report {
-    judge(Scenario::read(name).world)
-}
-
-/// A JSON merge patch (RFC 7396), except that a fact replaces a fact whole: merging `unseen` into `seen` would leave
-/// both. And the `mac` and `kind` of a device are null where it has none.
-fn merge(target: &mut Value, patch: Value) {
-    match (target, patch) {
-        (Value::Object(target), Value::Object(patch)) => {
-            for (key, value) in patch {
-                if value.is_null() && key != "mac" && key != "kind" {
-                    target.remove(&key);
-                } else if value.get("seen").is_some() || value.get("unseen").is_some() {
-                    target.insert(key, value);
-                } else {
-                    merge(target.entry(key).or_insert(Value::Null), value);
-                }
-            }
-        }
-        (target, patch) => *target = patch,
-    }
 }
 
 /// The JSON documents onnet can write, by contract, one of every scenario.

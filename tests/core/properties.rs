@@ -2,6 +2,9 @@
 //! the coverage are disjoint and add up to the list.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 use ipnet::{IpNet, Ipv4Net};
 use onnet_core::{
     judge::{
@@ -62,8 +65,7 @@ fn route_tables(world: &mut Snapshot) -> &mut Vec<RouteTable> {
 
 /// Every combination of a default route, a static route, a customer-managed list, an endpoint, and public addresses.
 fn small_worlds() -> Vec<Snapshot> {
-    let base = include_str!("../scenarios/base.json");
-    let base: Snapshot = serde_json::from_str(base).unwrap();
+    let base = common::scenarios::base();
     let nat = || Target::NatGateway("nat-0a".into());
     let endpoint = || Target::VpcEndpoint("vpce-0d".into());
     let active = || RouteState::Active;

@@ -1,78 +1,28 @@
-//! Every file of `tests/scenarios` is a world and what must be concluded of it.
-//!
-//! A scenario is a change (a JSON merge patch, RFC 7396) to `base.json`, which is a snapshot as `onnet check --save`
-//! writes it, and an expectation: the outcome, exactly these finding codes, and any fields of the report.
+//! What the scenarios say of every report, and what holds for all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
-use common::{Scenario, below_tests};
+use common::scenarios::{self, Scenario};
 use onnet_core::{
     judge::judge,
     model::{Report, Severity},
 };
-use serde_json::Value;
-use std::{collections::BTreeMap, fs};
+use serde_json::json;
 
-/// Every scenario by name: the report, and what was expected.
-fn scenarios() -> BTreeMap<String, (Report, Value)> {
-    let mut all = BTreeMap::new();
-    for entry in fs::read_dir(below_tests("scenarios")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if name != "base" {
-            let scenario = Scenario::read(&name);
-            all.insert(name, (judge(scenario.world), scenario.expect));
-        }
-    }
+/// Every scenario: its name, the report on its world, and what is expected.
+fn scenarios() -> impl Iterator<Item = (&'static str, Report, &'static Scenario)> {
+    let all = scenarios::all();
     assert!(all.len() > 100, "only {} scenarios found", all.len());
-    all
-}
-
-/// Whether `actual` has everything `expected` has. Lists of objects are compared item by item, in order.
-fn differences(expected: &Value, actual: &Value, at: &str, found: &mut Vec<String>) {
-    match (expected, actual) {
-        (Value::Object(expected), Value::Object(actual)) => {
-            for (key, value) in expected {
-                differences(value, actual.get(key).unwrap_or(&Value::Null), &format!("{at}.{key}"), found);
-            }
-        }
-        (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => {
-            for (i, (expected, actual)) in expected.iter().zip(actual).enumerate() {
-                differences(expected, actual, &format!("{at}[{i}]"), found);
-            }
-        }
-        (expected, actual) if expected == actual => {}
-        (expected, actual) => found.push(format!("{at}: expected {expected}, found {actual}")),
-    }
+    all.iter().map(|(name, scenario)| (name.as_str(), judge(scenario.world.clone()), scenario))
 }
 
 #[test]
 fn every_scenario_is_judged_as_expected() {
     let mut failures = Vec::new();
-    for (name, (report, mut expect)) in scenarios() {
-        let mut found = Vec::new();
-        let expect_map = expect.as_object_mut().unwrap();
-
-        let mut codes: Vec<&str> = report.findings.iter().map(|finding| finding.code.name()).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        let expected_codes = expect_map.remove("findings").expect("every scenario says which findings it has");
-        differences(&expected_codes, &serde_json::to_value(&codes).unwrap(), "finding codes", &mut found);
-        for fix in expect_map.remove("fixes").iter().flat_map(|fixes| fixes.as_array().unwrap()) {
-            if !report.findings.iter().any(|finding| finding.fix.as_deref() == fix.as_str()) {
-                let fixes: Vec<_> = report.findings.iter().filter_map(|finding| finding.fix.clone()).collect();
-                found.push(format!("expected the fix {fix}, found {fixes:?}"));
-            }
-        }
-        for word in expect_map.remove("mentions").iter().flat_map(|words| words.as_array().unwrap()) {
-            let messages: Vec<_> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
-            if !messages.iter().any(|message| message.contains(word.as_str().unwrap())) {
-                found.push(format!("expected a finding that mentions {word}, found {messages:?}"));
-            }
-        }
-        differences(&expect, &serde_json::to_value(&report).unwrap(), "report", &mut found);
+    for (name, report, scenario) in scenarios() {
+        let found = scenario.expect.differences(&report);
         if !found.is_empty() {
             failures.push(format!("{name}:\n    {}\n    {}", found.join("\n    "), report.summary));
         }
@@ -80,9 +30,19 @@ fn every_scenario_is_judged_as_expected() {
     assert!(failures.is_empty(), "{} scenarios failed\n{}", failures.len(), failures.join("\n"));
 }
 
+/// A scenario whose changes change nothing, or that was copied and not edited.
+#[test]
+fn no_two_scenarios_have_the_same_world() {
+    let all: Vec<_> = scenarios::all().iter().collect();
+    for (n, (name, scenario)) in all.iter().enumerate() {
+        let same = all.iter().skip(n + 1).find(|(_, other)| other.world == scenario.world);
+        assert_eq!(same.map(|(other, _)| other), None, "the world of {name}");
+    }
+}
+
 #[test]
 fn a_report_and_its_snapshot_survive_json() {
-    for (name, (report, _)) in scenarios() {
+    for (name, report, _) in scenarios() {
         let text = serde_json::to_string(&report).unwrap();
         let back: Report = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(back, report, "{name}");
@@ -93,7 +53,7 @@ fn a_report_and_its_snapshot_survive_json() {
 #[test]
 fn on_net_is_said_only_where_every_address_and_range_is_on_net_and_nothing_warns() {
     let mut on_net = 0;
-    for (name, (report, _)) in scenarios() {
+    for (name, report, _) in scenarios() {
         if report.outcome.exit_code() != 0 {
             continue;
         }
@@ -108,7 +68,7 @@ fn on_net_is_said_only_where_every_address_and_range_is_on_net_and_nothing_warns
 
 #[test]
 fn whatever_is_not_on_net_has_a_finding_that_says_why() {
-    for (name, (report, _)) in scenarios() {
+    for (name, report, _) in scenarios() {
         let worst = report.findings.iter().map(|finding| finding.severity).max();
         let explained = worst >= Some(Severity::Warning);
         assert!(explained || report.outcome.exit_code() == 0, "{name}: {}", report.summary);
@@ -119,7 +79,7 @@ fn whatever_is_not_on_net_has_a_finding_that_says_why() {
 #[test]
 fn every_fix_that_changes_dynamodbs_route_says_what_it_does_to_open_connections() {
     let mut fixes = 0;
-    for (name, (report, _)) in scenarios() {
+    for (name, report, _) in scenarios() {
         let changes = |fix: &str| fix.contains("vpc-endpoint") || fix.contains("delete-route");
         for finding in report.findings.iter().filter(|f| f.fix.as_deref().is_some_and(changes)) {
             fixes += 1;
@@ -135,7 +95,7 @@ fn every_fix_that_changes_dynamodbs_route_says_what_it_does_to_open_connections(
 /// Words that say more than is known: AWS states that traffic by an internet or NAT gateway stays on its network.
 #[test]
 fn no_sentence_claims_that_traffic_crosses_the_internet() {
-    for (name, (report, _)) in scenarios() {
+    for (name, report, _) in scenarios() {
         let sentences = report.findings.iter().map(|finding| &finding.message);
         let sentences = sentences.chain(report.addresses.iter().map(|address| &address.reason));
         for sentence in sentences.chain([&report.summary]) {
@@ -143,4 +103,112 @@ fn no_sentence_claims_that_traffic_crosses_the_internet() {
             assert!(!without.contains("internet"), "{name}: {sentence}");
         }
     }
+}
+
+// ── The language ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const EXPECT: &str = "expect: {outcome: on_net, findings: [], addresses: []}";
+
+/// What is wrong with a scenario of these keys.
+fn error(keys: &str) -> String {
+    match scenarios::read_text("routes.yaml", &format!("s:\n  why: It matters.\n  {keys}\n")) {
+        Ok(_) => panic!("no error in {keys}"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn a_typing_error_is_named_with_its_file_scenario_and_key() {
+    let cases = [
+        ("routs: [52.94.2.0/23 -> nat-0b]", "unknown field `routs`"),
+        ("routes: [52.94.2.0/23 > nat-0b]", "routes[0]: \"52.94.2.0/23 > nat-0b\": expected"),
+        ("routes: [52.94.2.0/33 -> nat-0b]", "routes[0]: \"52.94.2.0/33 -> nat-0b\": \"52.94.2.0/33\": invalid"),
+        ("routes: [52.94.2.0/23 -> nta-0b]", "\"nta-0b\" is not a target"),
+        ("routes: [52.94.2.0/23 -> nat-0b blackhol]", "\"blackhol\": expected"),
+        ("routes: [pl-02cd2c6b -> vpce-0d]", "routes: pl-02cd2c6b: the base world has this route"),
+        ("routes: [no 10.0.0.0/8]", "routes: 10.0.0.0/8: there is no such route to remove"),
+        ("tables: denid ec2:DescribeRouteTables", "tables: invalid type: string"),
+        ("tables: denied", "tables: \"denied\": what follows?"),
+        ("tables: timed out 3 parsecs", "tables: \" 3 parsecs\""),
+        ("tables: [{id: rtb-b, subnets: [subnet-0a]}]", "tables: [0].subnets: unknown field `subnets`"),
+        ("tables: [{id: rtb-b, associations: [subnet-0a chaning]}]", "\"chaning\": AWS documents no such value"),
+        ("endpoints: [{id: vpce-0e}]", "endpoints: vpce-0e: the base world has no such endpoint"),
+        ("endpoints: [{id: vpce-0d, state: deletting}]", "[0].state: \"deletting\": AWS documents no such value"),
+        ("endpoints: [{id: vpce-0d, state: undocumented deleted}]", "\"deleted\": not undocumented"),
+        ("endpoints: [{id: vpce-0d, route_tables: [rt-main]}]", "endpoints: \"rt-main\": expected `rtb-…`"),
+        ("prefix_lists: {pl-0c: null}", "prefix_lists: pl-0c: the base world has no such list"),
+        ("region: timd out 1s", "region: \"timd out 1s\": neither a name nor a reason"),
+        ("interfaces: [{id: eni-0b}]", "interfaces: eni-0b: mac: missing"),
+        ("names: [regionl dynamodb.us-east-1.amazonaws.com]", "names: [0]: unknown variant `regionl`"),
+        ("dns: {dynamodb.us-east-1.amazon.com: []}", "dns: dynamodb.us-east-1.amazon.com: not one of `names`"),
+        ("dns: {dynamodb.us-east-1.amazonaws.com: {ip4: []}}", "unknown field `ip4`"),
+        ("kernel: {52.94.0.1o: local}", "kernel.52.94.0.1o: \"52.94.0.1o\": invalid"),
+        ("kernel: {52.94.0.11: local}", "kernel: 52.94.0.11: no name has this address"),
+        ("kernel: {52.94.0.10: dev ens7}", "kernel: 52.94.0.10: no device ens7"),
+        ("host_routes: [52.94.0.0/16]", "host_routes: \"52.94.0.0/16\": a route has a device"),
+        ("probes: [{result: okay}]", "probes[0].result: unknown variant `okay`"),
+        ("observed: {table: 30m ago}", "observed: table: unknown variant `table`"),
+        ("observed: {tables: 30m}", "observed.tables: \"30m\": expected `30m ago`"),
+        (
+            "observed: {hosts_file: 30m ago}\n  dns: {dynamodb.us-east-1.amazonaws.com: null}",
+            "no such fact is observed",
+        ),
+        ("merge: {vpc: {route_table: []}}", "merge: sets what a snapshot does not have"),
+    ];
+    for (keys, expected) in cases {
+        let error = error(&format!("{keys}\n  {EXPECT}"));
+        assert!(error.starts_with("routes.yaml: s: ") && error.contains(expected), "{keys}: {error}");
+    }
+    assert!(error("why: Twice.\n  expect: {}").contains("routes.yaml"), "{}", error("why: Twice.\n  expect: {}"));
+}
+
+#[test]
+fn a_scenario_that_expects_nothing_is_an_error() {
+    let cases = [
+        ("routes: []", "s: expect: missing"),
+        ("expect: {}", "s: expect: missing field `outcome`"),
+        ("expect: {outcome: on_net}", "s: expect: missing field `findings`"),
+        ("expect: {outcome: on_net, findings: []}", "s: expect: missing field `addresses`"),
+        ("expect: {outcome: on-net, findings: [], addresses: []}", "s: expect: outcome: unknown variant `on-net`"),
+        ("expect: {outcome: on_net, findings: [no-endpoint], addresses: []}", "s: expect: findings[0]: "),
+        ("expect: {outcome: on_net, findings: [critical no-endpont], addresses: []}", "unknown variant `no-endpont`"),
+        ("expect: {outcome: on_net, findings: [], addresses: [], fix: []}", "s: expect: fix: unknown field `fix`"),
+    ];
+    for (keys, expected) in cases {
+        let error = error(keys);
+        assert!(error.contains(expected), "{keys}: {error}");
+    }
+    let without_why = scenarios::read_text("routes.yaml", &format!("s:\n  {EXPECT}")).err().unwrap();
+    assert!(without_why.contains("s: why: "), "{without_why}");
+}
+
+#[test]
+fn an_expectation_that_does_not_hold_is_reported() {
+    let cases = [
+        "outcome: at_risk, findings: [], addresses: [52.94.0.10 on-net via gateway_endpoint vpce-0d]",
+        "outcome: on_net, findings: [critical no-route], addresses: [52.94.0.10 on-net via gateway_endpoint vpce-0d]",
+        "outcome: on_net, findings: [], addresses: [52.94.0.10 on-net via gateway_endpoint vpce-0e]",
+        "outcome: on_net, findings: [], addresses: [52.94.0.10 off-net via gateway_endpoint vpce-0d]",
+        "outcome: on_net, findings: [], addresses: []",
+    ];
+    let more = ["proof: proved", "coverage: 5 of 6 CIDRs", "ranges: [?]", "fixes: [?]", "mentions: [?]"];
+    let right = "outcome: on_net, findings: [], addresses: [52.94.0.10 on-net via gateway_endpoint vpce-0d]";
+    let more = more.iter().map(|more| format!("{right}, {more}"));
+    for (expect, differences) in
+        cases.iter().map(ToString::to_string).chain(more).map(|case| (case, 1)).chain([(right.to_owned(), 0)])
+    {
+        let read = scenarios::read_text("t.yaml", &format!("s:\n  why: It matters.\n  expect: {{{expect}}}")).unwrap();
+        let (_, scenario) = &read[0];
+        let found = scenario.expect.differences(&judge(scenario.world.clone()));
+        assert_eq!(found.len(), differences, "{expect}: {found:?}");
+    }
+}
+
+#[test]
+fn what_the_language_cannot_say_is_merged() {
+    let text = format!("s:\n  why: It matters.\n  merge: {{max_age: {{ec2: 60}}, proxies: []}}\n  {EXPECT}");
+    let (_, scenario) = scenarios::read_text("t.yaml", &text).unwrap().remove(0);
+    let mut expected = serde_json::to_value(scenarios::base()).unwrap();
+    expected["max_age"]["ec2"] = json!(60.0);
+    assert_eq!(serde_json::to_value(&scenario.world).unwrap(), expected);
 }

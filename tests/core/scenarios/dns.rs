@@ -1,0 +1,141 @@
+//! Names and what they resolve to.
+
+use super::{
+    words::{Fact, observed, parse},
+    world::Entries,
+};
+use onnet_core::model::{AddressRecord, NameKind, Observed, Resolution, ServiceName};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+/// `regional HOST`, `account_based HOST`, `custom URL`, then `(not in use)`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct NameText(pub(super) ServiceName);
+
+impl TryFrom<String> for NameText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (name, in_use) = text.strip_suffix(" (not in use)").map_or((text.as_str(), true), |name| (name, false));
+        let (kind, url) = name.split_once(' ').ok_or_else(|| format!("{text:?}: expected `regional HOST`"))?;
+        let kind: NameKind = serde_json::from_value(Value::from(kind)).map_err(|error| error.to_string())?;
+        let plain = url.strip_prefix("http://");
+        let host = plain.or_else(|| url.strip_prefix("https://")).unwrap_or(url);
+        let (hostname, port) = match host.rsplit_once(':') {
+            Some((hostname, port)) => (hostname, parse(port)?),
+            None => (host, if plain.is_some() { 80 } else { 443 }),
+        };
+        if hostname.contains(' ') {
+            return Err(format!("{text:?}: {hostname:?} is not a host"));
+        }
+        Ok(Self(ServiceName { hostname: hostname.to_owned(), port, tls: plain.is_none(), kind, in_use }))
+    }
+}
+
+/// What a name resolves to: its addresses, a reason for both families, or each part.
+pub(super) enum Dns {
+    Addresses(Vec<IpAddr>),
+    Parts(Fact<Parts>),
+}
+
+impl<'de> Deserialize<'de> for Dns {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(from)?;
+        let read = if value.is_array() {
+            super::from_value(value).map(Self::Addresses)
+        } else {
+            super::from_value(value).map(Self::Parts)
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parts {
+    ipv4: Option<Fact<Vec<Ipv4Addr>>>,
+    ipv6: Option<Fact<Vec<Ipv6Addr>>>,
+    hosts_file: Option<Fact<Vec<IpAddr>>>,
+    cnames: Option<Vec<String>>,
+    servers: Option<Vec<SocketAddr>>,
+}
+
+fn records<A: Into<IpAddr>>(addresses: Vec<A>) -> Result<Vec<AddressRecord>, String> {
+    Ok(addresses.into_iter().map(|address| AddressRecord { address: address.into(), ttl: 5 }).collect())
+}
+
+impl Dns {
+    fn apply(self, to: &mut Resolution) -> Result<(), String> {
+        match self {
+            Self::Addresses(addresses) => {
+                let (ipv4, ipv6) = addresses.into_iter().partition(IpAddr::is_ipv4);
+                (to.ipv4, to.ipv6) = (observed(records::<IpAddr>(ipv4)?), observed(records::<IpAddr>(ipv6)?));
+            }
+            Self::Parts(Fact::Gap(gap)) => {
+                (to.ipv4, to.ipv6) = (Observed::Unseen(gap.clone()), Observed::Unseen(gap));
+            }
+            Self::Parts(Fact::Is(parts)) => {
+                if let Some(ipv4) = parts.ipv4 {
+                    to.ipv4 = ipv4.observed(records)?;
+                }
+                if let Some(ipv6) = parts.ipv6 {
+                    to.ipv6 = ipv6.observed(records)?;
+                }
+                if let Some(addresses) = parts.hosts_file {
+                    to.hosts_file = addresses.observed(Ok)?;
+                }
+                if let Some(cnames) = parts.cnames {
+                    to.cnames = cnames;
+                }
+                if let Some(servers) = parts.servers {
+                    to.servers = servers;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every address of every name.
+pub(super) fn addresses(resolutions: &BTreeMap<String, Resolution>) -> BTreeSet<IpAddr> {
+    let of = |resolution: &Resolution| -> Vec<IpAddr> {
+        let records = [&resolution.ipv4, &resolution.ipv6].into_iter().filter_map(Observed::seen).flatten();
+        let hosts_file = resolution.hosts_file.seen().into_iter().flatten().copied();
+        records.map(|record| record.address).chain(hosts_file).collect()
+    };
+    resolutions.values().flat_map(of).collect()
+}
+
+/// A typing error in a hostname must not pass for a name that is not judged.
+pub(super) fn check(
+    names: &Observed<Vec<ServiceName>>,
+    resolutions: &BTreeMap<String, Resolution>,
+) -> Result<(), String> {
+    let Ok(names) = names.get() else { return Ok(()) };
+    let unused = resolutions.keys().find(|name| names.iter().all(|other| other.hostname != **name));
+    unused.map_or(Ok(()), |name| Err(format!("{name}: not one of `names`")))
+}
+
+pub(super) fn resolutions(to: &mut BTreeMap<String, Resolution>, changes: Entries<String, Dns>) -> Result<(), String> {
+    for (name, change) in changes {
+        let Some(change) = change else {
+            to.remove(&name).ok_or_else(|| format!("{name}: the base world has no such name"))?;
+            continue;
+        };
+        let servers = vec![SocketAddr::from(([172, 31, 0, 2], 53))];
+        let resolution = to.entry(name.clone()).or_insert_with(|| Resolution {
+            ipv4: observed(Vec::new()),
+            ipv6: observed(Vec::new()),
+            cnames: Vec::new(),
+            servers,
+            hosts_file: observed(Vec::new()),
+        });
+        change.apply(resolution).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What a scenario expects of its report.
+
+use onnet_core::model::{
+    AddressReport, CoverageRange, CoverageSummary, Drop, FindingCode, Outcome, Path, PathKind, ProofLevel, Report,
+    Severity, Verdict,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What the report must have.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    outcome: Outcome,
+    /// Exactly these, in any order, each once.
+    findings: BTreeSet<FindingText>,
+    proof: Option<ProofLevel>,
+    /// Every address, in the report's order.
+    addresses: Vec<String>,
+    coverage: Option<String>,
+    /// Some of the ranges of the coverage.
+    #[serde(default)]
+    ranges: Vec<String>,
+    /// Whole commands, each of some finding.
+    #[serde(default)]
+    fixes: Vec<String>,
+    /// Parts of messages, each of some finding.
+    #[serde(default)]
+    mentions: Vec<String>,
+}
+
+/// `critical no-endpoint`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct FindingText(Severity, FindingCode);
+
+impl TryFrom<String> for FindingText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (severity, code) =
+            text.split_once(' ').ok_or_else(|| format!("{text:?}: expected `critical no-endpoint`"))?;
+        let severity = serde_json::from_value(Value::from(severity)).map_err(|error| error.to_string())?;
+        let code = serde_json::from_value(Value::from(code)).map_err(|error| error.to_string())?;
+        Ok(Self(severity, code))
+    }
+}
+
+impl Expect {
+    /// What of `report` is not as expected.
+    pub(crate) fn differences(&self, report: &Report) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut differ = |what: &str, expected: String, is: String| {
+            if expected != is {
+                found.push(format!("{what}: expected {expected}\n      found {is}"));
+            }
+        };
+        differ("outcome", self.outcome.to_string(), report.outcome.to_string());
+        let findings = |all: Vec<(Severity, FindingCode)>| {
+            let words: BTreeSet<String> =
+                all.iter().map(|(severity, code)| format!("{} {code}", severity.name())).collect();
+            list(words)
+        };
+        let expected = self.findings.iter().map(|FindingText(severity, code)| (*severity, *code)).collect();
+        let is = report.findings.iter().map(|finding| (finding.severity, finding.code)).collect();
+        differ("findings", findings(expected), findings(is));
+        if let Some(proof) = self.proof {
+            differ("proof", proof.name().to_owned(), report.proof.name().to_owned());
+        }
+        differ("addresses", list(&self.addresses), list(report.addresses.iter().map(address)));
+        if let Some(expected) = &self.coverage {
+            differ("coverage", expected.clone(), report.coverage_summary.as_ref().map_or("none".to_owned(), coverage));
+        }
+        let mut lacks = |what: &str, expected: &[String], is: Vec<String>, holds: fn(&str, &str) -> bool| {
+            for expected in expected {
+                if !is.iter().any(|is| holds(is, expected)) {
+                    found.push(format!("{what}: expected {expected}\n      found {}", list(&is)));
+                }
+            }
+        };
+        lacks("ranges", &self.ranges, report.coverage.iter().map(range).collect(), |is, expected| is == expected);
+        let fixes = report.findings.iter().filter_map(|finding| finding.fix.clone()).collect();
+        lacks("fixes", &self.fixes, fixes, |is, expected| is == expected);
+        let messages = report.findings.iter().map(|finding| finding.message.clone()).collect();
+        lacks("mentions", &self.mentions, messages, |is, expected| is.contains(expected));
+        found
+    }
+}
+
+fn list(items: impl IntoIterator<Item: AsRef<str>>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.as_ref().to_owned()).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// `52.94.0.10 off-net via nat_gateway nat-0b`.
+fn address(report: &AddressReport) -> String {
+    let in_use = if report.in_use { "" } else { " (not in use)" };
+    format!("{} {}{in_use}", report.address, verdict(&report.verdict))
+}
+
+/// `52.94.2.0/23 off-net via nat_gateway nat-0b`.
+fn range(range: &CoverageRange) -> String {
+    format!("{} {}", range.cidr, verdict(&range.verdict))
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => format!("on-net via {}", words(path)),
+        Verdict::Via(path) => format!("off-net via {}", words(path)),
+        Verdict::Dropped(Drop::NoRoute) => "dropped no_route".to_owned(),
+        Verdict::Dropped(Drop::Blackhole { target }) => format!("dropped blackhole {target}"),
+        Verdict::Dropped(Drop::NoPublicAddress { target }) => format!("dropped no_public_address {target}"),
+        Verdict::Dropped(Drop::NoKernelRoute { .. }) => "dropped no_kernel_route".to_owned(),
+        Verdict::Ambiguous(tied) => format!("ambiguous {}", tied.iter().map(words).collect::<Vec<_>>().join(" or ")),
+        Verdict::Undetermined(missing) => {
+            let reasons: BTreeSet<&str> = missing.iter().map(|missing| missing.why.reason()).collect();
+            format!("undetermined {}", reasons.into_iter().collect::<Vec<_>>().join(" and "))
+        }
+    }
+}
+
+fn words(path: &Path) -> String {
+    if path.kind == PathKind::Local {
+        return path.kind.to_string();
+    }
+    let field = path.field.as_ref().map_or(String::new(), |field| format!("{field} "));
+    format!("{} {field}{}", path.kind, path.target)
+}
+
+/// `5 of 6 CIDRs, 6144 of 6656 addresses`.
+fn coverage(all: &CoverageSummary) -> String {
+    let CoverageSummary { cidrs, cidrs_on_net, addresses, addresses_on_net } = all;
+    format!("{cidrs_on_net} of {cidrs} CIDRs, {addresses_on_net} of {addresses} addresses")
+}

@@ -1,0 +1,309 @@
+//! A world, and the changes that a scenario makes to it.
+
+use super::{
+    dns::{self, Dns, NameText},
+    host::{self, DeviceChange, InstanceChange, InterfaceChange, KernelText, ProbeChange, ProxyChange},
+    vpc::{self, EndpointChange, ListChange, TableChange},
+    words::{Fact, InterfaceText, Moment, RouteChange, id, observed, parse, taken_at, word},
+};
+use ipnet::IpNet;
+use onnet_core::model::{Device, Gap, MaxAge, Observed, SCHEMA, Snapshot, Timestamp, VpcFacts};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+/// A world in the making.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) snapshot: Snapshot,
+    /// What a kernel route may name.
+    pub(super) devices: BTreeMap<String, Device>,
+    /// The route of an address that DNS gives and `kernel` does not list.
+    pub(super) default_routes: BTreeMap<IpNet, Fact<KernelText>>,
+    /// Addresses that `kernel` lists.
+    pub(super) asked: BTreeSet<IpAddr>,
+    /// Addresses that `kernel` removes.
+    pub(super) not_asked: BTreeSet<IpAddr>,
+    merge: Option<Value>,
+}
+
+impl World {
+    /// A world of which nothing is known.
+    pub(super) fn unknown() -> Self {
+        fn nothing<T>() -> Observed<T> {
+            Observed::Unseen(Gap::NotTried { because: "no scenario says".to_owned() })
+        }
+        let snapshot = Snapshot {
+            schema: SCHEMA,
+            version: "0.1.0".to_owned(),
+            taken_at: taken_at(),
+            took: Duration::from_millis(200).into(),
+            instance: nothing(),
+            region: nothing(),
+            names: nothing(),
+            resolutions: BTreeMap::new(),
+            proxies: Vec::new(),
+            assumed_interface: None,
+            kernel_routes: BTreeMap::new(),
+            host_routes: nothing(),
+            vpc: VpcFacts {
+                route_tables: nothing(),
+                vpc_endpoints: nothing(),
+                endpoint_interfaces: nothing(),
+                service_prefix_lists: nothing(),
+                prefix_lists: BTreeMap::new(),
+            },
+            probes: Vec::new(),
+            max_age: MaxAge::default(),
+        };
+        Self {
+            snapshot,
+            devices: BTreeMap::new(),
+            default_routes: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            not_asked: BTreeSet::new(),
+            merge: None,
+        }
+    }
+
+    /// The snapshot, once every change is made.
+    pub(super) fn finish(mut self) -> Result<Snapshot, String> {
+        dns::check(&self.snapshot.names, &self.snapshot.resolutions).map_err(|error| format!("dns: {error}"))?;
+        host::route_the_rest(&mut self).map_err(|error| format!("kernel: {error}"))?;
+        let Some(patch) = self.merge else { return Ok(self.snapshot) };
+        let mut json = serde_json::to_value(&self.snapshot).map_err(|error| error.to_string())?;
+        merge(&mut json, patch);
+        let snapshot: Snapshot = super::from_value(json.clone()).map_err(|error| format!("merge: {error}"))?;
+        let back = serde_json::to_value(&snapshot).map_err(|error| error.to_string())?;
+        if is_kept(&json, &back) { Ok(snapshot) } else { Err("merge: sets what a snapshot does not have".to_owned()) }
+    }
+}
+
+/// A JSON merge patch (RFC 7396), except that a fact replaces a fact whole: merging `unseen` into `seen` would leave
+/// both. And the `mac` and `kind` of a device are null where it has none.
+fn merge(target: &mut Value, patch: Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(patch)) => {
+            for (key, value) in patch {
+                if value.is_null() && key != "mac" && key != "kind" {
+                    target.remove(&key);
+                } else if value.get("seen").is_some() || value.get("unseen").is_some() {
+                    target.insert(key, value);
+                } else {
+                    merge(target.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (target, patch) => *target = patch,
+    }
+}
+
+/// Whether everything `written` is in `read`: a key that a snapshot does not have is not.
+fn is_kept(written: &Value, read: &Value) -> bool {
+    match (written, read) {
+        (Value::Object(written), Value::Object(read)) => {
+            written.iter().all(|(key, value)| read.get(key).is_some_and(|read| is_kept(value, read)))
+        }
+        (Value::Array(written), Value::Array(read)) => {
+            written.len() == read.len() && written.iter().zip(read).all(|(written, read)| is_kept(written, read))
+        }
+        (Value::Number(written), Value::Number(read)) => written.as_f64() == read.as_f64(),
+        (written, read) => written == read,
+    }
+}
+
+/// A map whose null entries remove what the base world has.
+pub(super) type Entries<K, V> = BTreeMap<K, Option<V>>;
+
+/// What a scenario changes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(super) struct Changes {
+    instance: Option<Fact<InstanceChange>>,
+    interfaces: Option<Vec<InterfaceChange>>,
+    region: Option<Fact<String>>,
+    names: Option<Fact<Vec<NameText>>>,
+    dns: Entries<String, Dns>,
+    devices: BTreeMap<String, DeviceChange>,
+    kernel: Entries<IpOrDefault, Fact<KernelText>>,
+    host_routes: Option<Fact<Vec<String>>>,
+    proxies: BTreeMap<String, ProxyChange>,
+    assumed_interface: Option<String>,
+    routes: Vec<RouteChange>,
+    tables: Option<Fact<Vec<TableChange>>>,
+    endpoints: Option<Fact<Vec<EndpointChange>>>,
+    endpoint_interfaces: Option<Fact<Vec<InterfaceText>>>,
+    dynamodb_lists: Option<Fact<Vec<String>>>,
+    prefix_lists: Entries<String, Fact<ListChange>>,
+    probes: Option<Vec<ProbeChange>>,
+    observed: BTreeMap<String, Moment>,
+    merge: Option<Value>,
+}
+
+/// An address, or `0.0.0.0/0` or `::/0`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) enum IpOrDefault {
+    Address(IpAddr),
+    Default(IpNet),
+}
+
+impl TryFrom<String> for IpOrDefault {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let default = text.parse().ok().filter(|range: &IpNet| range.prefix_len() == 0);
+        default.map_or_else(|| parse(&text).map(Self::Address), |range| Ok(Self::Default(range)))
+    }
+}
+
+impl Changes {
+    /// Makes the changes to `world`. An error begins with the key.
+    pub(super) fn apply(self, mut world: World) -> Result<World, String> {
+        world.asked.clear();
+        fn at<T>(key: &'static str, result: Result<T, String>) -> Result<T, String> {
+            result.map_err(|error| format!("{key}: {error}"))
+        }
+        let to = &mut world;
+        if let Some(instance) = self.instance {
+            at("instance", host::instance(&mut to.snapshot.instance, instance))?;
+        }
+        if let Some(interfaces) = self.interfaces {
+            at("interfaces", host::interfaces(&mut to.snapshot.instance, interfaces))?;
+        }
+        if let Some(region) = self.region {
+            to.snapshot.region = at("region", region.observed(word))?;
+        }
+        if let Some(names) = self.names {
+            to.snapshot.names = names.observed(|names| Ok(names.into_iter().map(|name| name.0).collect()))?;
+        }
+        at("dns", dns::resolutions(&mut to.snapshot.resolutions, self.dns))?;
+        host::devices(&mut to.devices, self.devices);
+        at("kernel", host::kernel(to, self.kernel))?;
+        if let Some(routes) = self.host_routes {
+            to.snapshot.host_routes =
+                at("host_routes", routes.observed(|routes| host::host_routes(&to.devices, &routes)))?;
+        }
+        to.snapshot.proxies.extend(self.proxies.into_iter().map(|(variable, proxy)| proxy.of(variable)));
+        if let Some(interface) = self.assumed_interface {
+            to.snapshot.assumed_interface = Some(at("assumed_interface", id("eni-", interface))?);
+        }
+        let vpc = &mut to.snapshot.vpc;
+        at("routes", vpc::routes(vpc, self.routes))?;
+        if let Some(tables) = self.tables {
+            at("tables", vpc::tables(vpc, tables))?;
+        }
+        if let Some(endpoints) = self.endpoints {
+            at("endpoints", vpc::endpoints(vpc, endpoints))?;
+        }
+        if let Some(interfaces) = self.endpoint_interfaces {
+            vpc.endpoint_interfaces = interfaces.observed(|all| Ok(all.into_iter().map(|one| one.0).collect()))?;
+        }
+        if let Some(lists) = self.dynamodb_lists {
+            vpc.service_prefix_lists =
+                at("dynamodb_lists", lists.observed(|all| all.into_iter().map(|list| id("pl-", list)).collect()))?;
+        }
+        at("prefix_lists", vpc::prefix_lists(vpc, self.prefix_lists))?;
+        if let Some(probes) = self.probes {
+            at("probes", host::probes(&mut to.snapshot.probes, probes))?;
+        }
+        for (what, moment) in self.observed {
+            let dated = super::from_value::<Dated>(Value::from(what.as_str()))
+                .and_then(|dated| dated.date(&mut to.snapshot, moment.0));
+            at("observed", dated.map_err(|error| format!("{what}: {error}")))?;
+        }
+        to.merge = self.merge;
+        Ok(world)
+    }
+}
+
+/// What `observed` dates.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Dated {
+    Instance,
+    Zone,
+    SubnetRanges,
+    Public,
+    Region,
+    Names,
+    Dns,
+    HostsFile,
+    Kernel,
+    HostRoutes,
+    Tables,
+    Endpoints,
+    EndpointInterfaces,
+    DynamodbLists,
+    PrefixLists,
+    Probes,
+}
+
+impl Dated {
+    /// Dates every such fact.
+    fn date(self, snapshot: &mut Snapshot, moment: Timestamp) -> Result<(), String> {
+        let mut dated = 0;
+        let mut count = |observed: bool| dated += usize::from(observed);
+        let Snapshot { instance, region, names, resolutions, kernel_routes, host_routes, vpc, probes, .. } = snapshot;
+        match self {
+            Self::Instance => count(date(instance, moment)),
+            Self::Zone => each(instance, |instance| count(date(&mut instance.availability_zone, moment))),
+            Self::SubnetRanges => each(instance, |instance| {
+                instance.interfaces.iter_mut().for_each(|interface| count(date(&mut interface.subnet_cidrs, moment)));
+            }),
+            Self::Public => each(instance, |instance| {
+                instance
+                    .interfaces
+                    .iter_mut()
+                    .for_each(|interface| count(date(&mut interface.public_addresses, moment)));
+            }),
+            Self::Region => count(date(region, moment)),
+            Self::Names => count(date(names, moment)),
+            Self::Dns => resolutions.values_mut().for_each(|name| {
+                count(date(&mut name.ipv4, moment));
+                count(date(&mut name.ipv6, moment));
+            }),
+            Self::HostsFile => resolutions.values_mut().for_each(|name| count(date(&mut name.hosts_file, moment))),
+            Self::Kernel => kernel_routes.values_mut().for_each(|route| count(date(route, moment))),
+            Self::HostRoutes => count(date(host_routes, moment)),
+            Self::Tables => count(date(&mut vpc.route_tables, moment)),
+            Self::Endpoints => count(date(&mut vpc.vpc_endpoints, moment)),
+            Self::EndpointInterfaces => count(date(&mut vpc.endpoint_interfaces, moment)),
+            Self::DynamodbLists => count(date(&mut vpc.service_prefix_lists, moment)),
+            Self::PrefixLists => vpc.prefix_lists.values_mut().for_each(|list| count(date(list, moment))),
+            Self::Probes => probes.iter_mut().for_each(|attempt| count(date(&mut attempt.probe, moment))),
+        }
+        if dated == 0 { Err("no such fact is observed in this world".to_owned()) } else { Ok(()) }
+    }
+}
+
+fn date<T>(fact: &mut Observed<T>, moment: Timestamp) -> bool {
+    match fact {
+        Observed::Seen { at, .. } => *at = moment,
+        Observed::Unseen(_) => return false,
+    }
+    true
+}
+
+fn each<T>(fact: &mut Observed<T>, edit: impl FnOnce(&mut T)) {
+    match fact {
+        Observed::Seen { value, .. } => edit(value),
+        Observed::Unseen(_) => {}
+    }
+}
+
+/// The value of a fact that a change rests on; where the base world has none, an empty one.
+pub(super) fn value_of<T: Default>(fact: &mut Observed<T>) -> &mut T {
+    if fact.seen().is_none() {
+        *fact = observed(T::default());
+    }
+    match fact {
+        Observed::Seen { value, .. } => value,
+        Observed::Unseen(gap) => panic!("{gap}"),
+    }
+}
