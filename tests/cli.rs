@@ -117,7 +117,7 @@ fn judge_answers_by_its_exit_code() {
     let cases = [
         ("gateway_endpoint_carries_the_whole_list", 0),
         ("static_slash_23_takes_half_of_an_entry", 1),
-        ("no_endpoint_leaves_by_internet_gateway", 2),
+        ("no_endpoint_and_a_default_route_to_an_internet_gateway", 2),
         ("no_route_drops", 2),
         ("denied_route_tables_leave_everything_open", 3),
     ];

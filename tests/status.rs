@@ -81,7 +81,7 @@ async fn it_prints_and_ends_as_check_does() {
     let cases = [
         (ON_NET, 0),
         ("static_slash_23_takes_half_of_an_entry", 1),
-        ("no_endpoint_leaves_by_internet_gateway", 2),
+        ("no_endpoint_and_a_default_route_to_an_internet_gateway", 2),
         ("no_route_drops", 2),
         ("denied_route_tables_leave_everything_open", 3),
     ];

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) const STATES: [(&str, Option<&str>); 12] = [
     ("on-net", Some("gateway_endpoint_carries_the_whole_list")),
     ("off-net", Some("endpoint_without_route_tables_carries_nothing")),
-    ("off-net-without-endpoint", Some("no_endpoint_leaves_by_internet_gateway")),
+    ("off-net-without-endpoint", Some("no_endpoint_and_a_default_route_to_an_internet_gateway")),
     ("at-risk", Some("static_slash_23_takes_half_of_an_entry")),
     ("dropped", Some("blackhole_does_not_fall_through")),
     ("dropped-without-route", Some("no_route_drops")),

@@ -14,7 +14,7 @@ use onnet_core::{
 
 const REPORTS: [&str; 14] = [
     "gateway_endpoint_carries_the_whole_list",
-    "no_endpoint_leaves_by_internet_gateway",
+    "no_endpoint_and_a_default_route_to_an_internet_gateway",
     "endpoint_without_route_tables_carries_nothing",
     "static_slash_23_takes_half_of_an_entry",
     "blackhole_does_not_fall_through",
