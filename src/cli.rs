@@ -1,10 +1,13 @@
-//! The command line: every setting a flag, an `ONNET_` variable, a default and one line of help.
+//! The command line: the parser, the flags that several commands share, and the parsers of their values.
+//!
+//! Every setting is a flag with an `ONNET_` variable, a default and one line of help. A command's own flags are in its file.
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
-use onnet::{
-    model::{InterfaceId, SubnetId, VpcId},
-    present::Contract,
+use crate::commands::{
+    audit::AuditArgs, check::CheckArgs, explain::ExplainArgs, generate::GenerateArgs, judge::JudgeArgs, run::RunArgs,
+    schema::SchemaArgs, status::StatusArgs,
 };
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
+use onnet::{model::InterfaceId, observe, present::Contract};
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -74,56 +77,27 @@ fn concat_about() -> String {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Look once, judge, and answer by the exit code.
-    Check(Check),
+    Check(CheckArgs),
     /// Look again and again, and answer by HTTP: the daemon.
-    Run(Run),
+    Run(RunArgs),
     /// Tell what the local daemon concluded last, as check would.
-    Status(Status),
+    Status(StatusArgs),
     /// Judge what `check --save` or `check --format json` wrote.
-    Judge(Judge),
+    Judge(JudgeArgs),
     /// Tell which route of a subnet carries an address, and why the others lose.
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Judge every subnet of the VPCs, with or without an instance.
-    Audit(Audit),
+    Audit(AuditArgs),
     /// Print the JSON Schema of what the other commands print with --format json.
-    Schema {
-        /// Which document.
-        #[arg(value_name = "DOCUMENT", default_value = "report")]
-        contract: Document,
-    },
+    Schema(SchemaArgs),
     /// Write the manual pages and shell completions below a directory, for packages.
     #[command(hide = true)]
-    Generate {
-        /// Where; it is made if it is not there.
-        #[arg(value_name = "DIR")]
-        directory: PathBuf,
-    },
+    Generate(GenerateArgs),
 }
 
+/// How the facts of a round are collected.
 #[derive(Debug, Args)]
-pub(crate) struct Check {
-    /// How to print the report.
-    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
-    pub(crate) format: ReportFormat,
-
-    /// Also write everything that was seen to this file, for `onnet judge`.
-    #[arg(long, env = "ONNET_SAVE", value_name = "FILE", hide_env_values = true)]
-    pub(crate) save: Option<PathBuf>,
-
-    /// Look again until the path is right (exit code 0 or 1), for up to this long; or `forever`.
-    #[arg(long, env = "ONNET_WAIT", default_value = "0s", value_name = "TIME", value_parser = patience, hide_env_values = true)]
-    pub(crate) wait: Duration,
-
-    #[command(flatten)]
-    pub(crate) timeout: Timeout,
-
-    #[command(flatten)]
-    pub(crate) look: Look,
-}
-
-/// What is looked at, and how.
-#[derive(Debug, Args)]
-pub(crate) struct Look {
+pub(crate) struct CollectArgs {
     /// The request to time: a signed ListTables (recorded by CloudTrail), an unsigned GET /, or none.
     #[arg(long, env = "ONNET_PROBE", default_value = "list-tables", value_name = "PROBE", hide_env_values = true)]
     pub(crate) probe: ProbeChoice,
@@ -137,138 +111,25 @@ pub(crate) struct Look {
     pub(crate) resolver: Option<SocketAddr>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// Where to answer by HTTP; may be repeated. Sockets that systemd passes take its place.
-    #[arg(long, env = "ONNET_LISTEN", default_value = "127.0.0.1:10953", value_name = "ADDR:PORT", value_delimiter = ',', hide_env_values = true, value_parser = socket)]
-    pub(crate) listen: Vec<SocketAddr>,
-
-    /// TLS and users for HTTP: a file as Prometheus' exporters take it.
-    #[arg(long, env = "ONNET_WEB_CONFIG", value_name = "FILE", hide_env_values = true)]
-    pub(crate) web_config: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) look: Look,
-
-    /// How long one look at one source may take; what is late is missing.
-    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
-    pub(crate) timeout: Duration,
-
-    /// How often to ask instance metadata.
-    #[arg(long, env = "ONNET_IMDS_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    pub(crate) imds_every: Duration,
-
-    /// How often to ask the name servers.
-    #[arg(long, env = "ONNET_DNS_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    pub(crate) dns_every: Duration,
-
-    /// How often to ask the kernel for its routes.
-    #[arg(long, env = "ONNET_KERNEL_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    pub(crate) kernel_every: Duration,
-
-    /// How often to send an unsigned GET /.
-    #[arg(long, env = "ONNET_HEALTH_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    pub(crate) health_every: Duration,
-
-    /// How often to send a signed ListTables; CloudTrail records each.
-    #[arg(long, env = "ONNET_LIST_TABLES_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    pub(crate) list_tables_every: Duration,
-
-    /// How often to ask the EC2 API; local changes bring it forward, throttling puts it off.
-    #[arg(long, env = "ONNET_EC2_EVERY", default_value = "5m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    pub(crate) ec2_every: Duration,
-
-    /// On a machine that has just booted, wait up to this long, at random, before the first EC2 and ListTables request.
-    #[arg(long, env = "ONNET_SPLAY", default_value = "60s", value_name = "TIME", value_parser = time, hide_env_values = true)]
-    pub(crate) splay: Duration,
+impl CollectArgs {
+    /// The settings of the collectors.
+    pub(crate) fn settings(&self, timeout: Duration) -> observe::Settings {
+        observe::Settings {
+            timeout,
+            probe: match self.probe {
+                ProbeChoice::ListTables => observe::ProbeChoice::ListTables,
+                ProbeChoice::Health => observe::ProbeChoice::Health,
+                ProbeChoice::None => observe::ProbeChoice::None,
+            },
+            interface: self.interface.clone(),
+            resolver: self.resolver,
+        }
+    }
 }
 
+/// Where `explain` and `audit` read the VPC from.
 #[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// How to print the report.
-    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
-    pub(crate) format: ReportFormat,
-
-    /// Where the daemon answers.
-    #[arg(
-        long,
-        env = "ONNET_URL",
-        default_value = "http://127.0.0.1:10953",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    pub(crate) url: String,
-
-    /// How long to wait for its answer.
-    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
-    pub(crate) timeout: Duration,
-
-    /// The authority its certificate is from, in PEM [default: AWS_CA_BUNDLE, or the system's].
-    #[arg(long, env = "ONNET_CA_FILE", value_name = "FILE", hide_env_values = true)]
-    pub(crate) ca_file: Option<PathBuf>,
-
-    /// The certificate to show where it asks for one, in PEM.
-    #[arg(long, env = "ONNET_CERT_FILE", value_name = "FILE", hide_env_values = true, requires = "key_file")]
-    pub(crate) cert_file: Option<PathBuf>,
-
-    /// The key of that certificate, in PEM.
-    #[arg(long, env = "ONNET_KEY_FILE", value_name = "FILE", hide_env_values = true, requires = "cert_file")]
-    pub(crate) key_file: Option<PathBuf>,
-
-    /// The user to ask as, where it asks for one.
-    #[arg(long, env = "ONNET_USER", value_name = "NAME", hide_env_values = true, requires = "password_file")]
-    pub(crate) user: Option<String>,
-
-    /// The file that holds the user's password.
-    #[arg(long, env = "ONNET_PASSWORD_FILE", value_name = "FILE", hide_env_values = true, requires = "user")]
-    pub(crate) password_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Judge {
-    /// A saved snapshot, or a report in JSON; `-` is the standard input.
-    pub(crate) file: PathBuf,
-
-    /// How to print the report.
-    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
-    pub(crate) format: ReportFormat,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Explain {
-    /// The address packets go to, IPv4 or IPv6.
-    #[arg(value_parser = address)]
-    pub(crate) address: IpAddr,
-
-    /// The subnet they come from [default: this instance's own; with --from, the only one there is].
-    #[arg(long, env = "ONNET_SUBNET", value_name = "ID", hide_env_values = true)]
-    pub(crate) subnet: Option<SubnetId>,
-
-    #[command(flatten)]
-    pub(crate) from: From,
-
-    /// How to print the explanation.
-    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Audit {
-    /// Only this VPC [default: all].
-    #[arg(long, env = "ONNET_VPC", value_name = "ID", hide_env_values = true)]
-    pub(crate) vpc: Option<VpcId>,
-
-    #[command(flatten)]
-    pub(crate) from: From,
-
-    /// How to print the audit.
-    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
-    pub(crate) format: Format,
-}
-
-/// Where `explain` and `audit` take their facts from.
-#[derive(Debug, Args)]
-pub(crate) struct From {
+pub(crate) struct InventoryArgs {
     /// Read saved AWS CLI output (any *.json in DIR) instead of asking the EC2 API.
     #[arg(long, env = "ONNET_FROM", value_name = "DIR", hide_env_values = true)]
     pub(crate) from: Option<PathBuf>,
@@ -278,11 +139,11 @@ pub(crate) struct From {
     pub(crate) region: Option<String>,
 
     #[command(flatten)]
-    pub(crate) timeout: Timeout,
+    pub(crate) timeout: TimeoutArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Timeout {
+pub(crate) struct TimeoutArgs {
     /// How long the whole may take; what is late is reported as missing.
     #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
@@ -348,6 +209,7 @@ impl ValueEnum for Document {
     }
 }
 
+/// A length of time above zero.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("expected more than nothing, such as 10s or 500ms".to_owned()),
@@ -356,35 +218,35 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How often something is done. What is shorter would be load, not observation.
-fn period(text: &str) -> Result<Duration, String> {
+/// The period of a source. A shorter one is load, not observation.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         short if short < Duration::from_millis(10) => Err("expected a period of 10ms or more".to_owned()),
         period => Ok(period),
     }
 }
 
-/// How long to wait for something.
-fn patience(text: &str) -> Result<Duration, String> {
+/// How long to wait for an outcome.
+pub(crate) fn wait(text: &str) -> Result<Duration, String> {
     match text {
         "forever" => Ok(Duration::MAX),
         text => time(text).map_err(|_| "expected a length of time such as 5m, or `forever`".to_owned()),
     }
 }
 
-/// A length of time that may be nothing.
-fn time(text: &str) -> Result<Duration, String> {
+/// A length of time, zero included.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "expected a length of time such as 60s, or 0s".to_owned())
 }
 
-fn address(text: &str) -> Result<IpAddr, String> {
-    // An IPv4 address in IPv6's clothes is routed as IPv4.
+pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
+    // An IPv4-mapped IPv6 address is routed as IPv4.
     text.parse()
         .map(|address: IpAddr| address.to_canonical())
         .map_err(|_| "expected one IPv4 or IPv6 address, such as 52.94.0.10".to_owned())
 }
 
-fn socket(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:10953 or [fd00:ec2::253]:53".to_owned())
 }
 

@@ -1,10 +1,8 @@
-//! Manual pages and shell completions, from the same source as `--help`.
+//! `onnet generate`: manual pages and shell completions, from the same source as `--help`.
 
-use crate::{
-    cli::{Cli, EXAMPLES, STABLE},
-    plugin::Plugin,
-};
-use clap::{Command, CommandFactory, ValueEnum};
+use super::{Answer, Output, plugin::Plugin};
+use crate::cli::{Cli, EXAMPLES, STABLE};
+use clap::{Args, Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::{
     Man,
@@ -13,19 +11,28 @@ use clap_mangen::{
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-/// Writes `man1/*.1` and `completions/*` below a directory, which is made if it is not there.
-///
-/// # Errors
-/// If a file cannot be written; the error names it.
-pub(crate) fn generate(directory: &Path) -> io::Result<()> {
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// Where; it is made if it is not there.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+pub(crate) fn run(args: &GenerateArgs) -> Answer {
+    generate(&args.directory)?;
+    Ok(Output::success(String::new()))
+}
+
+/// Writes `man1/*.1` and `completions/*` below a directory, which is created if it does not exist.
+fn generate(directory: &Path) -> io::Result<()> {
     let (pages, completions) = (directory.join("man1"), directory.join("completions"));
     for directory in [&pages, &completions] {
         fs::create_dir_all(directory).map_err(at(directory))?;
     }
-    // `onnet help explain` is for those who have no manual.
+    // No manual page for `onnet help`: the pages replace it.
     let mut onnet = Cli::command().disable_help_subcommand(true);
     onnet.build();
     for command in std::iter::once(&onnet).chain(visible(&onnet)).chain([&Plugin::command()]) {
@@ -57,18 +64,18 @@ fn write(page: &Man, command: &Command, out: &mut File) -> io::Result<()> {
     if command.has_subcommands() {
         page.render_subcommands_section(out)?;
         let examples = EXAMPLES.lines().skip(1).map(|line| line.strip_prefix("  ").unwrap_or(line));
-        as_it_is(&mut rest, "EXAMPLES", examples);
+        verbatim(&mut rest, "EXAMPLES", examples);
         let files = [
             "/etc/onnet/onnet.env",
             "    the settings of onnet.service; each is a variable that the options name",
             "/usr/share/doc/onnet, /usr/share/onnet",
             "    what it means; alerts, a dashboard and definitions for monitoring systems",
         ];
-        as_it_is(&mut rest, "FILES", files);
+        verbatim(&mut rest, "FILES", files);
     }
-    as_it_is(&mut rest, "EXIT STATUS", STABLE.lines().skip(1).take_while(|line| !line.is_empty()));
+    verbatim(&mut rest, "EXIT STATUS", STABLE.lines().skip(1).take_while(|line| !line.is_empty()));
     if command.has_subcommands() {
-        as_it_is(&mut rest, "STABILITY", STABLE.lines().skip_while(|line| !line.is_empty()).skip(1));
+        verbatim(&mut rest, "STABILITY", STABLE.lines().skip_while(|line| !line.is_empty()).skip(1));
         rest.control("SH", ["SEE ALSO"]);
         let others = visible(command).map(|command| format!("onnet-{}(1)", command.get_name()));
         rest.text([roman(others.chain(["check_onnet(1)".to_owned()]).collect::<Vec<_>>().join(", "))]);
@@ -79,8 +86,8 @@ fn write(page: &Man, command: &Command, out: &mut File) -> io::Result<()> {
     rest.to_writer(out)
 }
 
-/// A section whose lines stay as they are.
-fn as_it_is<'a>(page: &mut Roff, heading: &str, lines: impl IntoIterator<Item = &'a str>) {
+/// A section whose lines are not reflowed.
+fn verbatim<'a>(page: &mut Roff, heading: &str, lines: impl IntoIterator<Item = &'a str>) {
     page.control("SH", [heading]);
     page.control("nf", []);
     for line in lines {

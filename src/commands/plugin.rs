@@ -1,15 +1,19 @@
 //! `check_onnet`: the name by which a monitoring system calls `onnet check --format nagios`.
 //!
-//! As its [guidelines](https://www.monitoring-plugins.org/doc/guidelines.html) have it: all on the standard output, one
-//! line unless more is asked for; `-t`, `-v`, `-h` and `-V`; and a code that says unknown where nothing was looked at,
-//! help and version included.
+//! It follows the [guidelines](https://www.monitoring-plugins.org/doc/guidelines.html): all output on standard output, one
+//! line without `-v`; the flags `-t`, `-v`, `-h` and `-V`; and the exit code UNKNOWN where nothing was checked, help and
+//! version included.
 
-use crate::{ERROR, cli, live, print};
+use super::{Output, block_on, check::check};
+use crate::{
+    cli::{CollectArgs, duration},
+    terminal::{ERROR, print},
+};
 use clap::Parser;
 use onnet::{observe::seen::chain, present};
 use std::{ffi::OsStr, path::Path, process::ExitCode, time::Duration};
 
-/// By which file name the plugin is called: a link to `onnet`.
+/// The file name of the plugin: a link to `onnet`.
 const NAME: &str = "check_onnet";
 
 /// Tells a monitoring system whether this EC2 instance's DynamoDB traffic takes a VPC endpoint.
@@ -21,7 +25,7 @@ pub(crate) struct Plugin {
     timeout: Duration,
 
     #[command(flatten)]
-    look: cli::Look,
+    collect: CollectArgs,
 
     /// Print the report for people below the line.
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -32,53 +36,57 @@ const CODES: &str = "\
 Exit codes: 0 OK (on-net), 1 WARNING (at risk), 2 CRITICAL (off-net or dropped),
 3 UNKNOWN (undetermined, a usage error, or this help).";
 
-/// Whether a program called by this path is the plugin.
+/// Whether a program with this path is the plugin.
 pub(crate) fn is_called(path: Option<&OsStr>) -> bool {
     path.is_some_and(|path| Path::new(path).file_name() == Some(OsStr::new(NAME)))
 }
 
-/// Looks once, and answers a monitoring system.
+/// Runs one check and prints the plugin's output.
 pub(crate) fn main() -> ExitCode {
-    let (text, code) = Plugin::try_parse().map_or_else(|error| usage(&error), |plugin| plugin.answer());
+    let Output { text, code } = Plugin::try_parse().map_or_else(|error| usage(&error), |plugin| plugin.run());
     match print(&text) {
         Ok(()) => ExitCode::from(code),
         Err(_) => ExitCode::from(ERROR),
     }
 }
 
-/// What to print, and the exit code. Help and version are no state of anything.
-fn usage(error: &clap::Error) -> (String, u8) {
+/// Help and version are not a state of the path, so their exit code is UNKNOWN too.
+fn usage(error: &clap::Error) -> Output {
     let text = error.render().to_string();
     if !error.use_stderr() {
-        return (text, ERROR);
+        return Output { text, code: ERROR };
     }
     let problem = text.lines().next().unwrap_or(&text).trim_start_matches("error: ");
-    (present::nagios_unknown(&format!("{problem}; see {NAME} --help")), ERROR)
+    unknown(&format!("{problem}; see {NAME} --help"))
+}
+
+fn unknown(problem: &str) -> Output {
+    Output { text: present::nagios_unknown(problem), code: ERROR }
 }
 
 impl Plugin {
-    fn answer(&self) -> (String, u8) {
-        match crate::blocking(live::check(&self.look, self.timeout, Duration::ZERO, |_| ())) {
+    fn run(&self) -> Output {
+        match block_on(check(&self.collect, self.timeout, Duration::ZERO, |_| ())) {
             Ok(report) => {
                 let mut text = present::nagios(&report);
                 if self.verbose > 0 {
-                    // Lines after the first are for people, up to a `|`.
+                    // In the lines after the first, a `|` begins performance data.
                     text += &present::text(&report).replace('|', "/");
                 }
-                (text, report.outcome.exit_code())
+                Output { text, code: report.outcome.exit_code() }
             }
-            Err(error) => (present::nagios_unknown(&chain(&error)), ERROR),
+            Err(error) => unknown(&chain(&error)),
         }
     }
 }
 
-/// A length of time; a number alone counts seconds, as for every plugin.
+/// A length of time; a number without a unit is in seconds, as for every plugin.
 fn seconds(text: &str) -> Result<Duration, String> {
     let wrong = || "expected seconds, such as 9, or a length of time such as 500ms".to_owned();
     match text.parse::<u32>() {
         Ok(0) => Err(wrong()),
         Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
-        Err(_) => cli::duration(text).map_err(|_| wrong()),
+        Err(_) => duration(text).map_err(|_| wrong()),
     }
 }
 

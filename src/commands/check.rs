@@ -1,0 +1,84 @@
+//! `onnet check`: one round, or with `--wait` as many as it takes.
+
+use super::{Answer, Output, block_on};
+use crate::{
+    cli::{CollectArgs, ReportFormat, TimeoutArgs, wait},
+    terminal,
+};
+use clap::Args;
+use onnet::{
+    import::saved,
+    judge::judge,
+    model::{Outcome, Report},
+    observe::observe,
+};
+use std::{path::PathBuf, time::Duration};
+use tokio::time::{Instant, sleep};
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// How to print the report.
+    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
+    format: ReportFormat,
+
+    /// Also write everything that was seen to this file, for `onnet judge`.
+    #[arg(long, env = "ONNET_SAVE", value_name = "FILE", hide_env_values = true)]
+    save: Option<PathBuf>,
+
+    /// Look again until the path is right (exit code 0 or 1), for up to this long; or `forever`.
+    #[arg(long, env = "ONNET_WAIT", default_value = "0s", value_name = "TIME", value_parser = wait, hide_env_values = true)]
+    wait: Duration,
+
+    #[command(flatten)]
+    timeout: TimeoutArgs,
+
+    #[command(flatten)]
+    collect: CollectArgs,
+}
+
+pub(crate) fn run(args: &CheckArgs) -> Answer {
+    let mut last = String::new();
+    let print_change = |report: &Report| {
+        let line = format!("{}, waiting: {}", report.outcome, report.summary);
+        if last != line {
+            terminal::print_error(&line);
+            last = line;
+        }
+    };
+    let report = block_on(check(&args.collect, args.timeout.timeout, args.wait, print_change))?;
+    let saved = args.save.as_deref().map_or(Ok(()), |file| saved::write(file, &report.snapshot));
+    let output = Output::report(&report, args.format);
+    if let Err(error) = saved {
+        // The report is valid even though the file cannot be written.
+        terminal::print(&output.text)?;
+        return Err(error.into());
+    }
+    Ok(output)
+}
+
+/// The pause after a round that is not the last: the first one, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+
+/// Runs rounds until the outcome is on-net or at risk, or `wait` is over; one round at least. `retry` gets the report
+/// of each round that is not the last.
+pub(super) async fn check(
+    collect: &CollectArgs,
+    timeout: Duration,
+    wait: Duration,
+    mut retry: impl FnMut(&Report),
+) -> Report {
+    let started = Instant::now();
+    let [mut pause, longest] = PAUSES;
+    loop {
+        let report = judge(observe(&collect.settings(timeout)).await);
+        let is_right = report.outcome <= Outcome::AtRisk;
+        if is_right || started.elapsed() >= wait {
+            return report;
+        }
+        retry(&report);
+        // Up to half as long again, at random: instances that wait for the same route do not poll in step.
+        let left = wait.saturating_sub(started.elapsed());
+        sleep(pause.mul_f64(1.0 + fastrand::f64() / 2.0).min(left)).await;
+        pause = (pause * 2).min(longest);
+    }
+}

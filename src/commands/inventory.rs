@@ -1,0 +1,31 @@
+//! The VPCs that `explain` and `audit` judge: from AWS CLI files, or from the EC2 API.
+
+use crate::cli::InventoryArgs;
+use onnet::{
+    import::files::{self, FilesError},
+    model::Inventory,
+    observe::{
+        aws::{Aws, AwsError},
+        inventory::{self, Scope},
+    },
+};
+
+/// The EC2 API cannot be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot ask AWS")]
+pub(super) struct AskError(#[from] AwsError);
+
+/// Reads the files of `--from`; `None` without the flag.
+pub(super) fn read_files(args: &InventoryArgs) -> Result<Option<Inventory>, FilesError> {
+    args.from.as_deref().map(|directory| files::read(directory, args.region.as_deref())).transpose()
+}
+
+/// The AWS configuration, with the Region of `--region`.
+pub(super) async fn aws(args: &InventoryArgs) -> Result<Aws, AskError> {
+    Ok(Aws::load(args.region.clone()).await?)
+}
+
+/// Asks the EC2 API.
+pub(super) async fn describe(aws: &Aws, scope: &Scope, args: &InventoryArgs) -> Result<Inventory, AskError> {
+    Ok(inventory::inventory(aws, scope, args.timeout.timeout).await?)
+}

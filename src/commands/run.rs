@@ -1,0 +1,179 @@
+//! `onnet run`: the daemon's loop, its HTTP server and the signals.
+
+use super::{Answer, Output, block_on};
+use crate::cli::{CollectArgs, duration, period, socket, time};
+use clap::Args;
+use onnet::{
+    metrics::{Counters, exposition},
+    model::{History, SettingsStatus, Status},
+    observe::seen::chain,
+    present,
+    serve::{Limits, Listeners, Pages, ServeError, WebConfig, WebConfigError, serve},
+    watch::{self, Daemon, Periods, publishing},
+};
+use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch::channel as watch_channel},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Where to answer by HTTP; may be repeated. Sockets that systemd passes take its place.
+    #[arg(long, env = "ONNET_LISTEN", default_value = "127.0.0.1:10953", value_name = "ADDR:PORT", value_delimiter = ',', hide_env_values = true, value_parser = socket)]
+    listen: Vec<SocketAddr>,
+
+    /// TLS and users for HTTP: a file as Prometheus' exporters take it.
+    #[arg(long, env = "ONNET_WEB_CONFIG", value_name = "FILE", hide_env_values = true)]
+    web_config: Option<PathBuf>,
+
+    #[command(flatten)]
+    collect: CollectArgs,
+
+    /// How long one look at one source may take; what is late is missing.
+    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
+    timeout: Duration,
+
+    /// How often to ask instance metadata.
+    #[arg(long, env = "ONNET_IMDS_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    imds_every: Duration,
+
+    /// How often to ask the name servers.
+    #[arg(long, env = "ONNET_DNS_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    dns_every: Duration,
+
+    /// How often to ask the kernel for its routes.
+    #[arg(long, env = "ONNET_KERNEL_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    kernel_every: Duration,
+
+    /// How often to send an unsigned GET /.
+    #[arg(long, env = "ONNET_HEALTH_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    health_every: Duration,
+
+    /// How often to send a signed ListTables; CloudTrail records each.
+    #[arg(long, env = "ONNET_LIST_TABLES_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    list_tables_every: Duration,
+
+    /// How often to ask the EC2 API; local changes bring it forward, throttling puts it off.
+    #[arg(long, env = "ONNET_EC2_EVERY", default_value = "5m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    ec2_every: Duration,
+
+    /// On a machine that has just booted, wait up to this long, at random, before the first EC2 and ListTables request.
+    #[arg(long, env = "ONNET_SPLAY", default_value = "60s", value_name = "TIME", value_parser = time, hide_env_values = true)]
+    splay: Duration,
+}
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot set up the metrics")]
+    Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    WebConfig(#[from] WebConfigError),
+}
+
+pub(crate) fn run(args: &RunArgs) -> Answer {
+    block_on(daemon(args))??;
+    Ok(Output::success(String::new()))
+}
+
+/// Runs until SIGTERM or SIGINT.
+async fn daemon(args: &RunArgs) -> Result<(), RunError> {
+    let on = |kind| signal(kind).map_err(RunError::Signals);
+    let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    let hang_up = on(SignalKind::hangup())?;
+
+    let web = args.web_config.as_deref().map_or_else(|| Ok(WebConfig::none()), WebConfig::load)?;
+    let listeners = match Listeners::from_systemd()? {
+        Some(listeners) => listeners,
+        None => Listeners::bind(&args.listen)?,
+    };
+    let settings = settings(args);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?settings, "started");
+
+    let counters = Counters::new()?;
+    let (publisher, published) = publishing(initial_status());
+    let (stop, mut stopping) = watch_channel(false);
+    let server = serve(listeners, pages(&web, &counters), published, web.clone(), Limits::default(), async move {
+        let _ = stopping.wait_for(|stop| *stop).await; // a closed channel ends the server too
+    });
+
+    let (reread, rereading) = mpsc::channel(1);
+    let stop_signal = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let work = async {
+        tokio::select! {
+            () = async { Daemon::new(settings, publisher, counters).await.run(rereading, stop_signal).await } => {}
+            () = reload_on(hang_up, &web, reread) => {}
+        }
+    };
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        served = &mut server => served?,
+        () = work => {
+            stop.send_replace(true);
+            server.await?;
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Reads the web configuration again on each SIGHUP, and has the daemon read its own settings files. Never ends.
+async fn reload_on(mut hang_up: Signal, web: &WebConfig, reread: mpsc::Sender<bool>) {
+    while hang_up.recv().await.is_some() {
+        let read = web.reload().await;
+        if let Err(error) = &read {
+            let error = chain(error);
+            tracing::error!(error, "the web configuration is wrong; the last good one stays in force");
+        }
+        // If the channel is full, a reload that has not begun yet reads the same files.
+        let _ = reread.try_send(read.is_ok());
+    }
+    std::future::pending().await
+}
+
+/// Who renders what the server answers with.
+fn pages(web: &WebConfig, counters: &Counters) -> Pages {
+    let (web, counters) = (web.clone(), counters.clone());
+    Pages {
+        page: Box::new(|status| present::status_page(status, watch::now().wall)),
+        metrics: Box::new(move |status| Ok(exposition(status, web.status(), &counters)?)),
+    }
+}
+
+fn settings(args: &RunArgs) -> watch::Settings {
+    watch::Settings {
+        look: args.collect.settings(args.timeout),
+        periods: Periods {
+            imds: args.imds_every,
+            dns: args.dns_every,
+            kernel: args.kernel_every,
+            health: args.health_every,
+            list_tables: args.list_tables_every,
+            ec2: args.ec2_every,
+        },
+        splay: args.splay,
+    }
+}
+
+/// The status before the first round.
+fn initial_status() -> Status {
+    let started_at = watch::now().wall;
+    Status {
+        started_at,
+        report: None,
+        ready: false,
+        sources: BTreeMap::new(),
+        history: History::default(),
+        settings: SettingsStatus { successful: true, read_at: started_at },
+    }
+}

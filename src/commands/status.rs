@@ -1,0 +1,90 @@
+//! `onnet status`: the local daemon's latest report, judged again for its age.
+
+use super::{Answer, Output, block_on};
+use crate::{
+    cli::{ReportFormat, duration},
+    terminal::ERROR,
+};
+use clap::Args;
+use onnet::{
+    judge,
+    observe::{
+        daemon::{self, Access, Answered},
+        seen::chain,
+    },
+    present, watch,
+};
+use std::{error::Error, path::PathBuf, time::Duration};
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// How to print the report.
+    #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
+    format: ReportFormat,
+
+    /// Where the daemon answers.
+    #[arg(
+        long,
+        env = "ONNET_URL",
+        default_value = "http://127.0.0.1:10953",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    url: String,
+
+    /// How long to wait for its answer.
+    #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
+    timeout: Duration,
+
+    /// The authority its certificate is from, in PEM [default: AWS_CA_BUNDLE, or the system's].
+    #[arg(long, env = "ONNET_CA_FILE", value_name = "FILE", hide_env_values = true)]
+    ca_file: Option<PathBuf>,
+
+    /// The certificate to show where it asks for one, in PEM.
+    #[arg(long, env = "ONNET_CERT_FILE", value_name = "FILE", hide_env_values = true, requires = "key_file")]
+    cert_file: Option<PathBuf>,
+
+    /// The key of that certificate, in PEM.
+    #[arg(long, env = "ONNET_KEY_FILE", value_name = "FILE", hide_env_values = true, requires = "cert_file")]
+    key_file: Option<PathBuf>,
+
+    /// The user to ask as, where it asks for one.
+    #[arg(long, env = "ONNET_USER", value_name = "NAME", hide_env_values = true, requires = "password_file")]
+    user: Option<String>,
+
+    /// The file that holds the user's password.
+    #[arg(long, env = "ONNET_PASSWORD_FILE", value_name = "FILE", hide_env_values = true, requires = "user")]
+    password_file: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &StatusArgs) -> Answer {
+    match (fetch(args), args.format) {
+        (Ok(answered), format) => Ok(output(answered, format)),
+        // Monitoring systems show only standard output.
+        (Err(error), ReportFormat::Nagios) => {
+            Ok(Output { text: present::nagios_unknown(&chain(&*error)), code: ERROR })
+        }
+        (Err(error), ReportFormat::Text | ReportFormat::Json) => Err(error),
+    }
+}
+
+fn fetch(args: &StatusArgs) -> Result<Answered, Box<dyn Error>> {
+    let access = Access {
+        url: Access::url(&args.url)?,
+        timeout: args.timeout,
+        ca_file: args.ca_file.clone(),
+        certificate: args.cert_file.clone().zip(args.key_file.clone()),
+        user: args.user.clone().zip(args.password_file.clone()),
+    };
+    Ok(block_on(daemon::report(&access))??)
+}
+
+fn output(answered: Answered, format: ReportFormat) -> Output {
+    let Answered { report: given, json } = answered;
+    let current = judge::as_of(given.clone(), watch::now().wall);
+    match format {
+        // Unchanged, as the daemon wrote it: it may have fields that this version does not know.
+        ReportFormat::Json if current == given => Output { text: json, code: current.outcome.exit_code() },
+        ReportFormat::Json | ReportFormat::Text | ReportFormat::Nagios => Output::report(&current, format),
+    }
+}
