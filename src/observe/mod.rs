@@ -4,7 +4,6 @@
 //! them all and always comes back with a [`Snapshot`](crate::model::Snapshot), whatever failed.
 
 pub mod aws;
-pub mod daemon;
 mod destination;
 pub mod dns;
 pub mod ec2;

@@ -84,17 +84,17 @@ impl Roots {
         Ok(Arc::clone(self.client.get_or_init(|| made)))
     }
 
-    /// The same, and shows a certificate to those who ask for one.
-    pub(crate) fn client_config_showing(&self, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
+    /// The same, with a client certificate for servers that ask for one.
+    pub fn client_config_showing(&self, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
         config(Arc::clone(&self.store), shown)
     }
 }
 
-/// A certificate with those it rests on, and its key.
-pub(crate) type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// A client certificate with its chain, and its key.
+pub type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// A TLS configuration that trusts nobody, for clients that never speak it.
-pub(crate) fn distrustful() -> Result<ClientConfig, TlsError> {
+/// A TLS configuration without trusted certificates, for clients that send plain HTTP only.
+pub fn empty_roots() -> Result<ClientConfig, TlsError> {
     config(Arc::new(RootCertStore::empty()), None)
 }
 

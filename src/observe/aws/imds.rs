@@ -1,7 +1,7 @@
 //! The way to the instance metadata service. Off EC2 nobody answers there, and finding out is to cost a second once.
 
 use super::{AwsError, http::connector, sentence};
-use crate::observe::tls::distrustful;
+use crate::observe::tls::empty_roots;
 use aws_config::{imds, provider_config::ProviderConfig};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
@@ -36,7 +36,7 @@ impl Metadata {
     fn build(adjust: impl FnOnce(imds::client::Builder) -> imds::client::Builder) -> Result<Self, AwsError> {
         let heard = Arc::new(Mutex::new(Heard::Nothing));
         // No proxy: another machine's metadata would be worse than none.
-        let client = Client::builder().tls_backend_preconfigured(distrustful()?).no_proxy();
+        let client = Client::builder().tls_backend_preconfigured(empty_roots()?).no_proxy();
         let inner = connector(client.connect_timeout(PATIENCE).read_timeout(PATIENCE))?;
         let connector = SharedHttpConnector::new(Listening { inner, heard: Arc::clone(&heard) });
         let http: SharedHttpClient = http_client_fn(move |_, _| connector.clone());

@@ -1,19 +1,15 @@
 //! `onnet status`: the local daemon's latest report, judged again for its age.
 
+mod client;
+
 use super::{Answer, Output, block_on};
 use crate::{
     cli::{ReportFormat, duration},
     terminal::ERROR,
 };
 use clap::Args;
-use onnet::{
-    judge,
-    observe::{
-        daemon::{self, Access, Answered},
-        seen::chain,
-    },
-    present, watch,
-};
+use client::{Access, Fetched};
+use onnet::{judge, observe::seen::chain, present, watch};
 use std::{error::Error, path::PathBuf, time::Duration};
 
 #[derive(Debug, Args)]
@@ -59,7 +55,7 @@ pub(crate) struct StatusArgs {
 
 pub(crate) fn run(args: &StatusArgs) -> Answer {
     match (fetch(args), args.format) {
-        (Ok(answered), format) => Ok(output(answered, format)),
+        (Ok(fetched), format) => Ok(output(fetched, format)),
         // Monitoring systems show only standard output.
         (Err(error), ReportFormat::Nagios) => {
             Ok(Output { text: present::nagios_unknown(&chain(&*error)), code: ERROR })
@@ -68,7 +64,7 @@ pub(crate) fn run(args: &StatusArgs) -> Answer {
     }
 }
 
-fn fetch(args: &StatusArgs) -> Result<Answered, Box<dyn Error>> {
+fn fetch(args: &StatusArgs) -> Result<Fetched, Box<dyn Error>> {
     let access = Access {
         url: Access::url(&args.url)?,
         timeout: args.timeout,
@@ -76,11 +72,11 @@ fn fetch(args: &StatusArgs) -> Result<Answered, Box<dyn Error>> {
         certificate: args.cert_file.clone().zip(args.key_file.clone()),
         user: args.user.clone().zip(args.password_file.clone()),
     };
-    Ok(block_on(daemon::report(&access))??)
+    Ok(block_on(client::fetch(&access))??)
 }
 
-fn output(answered: Answered, format: ReportFormat) -> Output {
-    let Answered { report: given, json } = answered;
+fn output(fetched: Fetched, format: ReportFormat) -> Output {
+    let Fetched { report: given, json } = fetched;
     let current = judge::as_of(given.clone(), watch::now().wall);
     match format {
         // Unchanged, as the daemon wrote it: it may have fields that this version does not know.
