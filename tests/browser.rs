@@ -7,17 +7,18 @@
 mod common;
 #[path = "common/page.rs"]
 mod page;
+#[path = "common/web.rs"]
+mod web;
 
 use common::scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 use onnet::{
-    present::status_page,
-    serve::{Limits, Listeners, Pages, WebConfig, serve},
-    watch::publishing,
+    model::{Report, Status},
+    serve::{Limits, WebConfig},
 };
 use serde_json::{Value, json};
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, TcpListener},
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
     time::Duration,
@@ -211,22 +212,23 @@ for (const svg of shown) for (const text of svg.querySelectorAll('text')) {
 return wrong;
 "#;
 
-/// Serves a page as the daemon does, headers and all, while `reader` reads it.
-fn served<F>(page: String, status: onnet::model::Status, reader: impl FnOnce(String) -> F) -> Done
+/// A report made seven seconds ago by the clock that the server reads.
+fn recent(report: &Report) -> Result<Report, Failed> {
+    let mut json = serde_json::to_value(report)?;
+    web::shift(&mut json, web::now().since(report.taken_at.plus(Duration::from_secs(7))));
+    Ok(serde_json::from_value(json)?)
+}
+
+/// Serves the page of a status as the daemon does, headers and all, while `reader` reads it.
+fn served<F>(status: Status, reader: impl FnOnce(String) -> F) -> Done
 where
     F: Future<Output = Done>,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listeners = Listeners::bind(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))])?;
-        let url = format!("http://{}/", listeners.addresses()[0]);
-        let (_publisher, published) = publishing(status);
-        let pages = Pages { page: Box::new(move |_| page.clone()), metrics: Box::new(|_| Ok(String::new())) };
-        let server = serve(listeners, pages, published, WebConfig::none(), Limits::default(), std::future::pending());
-        tokio::select! {
-            ended = server => Err(format!("the server ended: {ended:?}").into()),
-            read = reader(url) => read,
-        }
+        let server = web::Server::start(WebConfig::none(), Limits::default());
+        server.publisher.publish(status);
+        reader(format!("http://{}/", server.address)).await
     })
 }
 
@@ -236,10 +238,9 @@ fn no_preferences() -> Value {
 
 fn every_view(state: &'static str) -> Done {
     let (_, world) = page::STATES.into_iter().find(|(name, _)| *name == state).unwrap();
-    let report = world.map(scenario);
-    let (status, now) = page::status(report.clone());
-    let page = status_page(&status, now);
-    served(page, status, async |url| {
+    let report = world.map(scenario).as_ref().map(recent).transpose()?;
+    let (status, _) = page::status(report.clone());
+    served(status, async |url| {
         let browser = Browser::start(no_preferences()).await?;
         for view in VIEWS {
             browser.show(&url, view).await?;
@@ -264,9 +265,8 @@ fn every_view(state: &'static str) -> Done {
 }
 
 fn without_javascript() -> Done {
-    let (status, now) = page::status(Some(scenario("gateway_endpoint_carries_the_whole_list")));
-    let page = status_page(&status, now);
-    served(page, status, async |url| {
+    let (status, _) = page::status(Some(recent(&scenario("gateway_endpoint_carries_the_whole_list"))?));
+    served(status, async |url| {
         let browser = Browser::start(json!({ "profile.managed_default_content_settings.javascript": 2 })).await?;
         browser.show(&url, VIEWS[0]).await?;
         // Scripts of the page do not run; the driver's own do not either, so the browser is asked what it drew.
@@ -285,9 +285,8 @@ fn long_names() -> Done {
     for id in ["vpce-0d", "igw-0a", "rtb-main", "subnet-0a", "vpc-0a", "eni-0a"] {
         json = json.replace(id, &long(id));
     }
-    let (status, now) = page::status(Some(serde_json::from_str(&json)?));
-    let page = status_page(&status, now);
-    served(page, status, async |url| {
+    let (status, _) = page::status(Some(recent(&serde_json::from_str(&json)?)?));
+    served(status, async |url| {
         let browser = Browser::start(no_preferences()).await?;
         for view in VIEWS {
             browser.show(&url, view).await?;

@@ -12,13 +12,12 @@ use onnet::{
     present,
     serve::{Limits, WebConfig},
 };
-use serde_json::Value;
 use std::{process::Command, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use web::{Authority, Folder, Server, load, local, now, unready};
+use web::{Authority, Folder, Server, load, local, now, shift, unready};
 
 struct Ran {
     code: i32,
@@ -48,20 +47,6 @@ fn seen(name: &str, ago: Duration) -> Snapshot {
     let later = now().since(ended).checked_sub(ago).unwrap();
     shift(&mut json, later);
     serde_json::from_value(json).unwrap()
-}
-
-/// Every moment in it, so much later.
-fn shift(json: &mut Value, later: Duration) {
-    match json {
-        Value::String(text) => {
-            if let Ok(at) = serde_json::from_value::<Timestamp>(Value::String(text.clone())) {
-                *text = at.plus(later).to_string();
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(|value| shift(value, later)),
-        Value::Object(map) => map.values_mut().for_each(|value| shift(value, later)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 fn publish(server: &Server, report: Report) {

@@ -4,11 +4,10 @@ use super::{Answer, Output, block_on};
 use crate::cli::{CollectArgs, duration, period, socket, time};
 use clap::Args;
 use onnet::{
-    metrics::{Counters, exposition},
+    metrics::Counters,
     model::{History, SettingsStatus, Status},
     observe::seen::chain,
-    present,
-    serve::{Limits, Listeners, Pages, ServeError, WebConfig, WebConfigError, serve},
+    serve::{Limits, Listeners, ServeError, WebConfig, WebConfigError, serve},
     watch::{self, Daemon, Periods, publishing},
 };
 use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, time::Duration};
@@ -98,7 +97,7 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
     let counters = Counters::new()?;
     let (publisher, published) = publishing(initial_status());
     let (stop, mut stopping) = watch_channel(false);
-    let server = serve(listeners, pages(&web, &counters), published, web.clone(), Limits::default(), async move {
+    let server = serve(listeners, published, counters.clone(), web.clone(), Limits::default(), async move {
         let _ = stopping.wait_for(|stop| *stop).await; // a closed channel ends the server too
     });
 
@@ -139,15 +138,6 @@ async fn reload_on(mut hang_up: Signal, web: &WebConfig, reread: mpsc::Sender<bo
         let _ = reread.try_send(read.is_ok());
     }
     std::future::pending().await
-}
-
-/// Who renders what the server answers with.
-fn pages(web: &WebConfig, counters: &Counters) -> Pages {
-    let (web, counters) = (web.clone(), counters.clone());
-    Pages {
-        page: Box::new(|status| present::status_page(status, watch::now().wall)),
-        metrics: Box::new(move |status| Ok(exposition(status, web.status(), &counters)?)),
-    }
 }
 
 fn settings(args: &RunArgs) -> watch::Settings {

@@ -1,7 +1,7 @@
-//! Answering: the status page, the metrics and the last report over HTTP.
+//! The HTTP server: the status page, the metrics and the last report.
 //!
-//! It runs beside the loop on one thread, so nothing here blocks: files are read and passwords verified elsewhere, and
-//! whatever clients do is bounded by [`Limits`].
+//! It shares one thread with the daemon's loop, so nothing here blocks: files are read and passwords verified on other
+//! threads, and [`Limits`] bounds what clients can use.
 
 mod admission;
 mod connection;
@@ -13,10 +13,9 @@ mod web_config;
 
 pub use limits::Limits;
 pub use listen::{Listeners, ServeError};
-pub use routes::{Metrics, Page, Pages};
 pub use web_config::{WebConfig, WebConfigError};
 
-use crate::watch::Published;
+use crate::{metrics::Counters, watch::Published};
 use admission::Connections;
 use connection::Host;
 use routes::Served;
@@ -37,14 +36,15 @@ use tokio::{
 /// After an error of `accept`, which is mostly a lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers requests until `stop`, and then for [`Limits::linger`] those that are being answered.
+/// Answers requests from what `published` and `counters` hold, until `stop`. Answers under way may then take
+/// [`Limits::linger`] to end.
 ///
 /// # Errors
 /// If the runtime does not take the sockets.
 pub async fn serve(
     listeners: Listeners,
-    pages: Pages,
     published: Published,
+    counters: Counters,
     web: WebConfig,
     limits: Limits,
     stop: impl Future<Output = ()>,
@@ -58,7 +58,7 @@ pub async fn serve(
     let listeners: Result<Vec<TcpListener>, io::Error> = listeners.0.into_iter().map(TcpListener::from_std).collect();
     let mut listeners = listeners.map_err(ServeError::Runtime)?;
     let (ends, ending) = watch::channel(false);
-    let served = Arc::new(Served::new(pages, published, web));
+    let served = Arc::new(Served::new(published, counters, web));
     let host = Host { router: routes::router(&served), served, limits, ending };
     let mut connections = Connections::new(host);
     let mut stop = std::pin::pin!(stop);
@@ -84,7 +84,7 @@ pub async fn serve(
     }
     drop(listeners);
     ends.send_replace(true);
-    let _ = timeout(limits.linger, connections.all_ended()).await; // whoever is left is cut off
+    let _ = timeout(limits.linger, connections.all_ended()).await; // open connections are closed
     Ok(())
 }
 

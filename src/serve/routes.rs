@@ -1,7 +1,12 @@
-//! What is answered. A request does no work but rendering, and that once a second at most.
+//! The routes. A request only renders the last status, and each document is rendered once a second at most.
 
 use super::web_config::{Admission, Turnstile, WebConfig};
-use crate::{model::Status, present, watch::Published};
+use crate::{
+    metrics::{Counters, exposition},
+    model::Status,
+    present,
+    watch::{self, Published},
+};
 use axum::{
     Router,
     body::Body,
@@ -19,16 +24,14 @@ use http::{
     },
 };
 use std::{
-    error::Error,
-    fmt,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
 
-/// How long a rendering is good for: a thousand requests a second cost no more than one, in work and in memory.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+/// How long a rendering is reused: a thousand requests a second cost no more than one, in work and in memory.
+const REUSED_FOR: Duration = Duration::from_secs(1);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -39,51 +42,31 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-/// Renders the status page.
-pub type Page = Box<dyn Fn(&Status) -> String + Send + Sync>;
-
-/// Renders the metrics.
-pub type Metrics = Box<dyn Fn(&Status) -> Result<String, Box<dyn Error + Send + Sync>> + Send + Sync>;
-
-/// Who renders what is served.
-pub struct Pages {
-    /// `/`
-    pub page: Page,
-    /// `/metrics`
-    pub metrics: Metrics,
-}
-
-impl fmt::Debug for Pages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pages")
-    }
-}
-
 /// The address a request came from.
 #[derive(Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// What every request sees.
+/// What requests share.
 pub(super) struct Served {
-    pub(super) pages: Pages,
-    pub(super) published: Published,
+    published: Published,
+    counters: Counters,
     pub(super) web: WebConfig,
-    pub(super) turnstile: Turnstile,
+    turnstile: Turnstile,
     page: Rendered,
     metrics: Rendered,
     report: Rendered,
 }
 
 impl Served {
-    pub(super) fn new(pages: Pages, published: Published, web: WebConfig) -> Self {
+    pub(super) fn new(published: Published, counters: Counters, web: WebConfig) -> Self {
         let [page, metrics, report] = [const { Rendered::new() }; 3];
-        Self { pages, published, web, turnstile: Turnstile::new(), page, metrics, report }
+        Self { published, counters, web, turnstile: Turnstile::new(), page, metrics, report }
     }
 }
 
-type Rendering = Result<Bytes, Box<dyn Error + Send + Sync>>;
+type Rendering = Result<Bytes, prometheus::Error>;
 
-/// The last rendering, shared by all who are still reading it.
+/// The last rendering of a document, shared by the clients that are still reading it.
 struct Rendered(Mutex<Option<(Arc<Status>, Instant, Bytes)>>);
 
 impl Rendered {
@@ -95,7 +78,7 @@ impl Rendered {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, at, bytes)) = &*last
             && Arc::ptr_eq(of, status)
-            && at.elapsed() < GOOD_FOR
+            && at.elapsed() < REUSED_FOR
         {
             return Ok(bytes.clone());
         }
@@ -154,12 +137,14 @@ async fn guard(State(served): State<Arc<Served>>, request: Request, next: Next) 
 
 async fn page(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();
-    rendered(served.page.of(&status, || Ok((served.pages.page)(&status).into())), HTML)
+    let render = || Ok(present::status_page(&status, watch::now().wall).into());
+    rendered(served.page.of(&status, render), HTML)
 }
 
 async fn metrics(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();
-    rendered(served.metrics.of(&status, || (served.pages.metrics)(&status).map(Bytes::from)), METRICS)
+    let render = || exposition(&status, served.web.status(), &served.counters).map(Bytes::from);
+    rendered(served.metrics.of(&status, render), METRICS)
 }
 
 async fn report(State(served): State<Arc<Served>>) -> Response {
@@ -206,4 +191,21 @@ fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>)
 fn with(mut response: Response, name: http::HeaderName, value: &'static str) -> Response {
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn a_document_that_cannot_be_rendered_is_an_error_without_its_details() {
+        let response = rendered(Err(prometheus::Error::Msg("inconsistent label cardinality".to_owned())), METRICS);
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&body);
+        assert!(body.contains("its log says why") && !body.contains("cardinality"), "{body}");
+    }
 }

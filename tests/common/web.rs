@@ -2,11 +2,13 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use onnet::{
+    metrics::Counters,
     model::{History, SettingsStatus, Status, Timestamp},
-    serve::{Limits, Listeners, Pages, ServeError, WebConfig, serve},
+    serve::{Limits, Listeners, ServeError, WebConfig, serve},
     watch::{Publisher, publishing},
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
@@ -29,6 +31,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) publisher: Publisher,
+    pub(crate) counters: Counters,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), ServeError>>,
 }
@@ -50,10 +53,17 @@ pub(crate) fn unready() -> Status {
     }
 }
 
-pub(crate) fn pages() -> Pages {
-    Pages {
-        page: Box::new(|status| format!("<!DOCTYPE html><title>ready: {}</title>", status.ready)),
-        metrics: Box::new(|status| Ok(format!("onnet_ready {}\n", u8::from(status.ready)))),
+/// Moves every timestamp in `json`, a report's or a snapshot's, to a later time.
+pub(crate) fn shift(json: &mut Value, later: Duration) {
+    match json {
+        Value::String(text) => {
+            if let Ok(at) = serde_json::from_value::<Timestamp>(Value::String(text.clone())) {
+                *text = at.plus(later).to_string();
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| shift(value, later)),
+        Value::Object(map) => map.values_mut().for_each(|value| shift(value, later)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -63,18 +73,15 @@ pub(crate) fn local(port: u16) -> SocketAddr {
 
 impl Server {
     pub(crate) fn start(web: WebConfig, limits: Limits) -> Self {
-        Self::with(pages(), web, limits)
-    }
-
-    pub(crate) fn with(pages: Pages, web: WebConfig, limits: Limits) -> Self {
         let listeners = Listeners::bind(&[local(0)]).unwrap();
         let address = listeners.addresses()[0];
         let (publisher, published) = publishing(unready());
+        let counters = Counters::new().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve(listeners, pages, published, web, limits, async {
+        let task = tokio::spawn(serve(listeners, published, counters.clone(), web, limits, async {
             let _ = stopped.await;
         }));
-        Self { address, publisher, stop: Some(stop), task }
+        Self { address, publisher, counters, stop: Some(stop), task }
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
