@@ -54,11 +54,10 @@ impl Connections {
     pub(super) fn admit(&mut self, stream: TcpStream, peer: IpAddr) {
         let neighbour = neighbourhood(peer);
         if self.open.len() >= self.host.limits.connections {
-            let open = self
-                .open
-                .iter()
-                .map(|(id, open)| (*id, Place { peer: open.peer, stage: open.pace.stage(), since: open.pace.since() }));
-            let Some(id) = yields(&open.collect::<Vec<_>>(), neighbour) else {
+            let open = self.open.iter().map(|(id, open)| {
+                (*id, Candidate { peer: open.peer, stage: open.pace.stage(), since: open.pace.since() })
+            });
+            let Some(id) = eviction_candidate(&open.collect::<Vec<_>>(), neighbour) else {
                 if !self.refusing {
                     tracing::warn!(%peer, open = self.open.len(), "too many connections are being answered; turned one away");
                     self.refusing = true;
@@ -77,30 +76,30 @@ impl Connections {
     }
 }
 
-/// One connection, as far as it matters for who goes.
+/// A connection that can be closed to admit another.
 #[derive(Clone, Copy)]
-struct Place {
+struct Candidate {
     peer: IpAddr,
     stage: Stage,
     since: Instant,
 }
 
-/// Which one makes room for one more of `newcomer`, if any: of the peer with the most connections the one that has been
-/// idle for longest; else any that is idle; else one of a peer that has clearly more than the newcomer.
-fn yields<T: Copy>(open: &[(T, Place)], newcomer: IpAddr) -> Option<T> {
-    let count = |peer: IpAddr| open.iter().filter(|(_, place)| place.peer == peer).count();
+/// The connection to close for one more of `newcomer`, if any. The first of these: the longest idle one of the peer with
+/// the most connections; one of that peer's, if it has more than one connection more than the newcomer; the longest idle one.
+fn eviction_candidate<T: Copy>(open: &[(T, Candidate)], newcomer: IpAddr) -> Option<T> {
+    let count = |peer: IpAddr| open.iter().filter(|(_, candidate)| candidate.peer == peer).count();
     let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-    for (_, place) in open {
-        *counts.entry(place.peer).or_default() += 1;
+    for (_, candidate) in open {
+        *counts.entry(candidate.peer).or_default() += 1;
     }
     let (&heaviest, &most) = counts.iter().max_by_key(|(_, count)| **count)?;
-    let longest = |wanted: &dyn Fn(&Place) -> bool| {
-        let wanted = open.iter().filter(|(_, place)| wanted(place));
-        wanted.min_by_key(|(_, place)| (place.stage == Stage::Answer, place.since)).map(|(id, _)| *id)
+    let longest = |wanted: &dyn Fn(&Candidate) -> bool| {
+        let wanted = open.iter().filter(|(_, candidate)| wanted(candidate));
+        wanted.min_by_key(|(_, candidate)| (candidate.stage == Stage::Answer, candidate.since)).map(|(id, _)| *id)
     };
-    let idle = |place: &Place| place.stage != Stage::Answer;
-    longest(&|place| place.peer == heaviest && idle(place))
-        .or_else(|| (most > count(newcomer) + 1).then(|| longest(&|place| place.peer == heaviest)).flatten())
+    let idle = |candidate: &Candidate| candidate.stage != Stage::Answer;
+    longest(&|candidate| candidate.peer == heaviest && idle(candidate))
+        .or_else(|| (most > count(newcomer) + 1).then(|| longest(&|candidate| candidate.peer == heaviest)).flatten())
         .or_else(|| longest(&idle))
 }
 
@@ -122,17 +121,17 @@ mod tests {
     const FLOOD: &str = "198.51.100.7";
     const OTHER: &str = "192.0.2.1";
 
-    fn places(of: &[(&str, Stage)]) -> Vec<(usize, Place)> {
+    fn candidates(of: &[(&str, Stage)]) -> Vec<(usize, Candidate)> {
         let start = Instant::now();
-        let place = |(n, (peer, stage)): (usize, &(&str, Stage))| {
+        let candidate = |(n, (peer, stage)): (usize, &(&str, Stage))| {
             let since = start + Duration::from_secs(n as u64);
-            (n, Place { peer: peer.parse().unwrap(), stage: *stage, since })
+            (n, Candidate { peer: peer.parse().unwrap(), stage: *stage, since })
         };
-        of.iter().enumerate().map(place).collect()
+        of.iter().enumerate().map(candidate).collect()
     }
 
     #[test]
-    fn the_one_with_most_connections_yields_its_oldest_idle_one() {
+    fn the_peer_with_most_connections_loses_its_oldest_idle_one() {
         use Stage::{Answer, Handshake, Head, Idle};
         let cases = [
             (vec![(OTHER, Idle), (FLOOD, Answer), (FLOOD, Head), (FLOOD, Idle)], OTHER, Some(2)),
@@ -144,7 +143,11 @@ mod tests {
             (vec![(FLOOD, Answer), (FLOOD, Answer)], FLOOD, None),
         ];
         for (open, newcomer, expected) in cases {
-            assert_eq!(yields(&places(&open), newcomer.parse().unwrap()), expected, "{open:?} {newcomer}");
+            assert_eq!(
+                eviction_candidate(&candidates(&open), newcomer.parse().unwrap()),
+                expected,
+                "{open:?} {newcomer}"
+            );
         }
     }
 

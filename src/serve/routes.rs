@@ -1,6 +1,6 @@
 //! The routes. A request only renders the last status, and each document is rendered once a second at most.
 
-use super::web_config::{Admission, Turnstile, WebConfig};
+use super::web_config::{Admission, HashQueue, WebConfig};
 use crate::{
     metrics::{Counters, exposition},
     model::Status,
@@ -51,7 +51,7 @@ pub(super) struct Served {
     published: Published,
     counters: Counters,
     pub(super) web: WebConfig,
-    turnstile: Turnstile,
+    hash_queue: HashQueue,
     page: Rendered,
     metrics: Rendered,
     report: Rendered,
@@ -60,7 +60,7 @@ pub(super) struct Served {
 impl Served {
     pub(super) fn new(published: Published, counters: Counters, web: WebConfig) -> Self {
         let [page, metrics, report] = [const { Rendered::new() }; 3];
-        Self { published, counters, web, turnstile: Turnstile::new(), page, metrics, report }
+        Self { published, counters, web, hash_queue: HashQueue::new(), page, metrics, report }
     }
 }
 
@@ -112,7 +112,7 @@ async fn guard(State(served): State<Arc<Served>>, request: Request, next: Next) 
     let mut response = if !web.has_token() {
         text(StatusCode::TOO_MANY_REQUESTS, "too many requests, by rate_limit of the web configuration\n")
     } else {
-        match web.admit(request.headers().get(AUTHORIZATION), peer, &served.turnstile).await {
+        match web.admit(request.headers().get(AUTHORIZATION), peer, &served.hash_queue).await {
             Admission::Admitted => next.run(request).await,
             Admission::Refused => with(
                 text(StatusCode::UNAUTHORIZED, "a user name and a password are needed (basic authentication)\n"),

@@ -26,8 +26,8 @@ use std::{
 /// More than this many rounds (2 to the power of it) make one request cost seconds.
 const HIGHEST_COST: u32 = 16;
 
-/// What the file says.
-pub(super) struct Settings {
+/// The content of the file.
+pub(super) struct WebSettings {
     pub(super) tls: Option<Tls>,
     pub(super) headers: HeaderMap,
     /// Name and bcrypt hash.
@@ -37,8 +37,8 @@ pub(super) struct Settings {
 
 /// How TLS is spoken.
 pub(super) struct Tls {
-    pub(super) certificate: Source,
-    pub(super) key: Source,
+    pub(super) certificate: PemSource,
+    pub(super) key: PemSource,
     pub(super) clients: Clients,
     pub(super) versions: Vec<&'static SupportedProtocolVersion>,
     pub(super) suites: Vec<SupportedCipherSuite>,
@@ -46,15 +46,15 @@ pub(super) struct Tls {
     pub(super) prefer_own_order: bool,
 }
 
-/// Where something in PEM stands.
-pub(super) struct Source {
+/// A setting in PEM.
+pub(super) struct PemSource {
     /// The setting: `cert_file`.
     pub(super) setting: &'static str,
     pub(super) line: u64,
-    pub(super) place: Place,
+    pub(super) location: PemLocation,
 }
 
-pub(super) enum Place {
+pub(super) enum PemLocation {
     File(PathBuf),
     Inline(String),
 }
@@ -62,9 +62,9 @@ pub(super) enum Place {
 /// Which client certificates are asked for.
 pub(super) enum Clients {
     NotAsked,
-    VerifiedIfGiven(Source),
+    VerifiedIfGiven(PemSource),
     Verified {
-        authority: Source,
+        authority: PemSource,
         /// One of these must be among the certificate's alternative names; any will do where there are none.
         allowed_names: Vec<String>,
     },
@@ -156,7 +156,7 @@ const HEADERS: [(&str, &[&str]); 5] = [
 ];
 
 /// What `text` says; paths are relative to `folder`. `None` where there are problems.
-pub(super) fn parse(text: &str, folder: &Path, problems: &mut Problems) -> Option<Settings> {
+pub(super) fn parse(text: &str, folder: &Path, problems: &mut Problems) -> Option<WebSettings> {
     let keys: Option<Keys> = match serde_saphyr::from_str_with_options(text, options()) {
         Ok(keys) => keys,
         Err(error) => {
@@ -288,13 +288,13 @@ impl<'de> Deserialize<'de> for Keys {
 }
 
 impl Written {
-    fn check(self, folder: &Path, problems: &mut Problems) -> Settings {
+    fn check(self, folder: &Path, problems: &mut Problems) -> WebSettings {
         let http = self.http_server_config.unwrap_or_default();
         if let Some(http2) = http.http2.filter(|http2| http2.value) {
             let line = Some(http2.referenced.line());
             problems.add(line, "http2: onnet speaks HTTP/1.1 alone; set it to false or leave it out");
         }
-        Settings {
+        WebSettings {
             tls: self.tls_server_config.unwrap_or_default().check(folder, problems),
             headers: headers(http.headers.unwrap_or_default(), problems),
             users: users(self.basic_auth_users.unwrap_or_default(), problems),
@@ -421,7 +421,7 @@ fn source(
     (file_setting, file): (&'static str, Text),
     folder: &Path,
     problems: &mut Problems,
-) -> Option<Source> {
+) -> Option<PemSource> {
     match (given(inline), given(file)) {
         (None, None) => None,
         (Some(inline), Some(_)) => {
@@ -431,16 +431,16 @@ fn source(
         }
         (Some(inline), None) => {
             let line = inline.referenced.line();
-            Some(Source { setting: inline_setting, line, place: Place::Inline(inline.value) })
+            Some(PemSource { setting: inline_setting, line, location: PemLocation::Inline(inline.value) })
         }
         (None, Some(file)) => {
             let line = file.referenced.line();
-            Some(Source { setting: file_setting, line, place: Place::File(folder.join(file.value)) })
+            Some(PemSource { setting: file_setting, line, location: PemLocation::File(folder.join(file.value)) })
         }
     }
 }
 
-fn clients(kind: Text, authority: Option<Source>, names: Texts, problems: &mut Problems) -> Clients {
+fn clients(kind: Text, authority: Option<PemSource>, names: Texts, problems: &mut Problems) -> Clients {
     let line = kind.as_ref().map(|kind| kind.referenced.line());
     let names_line = names.as_ref().and_then(|names| names.first()).map(|name| name.referenced.line());
     let kind = kind.map_or("NoClientCert".to_owned(), |kind| kind.value);

@@ -5,7 +5,7 @@ mod file;
 mod tls;
 mod users;
 
-pub(super) use users::{Admission, Turnstile};
+pub(super) use users::{Admission, HashQueue};
 
 use crate::model::{SettingsStatus, Timestamp};
 use http::{HeaderMap, HeaderValue};
@@ -78,9 +78,9 @@ impl Loaded {
         &self,
         authorization: Option<&HeaderValue>,
         peer: IpAddr,
-        turnstile: &Turnstile,
+        queue: &HashQueue,
     ) -> Admission {
-        self.users.admit(authorization, peer, turnstile).await
+        self.users.admit(authorization, peer, queue).await
     }
 
     /// Whether one more request is answered by `rate_limit`.
@@ -311,8 +311,8 @@ fn read(file: &Path, hasher: &RandomState) -> Reading {
     Reading { seen: reader.seen.finish(), loaded, warnings: reader.warnings }
 }
 
-fn load(settings: file::Settings, reader: &mut tls::Reader<impl Hasher>, problems: &mut Problems) -> Option<Loaded> {
-    let file::Settings { tls, headers, users, rate } = settings;
+fn load(settings: file::WebSettings, reader: &mut tls::Reader<impl Hasher>, problems: &mut Problems) -> Option<Loaded> {
+    let file::WebSettings { tls, headers, users, rate } = settings;
     let verifies_clients = tls.as_ref().is_some_and(|tls| matches!(tls.clients, file::Clients::Verified { .. }));
     let tls = match tls {
         Some(tls) => Some(reader.server(tls, problems)?),

@@ -2,7 +2,7 @@
 
 use super::{
     Problems,
-    file::{Clients, Place, Source, Tls},
+    file::{Clients, PemLocation, PemSource, Tls},
 };
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
@@ -41,13 +41,13 @@ impl<H: Hasher> Reader<H> {
         content
     }
 
-    fn pem(&mut self, source: &Source, problems: &mut Problems) -> Option<Vec<u8>> {
-        match &source.place {
-            Place::Inline(text) => Some(text.clone().into_bytes()),
-            Place::File(path) => match self.read(path) {
+    fn pem(&mut self, source: &PemSource, problems: &mut Problems) -> Option<Vec<u8>> {
+        match &source.location {
+            PemLocation::Inline(text) => Some(text.clone().into_bytes()),
+            PemLocation::File(path) => match self.read(path) {
                 Ok(content) => Some(content),
                 Err(why) => {
-                    let Source { setting, line, .. } = source;
+                    let PemSource { setting, line, .. } = source;
                     problems.add(Some(*line), format!("{setting}: cannot read {}: {why}", path.display()));
                     None
                 }
@@ -55,7 +55,7 @@ impl<H: Hasher> Reader<H> {
         }
     }
 
-    fn certificates(&mut self, source: &Source, problems: &mut Problems) -> Option<Vec<CertificateDer<'static>>> {
+    fn certificates(&mut self, source: &PemSource, problems: &mut Problems) -> Option<Vec<CertificateDer<'static>>> {
         let pem = self.pem(source, problems)?;
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         match certificates {
@@ -67,9 +67,9 @@ impl<H: Hasher> Reader<H> {
         }
     }
 
-    fn key(&mut self, source: &Source, problems: &mut Problems) -> Option<PrivateKeyDer<'static>> {
+    fn key(&mut self, source: &PemSource, problems: &mut Problems) -> Option<PrivateKeyDer<'static>> {
         let pem = self.pem(source, problems)?;
-        if let Place::File(path) = &source.place
+        if let PemLocation::File(path) = &source.location
             && fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
         {
             self.warnings.push(format!("every user of this host may read the private key {}", path.display()));
@@ -149,11 +149,11 @@ impl<H: Hasher> Reader<H> {
     }
 }
 
-impl Source {
+impl PemSource {
     fn described(&self) -> String {
-        match &self.place {
-            Place::File(path) => format!("{} {}", self.setting, path.display()),
-            Place::Inline(_) => self.setting.to_owned(),
+        match &self.location {
+            PemLocation::File(path) => format!("{} {}", self.setting, path.display()),
+            PemLocation::Inline(_) => self.setting.to_owned(),
         }
     }
 }

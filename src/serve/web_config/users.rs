@@ -21,17 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub(super) struct Users {
     /// Name and bcrypt hash.
     hashes: BTreeMap<String, String>,
-    /// Verified for users there are not, so that their answer takes as long.
-    nobody: String,
+    /// Verified for unknown users, so that their answer takes as long.
+    dummy_hash: String,
     /// Lives as long as this state of the file.
     key: hmac::Key,
     /// What was found right, by user: no password, and nothing that helps to guess one without the key.
     right: Mutex<BTreeMap<String, hmac::Tag>>,
 }
 
-/// Keeps passwords from being verified too many at a time.
+/// The requests whose passwords are to be verified, one at a time and few of each peer.
 #[derive(Debug)]
-pub(in super::super) struct Turnstile {
+pub(in super::super) struct HashQueue {
     one: Arc<Semaphore>,
     waiting: Mutex<BTreeMap<IpAddr, usize>>,
 }
@@ -52,7 +52,7 @@ impl Users {
     pub(super) fn new(hashes: BTreeMap<String, String>) -> Option<Self> {
         let cost = hashes.values().filter_map(|hash| hash.get(4..6)).max().unwrap_or("10");
         Some(Self {
-            nobody: format!("$2b${cost}${}", "a".repeat(21) + "e" + &"a".repeat(30) + "e"),
+            dummy_hash: format!("$2b${cost}${}", "a".repeat(21) + "e" + &"a".repeat(30) + "e"),
             key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok()?,
             right: Mutex::default(),
             hashes,
@@ -62,7 +62,7 @@ impl Users {
     /// Nobody, so that everyone is let in.
     pub(super) fn everyone() -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &[]); // nothing is ever signed with it
-        Self { hashes: BTreeMap::new(), nobody: String::new(), key, right: Mutex::default() }
+        Self { hashes: BTreeMap::new(), dummy_hash: String::new(), key, right: Mutex::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -74,20 +74,20 @@ impl Users {
         &self,
         authorization: Option<&HeaderValue>,
         peer: IpAddr,
-        turnstile: &Turnstile,
+        queue: &HashQueue,
     ) -> Admission {
         if self.is_empty() {
             return Admission::Admitted;
         }
         let Some((user, password)) = authorization.and_then(credentials) else { return Admission::Refused };
         let known = self.hashes.get(&user);
-        let hash = known.unwrap_or(&self.nobody);
+        let hash = known.unwrap_or(&self.dummy_hash);
         let message = [hash.as_bytes(), b":", password.as_slice()].concat();
         let is_right = |tag: &hmac::Tag| hmac::verify(&self.key, &message, tag.as_ref()).is_ok();
         if known.is_some() && locked(&self.right).get(&user).is_some_and(is_right) {
             return Admission::Admitted;
         }
-        match turnstile.verify(password, hash.clone(), peer).await {
+        match queue.verify(password, hash.clone(), peer).await {
             None => Admission::Busy,
             Some(true) if known.is_some() => {
                 locked(&self.right).insert(user, hmac::sign(&self.key, &message));
@@ -98,12 +98,12 @@ impl Users {
     }
 }
 
-impl Turnstile {
+impl HashQueue {
     pub(in super::super) fn new() -> Self {
         Self { one: Arc::new(Semaphore::new(1)), waiting: Mutex::default() }
     }
 
-    /// Whether the password is the hash's; `None` if it was not its turn in time.
+    /// Whether the password matches the hash; `None` if its turn did not come in time.
     async fn verify(&self, password: Vec<u8>, hash: String, peer: IpAddr) -> Option<bool> {
         let _waiting = Waiting::enter(self, peer)?;
         let turn = timeout(PATIENCE, Arc::clone(&self.one).acquire_owned()).await.ok()?.ok()?;
@@ -116,16 +116,16 @@ impl Turnstile {
     }
 }
 
-/// A place among those who wait.
-struct Waiting<'a>(&'a Turnstile, IpAddr);
+/// A request in the queue.
+struct Waiting<'a>(&'a HashQueue, IpAddr);
 
 impl<'a> Waiting<'a> {
-    fn enter(turnstile: &'a Turnstile, peer: IpAddr) -> Option<Self> {
-        let mut waiting = locked(&turnstile.waiting);
+    fn enter(queue: &'a HashQueue, peer: IpAddr) -> Option<Self> {
+        let mut waiting = locked(&queue.waiting);
         let mine = waiting.entry(peer).or_insert(0);
         (*mine < WAITING_PER_PEER).then(|| {
             *mine += 1;
-            Self(turnstile, peer)
+            Self(queue, peer)
         })
     }
 }
@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn right_wrong_and_unknown() {
-        let (users, turnstile) = (users(4), Turnstile::new());
+        let (users, queue) = (users(4), HashQueue::new());
         let cases = [
             (Some(header("alice", "secret")), Admission::Admitted),
             (Some(header("alice", "secret")), Admission::Admitted),
@@ -191,28 +191,28 @@ mod tests {
             (None, Admission::Refused),
         ];
         for (authorization, expected) in cases {
-            assert_eq!(users.admit(authorization.as_ref(), PEER, &turnstile).await, expected, "{authorization:?}");
+            assert_eq!(users.admit(authorization.as_ref(), PEER, &queue).await, expected, "{authorization:?}");
         }
         assert_eq!(locked(&users.right).keys().collect::<Vec<_>>(), ["alice"]);
-        assert!(locked(&turnstile.waiting).is_empty());
+        assert!(locked(&queue.waiting).is_empty());
     }
 
     #[test]
-    fn nobodys_hash_is_one_of_the_highest_cost() {
-        let parts: bcrypt::HashParts = users(6).nobody.parse().unwrap();
+    fn the_dummy_hash_has_the_highest_cost() {
+        let parts: bcrypt::HashParts = users(6).dummy_hash.parse().unwrap();
         assert_eq!(parts.get_cost(), 6);
-        assert!(!bcrypt::verify("secret", &users(4).nobody).unwrap());
+        assert!(!bcrypt::verify("secret", &users(4).dummy_hash).unwrap());
     }
 
     #[tokio::test]
     async fn an_unknown_user_is_verified_as_long_as_a_known_one() {
-        let (users, turnstile) = (users(9), Turnstile::new());
+        let (users, queue) = (users(9), HashQueue::new());
         let mut took = Vec::new();
         for user in ["alice", "mallory"] {
             let started = Instant::now();
             for _ in 0..3 {
                 let wrong = header(user, "wrong");
-                assert_eq!(users.admit(Some(&wrong), PEER, &turnstile).await, Admission::Refused);
+                assert_eq!(users.admit(Some(&wrong), PEER, &queue).await, Admission::Refused);
             }
             took.push(started.elapsed());
         }
@@ -222,12 +222,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_tries_many_passwords_keeps_no_other_waiting() {
-        let (users, turnstile) = (users(9), Turnstile::new());
+        let (users, queue) = (users(9), HashQueue::new());
         let stranger: IpAddr = "198.51.100.7".parse().unwrap();
         let wrong = header("alice", "wrong");
-        let flood = futures_util::future::join_all((0..50).map(|_| users.admit(Some(&wrong), stranger, &turnstile)));
+        let flood = futures_util::future::join_all((0..50).map(|_| users.admit(Some(&wrong), stranger, &queue)));
         let right = header("alice", "secret");
-        let (flood, admitted) = tokio::join!(flood, users.admit(Some(&right), PEER, &turnstile));
+        let (flood, admitted) = tokio::join!(flood, users.admit(Some(&right), PEER, &queue));
         assert_eq!(admitted, Admission::Admitted);
         assert_eq!(flood.iter().filter(|answer| **answer == Admission::Busy).count(), 50 - WAITING_PER_PEER);
     }
