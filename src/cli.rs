@@ -3,11 +3,18 @@
 //! Every setting is a flag with an `ONNET_` variable, a default and one line of help. A command's own flags are in its file.
 
 use crate::commands::{
-    audit::AuditArgs, check::CheckArgs, explain::ExplainArgs, generate::GenerateArgs, judge::JudgeArgs, run::RunArgs,
-    schema::SchemaArgs, status::StatusArgs,
+    audit::AuditArgs, check::CheckArgs, explain::ExplainArgs, explain_finding::ExplainFindingArgs,
+    generate::GenerateArgs, judge::JudgeArgs, run::RunArgs, schema::SchemaArgs, status::StatusArgs,
 };
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
-use onnet::{model::InterfaceId, observe, present::Contract};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use onnet::{
+    model::{FindingCode, InterfaceId},
+    observe,
+    present::Contract,
+};
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -86,6 +93,8 @@ pub(crate) enum Command {
     Judge(JudgeArgs),
     /// Tell which route of a subnet carries an address, and why the others lose.
     Explain(ExplainArgs),
+    /// Explain a finding code: its meaning, severity, evidence and fix.
+    ExplainFinding(ExplainFindingArgs),
     /// Judge every subnet of the VPCs, with or without an instance.
     Audit(AuditArgs),
     /// Print the JSON Schema of what the other commands print with --format json.
@@ -160,7 +169,7 @@ pub(crate) enum ReportFormat {
     Nagios,
 }
 
-/// How an explanation or an audit is printed.
+/// How a document other than a report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people.
@@ -253,6 +262,13 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, String> {
 fn interface(text: &str) -> Result<InterfaceId, String> {
     let is_id = text.strip_prefix("eni-").is_some_and(is_word);
     if is_id { Ok(text.into()) } else { Err("expected a network interface's id, such as eni-0a1b2c3d".to_owned()) }
+}
+
+/// Takes the codes there are, so that clap suggests the nearest one for another.
+pub(crate) fn finding_code() -> impl TypedValueParser<Value = FindingCode> {
+    let code = |name: String| FindingCode::ALL.iter().copied().find(|code| code.name() == name);
+    PossibleValuesParser::new(FindingCode::ALL.iter().map(|code| code.name()))
+        .try_map(move |name| code(name).ok_or("no finding has this code"))
 }
 
 /// The Region becomes part of the names that requests are sent to.

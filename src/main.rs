@@ -7,7 +7,7 @@ mod terminal;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use commands::{Answer, Output, audit, check, explain, generate, judge, plugin, run, schema, status};
+use commands::{Answer, Output, audit, check, explain, explain_finding, generate, judge, plugin, run, schema, status};
 use onnet::observe::seen::chain;
 use std::process::ExitCode;
 
@@ -41,6 +41,7 @@ fn dispatch(command: &Command) -> Answer {
         Command::Status(args) => status::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::ExplainFinding(args) => explain_finding::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Generate(args) => generate::run(args),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{below_tests, report_json, scenario};
-use onnet::present;
+use onnet::{model::FindingCode, present};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -57,7 +57,7 @@ fn help_and_version_are_answers() {
         assert!(ran.out.contains("onnet"), "{flag}: {}", ran.out);
         assert!(!ran.out.contains('\u{1b}'), "{flag}: no colour into a pipe");
     }
-    for command in ["check", "status", "judge", "explain", "audit", "schema"] {
+    for command in ["check", "status", "judge", "explain", "explain-finding", "audit", "schema"] {
         assert_eq!(run(&[command, "--help"]).code, 0, "{command}");
     }
 }
@@ -262,6 +262,40 @@ fn schemas_are_printed_for_every_document() {
 }
 
 #[test]
+fn every_finding_code_is_explained() {
+    let table = run(&["explain-finding"]);
+    assert_eq!((table.code, table.err.as_str()), (0, ""));
+    assert_eq!(table.out.lines().count(), FindingCode::ALL.len(), "{}", table.out);
+    let all: Value = serde_json::from_str(&run(&["explain-finding", "--format", "json"]).out).unwrap();
+    assert_eq!(all["findings"].as_array().unwrap().len(), FindingCode::ALL.len());
+    for code in FindingCode::ALL {
+        let row = table.out.lines().find(|line| line.split_whitespace().next() == Some(code.name()));
+        let one: Value = serde_json::from_str(&run(&["explain-finding", code.name(), "--format", "json"]).out).unwrap();
+        let entry = &one["findings"][0];
+        assert_eq!((&one["schema"], one["findings"].as_array().unwrap().len()), (&all["schema"], 1), "{code}");
+        assert!(all["findings"].as_array().unwrap().contains(entry), "{code}");
+        assert_eq!(entry["code"], code.name());
+        let ran = run(&["explain-finding", code.name()]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{code}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+        for field in ["severity", "meaning", "evidence", "fix"] {
+            let text = entry[field].as_str().unwrap();
+            assert!(!text.is_empty() && words(&ran.out).contains(&words(text)), "{code} {field}: {}", ran.out);
+        }
+        let row = row.unwrap_or_else(|| panic!("no {code} in {}", table.out));
+        assert!(row.contains(entry["severity"].as_str().unwrap()), "{code}: {row}");
+        assert!(row.ends_with(entry["meaning"].as_str().unwrap()), "{code}: {row}");
+    }
+}
+
+#[test]
+fn an_unknown_finding_code_gets_the_nearest_one_suggested() {
+    let ran = run(&["explain-finding", "endpoint-not-asociated"]);
+    assert_eq!((ran.code, ran.out.as_str()), (3, ""));
+    assert!(ran.err.contains("similar value exists: 'endpoint-not-associated'"), "{}", ran.err);
+}
+
+#[test]
 fn colour_is_for_terminals() {
     let (_dir, file) = saved("no_route_drops");
     assert!(!run(&["judge", &file]).out.contains('\u{1b}'));
@@ -376,7 +410,7 @@ fn manual_pages_and_completions_are_generated_for_every_command() {
     let main_page = read("man1/onnet.1");
     for command in commands.into_iter().filter(|command| *command != "help") {
         assert!(read(&format!("man1/onnet-{command}.1")).contains("EXIT STATUS"), "{command}");
-        assert!(main_page.contains(&format!("onnet\\-{command}")), "{command}");
+        assert!(main_page.contains(&format!("onnet\\-{}", command.replace('-', "\\-"))), "{command}");
         for completions in ["onnet.bash", "_onnet", "onnet.fish"] {
             assert!(read(&format!("completions/{completions}")).contains(command), "{completions}: {command}");
         }
