@@ -5,6 +5,7 @@
 
 mod address;
 mod audit;
+mod catalogue;
 mod coverage;
 mod diagnosis;
 mod egress;
@@ -19,6 +20,7 @@ mod subnet;
 
 use crate::model::SubnetId;
 pub use audit::audit;
+pub use catalogue::{CatalogueEntry, catalogue};
 pub use explain::explain;
 pub use fresh::as_of;
 pub use round::judge;
