@@ -1,4 +1,4 @@
-//! One address in use, judged: from the kernel's device to the winning route, collecting evidence.
+//! One address judged: from the kernel's device to the winning route.
 
 use super::{
     diagnosis::Place,
@@ -9,8 +9,8 @@ use super::{
     subnet::table_of,
 };
 use crate::model::{
-    AddressReport, AssociationKind, Evidence, Gap, Interface, LostBy, Missing, Observed, Path, Probe, ProxyVariable,
-    RouteTable, Snapshot, Target, Testimony, Verdict,
+    AddressReport, AssociationKind, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path, Probe,
+    ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict, Witness,
 };
 use std::net::IpAddr;
 
@@ -29,63 +29,68 @@ pub(super) fn judge_address<'s>(
     address: IpAddr,
     in_use: bool,
 ) -> Judged<'s> {
-    let mut judged = Judged {
-        report: AddressReport {
-            address,
-            hostname: hostname.to_owned(),
-            in_use,
-            verdict: Verdict::Undetermined(Vec::new()),
-            reason: String::new(),
-            evidence: Vec::new(),
-        },
-        egress: None,
-        table: None,
-    };
-    match egress(snapshot, address) {
-        Err(elsewhere) => {
-            judged.report.verdict = elsewhere.verdict;
-            judged.report.evidence = elsewhere.evidence;
-        }
+    let (step, egress) = egress(snapshot, address);
+    let (egress, routed) = match egress {
         Ok(egress) => {
-            judged.report.evidence.clone_from(&egress.evidence);
-            judged.report.verdict = follow(reader, &mut judged, &egress, address);
-            judged.egress = Some(egress);
+            let routed = route(reader, &egress, address);
+            (Some(egress), routed)
         }
+        Err(verdict) => (None, Routed::not(verdict)),
+    };
+    let Routed { verdict, table, step: routing, endpoint } = routed;
+    let trace = Trace {
+        egress: step,
+        routing,
+        endpoint,
+        proxy: proxy_for(snapshot, hostname).map(proxy_step),
+        witnesses: witnesses(snapshot, address),
+    };
+    let reason = reason(address, &verdict);
+    let report = AddressReport { address, hostname: hostname.to_owned(), in_use, verdict, reason, trace };
+    Judged { report, egress, table }
+}
+
+/// What follows for an address from the network interface on.
+struct Routed<'s> {
+    verdict: Verdict,
+    table: Option<(&'s RouteTable, AssociationKind)>,
+    step: Option<RoutingStep>,
+    endpoint: Option<EndpointInterfaceStep>,
+}
+
+impl Routed<'_> {
+    /// No route table was consulted.
+    fn not(verdict: Verdict) -> Self {
+        Self { verdict, table: None, step: None, endpoint: None }
     }
-    judged.report.reason = reason(&judged.report);
-    judged.report.evidence.extend(proxied(snapshot, hostname));
-    judged.report.evidence.extend(testimony(snapshot, address));
-    judged
 }
 
 /// From the network interface on: its subnet's table, the winning route, and what that means.
-fn follow<'s>(reader: &Reader<'s>, judged: &mut Judged<'s>, egress: &Egress<'s>, address: IpAddr) -> Verdict {
+fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Routed<'s> {
     let interface = egress.interface;
-    let evidence = &mut judged.report.evidence;
     if let Some(missing) = egress.hands_to_another_host() {
-        return Verdict::Undetermined(vec![missing]);
+        return Routed::not(Verdict::Undetermined(vec![missing]));
     }
+    let endpoint = || reader.endpoint_interface(&interface.vpc, address);
     if let Some(cidrs) = interface.subnet_cidrs.seen()
         && let Some(cidr) = cidrs.iter().find(|cidr| cidr.contains(&address))
     {
-        evidence.push(Evidence::SameSubnet { cidr: *cidr });
-        evidence.extend(reader.interface_endpoint_of(&interface.vpc, address));
-        return reader.within_vpc(&interface.vpc, address.into());
+        let verdict = reader.within_vpc(&interface.vpc, address.into());
+        return Routed { verdict, table: None, step: Some(RoutingStep::SameSubnet(*cidr)), endpoint: endpoint() };
     }
     let (table, association) = match table_of(reader.facts, &interface.vpc, &interface.subnet) {
         Ok(found) => found,
-        Err(missing) => return Verdict::Undetermined(vec![missing]),
+        Err(missing) => return Routed::not(Verdict::Undetermined(vec![missing])),
     };
-    judged.table = Some((table, association));
-    evidence.push(Evidence::UsesTable { table: table.id.clone(), association });
+    let step = |winner, losers| RoutingStep::Table { table: table.id.clone(), association, winner, losers };
     let selection = select(table, &reader.facts.prefix_lists, address);
+    let routed = |verdict, step, endpoint| Routed { verdict, table: Some((table, association)), step, endpoint };
     if let Some(open) = subnet_could_hold(interface, &selection, address) {
-        return Verdict::Undetermined(vec![open]);
+        return routed(Verdict::Undetermined(vec![open]), Some(step(None, Vec::new())), None);
     }
-    evidence.extend(winner(&selection).map(|m| Evidence::Won(matched(m))));
-    evidence.extend(losers(&selection).into_iter().map(Evidence::Lost));
-    evidence.extend(reader.interface_endpoint_of(&interface.vpc, address));
-    heed_public_address(reader.verdict(&interface.vpc, &selection, address.into()), interface, egress.source)
+    let verdict = reader.verdict(&interface.vpc, &selection, address.into());
+    let verdict = heed_public_address(verdict, interface, egress.source);
+    routed(verdict, Some(step(winner(&selection).map(matched), losers(&selection))), endpoint())
 }
 
 /// Where the subnet's own ranges are not known and another route beats `local`, the subnet itself could hold the
@@ -103,23 +108,22 @@ pub(super) fn proxy_for<'s>(snapshot: &'s Snapshot, hostname: &str) -> Option<&'
     snapshot.proxies.iter().find(|proxy| proxy.applies_to.iter().any(|name| name == hostname))
 }
 
-fn proxied(snapshot: &Snapshot, hostname: &str) -> Option<Evidence> {
-    let proxy = proxy_for(snapshot, hostname)?;
-    Some(Evidence::Proxied { variable: proxy.variable.clone(), proxy: proxy.proxy.clone() })
+fn proxy_step(proxy: &ProxyVariable) -> ProxyStep {
+    ProxyStep { variable: proxy.variable.clone(), proxy: proxy.proxy.clone() }
 }
 
-/// What packets and the service itself say of an address.
-fn testimony(snapshot: &Snapshot, address: IpAddr) -> Vec<Evidence> {
-    let mut evidence = Vec::new();
-    for probe in probes_of(snapshot, address) {
-        if let Some(local) = probe.local.filter(|_| probe.result.reached_service()) {
-            evidence.push(Evidence::Answered { local: local.ip(), result: probe.result });
-        }
-        if let Some(Testimony::VpcEndpointPolicy { message }) = &probe.testimony {
-            evidence.push(Evidence::Testified { message: message.clone() });
-        }
-    }
-    evidence
+/// What probes and the service itself show of an address.
+fn witnesses(snapshot: &Snapshot, address: IpAddr) -> Vec<Witness> {
+    let of_probe = |probe: &Probe| {
+        let local = probe.local.filter(|_| probe.result.reached_service());
+        let answered = local.map(|local| Witness::Answered { local: local.ip(), result: probe.result });
+        let testified = probe
+            .testimony
+            .as_ref()
+            .map(|Testimony::VpcEndpointPolicy { message }| Witness::Testified { message: message.clone() });
+        answered.into_iter().chain(testified)
+    };
+    probes_of(snapshot, address).flat_map(of_probe).collect()
 }
 
 /// The probes of an address that were made.
@@ -132,9 +136,8 @@ pub(super) fn is_testified(snapshot: &Snapshot, address: IpAddr) -> bool {
     probes_of(snapshot, address).any(|probe| matches!(probe.testimony, Some(Testimony::VpcEndpointPolicy { .. })))
 }
 
-fn reason(report: &AddressReport) -> String {
-    let address = report.address;
-    match &report.verdict {
+fn reason(address: IpAddr, verdict: &Verdict) -> String {
+    match verdict {
         Verdict::Via(path) if path.is_dynamodb_endpoint => format!("{address} leaves by {path}"),
         Verdict::Via(path) => off_net_words(&address.to_string(), path),
         Verdict::Dropped(drop) => format!("packets to {address} are dropped: {drop}"),

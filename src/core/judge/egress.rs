@@ -1,8 +1,9 @@
 //! How a packet to one address leaves the instance: which device, hence which network interface.
 
-use super::path::plain;
+use super::path::{plain, undetermined};
 use crate::model::{
-    Device, Drop, Evidence, Gap, Instance, Interface, KernelRoute, Missing, Path, PathKind, Snapshot, Verdict,
+    Device, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, KernelRoute, Missing, Observed,
+    Path, PathKind, Snapshot, Verdict,
 };
 use std::net::IpAddr;
 
@@ -13,7 +14,6 @@ pub(super) struct Egress<'s> {
     pub(super) source: Option<IpAddr>,
     /// The next hop, if the kernel named one.
     gateway: Option<IpAddr>,
-    pub(super) evidence: Vec<Evidence>,
 }
 
 impl Egress<'_> {
@@ -32,12 +32,6 @@ impl Egress<'_> {
         let cidrs = self.interface.subnet_cidrs.seen();
         gateway.is_ipv4() && cidrs.is_some_and(|cidrs| !cidrs.iter().any(|cidr| cidr.hosts().next() == Some(gateway)))
     }
-}
-
-/// A packet that never reaches a network interface, or whose interface is not known.
-pub(super) struct Elsewhere {
-    pub(super) verdict: Verdict,
-    pub(super) evidence: Vec<Evidence>,
 }
 
 /// Kinds of virtual devices that wrap packets and send them elsewhere.
@@ -62,59 +56,59 @@ const TUNNELS: [&str; 18] = [
     "ppp",
 ];
 
-/// Follows the kernel's decision for `address` to a network interface of the instance.
-pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> Result<Egress<'_>, Elsewhere> {
-    let missing = |what: &str, gap: &Gap| Elsewhere {
-        verdict: Verdict::Undetermined(vec![Missing::new(what, gap)]),
-        evidence: Vec::new(),
-    };
+/// How packets to `address` leave the instance, and through which of its network interfaces.
+///
+/// # Errors
+/// The verdict where they reach no network interface, or where that is not known.
+pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> (Option<EgressStep>, Result<Egress<'_>, Verdict>) {
     if let Some(id) = &snapshot.assumed_interface {
-        let instance = snapshot.instance.get().map_err(|gap| missing("the instance's network interfaces", gap))?;
-        let known: Vec<_> = instance.interfaces.iter().map(|i| i.id.as_str()).collect();
-        let interface = instance.interfaces.iter().find(|i| i.id == *id).ok_or_else(|| {
-            let detail = format!("this instance has {}", known.join(", "));
-            missing(&format!("network interface {id}"), &Gap::NotFound { detail })
-        })?;
-        let assumed = Evidence::AssumedInterface { interface: id.clone() };
-        return Ok(Egress {
-            interface,
-            source: primary_address(interface, address),
-            gateway: None,
-            evidence: vec![assumed, is(interface)],
-        });
+        let interface = assumed(snapshot, id);
+        let step = interface.as_ref().ok().map(|interface| EgressStep::Assumed(step_of(interface)));
+        let through = |interface| Egress { interface, source: primary_address(interface, address), gateway: None };
+        return (step, interface.map(through));
     }
-
     let not_asked = Gap::NotTried { because: "nobody asked the kernel".into() };
-    let what = format!("the kernel's route to {address}");
-    let route = match snapshot.kernel_routes.get(&address) {
-        Some(route) => route.get().map_err(|gap| missing(&what, gap))?,
-        None => return Err(missing(&what, &not_asked)),
-    };
+    let route = snapshot.kernel_routes.get(&address).map_or(Err(&not_asked), Observed::get);
     match route {
-        KernelRoute::Local => Err(Elsewhere { verdict: Verdict::Via(by_device("lo")), evidence: Vec::new() }),
-        KernelRoute::NoRoute { detail } => Err(Elsewhere {
-            verdict: Verdict::Dropped(Drop::NoKernelRoute { detail: detail.clone() }),
-            evidence: Vec::new(),
-        }),
-        KernelRoute::Via { device, source, gateway } => {
-            let step = Evidence::LeavesBy { device: device.name.clone(), source: *source, gateway: *gateway };
-            match interface_of(snapshot.instance.get(), device) {
-                // AWS drops what a network interface sends from an address that is not its own, unless it is told not to.
-                Ok(interface) if source.is_some_and(|source| !interface.addresses.contains(&source)) => {
-                    let what = format!(
-                        "whether {} may send from {}",
-                        interface.id,
-                        source.map_or_else(String::new, |s| s.to_string())
-                    );
-                    let gap = Gap::NotFound { detail: "instance metadata does not list it among its addresses".into() };
-                    Err(Elsewhere { evidence: vec![step, is(interface)], ..missing(&what, &gap) })
-                }
-                Ok(interface) => {
-                    Ok(Egress { interface, source: *source, gateway: *gateway, evidence: vec![step, is(interface)] })
-                }
-                Err(verdict) => Err(Elsewhere { verdict, evidence: vec![step] }),
-            }
+        Err(gap) => (None, Err(undetermined(format!("the kernel's route to {address}"), gap))),
+        Ok(KernelRoute::Local) => (None, Err(Verdict::Via(by_device("lo")))),
+        Ok(KernelRoute::NoRoute { detail }) => {
+            (None, Err(Verdict::Dropped(Drop::NoKernelRoute { detail: detail.clone() })))
         }
+        Ok(KernelRoute::Via { device, source, gateway }) => {
+            let interface = interface_of(snapshot.instance.get(), device);
+            let step = EgressStep::Kernel {
+                device: device.name.clone(),
+                source: *source,
+                gateway: *gateway,
+                interface: interface.as_ref().ok().map(|interface| step_of(interface)),
+            };
+            let through = |interface| through(interface, *source, *gateway);
+            (Some(step), interface.and_then(through))
+        }
+    }
+}
+
+/// The network interface that `--interface` names.
+fn assumed<'s>(snapshot: &'s Snapshot, id: &InterfaceId) -> Result<&'s Interface, Verdict> {
+    let instance = snapshot.instance.get().map_err(|gap| undetermined("the instance's network interfaces", gap))?;
+    instance.interfaces.iter().find(|interface| interface.id == *id).ok_or_else(|| {
+        let known: Vec<_> = instance.interfaces.iter().map(|interface| interface.id.as_str()).collect();
+        let detail = format!("this instance has {}", known.join(", "));
+        undetermined(format!("network interface {id}"), &Gap::NotFound { detail })
+    })
+}
+
+/// Out through `interface`, if the source address is its own.
+///
+/// AWS drops what a network interface sends from another address, unless its source/destination check is off.
+fn through(interface: &Interface, source: Option<IpAddr>, gateway: Option<IpAddr>) -> Result<Egress<'_>, Verdict> {
+    match source.filter(|source| !interface.addresses.contains(source)) {
+        Some(source) => {
+            let gap = Gap::NotFound { detail: "instance metadata does not list it among its addresses".into() };
+            Err(undetermined(format!("whether {} may send from {source}", interface.id), &gap))
+        }
+        None => Ok(Egress { interface, source, gateway }),
     }
 }
 
@@ -125,10 +119,10 @@ fn interface_of<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -> Re
         return Err(Verdict::Via(by_device(&device.name)));
     };
     let what = format!("the network interface behind device {}", device.name);
-    let instance = instance.map_err(|gap| Verdict::Undetermined(vec![Missing::new(&what, gap)]))?;
+    let instance = instance.map_err(|gap| undetermined(&what, gap))?;
     instance.interfaces.iter().find(|interface| interface.mac == *mac).ok_or_else(|| {
         let detail = format!("no network interface of the instance has its hardware address {mac}");
-        Verdict::Undetermined(vec![Missing::new(&what, &Gap::NotFound { detail })])
+        undetermined(&what, &Gap::NotFound { detail })
     })
 }
 
@@ -137,8 +131,8 @@ fn by_device(name: &str) -> Path {
     plain(PathKind::Other, name, Some("device"))
 }
 
-fn is(interface: &Interface) -> Evidence {
-    Evidence::DeviceIs { interface: interface.id.clone(), subnet: interface.subnet.clone() }
+fn step_of(interface: &Interface) -> InterfaceStep {
+    InterfaceStep { interface: interface.id.clone(), subnet: interface.subnet.clone() }
 }
 
 /// The first address of the destination's family: what the kernel uses unless it is told otherwise.
@@ -156,7 +150,7 @@ pub(super) fn heed_public_address(verdict: Verdict, interface: &Interface, sourc
     match interface.public_addresses.get() {
         Err(gap) => {
             let what = format!("whether {} has a public address, which internet gateway {target} needs", interface.id);
-            Verdict::Undetermined(vec![Missing::new(what, gap)])
+            undetermined(what, gap)
         }
         Ok(public) if public.iter().any(|p| source.is_none_or(|source| p.private == source)) => verdict,
         Ok(_) => Verdict::Dropped(Drop::NoPublicAddress { target: target.clone() }),

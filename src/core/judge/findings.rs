@@ -6,7 +6,7 @@ use super::{
     gaps::finding_of_gap,
 };
 use crate::model::{
-    AddressReport, Drop, EndpointState, Evidence, Finding, FindingCode, Gap, Missing, NameKind, Path, PathKind, Probe,
+    AddressReport, Drop, EndpointState, Finding, FindingCode, Gap, Missing, NameKind, Path, PathKind, Probe,
     ProbeResult, ServiceName, Severity, Snapshot, Verdict,
 };
 use std::net::IpAddr;
@@ -230,10 +230,7 @@ fn of_address(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {
         }
         Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_) => {}
     }
-    let at_endpoint = report.evidence.iter().find_map(|step| {
-        let Evidence::BelongsTo { endpoint, .. } = step else { return None };
-        Some(endpoint)
-    });
+    let at_endpoint = report.trace.endpoint.as_ref().map(|step| &step.endpoint);
     if let Some(endpoint) = at_endpoint.filter(|_| report.verdict.is_off_net()) {
         let message = format!("{}, although {address} belongs to interface endpoint {endpoint}", report.reason);
         findings.push(finding(FindingCode::PartlyDiverted, Severity::Critical, message));
@@ -321,10 +318,7 @@ pub(super) fn contradiction(snapshot: &Snapshot, report: &AddressReport) -> Opti
             report.reason
         ));
     }
-    let source = report.evidence.iter().find_map(|step| {
-        let Evidence::LeavesBy { source, .. } = step else { return None };
-        *source
-    })?;
+    let source = report.trace.kernel_source()?;
     let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;
     Some(format!("the kernel would send from {source} to {address}, but a probe went out from {}", local.ip()))
 }

@@ -2,8 +2,8 @@
 
 use super::lookup::{Match, Selection};
 use crate::model::{
-    Drop, EndpointInterface, EndpointState, EndpointType, Evidence, Gap, Missing, Path, PathKind, RouteState, Target,
-    Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_service,
+    Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, Missing, Path, PathKind,
+    RouteState, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -110,11 +110,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The step that ties an address to an interface endpoint.
-    pub(super) fn interface_endpoint_of(&self, vpc: &VpcId, address: IpAddr) -> Option<Evidence> {
+    /// The network interface of an interface endpoint that has the address.
+    pub(super) fn endpoint_interface(&self, vpc: &VpcId, address: IpAddr) -> Option<EndpointInterfaceStep> {
         let (endpoints, interfaces) = (self.facts.vpc_endpoints.seen()?, self.facts.endpoint_interfaces.seen()?);
         let (endpoint, interface) = holder(endpoints, interfaces, vpc, address)?;
-        Some(Evidence::BelongsTo { interface: interface.id.clone(), endpoint: endpoint.id.clone() })
+        Some(EndpointInterfaceStep { interface: interface.id.clone(), endpoint: endpoint.id.clone() })
     }
 
     /// A `vpce-` target says nothing of its type: a firewall's endpoint looks alike. Only `DescribeVpcEndpoints` tells.
@@ -197,7 +197,8 @@ fn may_carry(state: &EndpointState) -> bool {
     }
 }
 
-fn undetermined(what: impl Into<String>, gap: &Gap) -> Verdict {
+/// What follows where a fact is missing.
+pub(super) fn undetermined(what: impl Into<String>, gap: &Gap) -> Verdict {
     Verdict::Undetermined(vec![Missing::new(what, gap)])
 }
 

@@ -1,6 +1,9 @@
-//! The steps from an address to its verdict, each naming what it rests on.
+//! The steps from an address to its verdict as the JSON contract has them: [`super::Trace`] as a list.
 
-use super::{InterfaceId, ProbeResult, Route, RouteTableId, SubnetId, VpcEndpointId};
+use super::{
+    EgressStep, EndpointInterfaceStep, InterfaceId, InterfaceStep, ProbeResult, ProxyStep, Route, RouteTableId,
+    RoutingStep, SubnetId, Trace, VpcEndpointId, Witness,
+};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -130,4 +133,152 @@ pub enum Evidence {
         /// The service's sentence.
         message: String,
     },
+}
+
+impl From<Trace> for Vec<Evidence> {
+    fn from(trace: Trace) -> Self {
+        let Trace { egress, routing, endpoint, proxy, witnesses } = trace;
+        let mut steps = Self::new();
+        let mut interface_is = None;
+        match egress {
+            Some(EgressStep::Kernel { device, source, gateway, interface }) => {
+                steps.push(Evidence::LeavesBy { device, source, gateway });
+                interface_is = interface;
+            }
+            Some(EgressStep::Assumed(step)) => {
+                steps.push(Evidence::AssumedInterface { interface: step.interface.clone() });
+                interface_is = Some(step);
+            }
+            None => {}
+        }
+        steps.extend(interface_is.map(|InterfaceStep { interface, subnet }| Evidence::DeviceIs { interface, subnet }));
+        match routing {
+            Some(RoutingStep::SameSubnet(cidr)) => steps.push(Evidence::SameSubnet { cidr }),
+            Some(RoutingStep::Table { table, association, winner, losers }) => {
+                steps.push(Evidence::UsesTable { table, association });
+                steps.extend(winner.map(Evidence::Won));
+                steps.extend(losers.into_iter().map(Evidence::Lost));
+            }
+            None => {}
+        }
+        let belongs = |EndpointInterfaceStep { interface, endpoint }| Evidence::BelongsTo { interface, endpoint };
+        steps.extend(endpoint.map(belongs));
+        steps.extend(proxy.map(|ProxyStep { variable, proxy }| Evidence::Proxied { variable, proxy }));
+        steps.extend(witnesses.into_iter().map(|witness| match witness {
+            Witness::Answered { local, result } => Evidence::Answered { local, result },
+            Witness::Testified { message } => Evidence::Testified { message },
+        }));
+        steps
+    }
+}
+
+/// A step of a list `evidence` that does not follow from the steps before it.
+#[derive(Debug, thiserror::Error)]
+#[error("evidence: step {number} does not follow from the steps before it")]
+pub struct Misplaced {
+    /// Its number, from 1.
+    number: usize,
+}
+
+impl TryFrom<Vec<Evidence>> for Trace {
+    type Error = Misplaced;
+
+    fn try_from(steps: Vec<Evidence>) -> Result<Self, Misplaced> {
+        let mut trace = Self::default();
+        let mut assumed = None;
+        for (index, step) in steps.into_iter().enumerate() {
+            let misplaced = Misplaced { number: index + 1 };
+            match step {
+                Evidence::LeavesBy { device, source, gateway } if trace.egress.is_none() => {
+                    trace.egress = Some(EgressStep::Kernel { device, source, gateway, interface: None });
+                }
+                Evidence::AssumedInterface { interface } if trace.egress.is_none() => {
+                    assumed = Some((interface, misplaced));
+                }
+                Evidence::DeviceIs { interface, subnet } => {
+                    let step = InterfaceStep { interface, subnet };
+                    match &mut trace.egress {
+                        Some(EgressStep::Kernel { interface: known @ None, .. }) => *known = Some(step),
+                        None if assumed.as_ref().is_some_and(|(interface, _)| *interface == step.interface) => {
+                            trace.egress = Some(EgressStep::Assumed(step));
+                        }
+                        Some(EgressStep::Kernel { .. } | EgressStep::Assumed(_)) | None => return Err(misplaced),
+                    }
+                }
+                Evidence::SameSubnet { cidr } if trace.routing.is_none() => {
+                    trace.routing = Some(RoutingStep::SameSubnet(cidr));
+                }
+                Evidence::UsesTable { table, association } if trace.routing.is_none() => {
+                    trace.routing = Some(RoutingStep::Table { table, association, winner: None, losers: Vec::new() });
+                }
+                Evidence::Won(matched) => match &mut trace.routing {
+                    Some(RoutingStep::Table { winner: winner @ None, .. }) => *winner = Some(matched),
+                    Some(RoutingStep::Table { .. } | RoutingStep::SameSubnet(_)) | None => return Err(misplaced),
+                },
+                Evidence::Lost(loser) => match &mut trace.routing {
+                    Some(RoutingStep::Table { losers, .. }) => losers.push(loser),
+                    Some(RoutingStep::SameSubnet(_)) | None => return Err(misplaced),
+                },
+                Evidence::BelongsTo { interface, endpoint } if trace.endpoint.is_none() => {
+                    trace.endpoint = Some(EndpointInterfaceStep { interface, endpoint });
+                }
+                Evidence::Proxied { variable, proxy } if trace.proxy.is_none() => {
+                    trace.proxy = Some(ProxyStep { variable, proxy });
+                }
+                Evidence::Answered { local, result } => trace.witnesses.push(Witness::Answered { local, result }),
+                Evidence::Testified { message } => trace.witnesses.push(Witness::Testified { message }),
+                Evidence::LeavesBy { .. }
+                | Evidence::AssumedInterface { .. }
+                | Evidence::SameSubnet { .. }
+                | Evidence::UsesTable { .. }
+                | Evidence::BelongsTo { .. }
+                | Evidence::Proxied { .. } => return Err(misplaced),
+            }
+        }
+        match (assumed, &trace.egress) {
+            (Some((_, misplaced)), None) => Err(misplaced),
+            (Some(_), Some(_)) | (None, _) => Ok(trace),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Trace, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_list_of_steps_is_read_and_written_as_it_is() {
+        let json = concat!(
+            r#"[{"step":"leaves_by","device":"ens5","source":"172.31.16.10","gateway":null},"#,
+            r#"{"step":"device_is","interface":"eni-0a","subnet":"subnet-0a"},"#,
+            r#"{"step":"same_subnet","cidr":"172.31.16.0/20"},"#,
+            r#"{"step":"belongs_to","interface":"eni-0e","endpoint":"vpce-0i"},"#,
+            r#"{"step":"proxied","variable":"HTTPS_PROXY","proxy":"proxy.corp:3128"},"#,
+            r#"{"step":"answered","local":"172.31.16.10","result":"access_denied"},"#,
+            r#"{"step":"testified","message":"denied"},"#,
+            r#"{"step":"answered","local":"172.31.16.10","result":"ok"}]"#
+        );
+        let trace = read(json).unwrap();
+        assert_eq!(serde_json::to_string(&trace).unwrap(), json);
+    }
+
+    #[test]
+    fn a_step_that_follows_from_nothing_is_refused() {
+        let interface = r#"{"step":"device_is","interface":"eni-0a","subnet":"subnet-0a"}"#;
+        let table = r#"{"step":"uses_table","table":"rtb-0a","association":"main"}"#;
+        let assumed = r#"{"step":"assumed_interface","interface":"eni-0b"}"#;
+        for (list, number) in [
+            (format!("[{interface}]"), 1),
+            (format!("[{table},{table}]"), 2),
+            (format!("[{assumed}]"), 1),
+            (format!("[{assumed},{interface}]"), 2),
+        ] {
+            let error = read(&list).expect_err(&list);
+            assert!(error.contains(&format!("step {number} ")), "{list}: {error}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod snapshot;
 mod source;
 mod status;
 mod time;
+mod trace;
 mod verdict;
 mod vpc;
 
@@ -34,6 +35,7 @@ pub use snapshot::*;
 pub use source::*;
 pub use status::*;
 pub use time::*;
+pub use trace::*;
 pub use verdict::*;
 pub use vpc::*;
 

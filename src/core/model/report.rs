@@ -1,8 +1,8 @@
 //! What was concluded. The only way into `present`.
 
 use super::{
-    AssociationKind, Evidence, Finding, Loser, Origin, Outcome, PrefixListId, Probe, ProofLevel, RouteState,
-    RouteTableId, Snapshot, SubnetId, Timestamp, Verdict, VpcId,
+    AssociationKind, Finding, Loser, Origin, Outcome, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId,
+    Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -24,7 +24,8 @@ pub struct AddressReport {
     /// One sentence.
     pub reason: String,
     /// The steps of the reasoning.
-    pub evidence: Vec<Evidence>,
+    #[serde(rename = "evidence")]
+    pub trace: Trace,
 }
 
 /// How one range of the prefix list fares.

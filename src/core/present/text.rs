@@ -5,7 +5,10 @@ use super::{
     page::{INDENT, Page},
     words::{self, FAINT},
 };
-use crate::model::{AddressReport, CoverageRange, Evidence, Gap, InstanceSummary, Observed, Probe, Report, grouped};
+use crate::model::{
+    AddressReport, CoverageRange, EgressStep, EndpointInterfaceStep, Gap, InstanceSummary, Observed, Probe, ProxyStep,
+    Report, RoutingStep, Trace, grouped,
+};
 use std::net::IpAddr;
 
 /// More diverted ranges than this are counted, not listed.
@@ -62,10 +65,7 @@ pub(super) fn groups(addresses: &[AddressReport]) -> Vec<Vec<&AddressReport>> {
 }
 
 fn alike(a: &AddressReport, b: &AddressReport) -> bool {
-    let steps = |report: &AddressReport| -> Vec<Evidence> {
-        report.evidence.iter().filter(|step| !matches!(step, Evidence::Answered { .. })).cloned().collect()
-    };
-    (&a.hostname, a.in_use, &a.verdict) == (&b.hostname, b.in_use, &b.verdict) && steps(a) == steps(b)
+    (&a.hostname, a.in_use, &a.verdict) == (&b.hostname, b.in_use, &b.verdict) && a.trace.has_steps_of(&b.trace)
 }
 
 fn address(page: &mut Page, group: &[&AddressReport]) {
@@ -79,66 +79,45 @@ fn address(page: &mut Page, group: &[&AddressReport]) {
     page.end();
     let reason = first.reason.as_str();
     page.to(INDENT).wrapped(INDENT, reason);
-    let way = way(&first.evidence);
+    let way = way(&first.trace);
     if !way.is_empty() {
         page.label("  way").flowed(INDENT, " → ", way);
     }
-    for step in &first.evidence {
-        evidence(page, step);
-    }
+    steps(page, &first.trace);
 }
 
 /// Device, network interface, subnet, table: the steps that lead to the routes.
-pub(super) fn way(evidence: &[Evidence]) -> Vec<String> {
-    let mut way = Vec::new();
-    for step in evidence {
-        match step {
-            Evidence::LeavesBy { device, source, .. } => {
-                way.push(source.map_or_else(|| device.clone(), |source| format!("{device} ({source})")));
-            }
-            Evidence::AssumedInterface { interface } => way.push(format!("--interface {interface}")),
-            Evidence::DeviceIs { interface, subnet } => way.extend([interface.to_string(), subnet.to_string()]),
-            Evidence::UsesTable { table, association } => way.push(format!("{table} ({})", association.name())),
-            Evidence::SameSubnet { .. }
-            | Evidence::Won(_)
-            | Evidence::Lost(_)
-            | Evidence::BelongsTo { .. }
-            | Evidence::Proxied { .. }
-            | Evidence::Answered { .. }
-            | Evidence::Testified { .. } => {}
-        }
-    }
-    way
+pub(super) fn way(trace: &Trace) -> Vec<String> {
+    let first = trace.egress.as_ref().map(|egress| match egress {
+        EgressStep::Kernel { device, source: Some(source), .. } => format!("{device} ({source})"),
+        EgressStep::Kernel { device, source: None, .. } => device.clone(),
+        EgressStep::Assumed(step) => format!("--interface {}", step.interface),
+    });
+    let interface = trace.interface().map(|step| [step.interface.to_string(), step.subnet.to_string()]);
+    let table = trace.table().map(|(table, association)| format!("{table} ({})", association.name()));
+    first.into_iter().chain(interface.into_iter().flatten()).chain(table).collect()
 }
 
 /// The steps that have a line of their own.
-fn evidence(page: &mut Page, step: &Evidence) {
-    match step {
-        Evidence::Won(route) => {
-            page.label("  wins").put(words::matched(route)).end();
-        }
-        Evidence::Lost(loser) => {
-            page.label("  over").put(words::matched(&loser.matched));
-            page.styled(FAINT, format_args!("  ({})", words::lost_by(loser.lost_by))).end();
-        }
-        Evidence::SameSubnet { cidr } => {
-            page.label("  local").put(format_args!("within its own subnet {cidr}: no route table applies")).end();
-        }
-        Evidence::BelongsTo { interface, endpoint } => {
-            page.label("  owner").put(format_args!("{interface} of interface endpoint {endpoint}")).end();
-        }
-        Evidence::Proxied { variable, proxy } => {
-            page.label("  proxy").put(format_args!("{variable} sends it to {proxy}")).end();
-        }
-        Evidence::Testified { message } => {
-            page.label("  said").wrapped(INDENT, &format!("by the service: {message}"));
-        }
-        // These are in the way, or told with the probe.
-        Evidence::LeavesBy { .. }
-        | Evidence::AssumedInterface { .. }
-        | Evidence::DeviceIs { .. }
-        | Evidence::UsesTable { .. }
-        | Evidence::Answered { .. } => {}
+fn steps(page: &mut Page, trace: &Trace) {
+    if let Some(RoutingStep::SameSubnet(cidr)) = &trace.routing {
+        page.label("  local").put(format_args!("within its own subnet {cidr}: no route table applies")).end();
+    }
+    if let Some(route) = trace.winner() {
+        page.label("  wins").put(words::matched(route)).end();
+    }
+    for loser in trace.losers() {
+        page.label("  over").put(words::matched(&loser.matched));
+        page.styled(FAINT, format_args!("  ({})", words::lost_by(loser.lost_by))).end();
+    }
+    if let Some(EndpointInterfaceStep { interface, endpoint }) = &trace.endpoint {
+        page.label("  owner").put(format_args!("{interface} of interface endpoint {endpoint}")).end();
+    }
+    if let Some(ProxyStep { variable, proxy }) = &trace.proxy {
+        page.label("  proxy").put(format_args!("{variable} sends it to {proxy}")).end();
+    }
+    for message in trace.testimony() {
+        page.label("  said").wrapped(INDENT, &format!("by the service: {message}"));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::html::{Tone, code, safe, sentence, side_by_side};
 use crate::{
-    model::{CoverageRange, Evidence, Report, Verdict, addresses_in, grouped},
+    model::{
+        CoverageRange, EndpointInterfaceStep, ProxyStep, Report, RoutingStep, Trace, Verdict, addresses_in, grouped,
+    },
     present::{text, words},
 };
 use maud::{Markup, html};
@@ -103,9 +105,9 @@ pub(super) fn addresses(report: &Report) -> Markup {
                     }
                     p { (safe(sentence(&first.reason))) }
                     ol.steps {
-                        @let way = text::way(&first.evidence);
+                        @let way = text::way(&first.trace);
                         @if !way.is_empty() { li { "way: " @for (n, hop) in way.iter().enumerate() { @if n > 0 { " → " } (code(hop)) } } }
-                        @for step in &first.evidence { (self::step(step)) }
+                        (steps(&first.trace))
                     }
                 }
             }
@@ -113,25 +115,22 @@ pub(super) fn addresses(report: &Report) -> Markup {
     }
 }
 
-/// The steps that are not in the way itself.
-fn step(step: &Evidence) -> Markup {
-    match step {
-        Evidence::Won(route) => html! { li { "wins: " (code(words::matched(route))) } },
-        Evidence::Lost(loser) => {
-            html! { li.lost { "over: " (code(words::matched(&loser.matched))) " (" (words::lost_by(loser.lost_by)) ")" } }
+/// The steps after those that lead to the routes.
+fn steps(trace: &Trace) -> Markup {
+    html! {
+        @if let Some(RoutingStep::SameSubnet(cidr)) = &trace.routing {
+            li { "within its own subnet " (code(cidr)) ": no route table applies" }
         }
-        Evidence::SameSubnet { cidr } => {
-            html! { li { "within its own subnet " (code(cidr)) ": no route table applies" } }
+        @if let Some(route) = trace.winner() { li { "wins: " (code(words::matched(route))) } }
+        @for loser in trace.losers() {
+            li.lost { "over: " (code(words::matched(&loser.matched))) " (" (words::lost_by(loser.lost_by)) ")" }
         }
-        Evidence::BelongsTo { interface, endpoint } => {
-            html! { li { (code(interface)) " of interface endpoint " (code(endpoint)) } }
+        @if let Some(EndpointInterfaceStep { interface, endpoint }) = &trace.endpoint {
+            li { (code(interface)) " of interface endpoint " (code(endpoint)) }
         }
-        Evidence::Proxied { variable, proxy } => html! { li { (code(variable)) " sends it to " (code(proxy)) } },
-        Evidence::Testified { message } => html! { li { "said by the service: " (safe(message)) } },
-        Evidence::LeavesBy { .. }
-        | Evidence::AssumedInterface { .. }
-        | Evidence::DeviceIs { .. }
-        | Evidence::UsesTable { .. }
-        | Evidence::Answered { .. } => html! {},
+        @if let Some(ProxyStep { variable, proxy }) = &trace.proxy {
+            li { (code(variable)) " sends it to " (code(proxy)) }
+        }
+        @for message in trace.testimony() { li { "said by the service: " (safe(message)) } }
     }
 }

@@ -3,12 +3,12 @@
 use super::html::Tone;
 use crate::{
     model::{
-        AddressReport, AssociationKind, CoverageRange, Drop, EndpointType, Evidence, Loser, Matched, Missing, Outcome,
-        Path, PathKind, Report, RouteTableId, Target, Verdict, VpcEndpoint, addresses_in, grouped, is_dynamodb_service,
+        AddressReport, AssociationKind, CoverageRange, Drop, EgressStep, EndpointType, Loser, Missing, Outcome, Path,
+        PathKind, ProxyStep, Report, RoutingStep, Target, Trace, Verdict, VpcEndpoint, addresses_in, grouped,
+        is_dynamodb_service,
     },
     present::words,
 };
-use std::net::IpAddr;
 
 /// What is drawn.
 pub(super) struct Picture {
@@ -158,7 +158,7 @@ impl Picture {
 /// The address whose way is drawn: the one that decides the outcome.
 pub(super) fn drawn(report: &Report) -> Option<&AddressReport> {
     let decides = |address: &&AddressReport| match report.outcome {
-        Outcome::OffNet => address.verdict.is_off_net() || steps(address).proxied.is_some(),
+        Outcome::OffNet => address.verdict.is_off_net() || address.trace.proxy.is_some(),
         Outcome::Dropped => matches!(address.verdict, Verdict::Dropped(_)),
         Outcome::Undetermined => !address.verdict.is_on_net(),
         Outcome::AtRisk | Outcome::OnNet => address.verdict.is_on_net(),
@@ -167,52 +167,15 @@ pub(super) fn drawn(report: &Report) -> Option<&AddressReport> {
     in_use().find(decides).or_else(|| in_use().next()).or_else(|| report.addresses.first())
 }
 
-/// The steps of the evidence, by name.
-#[derive(Default)]
-struct Steps<'r> {
-    leaves_by: Option<(&'r str, Option<IpAddr>)>,
-    interface: Option<(&'r str, &'r str)>,
-    assumed: bool,
-    table: Option<(&'r RouteTableId, AssociationKind)>,
-    same_subnet: Option<String>,
-    won: Option<&'r Matched>,
-    lost: Vec<&'r Loser>,
-    owner: Option<&'r str>,
-    proxied: Option<(&'r str, &'r str)>,
-    testified: bool,
-}
-
-fn steps(address: &AddressReport) -> Steps<'_> {
-    let mut steps = Steps::default();
-    for step in &address.evidence {
-        match step {
-            Evidence::LeavesBy { device, source, .. } => steps.leaves_by = Some((device, *source)),
-            Evidence::AssumedInterface { .. } => steps.assumed = true,
-            Evidence::DeviceIs { interface, subnet } => steps.interface = Some((interface.as_str(), subnet.as_str())),
-            Evidence::SameSubnet { cidr } => steps.same_subnet = Some(cidr.to_string()),
-            Evidence::UsesTable { table, association } => steps.table = Some((table, *association)),
-            Evidence::Won(matched) => steps.won = Some(matched),
-            Evidence::Lost(loser) => steps.lost.push(loser),
-            Evidence::BelongsTo { interface, .. } => steps.owner = Some(interface.as_str()),
-            Evidence::Proxied { variable, proxy } => steps.proxied = Some((variable, proxy)),
-            Evidence::Testified { .. } => steps.testified = true,
-            Evidence::Answered { .. } => {}
-        }
-    }
-    steps
-}
-
 /// What is drawn for `report`.
 pub(super) fn picture(report: &Report) -> Picture {
-    let address = drawn(report);
-    let steps = address.map_or_else(Steps::default, steps);
-    let artist = Artist { report, address, steps };
+    let artist = Artist { report, address: drawn(report) };
     let (first, middle, ways) = artist.way();
     let summary = report.instance.as_ref();
     Picture {
         region: summary.map(|i| i.region.clone()).or_else(|| report.snapshot.region.seen().cloned()),
         vpc: summary.and_then(|i| i.vpc.clone()),
-        subnet: artist.steps.interface.map(|(_, subnet)| subnet.to_owned()),
+        subnet: artist.trace().and_then(Trace::interface).map(|step| step.subnet.to_string()),
         instance: artist.instance(),
         first,
         middle,
@@ -224,12 +187,15 @@ pub(super) fn picture(report: &Report) -> Picture {
 struct Artist<'r> {
     report: &'r Report,
     address: Option<&'r AddressReport>,
-    steps: Steps<'r>,
 }
 
 type Drawn = (Line, Card, Vec<Way>);
 
-impl Artist<'_> {
+impl<'r> Artist<'r> {
+    fn trace(&self) -> Option<&'r Trace> {
+        Some(&self.address?.trace)
+    }
+
     fn instance(&self) -> Card {
         let known = match (&self.report.instance, self.report.snapshot.instance.gap()) {
             (Some(instance), _) => Card::new("Instance", Tone::Plain).id(&instance.id),
@@ -238,14 +204,17 @@ impl Artist<'_> {
             }
             (None, None) => Card::new("Instance", Tone::Unknown).marked(Mark::Question).words("not known"),
         };
-        let known = match self.steps.leaves_by {
-            Some((device, Some(source))) => known.id(format!("{device} {source}")),
-            Some((device, None)) => known.id(device),
-            None => known,
+        let egress = self.trace().and_then(|trace| trace.egress.as_ref());
+        let (known, interface) = match egress {
+            None => return known,
+            Some(EgressStep::Assumed(step)) => return known.id(&step.interface).words("as --interface says"),
+            Some(EgressStep::Kernel { device, source: Some(source), interface, .. }) => {
+                (known.id(format!("{device} {source}")), interface)
+            }
+            Some(EgressStep::Kernel { device, source: None, interface, .. }) => (known.id(device), interface),
         };
-        match self.steps.interface {
-            Some((interface, _)) if self.steps.assumed => known.id(interface).words("as --interface says"),
-            Some((interface, _)) => known.id(interface),
+        match interface {
+            Some(step) => known.id(&step.interface),
             None => known,
         }
     }
@@ -263,7 +232,7 @@ impl Artist<'_> {
 
     fn way(&self) -> Drawn {
         let Some(address) = self.address else { return self.without_address() };
-        if let Some((variable, proxy)) = self.steps.proxied {
+        if let Some(ProxyStep { variable, proxy }) = &address.trace.proxy {
             let card = Card::new("Proxy", Tone::Bad).marked(Mark::Taken).id(proxy).words(format!("set by {variable}"));
             let endpoint = self.endpoint("not for what heeds the proxy");
             return (Line::to(Tone::Bad), card, vec![unconnected(endpoint), onward(Tone::Bad)]);
@@ -272,7 +241,7 @@ impl Artist<'_> {
             Verdict::Via(path) => self.via(path),
             Verdict::Dropped(why) => self.dropped(address, why),
             Verdict::Ambiguous(tied) => self.tied(tied),
-            Verdict::Undetermined(missing) => self.unknown(missing),
+            Verdict::Undetermined(missing) => self.unknown(address, missing),
         }
     }
 
@@ -332,8 +301,8 @@ impl Artist<'_> {
             (None, kind) => capitalized(kind.words()),
         };
         let card = Card::new(label, tone).id(&path.target);
-        let card = match (path.kind, self.steps.owner) {
-            (PathKind::InterfaceEndpoint, Some(interface)) => card.id(interface),
+        let card = match (path.kind, self.trace().and_then(|trace| trace.endpoint.as_ref())) {
+            (PathKind::InterfaceEndpoint, Some(step)) => card.id(&step.interface),
             (PathKind::Local, _) => card.words("no endpoint of DynamoDB's has this address"),
             _ if path.is_dynamodb_endpoint => card,
             _ => match &path.service {
@@ -350,17 +319,18 @@ impl Artist<'_> {
 
     /// The route table, with the route that wins.
     fn table(&self, tone: Tone) -> Card {
-        if let Some(cidr) = &self.steps.same_subnet {
+        let trace = self.trace();
+        if let Some(RoutingStep::SameSubnet(cidr)) = trace.and_then(|trace| trace.routing.as_ref()) {
             return Card::new("The subnet itself", tone).id(cidr).words("no route table applies");
         }
-        let Some((table, association)) = self.steps.table else {
+        let Some((table, association)) = trace.and_then(Trace::table) else {
             return Card::new("Route table", Tone::Unknown).words("not known").marked(Mark::Question);
         };
         let card = Card::new("Route table", Tone::Plain).id(table).words(match association {
             AssociationKind::Explicit => "associated with this subnet",
             AssociationKind::Main => "the VPC's main route table",
         });
-        match self.steps.won {
+        match trace.and_then(Trace::winner) {
             Some(won) => {
                 let (from, to) = words::matched_parts(won);
                 card.strong(from).strong(format!("→ {to}"))
@@ -382,8 +352,9 @@ impl Artist<'_> {
 
     fn dropped(&self, address: &AddressReport, why: &Drop) -> Drawn {
         let bad = Tone::Bad;
+        let won = address.trace.winner();
         let gone = |target: &str| {
-            let label = self.steps.won.map_or("Target", |won| words::target(&won.route.target));
+            let label = won.map_or("Target", |won| words::target(&won.route.target));
             Card::new(capitalized(label), Tone::Faint).marked(Mark::Dropped).id(target)
         };
         match why {
@@ -400,7 +371,7 @@ impl Artist<'_> {
             Drop::Blackhole { target } => {
                 let card = gone(target).words("gone: a blackhole, packets are dropped");
                 let dropped = Way { card: Some(card), into: Some(Line::cross(bad)), out: None };
-                let at_endpoint = self.steps.won.is_some_and(|won| matches!(won.route.target, Target::VpcEndpoint(_)));
+                let at_endpoint = won.is_some_and(|won| matches!(won.route.target, Target::VpcEndpoint(_)));
                 let ways = match at_endpoint {
                     true => std::iter::once(dropped).chain(self.loser()).collect(),
                     false => vec![self.endpoint_not_taken(), dropped],
@@ -432,7 +403,7 @@ impl Artist<'_> {
         (Line::to(Tone::Unknown), table, paths.into_iter().take(2).map(way).collect())
     }
 
-    fn unknown(&self, missing: &[Missing]) -> Drawn {
+    fn unknown(&self, address: &AddressReport, missing: &[Missing]) -> Drawn {
         let unknown = Tone::Unknown;
         let dashed = Some(Line::dashed(unknown));
         let question = |label: &str| {
@@ -443,15 +414,16 @@ impl Artist<'_> {
                 [one, rest @ ..] => card.words(format!("not known: {one}")).words(format!("and {} more", rest.len())),
             }
         };
-        if self.steps.testified {
+        let trace = &address.trace;
+        if trace.testimony().next().is_some() {
             let card = Card::new("VPC endpoint", Tone::Good).marked(Mark::Warning);
             let card = card.words("DynamoDB says that requests come through one; which one was not seen");
             let line = Some(Line::dashed(Tone::Good));
             let way = Way { card: Some(card), into: line, out: line };
             return (Line::to(Tone::Good), question("Route table"), vec![way]);
         }
-        if self.steps.table.is_none() {
-            let label = if self.steps.interface.is_some() { "Route table" } else { "Way" };
+        if trace.table().is_none() {
+            let label = if trace.interface().is_some() { "Route table" } else { "Way" };
             return (Line::dashed(unknown), question(label), vec![onward(unknown)]);
         }
         let way = Way { card: Some(question("Next hop")), into: dashed, out: dashed };
@@ -460,12 +432,13 @@ impl Artist<'_> {
 
     /// The best route that lost and leads elsewhere.
     fn loser(&self) -> Option<Way> {
-        let won = self.steps.won.map(|won| &won.route.target);
-        let leads_elsewhere = |loser: &&&Loser| {
+        let trace = self.trace()?;
+        let won = trace.winner().map(|won| &won.route.target);
+        let leads_elsewhere = |loser: &&Loser| {
             let target = &loser.matched.route.target;
             *target != Target::Local && Some(target) != won
         };
-        let loser = self.steps.lost.iter().find(leads_elsewhere)?;
+        let loser = trace.losers().iter().find(leads_elsewhere)?;
         let target = &loser.matched.route.target;
         let card = Card::new(capitalized(words::target(target)), Tone::Faint).id(target.id());
         let card = card.id(loser.matched.prefix).words(format!("not taken: {}", words::lost_by(loser.lost_by)));
@@ -517,7 +490,8 @@ impl Artist<'_> {
     /// The endpoint that could carry the traffic and does not, and why.
     fn endpoint_not_taken(&self) -> Way {
         let endpoints = self.endpoints();
-        let lost = self.steps.lost.iter().find_map(|loser| {
+        let losers = self.trace().map_or(&[][..], Trace::losers);
+        let lost = losers.iter().find_map(|loser| {
             let endpoint =
                 endpoints.iter().find(|e| loser.matched.route.target == Target::VpcEndpoint(e.id.clone()))?;
             Some((&endpoint.id, words::lost_by(loser.lost_by)))
@@ -558,7 +532,7 @@ impl Artist<'_> {
         let by_gateway = endpoint.kind == EndpointType::Gateway;
         let card = Card::new(if by_gateway { "Gateway endpoint" } else { "Interface endpoint" }, Tone::Faint);
         let card = card.id(&endpoint.id);
-        match self.steps.table {
+        match self.trace().and_then(Trace::table) {
             Some((table, _)) if by_gateway && !endpoint.route_tables.contains(table) => {
                 card.words("no association with this route table")
             }
