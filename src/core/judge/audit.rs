@@ -8,8 +8,8 @@ use super::{
     subnet::Associations,
 };
 use crate::model::{
-    Audit, CoverageRange, Finding, FindingCode, Gap, Inventory, Missing, Observed, Outcome, RouteTable, SCHEMA,
-    Severity, Subnet, SubnetAudit, Verdict, VpcId,
+    AssociationKind, Audit, CoverageRange, Finding, FindingCode, Gap, Inventory, Missing, Observed, Outcome,
+    RouteTable, SCHEMA, Severity, Subnet, SubnetAudit, Verdict, VpcId,
 };
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -69,42 +69,49 @@ struct Tables<'f> {
 
 impl Tables<'_> {
     fn audit(&mut self, subnet: &Subnet) -> SubnetAudit {
-        let mut audit = SubnetAudit {
-            vpc: subnet.vpc.clone(),
-            subnet: subnet.id.clone(),
-            route_table: None,
-            association: None,
-            outcome: Outcome::Undetermined,
-            coverage: Vec::new(),
-            findings: Vec::new(),
-        };
         let found = match &self.associations {
             Ok(associations) => associations.table_of(&subnet.vpc, &subnet.id),
             Err(gap) => Err(Missing::new(format!("the route tables of {}", subnet.vpc), gap)),
         };
         let (table, association) = match found {
-            Ok(found) => found,
+            Ok((table, association)) => (table, association),
             Err(missing) => {
-                audit.findings.push(missing_finding(&missing));
-                return audit;
+                return subnet_audit(subnet, None, Outcome::Undetermined, Vec::new(), vec![missing_finding(&missing)]);
             }
         };
-        audit.route_table = Some(table.id.clone());
-        audit.association = Some(association);
+        let used = Some((table, association));
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
-            Err(missing) => audit.findings.push(missing_finding(missing)),
-            Ok(coverage) => {
+            Err(missing) => {
+                subnet_audit(subnet, used, Outcome::Undetermined, Vec::new(), vec![missing_finding(missing)])
+            }
+            Ok(covered) => {
                 let place = Place { vpc: &subnet.vpc, subnet: &subnet.id, in_use: &[] };
-                audit.findings = diagnose(self.reader, coverage, &place);
-                audit.coverage = coverage.report();
-                for missing in missing_of(&audit.coverage) {
-                    audit.findings.push(missing_finding(&missing));
-                }
-                audit.outcome = outcome(&audit.coverage, &audit.findings);
+                let coverage = covered.report();
+                let mut findings = diagnose(self.reader, covered, &place);
+                findings.extend(missing_of(&coverage).iter().map(missing_finding));
+                let outcome = outcome(&coverage, &findings);
+                subnet_audit(subnet, used, outcome, coverage, findings)
             }
         }
-        audit.findings.sort_by_key(|finding| Reverse(finding.severity));
-        audit
+    }
+}
+
+fn subnet_audit(
+    subnet: &Subnet,
+    table: Option<(&RouteTable, AssociationKind)>,
+    outcome: Outcome,
+    coverage: Vec<CoverageRange>,
+    mut findings: Vec<Finding>,
+) -> SubnetAudit {
+    findings.sort_by_key(|finding| Reverse(finding.severity));
+    SubnetAudit {
+        vpc: subnet.vpc.clone(),
+        subnet: subnet.id.clone(),
+        route_table: table.map(|(table, _)| table.id.clone()),
+        association: table.map(|(_, association)| association),
+        outcome,
+        coverage,
+        findings,
     }
 }
 

@@ -7,8 +7,8 @@ use super::{
     subnet::table_of,
 };
 use crate::model::{
-    AssociatedWith, Explanation, Inventory, Loser, LostBy, Matched, Missing, PathKind, RouteTable, SubnetId, Verdict,
-    VpcId, WinningRoute,
+    AssociatedWith, Explanation, Inventory, Loser, LostBy, Matched, Missing, Path, PathKind, RouteTable, SubnetId,
+    Verdict, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -21,34 +21,40 @@ use std::net::IpAddr;
 pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Result<Explanation, UnknownSubnet> {
     let (vpc, cidrs) = locate(inventory, subnet)?;
     let reader = Reader { facts: &inventory.facts, region: &inventory.region };
-    let mut explanation = Explanation {
+    let (table, association) = match table_of(&inventory.facts, &vpc, subnet) {
+        Ok(found) => found,
+        Err(missing) => {
+            return Ok(Explanation {
+                address,
+                subnet: subnet.clone(),
+                route_table: None,
+                association: None,
+                reason: undetermined(std::slice::from_ref(&missing)),
+                verdict: Verdict::Undetermined(vec![missing]),
+                route: None,
+                losers: Vec::new(),
+            });
+        }
+    };
+    let explanation = |verdict, route, losers, reason| Explanation {
         address,
         subnet: subnet.clone(),
-        route_table: None,
-        association: None,
-        verdict: Verdict::Undetermined(Vec::new()),
-        route: None,
-        losers: Vec::new(),
-        reason: String::new(),
+        route_table: Some(table.id.clone()),
+        association: Some(association),
+        verdict,
+        route,
+        losers,
+        reason,
     };
-    match table_of(&inventory.facts, &vpc, subnet) {
-        Err(missing) => explanation.verdict = Verdict::Undetermined(vec![missing]),
-        Ok((table, association)) => {
-            explanation.route_table = Some(table.id.clone());
-            explanation.association = Some(association);
-            if cidrs.iter().any(|cidr| cidr.contains(&address)) {
-                explanation.verdict = reader.within_vpc(&vpc, address.into());
-                explanation.reason = format!("{address} lies in {subnet} itself: no route table applies");
-                return Ok(explanation);
-            }
-            let selection = select(table, &inventory.facts.prefix_lists, address);
-            explanation.verdict = reader.verdict(&vpc, &selection, address.into());
-            explanation.losers = losers(&selection);
-            explanation.route = winner(&selection).map(winning_route);
-        }
+    if cidrs.iter().any(|cidr| cidr.contains(&address)) {
+        let reason = format!("{address} lies in {subnet} itself: no route table applies");
+        return Ok(explanation(reader.within_vpc(&vpc, address.into()), None, Vec::new(), reason));
     }
-    explanation.reason = reason(&explanation) + condition(&explanation);
-    Ok(explanation)
+    let selection = select(table, &inventory.facts.prefix_lists, address);
+    let verdict = reader.verdict(&vpc, &selection, address.into());
+    let route = winner(&selection).map(winning_route);
+    let reason = reason(address, subnet, table, &verdict, route.as_ref());
+    Ok(explanation(verdict, route, losers(&selection), reason))
 }
 
 /// The subnet's VPC and ranges. Without a list of subnets, a table that names the subnet tells the VPC.
@@ -110,20 +116,28 @@ fn winning_route(m: &Match<'_>) -> WinningRoute {
     }
 }
 
-fn reason(explanation: &Explanation) -> String {
-    let Explanation { address, subnet, .. } = explanation;
-    let table = explanation.route_table.as_ref().map_or("its route table", |table| table.as_str());
-    match &explanation.verdict {
-        Verdict::Via(path) => match &explanation.route {
-            Some(route) if route.destination == route.prefix.to_string() => {
-                format!("{} is the longest match for {address} in {table}, and leads to {path}", route.prefix)
+fn reason(
+    address: IpAddr,
+    subnet: &SubnetId,
+    table: &RouteTable,
+    verdict: &Verdict,
+    route: Option<&WinningRoute>,
+) -> String {
+    let table = &table.id;
+    match verdict {
+        Verdict::Via(path) => {
+            let condition = condition(address, path);
+            match route {
+                Some(WinningRoute { prefix, destination, .. }) => {
+                    let of_list =
+                        if *destination == prefix.to_string() { String::new() } else { format!(" of {destination}") };
+                    format!(
+                        "{prefix}{of_list} is the longest match for {address} in {table}, and leads to {path}{condition}"
+                    )
+                }
+                None => format!("{address} is reached from {subnet} by {path}{condition}"),
             }
-            Some(route) => format!(
-                "{} of {} is the longest match for {address} in {table}, and leads to {path}",
-                route.prefix, route.destination
-            ),
-            None => format!("{address} is reached from {subnet} by {path}"),
-        },
+        }
         Verdict::Dropped(drop) => format!("packets from {subnet} to {address} are dropped: {drop}"),
         Verdict::Ambiguous(paths) => {
             let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
@@ -133,10 +147,10 @@ fn reason(explanation: &Explanation) -> String {
     }
 }
 
-/// What a subnet alone cannot tell.
-fn condition(explanation: &Explanation) -> &'static str {
-    let by_gateway = explanation.verdict.path().is_some_and(|path| path.kind == PathKind::InternetGateway);
-    if by_gateway && explanation.address.is_ipv4() { ", if the source has a public address" } else { "" }
+/// What a subnet alone does not show.
+fn condition(address: IpAddr, path: &Path) -> &'static str {
+    let by_gateway = path.kind == PathKind::InternetGateway;
+    if by_gateway && address.is_ipv4() { ", if the source has a public address" } else { "" }
 }
 
 /// One sentence for what is missing.
