@@ -19,6 +19,7 @@ use crate::{
         kernel::Changes,
         sources::{Identity, KernelRoutes, Resolved, Sources},
     },
+    present::{OutcomeChanged, outcome_changed},
 };
 use futures_util::{
     FutureExt, StreamExt,
@@ -484,20 +485,16 @@ fn unseen(every: Duration) -> SourceStatus {
     SourceStatus { every: Seconds::from(every), up: None, last_seen: None, gaps: Vec::new(), backing_off_until: None }
 }
 
-/// The one event of a change: from, to, why, and which route.
+/// The one event of a changed outcome.
 fn tell(from: Option<Outcome>, report: &Report) {
-    let to = report.outcome;
-    let from = from.map_or("nothing", Outcome::name);
-    let why = &report.summary;
-    let proof = report.proof.name();
-    let place = report.instance.as_ref();
-    let subnet = place.and_then(|place| place.subnet.as_deref());
-    let route_table = place.and_then(|place| place.route_table.as_deref());
-    let path = report.addresses.iter().find(|address| address.in_use).and_then(|address| address.verdict.path());
-    let (path, target) = (path.map(|path| path.kind.name()), path.map(|path| path.target.as_str()));
+    let OutcomeChanged { from, to, why, proof, hostname, address, subnet, route_table, path, target } =
+        outcome_changed(from, report);
+    let address = address.map(tracing::field::display);
     macro_rules! event {
         ($level:ident) => {
-            tracing::$level!(from, %to, why, proof, subnet, route_table, path, target, "outcome changed")
+            tracing::$level!(
+                from, %to, why, proof, hostname, address, subnet, route_table, path, target, "outcome changed"
+            )
         };
     }
     match to {

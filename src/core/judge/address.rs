@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     AddressReport, AssociationKind, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path, Probe,
-    ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict, Witness,
+    ProxyStep, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict, Witness,
 };
 use std::net::IpAddr;
 
@@ -42,7 +42,7 @@ pub(super) fn judge_address<'s>(
         egress: step,
         routing,
         endpoint,
-        proxy: proxy_for(snapshot, hostname).map(proxy_step),
+        proxy: proxy_for(snapshot, hostname),
         witnesses: witnesses(snapshot, address),
     };
     let reason = reason(address, &verdict);
@@ -104,12 +104,9 @@ fn subnet_could_hold(interface: &Interface, selection: &Selection<'_>, address: 
 }
 
 /// The proxy that a variable of the environment sends this name to.
-pub(super) fn proxy_for<'s>(snapshot: &'s Snapshot, hostname: &str) -> Option<&'s ProxyVariable> {
-    snapshot.proxies.iter().find(|proxy| proxy.applies_to.iter().any(|name| name == hostname))
-}
-
-fn proxy_step(proxy: &ProxyVariable) -> ProxyStep {
-    ProxyStep { variable: proxy.variable.clone(), proxy: proxy.proxy.clone() }
+pub(super) fn proxy_for(snapshot: &Snapshot, hostname: &str) -> Option<ProxyStep> {
+    let proxy = snapshot.proxies.iter().find(|proxy| proxy.applies_to.iter().any(|name| name == hostname))?;
+    Some(ProxyStep { variable: proxy.variable.clone(), proxy: proxy.proxy.clone() })
 }
 
 /// What probes and the service itself show of an address.

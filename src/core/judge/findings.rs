@@ -1,7 +1,7 @@
 //! What one round found besides the state of the route table.
 
 use super::{
-    address::{Judged, is_testified, probes_of, proxy_for},
+    address::{Judged, is_testified, probes_of},
     coverage::Coverage,
     gaps::finding_of_gap,
 };
@@ -32,7 +32,7 @@ fn finding(code: FindingCode, severity: Severity, message: String) -> Finding {
 /// Everything but the route table's own state: names, host, probes, and the facts that are missing.
 pub(super) fn of_round(
     snapshot: &Snapshot,
-    names: &[ServiceName],
+    names: &[&ServiceName],
     reports: &[&AddressReport],
     missing: &[Missing],
 ) -> Vec<Finding> {
@@ -112,7 +112,7 @@ fn of_missing(snapshot: &Snapshot, missing: &[Missing]) -> Vec<Finding> {
     findings
 }
 
-fn of_names(snapshot: &Snapshot, names: &[ServiceName], reports: &[&AddressReport]) -> Vec<Finding> {
+fn of_names(snapshot: &Snapshot, names: &[&ServiceName], reports: &[&AddressReport]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for name in names.iter().filter(|name| name.in_use) {
         let host = &name.hostname;
@@ -166,7 +166,7 @@ fn unresolved(resolution: &crate::model::Resolution, has_address: bool) -> Optio
     }
 }
 
-fn of_proxies(snapshot: &Snapshot, names: &[ServiceName]) -> Vec<Finding> {
+fn of_proxies(snapshot: &Snapshot, names: &[&ServiceName]) -> Vec<Finding> {
     let in_use = |host: &&String| names.iter().any(|name| name.in_use && name.hostname == **host);
     snapshot
         .proxies
@@ -324,7 +324,7 @@ pub(super) fn contradiction(snapshot: &Snapshot, report: &AddressReport) -> Opti
 }
 
 /// Routes of the kernel that lead part of the covered list out by another device than the one that was judged.
-pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judged: &[Judged<'_>]) -> Vec<Finding> {
+pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judged: &[&Judged<'_>]) -> Vec<Finding> {
     let Some(routes) = snapshot.host_routes.seen().filter(|_| snapshot.assumed_interface.is_none()) else {
         return Vec::new();
     };
@@ -356,9 +356,4 @@ pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judge
         }
     }
     findings
-}
-
-/// Whether any name in use is sent to a proxy.
-pub(super) fn is_proxied(snapshot: &Snapshot, names: &[ServiceName]) -> bool {
-    names.iter().any(|name| name.in_use && proxy_for(snapshot, &name.hostname).is_some())
 }

@@ -14,9 +14,12 @@ mod findings;
 mod fresh;
 mod gaps;
 pub mod lookup;
+mod outcome;
 mod path;
+mod proof;
 mod round;
 mod subnet;
+mod summary;
 
 use crate::model::SubnetId;
 pub use audit::audit;

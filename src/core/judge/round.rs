@@ -1,253 +1,127 @@
 //! One round: every address, the whole prefix list, the findings, and what it all comes to.
 
 use super::{
-    address::{Judged, addresses_of, is_testified, judge_address, off_net_words, probes_of, proxy_for},
+    address::{Judged, addresses_of, judge_address},
     audit::missing_of,
     coverage::{Coverage, cover},
     diagnosis::diagnose,
-    findings::{self, push},
+    findings::{self, add_missing, push},
     fresh::without_stale,
+    outcome::{About, Subject, deciding, outcome, subjects},
     path::Reader,
+    proof::proof,
+    summary::summary,
 };
 use crate::model::{
-    AddressReport, CoverageSummary, Finding, Instance, InstanceSummary, KernelRoute, Missing, NameKind, Outcome,
-    PathKind, ProofLevel, Report, SCHEMA, ServiceName, Severity, Snapshot, Verdict,
+    AddressReport, CoverageSummary, Finding, InstanceSummary, KernelRoute, Missing, NameKind, PathKind, Report, SCHEMA,
+    ServiceName, Snapshot, Verdict,
 };
 use std::{cmp::Reverse, net::IpAddr};
 
 /// Judges one round.
 pub fn judge(snapshot: Snapshot) -> Report {
     let fresh = without_stale(snapshot.clone());
-    let round = Round::look(&fresh);
-    let outcome = round.outcome();
-    let proof = round.proof();
+    let round = Round::of(&fresh);
+    let subjects = subjects(&fresh, &round.names);
+    let decided = deciding(&subjects);
+    let outcome = outcome(&round, &subjects);
+    let decided_by = decided.map(Subject::decision);
+    let sdk_name = || Some(round.names.first()?.name.hostname.clone());
     Report {
         schema: SCHEMA,
         outcome,
-        proof,
-        summary: round.summary(outcome),
+        proof: proof(&round),
+        summary: summary(&round, outcome, decided),
         taken_at: snapshot.taken_at,
-        hostname: round.names.first().map(|name| name.hostname.clone()),
-        instance: round.instance(),
-        addresses: round.judged.iter().map(|judged| judged.report.clone()).collect(),
+        hostname: decided_by.as_ref().map(|decision| decision.hostname().to_owned()).or_else(sdk_name),
+        instance: round.instance(decided),
+        addresses: round.judged().map(|judged| judged.report.clone()).collect(),
         coverage: round.coverages.iter().flat_map(Coverage::report).collect(),
         coverage_summary: round.coverage_summary(),
         probes: fresh.probes.iter().filter_map(|attempt| attempt.probe.seen().cloned()).collect(),
+        decided_by,
         findings: round.findings,
         snapshot,
     }
 }
 
-/// How one address counts towards the outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    OnNet,
-    OffNet,
-    Dropped,
-    /// Not known from configuration, but the service said the request came through an endpoint.
-    Testified,
-    Unknown,
+/// A name of DynamoDB, and its addresses judged.
+pub(super) struct Named<'s> {
+    pub(super) name: &'s ServiceName,
+    pub(super) addresses: Vec<Judged<'s>>,
+    /// What of its resolution is missing.
+    pub(super) missing: Vec<Missing>,
 }
 
-/// Everything that was concluded on the way.
-struct Round<'s> {
-    snapshot: &'s Snapshot,
-    names: Vec<ServiceName>,
-    judged: Vec<Judged<'s>>,
+impl<'s> Named<'s> {
+    fn judge(reader: &Reader<'s>, snapshot: &'s Snapshot, name: &'s ServiceName, has_ipv6: bool) -> Self {
+        let (addresses, missing) = addresses_of(snapshot, &name.hostname, has_ipv6);
+        let judge = |address: IpAddr| {
+            let in_use = name.in_use && (address.is_ipv4() || has_ipv6);
+            judge_address(reader, snapshot, &name.hostname, address, in_use)
+        };
+        Self { name, addresses: addresses.into_iter().map(judge).collect(), missing }
+    }
+
+    /// The addresses that applications here use.
+    pub(super) fn in_use(&self) -> impl Iterator<Item = &Judged<'s>> {
+        self.addresses.iter().filter(|judged| judged.report.in_use)
+    }
+}
+
+/// Everything that follows from a snapshot before the outcome.
+pub(super) struct Round<'s> {
+    pub(super) snapshot: &'s Snapshot,
+    /// In the order in which the SDK uses them.
+    pub(super) names: Vec<Named<'s>>,
+    /// Whether the whole prefix list counts.
+    pub(super) needs_coverage: bool,
     /// One for each route table that addresses in use go by.
-    coverages: Vec<Coverage<'s>>,
-    /// Names and addresses in use that are not known.
-    unresolved: Vec<Missing>,
-    /// Other facts without which the outcome cannot be on-net.
-    missing: Vec<Missing>,
-    findings: Vec<Finding>,
+    pub(super) coverages: Vec<Coverage<'s>>,
+    /// Facts other than names and addresses without which the outcome cannot be on-net.
+    pub(super) missing: Vec<Missing>,
+    /// Worst first.
+    pub(super) findings: Vec<Finding>,
 }
 
 impl<'s> Round<'s> {
-    fn look(snapshot: &'s Snapshot) -> Self {
-        let region = region(snapshot);
-        let reader = Reader { facts: &snapshot.vpc, region };
-        let mut round = Self {
-            snapshot,
-            names: Vec::new(),
-            judged: Vec::new(),
-            coverages: Vec::new(),
-            unresolved: Vec::new(),
-            missing: Vec::new(),
-            findings: Vec::new(),
-        };
-        round.judge_addresses(&reader);
-        round.cover_lists(&reader);
-        round.find();
-        round.findings.sort_by_key(|finding| Reverse(finding.severity));
-        round
-    }
-
-    fn judge_addresses(&mut self, reader: &Reader<'s>) {
-        match self.snapshot.names.get() {
-            Ok(names) => self.names.clone_from(names),
-            Err(gap) => self.unresolved.push(Missing::new("DynamoDB's hostname", gap)),
+    fn of(snapshot: &'s Snapshot) -> Self {
+        let reader = Reader { facts: &snapshot.vpc, region: region(snapshot) };
+        let has_ipv6 = may_use_ipv6(snapshot);
+        let names = snapshot.names.seen().into_iter().flatten();
+        let names: Vec<Named<'s>> = names.map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
+        let needs_coverage = needs_coverage(&names);
+        let mut findings = Vec::new();
+        let mut missing = Vec::new();
+        let coverages =
+            if needs_coverage { cover_tables(&reader, &names, &mut findings, &mut missing) } else { Vec::new() };
+        if let Some(gap) = snapshot.host_routes.gap().filter(|_| snapshot.assumed_interface.is_none()) {
+            add_missing(&mut missing, Missing::new("the kernel's own routes", gap));
         }
-        let has_ipv6 = may_use_ipv6(self.snapshot);
-        for name in &self.names {
-            let (addresses, missing) = addresses_of(self.snapshot, &name.hostname, has_ipv6);
-            if name.in_use {
-                self.unresolved.extend(missing);
-            }
-            for address in addresses {
-                let in_use = name.in_use && (address.is_ipv4() || has_ipv6);
-                self.judged.push(judge_address(reader, self.snapshot, &name.hostname, address, in_use));
-            }
-        }
-    }
-
-    fn cover_lists(&mut self, reader: &Reader<'s>) {
-        if !self.needs_coverage() {
-            return;
-        }
-        let in_use: Vec<IpAddr> = self.in_use().map(|judged| judged.report.address).collect();
-        let mut covered = Vec::new();
-        for judged in self.judged.iter().filter(|judged| judged.report.in_use) {
-            let Some(((table, _), place)) = judged.table.zip(judged.place(&in_use)) else { continue };
-            if covered.contains(&&table.id) {
-                continue;
-            }
-            covered.push(&table.id);
-            match cover(reader, table) {
-                Ok(mut coverage) => {
-                    if let Some(egress) = &judged.egress {
-                        coverage.heed_public_address(egress.interface, egress.source);
-                    }
-                    for finding in diagnose(reader, &coverage, &place) {
-                        push(&mut self.findings, finding);
-                    }
-                    for missing in missing_of(&coverage.report()) {
-                        findings::add_missing(&mut self.missing, missing);
-                    }
-                    self.coverages.push(coverage);
-                }
-                Err(missing) => findings::add_missing(&mut self.missing, missing),
-            }
-        }
-    }
-
-    fn find(&mut self) {
-        let mut missing = std::mem::take(&mut self.missing);
-        if let Some(gap) = self.snapshot.host_routes.gap().filter(|_| self.snapshot.assumed_interface.is_none()) {
-            findings::add_missing(&mut missing, Missing::new("the kernel's own routes", gap));
-        }
-        for judged in self.in_use() {
+        for judged in in_use(&names) {
             if let Verdict::Undetermined(more) = &judged.report.verdict {
-                for m in more {
-                    findings::add_missing(&mut missing, m.clone());
-                }
+                more.iter().for_each(|m| add_missing(&mut missing, m.clone()));
             }
         }
-        let reports: Vec<&AddressReport> = self.judged.iter().map(|judged| &judged.report).collect();
-        let all: Vec<Missing> = self.unresolved.iter().chain(&missing).cloned().collect();
-        let found = findings::of_round(self.snapshot, &self.names, &reports, &all);
-        let diverting = findings::host_routes(self.snapshot, &self.coverages, &self.judged);
-        for finding in found.into_iter().chain(diverting) {
-            push(&mut self.findings, finding);
-        }
-        self.missing = missing;
+        let judged: Vec<&Judged<'s>> = names.iter().flat_map(|named| &named.addresses).collect();
+        let reports: Vec<&AddressReport> = judged.iter().map(|judged| &judged.report).collect();
+        let hostname = hostname_missing(snapshot);
+        let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
+        let all: Vec<Missing> = hostname.iter().chain(of_names).chain(&missing).cloned().collect();
+        let service_names: Vec<&ServiceName> = names.iter().map(|named| named.name).collect();
+        let found = findings::of_round(snapshot, &service_names, &reports, &all);
+        let diverting = findings::host_routes(snapshot, &coverages, &judged);
+        found.into_iter().chain(diverting).for_each(|finding| push(&mut findings, finding));
+        findings.sort_by_key(|finding| Reverse(finding.severity));
+        Self { snapshot, names, needs_coverage, coverages, missing, findings }
     }
 
-    fn in_use(&self) -> impl Iterator<Item = &Judged<'s>> {
-        self.judged.iter().filter(|judged| judged.report.in_use)
+    pub(super) fn judged(&self) -> impl Iterator<Item = &Judged<'s>> {
+        self.names.iter().flat_map(|named| &named.addresses)
     }
 
-    fn standing(&self, report: &AddressReport) -> Standing {
-        if proxy_for(self.snapshot, &report.hostname).is_some() {
-            return Standing::OffNet;
-        }
-        let testified = is_testified(self.snapshot, report.address);
-        let unknown = if testified { Standing::Testified } else { Standing::Unknown };
-        match &report.verdict {
-            Verdict::Via(path) if path.is_dynamodb_endpoint => Standing::OnNet,
-            Verdict::Via(_) if findings::may_be_remote_endpoint(report) => unknown,
-            Verdict::Via(_) => Standing::OffNet,
-            // A packet that came through refutes a table that says none can.
-            Verdict::Dropped(_) if self.was_answered(report.address) => Standing::Unknown,
-            Verdict::Dropped(_) => Standing::Dropped,
-            Verdict::Ambiguous(_) | Verdict::Undetermined(_) => unknown,
-        }
-    }
-
-    fn was_answered(&self, address: IpAddr) -> bool {
-        probes_of(self.snapshot, address).any(|probe| probe.result.reached_service())
-    }
-
-    fn outcome(&self) -> Outcome {
-        let standings: Vec<Standing> = self.in_use().map(|judged| self.standing(&judged.report)).collect();
-        let any = |standing| standings.contains(&standing);
-        if any(Standing::OffNet) || findings::is_proxied(self.snapshot, &self.names) {
-            return Outcome::OffNet;
-        }
-        let names_complete = self.names_complete();
-        if names_complete && standings.iter().all(|standing| *standing == Standing::Dropped) {
-            return Outcome::Dropped;
-        }
-        if !names_complete || any(Standing::Unknown) {
-            return Outcome::Undetermined;
-        }
-        // The service itself said how these came; what the route tables would add is a warning, not a doubt.
-        if any(Standing::Testified) {
-            return Outcome::AtRisk;
-        }
-        if !self.missing.is_empty() {
-            return Outcome::Undetermined;
-        }
-        let warned = self.findings.iter().any(|finding| finding.severity >= Severity::Warning);
-        // Findings name what is not covered; the ranges themselves have the last word.
-        let covered = self.coverages.iter().all(|coverage| coverage.ranges.iter().all(|r| r.verdict.is_on_net()));
-        let all_on_net = standings.iter().all(|standing| *standing == Standing::OnNet);
-        if warned || !all_on_net || !covered {
-            Outcome::AtRisk
-        } else if self.needs_coverage() && self.coverages.is_empty() {
-            Outcome::Undetermined
-        } else {
-            Outcome::OnNet
-        }
-    }
-
-    /// A name of AWS's own can be answered from all of the prefix list. So can a custom endpoint's that a gateway
-    /// endpoint carries: it is the regional name with a port, or an alias of it.
-    fn needs_coverage(&self) -> bool {
-        let by_gateway =
-            |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind == PathKind::GatewayEndpoint);
-        self.names.iter().any(|name| name.in_use && name.kind != NameKind::Custom) || self.in_use().any(by_gateway)
-    }
-
-    /// Whether every name in use has an address in use.
-    fn names_complete(&self) -> bool {
-        let has_address = |name: &ServiceName| self.in_use().any(|judged| judged.report.hostname == name.hostname);
-        self.unresolved.is_empty()
-            && self.names.iter().any(|name| name.in_use)
-            && self.names.iter().filter(|name| name.in_use).all(has_address)
-    }
-
-    /// The strongest level that every address in use supports; nothing contradicted counts.
-    fn proof(&self) -> ProofLevel {
-        let level = |judged: &Judged<'_>| {
-            let address = judged.report.address;
-            if findings::contradiction(self.snapshot, &judged.report).is_some() {
-                return ProofLevel::Inferred;
-            }
-            if is_testified(self.snapshot, address) {
-                return ProofLevel::Proved;
-            }
-            let corroborates = probes_of(self.snapshot, address).any(|probe| {
-                probe.result.reached_service()
-                    && judged.egress.as_ref().is_some_and(|egress| {
-                        probe.local.is_some_and(|local| {
-                            egress.source == Some(local.ip()) && egress.interface.addresses.contains(&local.ip())
-                        })
-                    })
-            });
-            if corroborates { ProofLevel::Consistent } else { ProofLevel::Inferred }
-        };
-        self.in_use().map(level).min().unwrap_or(ProofLevel::Inferred)
+    pub(super) fn in_use(&self) -> impl Iterator<Item = &Judged<'s>> {
+        in_use(&self.names)
     }
 
     fn coverage_summary(&self) -> Option<CoverageSummary> {
@@ -260,9 +134,15 @@ impl<'s> Round<'s> {
         self.coverages.iter().map(Coverage::summary).reduce(add)
     }
 
-    fn instance(&self) -> Option<InstanceSummary> {
-        let instance: &Instance = self.snapshot.instance.seen()?;
-        let judged = self.in_use().find(|judged| judged.egress.is_some());
+    /// The instance, and where the deciding address leaves it. Where no address decides, the first in use stands for all.
+    fn instance(&self, decided: Option<&Subject<'_, '_>>) -> Option<InstanceSummary> {
+        let instance = self.snapshot.instance.seen()?;
+        let leaves = |judged: &&Judged<'_>| judged.egress.is_some();
+        let judged = match decided.map(|subject| &subject.about) {
+            Some(About::Address(judged)) => Some(*judged),
+            Some(About::Proxied(named, _)) => named.in_use().find(leaves).or_else(|| self.in_use().find(leaves)),
+            Some(About::Unresolved(_)) | None => self.in_use().find(leaves),
+        };
         let interface = judged.and_then(|judged| Some(judged.egress.as_ref()?.interface));
         Some(InstanceSummary {
             id: instance.id.to_string(),
@@ -273,65 +153,57 @@ impl<'s> Round<'s> {
             route_table: judged.and_then(|judged| judged.table).map(|(table, _)| table.id.to_string()),
         })
     }
+}
 
-    /// The answer in one sentence: the worst address speaks.
-    fn summary(&self, outcome: Outcome) -> String {
-        let name = self.names.first().map_or("DynamoDB", |name| name.hostname.as_str());
-        let is = |standing| self.in_use().find(|judged| self.standing(&judged.report) == standing);
-        match outcome {
-            Outcome::OffNet => {
-                if let Some(proxy) = proxy_for(self.snapshot, name) {
-                    return format!(
-                        "{name} is sent to the proxy {} by {}, not to a VPC endpoint",
-                        proxy.proxy, proxy.variable
-                    );
+fn in_use<'n, 's>(names: &'n [Named<'s>]) -> impl Iterator<Item = &'n Judged<'s>> {
+    names.iter().flat_map(Named::in_use)
+}
+
+/// Whether a name in use can be answered from all of the prefix list.
+///
+/// A name of AWS's own can. So can a custom endpoint's that a gateway endpoint carries: it is the regional name with a port,
+/// or an alias of it.
+fn needs_coverage(names: &[Named<'_>]) -> bool {
+    let through_gateway =
+        |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind == PathKind::GatewayEndpoint);
+    names.iter().any(|named| named.name.in_use && named.name.kind != NameKind::Custom)
+        || in_use(names).any(through_gateway)
+}
+
+/// The whole list against each route table that addresses in use go by, with what is found and what is missing on the way.
+fn cover_tables<'s>(
+    reader: &Reader<'s>,
+    names: &[Named<'s>],
+    findings: &mut Vec<Finding>,
+    missing: &mut Vec<Missing>,
+) -> Vec<Coverage<'s>> {
+    let addresses: Vec<IpAddr> = in_use(names).map(|judged| judged.report.address).collect();
+    let mut coverages = Vec::new();
+    let mut covered = Vec::new();
+    for judged in in_use(names) {
+        let Some(((table, _), place)) = judged.table.zip(judged.place(&addresses)) else { continue };
+        if covered.contains(&&table.id) {
+            continue;
+        }
+        covered.push(&table.id);
+        match cover(reader, table) {
+            Ok(mut coverage) => {
+                if let Some(egress) = &judged.egress {
+                    coverage.heed_public_address(egress.interface, egress.source);
                 }
-                let off = is(Standing::OffNet).and_then(|judged| Some((judged, judged.report.verdict.path()?)));
-                match off {
-                    Some((judged, path)) => off_net_words(&judged.report.hostname, path),
-                    None => format!("{name} does not leave by a VPC endpoint"),
-                }
+                diagnose(reader, &coverage, &place).into_iter().for_each(|finding| push(findings, finding));
+                missing_of(&coverage.report()).into_iter().for_each(|m| add_missing(missing, m));
+                coverages.push(coverage);
             }
-            Outcome::Dropped => match self.in_use().next().map(|judged| &judged.report.verdict) {
-                Some(Verdict::Dropped(drop)) => format!("{name} cannot be reached: {drop}"),
-                _ => format!("{name} cannot be reached"),
-            },
-            Outcome::Undetermined => self.undetermined(name),
-            Outcome::AtRisk | Outcome::OnNet => {
-                let path = is(Standing::OnNet).and_then(|judged| judged.report.verdict.path());
-                let by = match path {
-                    Some(path) => format!("{name} leaves by {path}"),
-                    None => format!(
-                        "DynamoDB says that requests to {name} come through a VPC endpoint (by which route, perhaps a NAT \
-                         gateway's, was not seen)"
-                    ),
-                };
-                let warnings = self.findings.iter().filter(|finding| finding.severity >= Severity::Warning).count();
-                match (outcome, warnings) {
-                    (Outcome::AtRisk, 1) => format!("{by}, but there is 1 warning"),
-                    (Outcome::AtRisk, n) => format!("{by}, but there are {n} warnings"),
-                    _ => by,
-                }
-            }
+            Err(m) => add_missing(missing, m),
         }
     }
+    coverages
+}
 
-    fn undetermined(&self, name: &str) -> String {
-        if let Some(gap) = self.snapshot.instance.gap() {
-            let why = gap.reason().replace('_', " ");
-            return format!(
-                "cannot say which way {name} leaves: instance metadata could not be read ({why}); is this an EC2 instance?"
-            );
-        }
-        if let Some(missing) = self.unresolved.first().or(self.missing.first()) {
-            return format!("cannot say which way {name} leaves without {missing}");
-        }
-        let unknown = self.in_use().find(|judged| self.standing(&judged.report) == Standing::Unknown);
-        match unknown {
-            Some(judged) => format!("cannot say which way {name} leaves: {}", judged.report.reason),
-            None => format!("cannot say which way {name} leaves: it has no addresses"),
-        }
-    }
+/// Why no name is known.
+pub(super) fn hostname_missing(snapshot: &Snapshot) -> Option<Missing> {
+    snapshot.names.gap().map(|gap| Missing::new("DynamoDB's hostname", gap))
 }
 
 /// The Region whose prefix list and service count: the one the instance runs in.

@@ -3,6 +3,7 @@
 //! Imports no other module of ours, holds no client, reads no clock and is never `async`.
 //! Everything round-trips through JSON, and nothing here has a field a credential could sit in.
 
+mod decision;
 mod evidence;
 mod finding;
 mod host;
@@ -21,6 +22,7 @@ mod trace;
 mod verdict;
 mod vpc;
 
+pub use decision::*;
 pub use evidence::*;
 pub use finding::*;
 pub use host::*;

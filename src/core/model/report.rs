@@ -1,8 +1,8 @@
 //! What was concluded. The only way into `present`.
 
 use super::{
-    AssociationKind, Finding, Loser, Origin, Outcome, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId,
-    Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
+    AssociationKind, Decision, Finding, Loser, Origin, Outcome, PrefixListId, Probe, ProofLevel, RouteState,
+    RouteTableId, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -86,7 +86,9 @@ pub struct Report {
     pub summary: String,
     /// When the round began.
     pub taken_at: Timestamp,
-    /// The name an SDK would use; `None` if it could not be known.
+    /// What decided the outcome; `None` if no name in use is known.
+    pub decided_by: Option<Decision>,
+    /// The name that decided the outcome, else the one an SDK would use; `None` if it could not be known.
     pub hostname: Option<String>,
     /// The instance, if it is known.
     pub instance: Option<InstanceSummary>,
@@ -102,6 +104,15 @@ pub struct Report {
     pub probes: Vec<Probe>,
     /// What it all rests on.
     pub snapshot: Snapshot,
+}
+
+impl Report {
+    /// The address that decided the outcome, if one did.
+    pub fn deciding_address(&self) -> Option<&AddressReport> {
+        let decided = self.decided_by.as_ref()?;
+        let address = decided.address()?;
+        self.addresses.iter().find(|report| report.address == address && report.hostname == decided.hostname())
+    }
 }
 
 /// `explain`: what the VPC would do with one address, and why.

@@ -4,11 +4,12 @@
 //! on a timer of the daemon's, not at the scrape: the accepted exception for probers, which is why the moments are
 //! metrics too.
 
+use super::{event::deciding_route, words};
 use crate::model::{
     CoverageRange, InstanceSummary, Outcome, PathKind, ProofLevel, Report, SettingsStatus, Status, Timestamp, Verdict,
     addresses_in,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One family of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ metrics! {
     FINDINGS gauge "onnet_findings" ["code" "severity"]
         "Findings of the last report. A code without findings is absent.";
     ROUTE gauge "onnet_route_info" ["subnet" "route_table" "path" "target"]
-        "The way that addresses in use take, with its ids; always 1.";
+        "The path that decided the outcome, with its ids; always 1. Absent if no path decided.";
     REPORT_AT gauge "onnet_report_timestamp_seconds" []
         "When the last report was made. Probes run on a timer, not at the scrape.";
     READY gauge "onnet_ready" []
@@ -175,34 +176,19 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
 
     if let Some(InstanceSummary { subnet: Some(subnet), route_table, .. }) = &report.instance {
         let table = route_table.as_deref().unwrap_or("");
-        let ways: BTreeSet<(&str, &str)> = in_use()
-            .map(|address| (way(&address.verdict), address.verdict.path().map_or("", |path| path.target.as_str())))
-            .collect();
-        let series = ways.into_iter().map(|(path, target)| (vec![subnet.as_str(), table, path, target], 1.0));
+        let series = deciding_route(report)
+            .map(|(path, target)| (vec![subnet.as_str(), table, path, target.unwrap_or("")], 1.0));
         gauges.gauges(ROUTE, series);
     }
 }
 
-/// The verdict as a label: the path, or why there is none.
-fn way(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Via(path) => path.kind.name(),
-        Verdict::Dropped(_) => DROPPED,
-        Verdict::Ambiguous(_) => AMBIGUOUS,
-        Verdict::Undetermined(_) => UNDETERMINED,
-    }
-}
-
-const DROPPED: &str = "dropped";
-const AMBIGUOUS: &str = "ambiguous";
-const UNDETERMINED: &str = "undetermined";
-
 /// What takes which way, and zero for every way that nothing takes.
 fn by_way<'v>(verdicts: impl Iterator<Item = (&'v Verdict, f64)>) -> Vec<(Vec<&'static str>, f64)> {
-    let ways = PathKind::ALL.map(PathKind::name).into_iter().chain([DROPPED, AMBIGUOUS, UNDETERMINED]);
+    let ways =
+        PathKind::ALL.map(PathKind::name).into_iter().chain([words::DROPPED, words::AMBIGUOUS, words::UNDETERMINED]);
     let mut counts: BTreeMap<&'static str, f64> = ways.map(|way| (way, 0.0)).collect();
     for (verdict, count) in verdicts {
-        *counts.entry(way(verdict)).or_insert(0.0) += count;
+        *counts.entry(words::path_label(verdict)).or_insert(0.0) += count;
     }
     counts.into_iter().map(|(way, count)| (vec![way], count)).collect()
 }

@@ -1,7 +1,7 @@
 //! One line for Nagios, Icinga, Sensu and the like, as the monitoring-plugins guidelines have it.
 
 use super::page::sanitized;
-use crate::model::{CoverageSummary, Outcome, Report};
+use crate::model::{CoverageSummary, Decision, Outcome, Report};
 use std::fmt::Write;
 
 /// `ONNET OK - … | covered=100%;100:;;0;100 …`
@@ -48,9 +48,11 @@ fn performance(report: &Report) -> Vec<String> {
         let on_net = in_use.iter().filter(|address| address.verdict.is_on_net()).count();
         data.push(format!("addresses_on_net={on_net};{0}:;;0;{0}", in_use.len()));
     }
-    // One series each: the probe that was answered, else the first.
-    let answered = report.probes.iter().find(|probe| probe.result.reached_service());
-    if let Some(probe) = answered.or(report.probes.first()) {
+    // One series each, of the address that decided: the probe that was answered, else the first.
+    let decided = report.decided_by.as_ref().and_then(Decision::address);
+    let probes = || report.probes.iter().filter(|probe| decided.is_none_or(|address| probe.address == address));
+    let answered = probes().find(|probe| probe.result.reached_service());
+    if let Some(probe) = answered.or_else(|| probes().next()) {
         let phases = probe.phases.reached().map(|(phase, took)| (phase.name(), took));
         let timed = phases.chain([("total", probe.total)]);
         data.extend(timed.map(|(name, took)| format!("{name}={:.6}s;;;0", took.as_secs_f64())));

@@ -21,8 +21,11 @@ pub fn text(report: &Report) -> String {
     if !report.addresses.is_empty() {
         page.gap();
     }
-    for group in groups(&report.addresses) {
-        address(page, &group);
+    let groups = groups(&report.addresses);
+    let in_use = groups.iter().filter(|group| group[0].in_use).count();
+    let decided = report.deciding_address().filter(|_| in_use > 1);
+    for group in &groups {
+        address(page, group, decided.is_some_and(|decided| group.contains(&decided)));
     }
     coverage(page, report);
     probes(page, report);
@@ -68,13 +71,16 @@ fn alike(a: &AddressReport, b: &AddressReport) -> bool {
     (&a.hostname, a.in_use, &a.verdict) == (&b.hostname, b.in_use, &b.verdict) && a.trace.has_steps_of(&b.trace)
 }
 
-fn address(page: &mut Page, group: &[&AddressReport]) {
+fn address(page: &mut Page, group: &[&AddressReport], decides: bool) {
     let first = group[0];
     let word = words::verdict(&first.verdict);
     page.label("address").flowed(INDENT, ", ", group.iter().map(|report| report.address));
     page.to(INDENT).styled(words::verdict_style(&first.verdict), word).put("  ").put(&first.hostname);
     if !first.in_use {
         page.styled(FAINT, "  (not the name applications here would use)");
+    }
+    if decides {
+        page.styled(FAINT, "  (decides the outcome)");
     }
     page.end();
     let reason = first.reason.as_str();

@@ -74,6 +74,22 @@ pub(super) fn probe(kind: ProbeKind) -> &'static str {
     }
 }
 
+/// The path as a label where a proxy carries the traffic.
+pub(super) const PROXY: &str = "proxy";
+pub(super) const DROPPED: &str = "dropped";
+pub(super) const AMBIGUOUS: &str = "ambiguous";
+pub(super) const UNDETERMINED: &str = "undetermined";
+
+/// The verdict as a label: the path, or why there is none.
+pub(super) fn path_label(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Via(path) => path.kind.name(),
+        Verdict::Dropped(_) => DROPPED,
+        Verdict::Ambiguous(_) => AMBIGUOUS,
+        Verdict::Undetermined(_) => UNDETERMINED,
+    }
+}
+
 /// A verdict in few words, for a line of a list.
 pub(super) fn brief(verdict: &Verdict) -> String {
     match verdict {

@@ -3,9 +3,9 @@
 use super::html::Tone;
 use crate::{
     model::{
-        AddressReport, AssociationKind, CoverageRange, Drop, EgressStep, EndpointType, Loser, Missing, Outcome, Path,
-        PathKind, ProxyStep, Report, RoutingStep, Target, Trace, Verdict, VpcEndpoint, addresses_in, grouped,
-        is_dynamodb_service,
+        AddressReport, AssociationKind, CoverageRange, Decision, Drop, EgressStep, EndpointType, Loser, Missing,
+        Outcome, Path, PathKind, ProxyStep, Report, RoutingStep, Target, Trace, Verdict, VpcEndpoint, addresses_in,
+        grouped, is_dynamodb_service,
     },
     present::words,
 };
@@ -155,27 +155,15 @@ impl Picture {
     }
 }
 
-/// The address whose way is drawn: the one that decides the outcome.
-pub(super) fn drawn(report: &Report) -> Option<&AddressReport> {
-    let decides = |address: &&AddressReport| match report.outcome {
-        Outcome::OffNet => address.verdict.is_off_net() || address.trace.proxy.is_some(),
-        Outcome::Dropped => matches!(address.verdict, Verdict::Dropped(_)),
-        Outcome::Undetermined => !address.verdict.is_on_net(),
-        Outcome::AtRisk | Outcome::OnNet => address.verdict.is_on_net(),
-    };
-    let in_use = || report.addresses.iter().filter(|address| address.in_use);
-    in_use().find(decides).or_else(|| in_use().next()).or_else(|| report.addresses.first())
-}
-
 /// What is drawn for `report`.
 pub(super) fn picture(report: &Report) -> Picture {
-    let artist = Artist { report, address: drawn(report) };
+    let artist = Artist { report, address: report.deciding_address() };
     let (first, middle, ways) = artist.way();
     let summary = report.instance.as_ref();
     Picture {
         region: summary.map(|i| i.region.clone()).or_else(|| report.snapshot.region.seen().cloned()),
         vpc: summary.and_then(|i| i.vpc.clone()),
-        subnet: artist.trace().and_then(Trace::interface).map(|step| step.subnet.to_string()),
+        subnet: artist.subnet(),
         instance: artist.instance(),
         first,
         middle,
@@ -186,6 +174,7 @@ pub(super) fn picture(report: &Report) -> Picture {
 
 struct Artist<'r> {
     report: &'r Report,
+    /// The one that decided the outcome.
     address: Option<&'r AddressReport>,
 }
 
@@ -194,6 +183,11 @@ type Drawn = (Line, Card, Vec<Way>);
 impl<'r> Artist<'r> {
     fn trace(&self) -> Option<&'r Trace> {
         Some(&self.address?.trace)
+    }
+
+    fn subnet(&self) -> Option<String> {
+        let of_address = self.trace().and_then(Trace::interface).map(|step| step.subnet.to_string());
+        of_address.or_else(|| self.report.instance.as_ref()?.subnet.clone())
     }
 
     fn instance(&self) -> Card {
@@ -223,35 +217,48 @@ impl<'r> Artist<'r> {
         let card = Card::new("DynamoDB", Tone::Plain);
         match self.address {
             Some(address) => card.id(&address.hostname).id(address.address),
-            None => match &self.report.hostname {
-                Some(hostname) => card.id(hostname).words("address not known"),
-                None => card.words("hostname not known"),
+            None => match (&self.report.decided_by, &self.report.hostname) {
+                (Some(Decision::Name { hostname, missing }), _) if !missing.is_empty() => {
+                    card.id(hostname).words("addresses not fully known")
+                }
+                (_, Some(hostname)) => card.id(hostname).words("address not known"),
+                (_, None) => card.words("hostname not known"),
             },
         }
     }
 
     fn way(&self) -> Drawn {
-        let Some(address) = self.address else { return self.without_address() };
-        if let Some(ProxyStep { variable, proxy }) = &address.trace.proxy {
-            let card = Card::new("Proxy", Tone::Bad).marked(Mark::Taken).id(proxy).words(format!("set by {variable}"));
-            let endpoint = self.endpoint("not for what heeds the proxy");
-            return (Line::to(Tone::Bad), card, vec![unconnected(endpoint), onward(Tone::Bad)]);
-        }
-        match &address.verdict {
-            Verdict::Via(path) => self.via(path),
-            Verdict::Dropped(why) => self.dropped(address, why),
-            Verdict::Ambiguous(tied) => self.tied(tied),
-            Verdict::Undetermined(missing) => self.unknown(address, missing),
+        match (&self.report.decided_by, self.address) {
+            (Some(Decision::Proxy { proxy, .. }), _) => self.proxied(proxy),
+            (Some(Decision::Name { missing, .. }), _) => {
+                let card = Card::new("Way", Tone::Unknown).marked(Mark::Question);
+                unknown_way(match missing.first() {
+                    Some(missing) => card.words(format!("not known: {missing}")),
+                    None => card.words("not known: the name has no address"),
+                })
+            }
+            (Some(Decision::Address { .. }), Some(address)) => match &address.verdict {
+                Verdict::Via(path) => self.via(path),
+                Verdict::Dropped(why) => self.dropped(address, why),
+                Verdict::Ambiguous(tied) => self.tied(tied),
+                Verdict::Undetermined(missing) => self.unknown(address, missing),
+            },
+            (Some(Decision::Address { .. }) | None, _) => self.without_name(),
         }
     }
 
-    fn without_address(&self) -> Drawn {
+    fn proxied(&self, ProxyStep { variable, proxy }: &ProxyStep) -> Drawn {
+        let card = Card::new("Proxy", Tone::Bad).marked(Mark::Taken).id(proxy).words(format!("set by {variable}"));
+        let endpoint = self.endpoint("not for what heeds the proxy");
+        (Line::to(Tone::Bad), card, vec![unconnected(endpoint), onward(Tone::Bad)])
+    }
+
+    fn without_name(&self) -> Drawn {
         let card = Card::new("Way", Tone::Unknown).marked(Mark::Question);
-        let card = match self.report.instance {
-            Some(_) => card.words("not known without an address of DynamoDB's"),
+        unknown_way(match self.report.instance {
+            Some(_) => card.words("not known without a name of DynamoDB's"),
             None => card.words("not known without the instance's network interfaces"),
-        };
-        (Line::dashed(Tone::Unknown), card, vec![onward(Tone::Unknown)])
+        })
     }
 
     fn via(&self, path: &Path) -> Drawn {
@@ -540,6 +547,11 @@ impl<'r> Artist<'r> {
             _ => card.words(otherwise),
         }
     }
+}
+
+/// Nothing is known of the way but what stands in `card`.
+fn unknown_way(card: Card) -> Drawn {
+    (Line::dashed(Tone::Unknown), card, vec![onward(Tone::Unknown)])
 }
 
 /// A way that is there and is not taken.

@@ -1,0 +1,129 @@
+//! What a round comes to, and what decided it.
+
+use super::{
+    address::{Judged, is_testified, probes_of, proxy_for},
+    findings::may_be_remote_endpoint,
+    round::{Named, Round},
+};
+use crate::model::{Decision, Outcome, ProxyStep, Severity, Snapshot, Verdict};
+use std::cmp::Reverse;
+
+/// How one subject counts towards the outcome. The greatest, which is the worst, decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// A DynamoDB endpoint carries it.
+    OnNet,
+    /// The configuration does not show it, but the service said that requests come through a VPC endpoint.
+    Testified,
+    /// It cannot be reached.
+    Dropped,
+    /// Not known.
+    Unknown,
+    /// Something else carries it.
+    OffNet,
+}
+
+/// What the outcome is made of.
+pub(super) struct Subject<'r, 's> {
+    pub(super) standing: Standing,
+    pub(super) about: About<'r, 's>,
+}
+
+pub(super) enum About<'r, 's> {
+    /// An address in use.
+    Address(&'r Judged<'s>),
+    /// A name in use whose requests go to a proxy.
+    Proxied(&'r Named<'s>, ProxyStep),
+    /// A name in use without an address in use, or one whose addresses are not all known.
+    Unresolved(&'r Named<'s>),
+}
+
+/// All that the outcome is made of, in the order in which the SDK uses it. Empty where no name in use is known.
+pub(super) fn subjects<'r, 's>(snapshot: &Snapshot, names: &'r [Named<'s>]) -> Vec<Subject<'r, 's>> {
+    let mut subjects = Vec::new();
+    for named in names.iter().filter(|named| named.name.in_use) {
+        if let Some(proxy) = proxy_for(snapshot, &named.name.hostname) {
+            subjects.push(Subject { standing: Standing::OffNet, about: About::Proxied(named, proxy) });
+            continue;
+        }
+        if !named.missing.is_empty() || named.in_use().next().is_none() {
+            subjects.push(Subject { standing: Standing::Unknown, about: About::Unresolved(named) });
+        }
+        let of_address = |judged| Subject { standing: standing(snapshot, judged), about: About::Address(judged) };
+        subjects.extend(named.in_use().map(of_address));
+    }
+    subjects
+}
+
+fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {
+    let report = &judged.report;
+    let unknown = if is_testified(snapshot, report.address) { Standing::Testified } else { Standing::Unknown };
+    match &report.verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => Standing::OnNet,
+        Verdict::Via(_) if may_be_remote_endpoint(report) => unknown,
+        Verdict::Via(_) => Standing::OffNet,
+        // A packet that came through refutes a table that says none can.
+        Verdict::Dropped(_) if probes_of(snapshot, report.address).any(|probe| probe.result.reached_service()) => {
+            Standing::Unknown
+        }
+        Verdict::Dropped(_) => Standing::Dropped,
+        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => unknown,
+    }
+}
+
+/// The subject that decides: the first of those that stand worst.
+pub(super) fn deciding<'a, 'r, 's>(subjects: &'a [Subject<'r, 's>]) -> Option<&'a Subject<'r, 's>> {
+    subjects.iter().min_by_key(|subject| Reverse(subject.standing))
+}
+
+/// What the round comes to.
+pub(super) fn outcome(round: &Round<'_>, subjects: &[Subject<'_, '_>]) -> Outcome {
+    let any = |standing| subjects.iter().any(|subject| subject.standing == standing);
+    let all = |standing| subjects.iter().all(|subject| subject.standing == standing);
+    match deciding(subjects).map(|subject| subject.standing) {
+        Some(Standing::OffNet) => Outcome::OffNet,
+        None | Some(Standing::Unknown) => Outcome::Undetermined,
+        Some(Standing::Dropped) if all(Standing::Dropped) => Outcome::Dropped,
+        // The service itself said how these came; what the route tables would add is a warning, not a doubt.
+        Some(Standing::Dropped | Standing::Testified) if any(Standing::Testified) => Outcome::AtRisk,
+        Some(Standing::Dropped | Standing::Testified | Standing::OnNet) => {
+            if !round.missing.is_empty() {
+                return Outcome::Undetermined;
+            }
+            let warned = round.findings.iter().any(|finding| finding.severity >= Severity::Warning);
+            // Findings name what is not covered; the ranges themselves have the last word.
+            let mut ranges = round.coverages.iter().flat_map(|coverage| &coverage.ranges);
+            let covered = ranges.all(|range| range.verdict.is_on_net());
+            if warned || !covered || !all(Standing::OnNet) {
+                Outcome::AtRisk
+            } else if round.needs_coverage && round.coverages.is_empty() {
+                Outcome::Undetermined
+            } else {
+                Outcome::OnNet
+            }
+        }
+    }
+}
+
+impl Subject<'_, '_> {
+    /// The name it is about.
+    pub(super) fn hostname(&self) -> &str {
+        match &self.about {
+            About::Address(judged) => &judged.report.hostname,
+            About::Proxied(named, _) | About::Unresolved(named) => &named.name.hostname,
+        }
+    }
+
+    /// The decision, where this decides.
+    pub(super) fn decision(&self) -> Decision {
+        let hostname = self.hostname().to_owned();
+        match &self.about {
+            About::Address(judged) => Decision::Address { hostname, address: judged.report.address },
+            About::Proxied(named, proxy) => {
+                let address = named.in_use().next().map(|judged| judged.report.address);
+                Decision::Proxy { hostname, address, proxy: proxy.clone() }
+            }
+            About::Unresolved(named) => Decision::Name { hostname, missing: named.missing.clone() },
+        }
+    }
+}

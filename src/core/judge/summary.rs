@@ -1,0 +1,102 @@
+//! The answer in one sentence, about what decided it.
+
+use super::{
+    address::off_net_words,
+    outcome::{About, Standing, Subject},
+    round::{Round, hostname_missing},
+};
+use crate::model::{AddressReport, Drop, Missing, Outcome, Severity, Verdict};
+use std::borrow::Cow;
+
+/// The answer in one sentence.
+pub(super) fn summary(round: &Round<'_>, outcome: Outcome, decided: Option<&Subject<'_, '_>>) -> String {
+    let sentence = decided.filter(|_| outcome != Outcome::Undetermined).and_then(|decided| match &decided.about {
+        About::Address(judged) => of_address(round, outcome, decided.standing, &judged.report),
+        About::Proxied(named, step) => Some(format!(
+            "{} is sent to the proxy {} by {}, not to a VPC endpoint",
+            named.name.hostname, step.proxy, step.variable
+        )),
+        About::Unresolved(_) => None,
+    });
+    sentence.unwrap_or_else(|| undetermined(round, decided))
+}
+
+fn of_address(round: &Round<'_>, outcome: Outcome, standing: Standing, report: &AddressReport) -> Option<String> {
+    let name = &report.hostname;
+    match (standing, &report.verdict) {
+        (Standing::OffNet, Verdict::Via(path)) => Some(off_net_words(name, path)),
+        (Standing::Dropped, Verdict::Dropped(drop)) if outcome == Outcome::Dropped => {
+            Some(format!("{name} cannot be reached: {drop}"))
+        }
+        (Standing::Dropped, Verdict::Dropped(drop)) => Some(one_dropped(round, report, drop)),
+        (Standing::OnNet, Verdict::Via(path)) => Some(format!("{name} leaves by {path}{}", warnings(round, outcome))),
+        (Standing::Testified, _) => Some(format!(
+            "DynamoDB says that requests to {name} come through a VPC endpoint (by which route, perhaps a NAT gateway's, was \
+             not seen){}",
+            warnings(round, outcome)
+        )),
+        (Standing::OffNet | Standing::Dropped | Standing::OnNet | Standing::Unknown, _) => None,
+    }
+}
+
+/// One of several addresses is dropped: the others are on-net, or the service says so.
+fn one_dropped(round: &Round<'_>, report: &AddressReport, drop: &Drop) -> String {
+    let path = round.in_use().find_map(|judged| judged.report.verdict.path().filter(|path| path.is_dynamodb_endpoint));
+    let others = path.map_or_else(|| "a VPC endpoint, as DynamoDB says".to_owned(), ToString::to_string);
+    let AddressReport { address, hostname, .. } = report;
+    format!("packets to {address}, one of the addresses of {hostname}, are dropped: {drop}; others leave by {others}")
+}
+
+fn warnings(round: &Round<'_>, outcome: Outcome) -> String {
+    let warnings = round.findings.iter().filter(|finding| finding.severity >= Severity::Warning).count();
+    match (outcome, warnings) {
+        (Outcome::AtRisk, 1) => ", but there is 1 warning".to_owned(),
+        (Outcome::AtRisk, n) => format!(", but there are {n} warnings"),
+        (Outcome::OnNet | Outcome::Undetermined | Outcome::Dropped | Outcome::OffNet, _) => String::new(),
+    }
+}
+
+/// What is not known, and why.
+fn undetermined(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> String {
+    let name = match decided {
+        Some(decided) => decided.hostname(),
+        None => round.names.first().map_or("DynamoDB", |named| &named.name.hostname),
+    };
+    if let Some(gap) = round.snapshot.instance.gap() {
+        let why = gap.reason().replace('_', " ");
+        return format!(
+            "cannot say which way {name} leaves: instance metadata could not be read ({why}); is this an EC2 instance?"
+        );
+    }
+    match doubt(round, decided) {
+        Doubt::Missing(missing) => format!("cannot say which way {name} leaves without {missing}"),
+        Doubt::Other(why) => format!("cannot say which way {name} leaves: {why}"),
+    }
+}
+
+/// Why the outcome is undetermined.
+enum Doubt<'r> {
+    Missing(Cow<'r, Missing>),
+    Other(&'r str),
+}
+
+fn doubt<'r>(round: &'r Round<'_>, decided: Option<&Subject<'r, '_>>) -> Doubt<'r> {
+    let (missing, otherwise) = match decided.map(|decided| (decided.standing, &decided.about)) {
+        Some((Standing::Unknown, About::Address(judged))) => {
+            let missing = match &judged.report.verdict {
+                Verdict::Undetermined(missing) => missing.first(),
+                Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => None,
+            };
+            (missing, judged.report.reason.as_str())
+        }
+        Some((_, About::Unresolved(named))) => (named.missing.first(), "it has no addresses"),
+        Some((_, About::Address(_) | About::Proxied(..))) => {
+            (round.missing.first(), "no route table of an address in use is known")
+        }
+        None => match hostname_missing(round.snapshot) {
+            Some(missing) => return Doubt::Missing(Cow::Owned(missing)),
+            None => (None, "no name in use is known"),
+        },
+    };
+    missing.map_or(Doubt::Other(otherwise), |missing| Doubt::Missing(Cow::Borrowed(missing)))
+}

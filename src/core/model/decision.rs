@@ -1,0 +1,58 @@
+//! What decided the outcome of a round.
+
+use super::{Missing, ProxyStep};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// What decided the outcome: the one thing in use that stands worst.
+///
+/// From worst to best: off-net, not known, dropped, through a VPC endpoint by the service's word alone, on-net. Among equals
+/// the first in the order in which the SDK uses names and addresses; a name that is not fully resolved comes before its
+/// addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "by")]
+pub enum Decision {
+    /// An address in use.
+    Address {
+        /// The name it belongs to.
+        hostname: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// A proxy that requests to a name in use are sent to.
+    Proxy {
+        /// The name.
+        hostname: String,
+        /// Its first address in use; null if it has none.
+        address: Option<IpAddr>,
+        /// The proxy.
+        #[serde(flatten)]
+        proxy: ProxyStep,
+    },
+    /// A name in use without an address in use, or one whose addresses are not all known.
+    Name {
+        /// The name.
+        hostname: String,
+        /// What of its resolution is missing; empty if it resolves, but to no address in use.
+        missing: Vec<Missing>,
+    },
+}
+
+impl Decision {
+    /// The name it is about.
+    pub fn hostname(&self) -> &str {
+        match self {
+            Self::Address { hostname, .. } | Self::Proxy { hostname, .. } | Self::Name { hostname, .. } => hostname,
+        }
+    }
+
+    /// The address it is about.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address { address, .. } => Some(*address),
+            Self::Proxy { address, .. } => *address,
+            Self::Name { .. } => None,
+        }
+    }
+}
