@@ -10,8 +10,8 @@ use common::{Scenario, below_tests};
 use onnet_core::{
     judge::judge,
     model::{
-        AddressRecord, Decision, Destination, KernelRoute, NameKind, Observed, Origin, Outcome, ProxyVariable, Report,
-        Route, RouteState, ServiceName, Snapshot, Target, Verdict,
+        AddressRecord, Decision, Destination, EndpointType, IdleEndpoint, IdleReason, KernelRoute, LostBy, NameKind,
+        Observed, Origin, Outcome, ProxyVariable, Report, Route, RouteState, ServiceName, Snapshot, Target, Verdict,
     },
     present::{self, metrics::samples},
 };
@@ -327,4 +327,25 @@ fn among_equals_the_first_in_the_sdks_order_decides() {
 fn where_no_name_is_known_nothing_decides() {
     let report = judge(world("not_on_ec2"));
     assert_eq!((report.outcome, &report.decided_by), (Outcome::Undetermined, &None));
+}
+
+#[test]
+fn the_endpoint_beside_the_path_is_named_with_the_reason_why_traffic_does_not_take_it() {
+    let idle = |reason| Some(IdleEndpoint::Idle { id: "vpce-0d".into(), kind: EndpointType::Gateway, reason });
+    for (world, expected) in [
+        (world("gateway_endpoint_carries_the_whole_list"), None),
+        (world("denied_route_tables_leave_everything_open"), None),
+        (world("no_endpoint_leaves_by_internet_gateway"), Some(IdleEndpoint::Absent)),
+        (world("endpoint_without_route_tables_carries_nothing"), idle(IdleReason::NotAssociated)),
+        (world("two_addresses_one_of_them_off_net"), idle(IdleReason::Lost(LostBy::ShorterPrefix))),
+        (world("kernel_without_a_route"), idle(IdleReason::NotTaken)),
+        (world("proxy_variable_sends_the_name_elsewhere"), idle(IdleReason::Proxy)),
+    ] {
+        let report = judge(world);
+        assert_eq!(report.idle_endpoint, expected, "{}", report.summary);
+        let (status, now) = page::status(Some(report));
+        let picture = picture(&present::status_page(&status, now));
+        let drawn = picture.contains("vpce-0d") || picture.contains("the VPC has none for DynamoDB");
+        assert!(drawn || expected.is_none(), "{picture}");
+    }
 }

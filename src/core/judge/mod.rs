@@ -13,6 +13,7 @@ mod explain;
 mod findings;
 mod fresh;
 mod gaps;
+mod idle;
 pub mod lookup;
 mod outcome;
 mod path;

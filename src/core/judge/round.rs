@@ -7,6 +7,7 @@ use super::{
     diagnosis::diagnose,
     findings::{self, add_missing, push},
     fresh::without_stale,
+    idle::idle_endpoint,
     outcome::{About, Subject, deciding, outcome, subjects},
     path::Reader,
     proof::proof,
@@ -39,6 +40,7 @@ pub fn judge(snapshot: Snapshot) -> Report {
         coverage: round.coverages.iter().flat_map(Coverage::report).collect(),
         coverage_summary: round.coverage_summary(),
         probes: fresh.probes.iter().filter_map(|attempt| attempt.probe.seen().cloned()).collect(),
+        idle_endpoint: decided.and_then(|subject| idle_endpoint(&reader(&fresh), subject)),
         decided_by,
         findings: round.findings,
         snapshot,
@@ -86,7 +88,7 @@ pub(super) struct Round<'s> {
 
 impl<'s> Round<'s> {
     fn of(snapshot: &'s Snapshot) -> Self {
-        let reader = Reader { facts: &snapshot.vpc, region: region(snapshot) };
+        let reader = reader(snapshot);
         let has_ipv6 = may_use_ipv6(snapshot);
         let names = snapshot.names.seen().into_iter().flatten();
         let names: Vec<Named<'s>> = names.map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
@@ -206,13 +208,14 @@ pub(super) fn hostname_missing(snapshot: &Snapshot) -> Option<Missing> {
     snapshot.names.gap().map(|gap| Missing::new("DynamoDB's hostname", gap))
 }
 
-/// The Region whose prefix list and service count: the one the instance runs in.
-fn region(snapshot: &Snapshot) -> &str {
-    match (snapshot.instance.seen(), snapshot.region.seen()) {
+/// Reads the VPC's facts for the Region whose prefix list and service count: the one the instance runs in.
+fn reader(snapshot: &Snapshot) -> Reader<'_> {
+    let region = match (snapshot.instance.seen(), snapshot.region.seen()) {
         (Some(instance), _) => &instance.region,
         (None, Some(region)) => region,
         (None, None) => "an unknown Region",
-    }
+    };
+    Reader { facts: &snapshot.vpc, region }
 }
 
 /// Whether an application here could use an AAAA record: unless it is known that no interface has an IPv6 address and

@@ -1,6 +1,6 @@
-//! What decided the outcome of a round.
+//! What decided the outcome of a round, and the endpoint beside it.
 
-use super::{Missing, ProxyStep};
+use super::{EndpointType, Gap, LostBy, Missing, ProxyStep, VpcEndpointId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -55,4 +55,43 @@ impl Decision {
             Self::Name { .. } => None,
         }
     }
+}
+
+/// The DynamoDB endpoint beside the path that decided, where that path does not lead through one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum IdleEndpoint {
+    /// Not known whether the VPC has one.
+    NotKnown {
+        /// Why.
+        why: Gap,
+    },
+    /// The VPC has none.
+    Absent,
+    /// It has this one.
+    Idle {
+        /// The endpoint.
+        id: VpcEndpointId,
+        /// Its type.
+        #[serde(rename = "type")]
+        kind: EndpointType,
+        /// Why traffic does not take it.
+        reason: IdleReason,
+    },
+}
+
+/// Why traffic does not take a DynamoDB endpoint of the VPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdleReason {
+    /// A route leads to it and another wins.
+    Lost(LostBy),
+    /// It is a gateway endpoint that is not associated with the route table.
+    NotAssociated,
+    /// It is an interface endpoint, and the address is not one of its own.
+    OtherAddress,
+    /// Requests go to a proxy.
+    Proxy,
+    /// Traffic takes another path.
+    NotTaken,
 }

@@ -1,8 +1,8 @@
 //! What was concluded. The only way into `present`.
 
 use super::{
-    AssociationKind, Decision, Finding, Loser, Origin, Outcome, PrefixListId, Probe, ProofLevel, RouteState,
-    RouteTableId, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
+    AssociationKind, Decision, Finding, IdleEndpoint, Loser, Origin, Outcome, PrefixListId, Probe, ProofLevel,
+    RouteState, RouteTableId, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -88,6 +88,8 @@ pub struct Report {
     pub taken_at: Timestamp,
     /// What decided the outcome; `None` if no name in use is known.
     pub decided_by: Option<Decision>,
+    /// The DynamoDB endpoint beside the path that decided; `None` if that path leads through one, or is not known.
+    pub idle_endpoint: Option<IdleEndpoint>,
     /// The name that decided the outcome, else the one an SDK would use; `None` if it could not be known.
     pub hostname: Option<String>,
     /// The instance, if it is known.

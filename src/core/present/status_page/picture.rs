@@ -3,9 +3,9 @@
 use super::html::Tone;
 use crate::{
     model::{
-        AddressReport, AssociationKind, CoverageRange, Decision, Drop, EgressStep, EndpointType, Loser, Missing,
-        Outcome, Path, PathKind, ProxyStep, Report, RoutingStep, Target, Trace, Verdict, VpcEndpoint, addresses_in,
-        grouped, is_dynamodb_service,
+        AddressReport, AssociationKind, CoverageRange, Decision, Drop, EgressStep, EndpointType, IdleEndpoint,
+        IdleReason, Loser, Missing, Outcome, Path, PathKind, ProxyStep, Report, RoutingStep, Target, Trace, Verdict,
+        addresses_in, grouped,
     },
     present::words,
 };
@@ -249,8 +249,7 @@ impl<'r> Artist<'r> {
 
     fn proxied(&self, ProxyStep { variable, proxy }: &ProxyStep) -> Drawn {
         let card = Card::new("Proxy", Tone::Bad).marked(Mark::Taken).id(proxy).words(format!("set by {variable}"));
-        let endpoint = self.endpoint("not for what heeds the proxy");
-        (Line::to(Tone::Bad), card, vec![unconnected(endpoint), onward(Tone::Bad)])
+        (Line::to(Tone::Bad), card, self.beside(onward(Tone::Bad)))
     }
 
     fn without_name(&self) -> Drawn {
@@ -296,7 +295,7 @@ impl<'r> Artist<'r> {
             let other = self.diverted().or_else(|| self.loser());
             std::iter::once(taken).chain(other).collect()
         } else {
-            vec![self.endpoint_not_taken(), taken]
+            self.beside(taken)
         };
         (Line::to(tone), self.table(tone), ways)
     }
@@ -347,14 +346,13 @@ impl<'r> Artist<'r> {
     }
 
     fn by_device(&self, path: &Path, tone: Tone) -> Drawn {
-        let endpoint = unconnected(self.endpoint("not taken"));
         if path.target == "lo" {
             let card = Card::new("This host itself", tone).marked(Mark::Taken).words("the address is its own");
-            return (Line::to(tone), card, vec![endpoint]);
+            return (Line::to(tone), card, self.idle_endpoint().into_iter().collect());
         }
         let card = Card::new("Device", tone).marked(Mark::Taken).id(&path.target);
         let card = card.words("no network interface of the instance");
-        (Line::to(tone), card, vec![endpoint, onward(tone)])
+        (Line::to(tone), card, self.beside(onward(tone)))
     }
 
     fn dropped(&self, address: &AddressReport, why: &Drop) -> Drawn {
@@ -368,12 +366,12 @@ impl<'r> Artist<'r> {
             Drop::NoKernelRoute { detail } => {
                 let card = Card::new("Route table", Tone::Faint).words("not reached");
                 let card = card.words(format!("the instance's own kernel has no route: {detail}"));
-                (Line::cross(bad), card, vec![self.endpoint_not_taken()])
+                (Line::cross(bad), card, self.idle_endpoint().into_iter().collect())
             }
             Drop::NoRoute => {
                 let table = self.table(bad).strong(format!("no route matches {}", address.address));
                 let dropped = Way { card: None, into: Some(Line::cross(bad)), out: None };
-                (Line::to(bad), table, vec![self.endpoint_not_taken(), dropped])
+                (Line::to(bad), table, self.beside(dropped))
             }
             Drop::Blackhole { target } => {
                 let card = gone(target).words("gone: a blackhole, packets are dropped");
@@ -381,7 +379,7 @@ impl<'r> Artist<'r> {
                 let at_endpoint = won.is_some_and(|won| matches!(won.route.target, Target::VpcEndpoint(_)));
                 let ways = match at_endpoint {
                     true => std::iter::once(dropped).chain(self.loser()).collect(),
-                    false => vec![self.endpoint_not_taken(), dropped],
+                    false => self.beside(dropped),
                 };
                 (Line::to(bad), self.table(bad), ways)
             }
@@ -389,7 +387,7 @@ impl<'r> Artist<'r> {
                 let card = Card::new("Internet gateway", bad).marked(Mark::Dropped).id(target);
                 let card = card.words("the source has no public address");
                 let dropped = Way { card: Some(card), into: Some(Line::to(bad)), out: Some(Line::cross(bad)) };
-                (Line::to(bad), self.table(bad), vec![self.endpoint_not_taken(), dropped])
+                (Line::to(bad), self.table(bad), self.beside(dropped))
             }
         }
     }
@@ -435,6 +433,11 @@ impl<'r> Artist<'r> {
         }
         let way = Way { card: Some(question("Next hop")), into: dashed, out: dashed };
         (Line::to(unknown), self.table(unknown), vec![way])
+    }
+
+    /// The endpoint that is not taken, and the way that is.
+    fn beside(&self, taken: Way) -> Vec<Way> {
+        self.idle_endpoint().into_iter().chain([taken]).collect()
     }
 
     /// The best route that lost and leads elsewhere.
@@ -495,57 +498,25 @@ impl<'r> Artist<'r> {
     }
 
     /// The endpoint that could carry the traffic and does not, and why.
-    fn endpoint_not_taken(&self) -> Way {
-        let endpoints = self.endpoints();
-        let losers = self.trace().map_or(&[][..], Trace::losers);
-        let lost = losers.iter().find_map(|loser| {
-            let endpoint =
-                endpoints.iter().find(|e| loser.matched.route.target == Target::VpcEndpoint(e.id.clone()))?;
-            Some((&endpoint.id, words::lost_by(loser.lost_by)))
-        });
-        match lost {
-            Some((id, why)) => {
-                let card = Card::new("Gateway endpoint", Tone::Faint).id(id);
-                faint(card.words(format!("not taken: {why}")))
+    fn idle_endpoint(&self) -> Option<Way> {
+        let card = |label: &str| Card::new(label, Tone::Faint);
+        Some(match self.report.idle_endpoint.as_ref()? {
+            IdleEndpoint::NotKnown { why } => {
+                unconnected(card("VPC endpoint").words(format!("not known whether there is one: {why}")))
             }
-            None => unconnected(self.endpoint("not taken")),
-        }
-    }
-
-    /// DynamoDB's endpoints in the VPC.
-    fn endpoints(&self) -> Vec<&VpcEndpoint> {
-        let snapshot = &self.report.snapshot;
-        let instance = self.report.instance.as_ref();
-        let region = instance.map(|i| i.region.as_str()).or_else(|| snapshot.region.seen().map(String::as_str));
-        let vpc = instance.and_then(|i| i.vpc.as_deref());
-        let is_ours = |endpoint: &&VpcEndpoint| {
-            region.is_some_and(|region| is_dynamodb_service(&endpoint.service, region))
-                && vpc.is_none_or(|vpc| endpoint.vpc.as_str() == vpc)
-        };
-        let mut ours: Vec<&VpcEndpoint> =
-            snapshot.vpc.vpc_endpoints.seen().into_iter().flatten().filter(is_ours).collect();
-        ours.sort_by_key(|endpoint| endpoint.kind != EndpointType::Gateway);
-        ours
-    }
-
-    /// The VPC's DynamoDB endpoint, where no route leads to it.
-    fn endpoint(&self, otherwise: &str) -> Card {
-        if let Some(gap) = self.report.snapshot.vpc.vpc_endpoints.gap() {
-            return Card::new("VPC endpoint", Tone::Faint).words(format!("not known whether there is one: {gap}"));
-        }
-        let Some(endpoint) = self.endpoints().first().copied() else {
-            return Card::new("VPC endpoint", Tone::Faint).words("not there: the VPC has none for DynamoDB");
-        };
-        let by_gateway = endpoint.kind == EndpointType::Gateway;
-        let card = Card::new(if by_gateway { "Gateway endpoint" } else { "Interface endpoint" }, Tone::Faint);
-        let card = card.id(&endpoint.id);
-        match self.trace().and_then(Trace::table) {
-            Some((table, _)) if by_gateway && !endpoint.route_tables.contains(table) => {
-                card.words("no association with this route table")
+            IdleEndpoint::Absent => unconnected(card("VPC endpoint").words("not there: the VPC has none for DynamoDB")),
+            IdleEndpoint::Idle { id, kind, reason } => {
+                let by_gateway = *kind == EndpointType::Gateway;
+                let card = card(if by_gateway { "Gateway endpoint" } else { "Interface endpoint" }).id(id);
+                match reason {
+                    IdleReason::Lost(why) => faint(card.words(format!("not taken: {}", words::lost_by(*why)))),
+                    IdleReason::NotAssociated => unconnected(card.words("no association with this route table")),
+                    IdleReason::OtherAddress => unconnected(card.words("not at the address in use")),
+                    IdleReason::Proxy => unconnected(card.words("not for what heeds the proxy")),
+                    IdleReason::NotTaken => unconnected(card.words("not taken")),
+                }
             }
-            Some(_) if !by_gateway => card.words("not at the address in use"),
-            _ => card.words(otherwise),
-        }
+        })
     }
 }
 
