@@ -116,7 +116,7 @@ impl Counters {
             }
         }
         for source in Source::ALL.map(Source::name) {
-            for reason in Gap::REASONS {
+            for reason in Gap::REASONS.iter().filter(|reason| !Gap::CONCLUDED.contains(reason)) {
                 counters.gaps.get_metric_with_label_values(&[source, reason])?;
             }
         }

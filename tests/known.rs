@@ -120,7 +120,10 @@ fn a_passing_failure_leaves_what_was_seen_until_it_is_too_old() {
         timed_out(),
         Gap::Throttled { detail: "RequestLimitExceeded".to_owned() },
         Gap::Unreachable { detail: "connection refused".to_owned() },
-        Gap::Malformed { detail: "half an answer".to_owned() },
+        Gap::Malformed { detail: "no answer of EC2's".to_owned() },
+        Gap::Truncated { detail: "half an answer".to_owned() },
+        Gap::OverLimit { limit: "pages".to_owned(), allowed: 100, found: 101 },
+        Gap::Redirected { request: "ec2:DescribeRouteTables".to_owned(), status: 302 },
         Gap::Failed { detail: "InternalError".to_owned() },
     ];
     for gap in passing {

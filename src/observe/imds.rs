@@ -82,6 +82,9 @@ impl ImdsError {
                 Gap::Disabled { detail: format!("{path} (HTTP 404): {OFF}") }
             }
             Self::Status { path, status: 404 } => Gap::NotFound { detail: path.clone() },
+            Self::Status { path, status: status @ 300..=399 } => {
+                Gap::Redirected { request: path.clone(), status: *status }
+            }
             Self::Status { status: 429 | 503, .. } => Gap::Throttled { detail: detail() },
             Self::Status { .. } => Gap::Failed { detail: detail() },
         }

@@ -308,11 +308,20 @@ pub(super) fn is_passing(gap: &Gap) -> bool {
         | Gap::Unreachable { .. }
         | Gap::Throttled { .. }
         | Gap::Malformed { .. }
-        | Gap::Failed { .. } => true,
+        | Gap::Truncated { .. }
+        | Gap::OverLimit { .. }
+        | Gap::Failed { .. }
+        | Gap::Redirected { .. } => true,
         Gap::Denied { .. }
         | Gap::Credentials { .. }
         | Gap::Disabled { .. }
         | Gap::NotFound { .. }
+        | Gap::NotVisible { .. }
+        | Gap::Changing { .. }
+        | Gap::UndocumentedValue { .. }
+        | Gap::Conflicting { .. }
+        | Gap::SpoofedSource { .. }
+        | Gap::OtherHost { .. }
         | Gap::NotTried { .. }
         | Gap::Stale { .. } => false,
     }

@@ -329,20 +329,27 @@ async fn each_refusal_has_its_reason() {
         (503, "EC2ThrottledException", "throttled"),
         (400, "InvalidParameterValue", "failed"),
         (500, "InternalError", "failed"),
+        (302, "Found", "redirected"),
     ] {
         let gap = gap_of(refusal(status, code)).await;
         assert_eq!(gap.reason(), reason, "{status} {code}: {gap}");
-        if reason != "denied" {
+        if reason != "denied" && reason != "redirected" {
             assert!(gap.to_string().contains(code), "{gap}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_malformed() {
+async fn an_answer_that_breaks_off_is_truncated() {
     let whole = document("DescribeRouteTables", TABLES);
+    let gap = gap_of(answer(200, XML, &whole[..whole.len() / 2])).await;
+    assert_eq!(gap.reason(), "truncated", "{gap}");
+    assert!(gap.to_string().contains("breaks off"), "{gap}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_malformed() {
     for body in [
-        &whole[..whole.len() / 2],
         "<html><body>Welcome</body></html>",
         "",
         "{}",

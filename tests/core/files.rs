@@ -114,12 +114,14 @@ fn a_listing_without_its_last_page_is_a_gap() {
         r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24"}], "NextToken": "x"}"#;
     let last = r#"{"Subnets": [{"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}]}"#;
     let cut = read(&[("1.json", first)]).unwrap();
-    assert!(cut.subnets.gap().unwrap().to_string().contains("NextToken"), "{:?}", cut.subnets);
+    let gap = cut.subnets.gap().unwrap();
+    assert_eq!(gap.reason(), "truncated");
+    assert!(gap.to_string().contains("NextToken") && gap.to_string().contains("aws ec2 describe-subnets > "), "{gap}");
     assert_eq!(read(&[("1.json", first), ("2.json", last)]).unwrap().subnets.get().unwrap().len(), 2);
 
     let entries = r#"{"Entries": [{"Cidr": "52.94.0.0/22"}], "NextToken": "x"}"#;
     let cut = read(&[("t.json", TABLE), ("pl-1.json", entries)]).unwrap();
-    assert!(cut.facts.prefix_lists[&"pl-1".into()].gap().is_some());
+    assert_eq!(cut.facts.prefix_lists[&"pl-1".into()].gap().map(Gap::reason), Some("truncated"));
 }
 
 #[test]

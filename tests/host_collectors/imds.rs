@@ -132,6 +132,8 @@ async fn every_failure_has_its_reason_and_names_the_path() {
     for (path, reply, reason) in [
         (TOKEN.to_owned(), Reply::Status(503), "throttled"),
         (TOKEN.to_owned(), Reply::Status(500), "failed"),
+        (TOKEN.to_owned(), Reply::Status(302), "redirected"),
+        (meta(region), Reply::Status(307), "redirected"),
         (meta(region), Reply::Status(403), "denied"),
         (meta(region), Reply::Status(404), "not_found"),
         (meta(region), Reply::Status(503), "throttled"),

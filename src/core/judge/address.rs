@@ -171,7 +171,7 @@ pub(super) fn off_net_words(what: &str, path: &Path) -> String {
 /// The addresses of a name in use, and what of its resolution is missing.
 pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, has_ipv6: bool) -> (Vec<IpAddr>, Vec<Missing>) {
     let Some(resolution) = snapshot.resolutions.get(hostname) else {
-        let gap = Gap::NotTried { because: "nobody asked".into() };
+        let gap = Gap::NotTried { because: "the name was not resolved".into() };
         return (Vec::new(), vec![Missing::new(format!("the addresses of {hostname}"), &gap)]);
     };
     // Applications ask the hosts file first, and the name servers only if it has nothing.

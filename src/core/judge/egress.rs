@@ -20,8 +20,9 @@ impl Egress<'_> {
     /// Where the next hop is another host than the VPC's router, no route table says where that sends the packet.
     pub(super) fn hands_to_another_host(&self) -> Option<Missing> {
         let gateway = self.gateway.filter(|gateway| self.is_another_host(*gateway))?;
-        let detail = format!("the router of {} is the first address of its range", self.interface.subnet);
-        Some(Missing::new(format!("where {gateway}, the next hop, sends packets"), &Gap::NotFound { detail }))
+        let expected = format!("the router of {}, the first address of its range", self.interface.subnet);
+        let why = Gap::OtherHost { host: gateway, expected };
+        Some(Missing { what: format!("where {gateway}, the next hop, sends packets"), why })
     }
 
     /// Whether a next hop is known not to be the VPC's router.
@@ -67,7 +68,7 @@ pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> (Option<EgressStep
         let through = |interface| Egress { interface, source: primary_address(interface, address), gateway: None };
         return (step, interface.map(through));
     }
-    let not_asked = Gap::NotTried { because: "nobody asked the kernel".into() };
+    let not_asked = Gap::NotTried { because: "the kernel was not asked".into() };
     let route = snapshot.kernel_routes.get(&address).map_or(Err(&not_asked), Observed::get);
     match route {
         Err(gap) => (None, Err(undetermined(format!("the kernel's route to {address}"), gap))),
@@ -105,7 +106,7 @@ fn assumed<'s>(snapshot: &'s Snapshot, id: &InterfaceId) -> Result<&'s Interface
 fn through(interface: &Interface, source: Option<IpAddr>, gateway: Option<IpAddr>) -> Result<Egress<'_>, Verdict> {
     match source.filter(|source| !interface.addresses.contains(source)) {
         Some(source) => {
-            let gap = Gap::NotFound { detail: "instance metadata does not list it among its addresses".into() };
+            let gap = Gap::SpoofedSource { source, interface: interface.id.clone() };
             Err(undetermined(format!("whether {} may send from {source}", interface.id), &gap))
         }
         None => Ok(Egress { interface, source, gateway }),

@@ -60,8 +60,8 @@ fn expire<T>(fact: &mut Observed<T>, now: Timestamp, max_age: Seconds) {
             *fact = Observed::Unseen(Gap::Stale { age: age.into() });
         } else if at.since(now) > AHEAD {
             // The clock was set back since, and the fact would look fresh until the clock is there again.
-            let detail = format!("dated {at}, which is after the round itself");
-            *fact = Observed::Unseen(Gap::Malformed { detail });
+            let other = format!("that is after the round, which ended at {now}");
+            *fact = Observed::Unseen(Gap::Conflicting { one: format!("it is dated {at}"), other });
         }
     }
 }

@@ -22,9 +22,18 @@ pub(super) fn finding_of_gap(what: &str, gap: &Gap, severity: Severity) -> Findi
         | Gap::Unreachable { .. }
         | Gap::Throttled { .. }
         | Gap::Malformed { .. }
+        | Gap::Truncated { .. }
+        | Gap::OverLimit { .. }
         | Gap::Failed { .. }
+        | Gap::Redirected { .. }
         | Gap::Disabled { .. }
         | Gap::NotFound { .. }
+        | Gap::NotVisible { .. }
+        | Gap::Changing { .. }
+        | Gap::UndocumentedValue { .. }
+        | Gap::Conflicting { .. }
+        | Gap::SpoofedSource { .. }
+        | Gap::OtherHost { .. }
         | Gap::NotTried { .. } => (FindingCode::MissingFact, format!("{what} could not be seen: {gap}")),
     };
     Finding { code, severity, message, fix: None, caution: None }

@@ -93,7 +93,8 @@ pub enum Selection<'t> {
     NeedsLists(Vec<(&'t PrefixListId, &'t Gap)>),
 }
 
-static NOT_ASKED_FOR: LazyLock<Gap> = LazyLock::new(|| Gap::NotTried { because: "nobody asked for it".into() });
+static NOT_ASKED_FOR: LazyLock<Gap> =
+    LazyLock::new(|| Gap::NotTried { because: "its entries were not asked for".into() });
 
 /// The ranges that a route matches; a route of a prefix list that was not read matches nobody knows what.
 fn ranges<'t>(route: &'t Route, lists: &'t PrefixLists) -> Result<&'t [IpNet], UnreadRoute<'t>> {

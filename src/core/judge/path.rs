@@ -65,9 +65,8 @@ impl<'a> Reader<'a> {
                 return Verdict::Dropped(Drop::Blackhole { target: target.id().to_owned() });
             }
             RouteState::Other(state) => {
-                let detail = format!("AWS documents the states active and blackhole, not {state:?}");
                 let what = format!("what state {state:?} of the route to {} means", m.route.destination);
-                return Verdict::Undetermined(vec![Missing { what, why: Gap::NotFound { detail } }]);
+                return undetermined(what, &undocumented("State", state));
             }
         }
         match target {
@@ -124,15 +123,15 @@ impl<'a> Reader<'a> {
             Err(gap) => return undetermined(format!("what kind of endpoint {id} is"), gap),
         };
         let Some(endpoint) = endpoints.iter().find(|e| e.id == *id) else {
-            let gap = Gap::NotFound {
-                detail: "DescribeVpcEndpoints does not list it; in a shared VPC only the owner's account sees it"
-                    .into(),
-            };
+            let detail =
+                "DescribeVpcEndpoints lists it only to the account that owns it, as in a shared VPC".to_owned();
+            let gap = Gap::NotVisible { detail };
             return undetermined(format!("what kind of endpoint {id} is"), &gap);
         };
         if endpoint.vpc != *vpc {
-            let detail = format!("DescribeVpcEndpoints has it in {}, a route table of {vpc} leads to it", endpoint.vpc);
-            return undetermined(format!("whether {id} carries traffic"), &Gap::Malformed { detail });
+            let one = format!("DescribeVpcEndpoints lists it in {}", endpoint.vpc);
+            let gap = Gap::Conflicting { one, other: format!("a route table of {vpc} points at it") };
+            return undetermined(format!("whether {id} carries traffic"), &gap);
         }
         match &endpoint.kind {
             EndpointType::Gateway => self.by_endpoint(endpoint, PathKind::GatewayEndpoint),
@@ -146,16 +145,14 @@ impl<'a> Reader<'a> {
                 ..plain(PathKind::Other, id.as_str(), Some("GatewayId"))
             }),
             EndpointType::Other(kind) => {
-                let detail = format!("its type is {kind:?}, which this onnet does not know");
-                undetermined(format!("what kind of endpoint {id} is"), &Gap::NotFound { detail })
+                undetermined(format!("what kind of endpoint {id} is"), &undocumented("VpcEndpointType", kind))
             }
         }
     }
 
     fn by_endpoint(&self, endpoint: &VpcEndpoint, kind: PathKind) -> Verdict {
-        if !may_carry(&endpoint.state) {
-            let detail = format!("it is {}, and yet something leads to it", endpoint.state);
-            return undetermined(format!("whether {} carries traffic", endpoint.id), &Gap::NotFound { detail });
+        if let Some(gap) = why_not_carried(&endpoint.state) {
+            return undetermined(format!("whether {} carries traffic", endpoint.id), &gap);
         }
         Verdict::Via(Path {
             kind,
@@ -181,20 +178,25 @@ fn holder<'f>(
     })
 }
 
-/// Whether an endpoint in this state can carry traffic. Other than `available`, it is at risk in any case.
-fn may_carry(state: &EndpointState) -> bool {
+/// Why an endpoint in this state may not carry the traffic that a route or an address leads to it; `None` where it can. In
+/// any state but `available` it is at risk.
+fn why_not_carried(state: &EndpointState) -> Option<Gap> {
     match state {
         EndpointState::Available
         | EndpointState::Pending
         | EndpointState::PendingAcceptance
         | EndpointState::Deleting
-        | EndpointState::Partial => true,
-        EndpointState::Deleted
-        | EndpointState::Rejected
-        | EndpointState::Failed
-        | EndpointState::Expired
-        | EndpointState::Other(_) => false,
+        | EndpointState::Partial => None,
+        EndpointState::Deleted | EndpointState::Rejected | EndpointState::Failed | EndpointState::Expired => {
+            let other = "traffic is still routed to it".to_owned();
+            Some(Gap::Conflicting { one: format!("its state is {state}"), other })
+        }
+        EndpointState::Other(state) => Some(undocumented("State", state)),
     }
+}
+
+fn undocumented(field: &str, value: &str) -> Gap {
+    Gap::UndocumentedValue { field: field.to_owned(), value: value.to_owned() }
 }
 
 /// What follows where a fact is missing.

@@ -42,11 +42,11 @@ impl<'f> Associations<'f> {
         vpc: &VpcId,
         subnet: &SubnetId,
     ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
-        if let Some(table) = only_one(self.0.get(&(vpc, Some(subnet))), &format!("the route table of {subnet}"))? {
+        if let Some(table) = only_one(self.0.get(&(vpc, Some(subnet))), format!("the route table of {subnet}"))? {
             return Ok((table, AssociationKind::Explicit));
         }
         let what = format!("the main route table of {vpc}");
-        match only_one(self.0.get(&(vpc, None)), &what)? {
+        match only_one(self.0.get(&(vpc, None)), what.clone())? {
             Some(table) => Ok((table, AssociationKind::Main)),
             None => Err(Missing::new(what, &Gap::NotFound { detail: "no table of the VPC is its main one".into() })),
         }
@@ -68,21 +68,31 @@ pub(super) fn table_of<'f>(
 }
 
 /// The one table among these associations, if there is any.
-fn only_one<'f>(associations: Option<&Vec<Associated<'f>>>, what: &str) -> Result<Option<&'f RouteTable>, Missing> {
+fn only_one<'f>(associations: Option<&Vec<Associated<'f>>>, what: String) -> Result<Option<&'f RouteTable>, Missing> {
     let mut found: Option<&RouteTable> = None;
     for &(table, state) in associations.into_iter().flatten() {
         match state {
             AssociationState::Associated => {}
             AssociationState::Gone => continue,
-            AssociationState::Changing | AssociationState::Other(_) => {
-                let detail = format!("the association with {} is changing", table.id);
-                return Err(Missing::new(what, &Gap::NotFound { detail }));
+            AssociationState::Changing => {
+                return Err(Missing {
+                    what,
+                    why: Gap::Changing { what: format!("the association with {}", table.id) },
+                });
+            }
+            AssociationState::Other(state) => {
+                let field = format!("the state of the association with {}", table.id);
+                return Err(Missing { what, why: Gap::UndocumentedValue { field, value: state.clone() } });
             }
         }
         match found {
             Some(other) if other != table => {
-                let detail = format!("both {} and {} say they are", other.id, table.id);
-                return Err(Missing::new(what, &Gap::Malformed { detail }));
+                let (one, other) = if other.id == table.id {
+                    (format!("{} is listed twice", table.id), "with different contents".to_owned())
+                } else {
+                    (format!("by one association it is {}", other.id), format!("by another it is {}", table.id))
+                };
+                return Err(Missing { what, why: Gap::Conflicting { one, other } });
             }
             Some(_) | None => found = Some(table),
         }

@@ -1,11 +1,12 @@
 //! A fact, or the reason there is none. Never `""`, `0` or an empty list for "not known".
 
-use super::{Seconds, Timestamp};
+use super::{InterfaceId, Seconds, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, net::IpAddr};
+use strum::{IntoStaticStr, VariantNames};
 
-/// A fact we looked for: seen, or not seen for a stated reason.
+/// A fact we asked for: observed, or missing for a stated reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Observed<T> {
@@ -50,11 +51,12 @@ impl<T> Observed<T> {
     }
 }
 
-/// Why a fact is missing. A closed set, so that the reason can label a metric; the details are for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Why a fact is missing. A closed set of reasons, fit to label a metric; the fields are for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case", tag = "reason")]
+#[strum(serialize_all = "snake_case")]
 pub enum Gap {
-    /// Somebody said no. `action` is the IAM action that would help, or what was refused.
+    /// Access was refused. `action` is the IAM action that would help, or what was refused.
     Denied {
         /// `ec2:DescribeRouteTables`, or the path an instance metadata service refused.
         action: String,
@@ -79,10 +81,31 @@ pub enum Gap {
         /// What was expected and what came.
         detail: String,
     },
+    /// A list or an answer that is not complete: it says so itself, it breaks off, or another fact names what it lacks.
+    Truncated {
+        /// What is not complete, and how that shows.
+        detail: String,
+    },
+    /// One of onnet's own limits was exceeded.
+    OverLimit {
+        /// What is limited: `pages of ec2:DescribeRouteTables`.
+        limit: String,
+        /// How many are accepted.
+        allowed: u64,
+        /// How many there are, at least.
+        found: u64,
+    },
     /// The service answered with an error that is none of the others.
     Failed {
         /// The service's own code and message.
         detail: String,
+    },
+    /// The answer sends us to another host. It is not followed: what that host says is not what was asked for.
+    Redirected {
+        /// What was asked for.
+        request: String,
+        /// The HTTP status.
+        status: u16,
     },
     /// There are no credentials, or the service does not accept them.
     Credentials {
@@ -94,17 +117,56 @@ pub enum Gap {
         /// Which switch.
         detail: String,
     },
-    /// Asked for, and not there.
+    /// Asked for, and absent.
     NotFound {
         /// What was asked for.
         detail: String,
+    },
+    /// It exists, but the API does not show it to this account.
+    NotVisible {
+        /// What is not shown, and to whom it would be.
+        detail: String,
+    },
+    /// In transition: its state before and after would lead to different answers.
+    Changing {
+        /// What is changing: `the association with rtb-2`.
+        what: String,
+    },
+    /// A field has a value whose meaning is not documented, or that this version of onnet does not know.
+    UndocumentedValue {
+        /// The API's field: `State`.
+        field: String,
+        /// Its value: `filtered`.
+        value: String,
+    },
+    /// Two facts contradict each other.
+    Conflicting {
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// Packets would carry a source address that is not the network interface's own. AWS drops them, unless the
+    /// source/destination check is off.
+    SpoofedSource {
+        /// The address.
+        source: IpAddr,
+        /// The network interface.
+        interface: InterfaceId,
+    },
+    /// Packets go to another host first, and only that one knows where it sends them.
+    OtherHost {
+        /// That host.
+        host: IpAddr,
+        /// Which host it should be: `the router of subnet-0a`.
+        expected: String,
     },
     /// Not asked for.
     NotTried {
         /// Why not.
         because: String,
     },
-    /// Seen, but too long ago to support a verdict.
+    /// Observed too long ago to support a verdict.
     Stale {
         /// Its age.
         age: Seconds,
@@ -113,35 +175,15 @@ pub enum Gap {
 
 impl Gap {
     /// Every reason, as [`Gap::reason`] gives it.
-    pub const REASONS: [&'static str; 11] = [
-        "denied",
-        "timed_out",
-        "unreachable",
-        "throttled",
-        "malformed",
-        "failed",
-        "credentials",
-        "disabled",
-        "not_found",
-        "not_tried",
-        "stale",
-    ];
+    pub const REASONS: &'static [&'static str] = Self::VARIANTS;
+
+    /// The reasons that follow from several facts: the judge gives them, no collection ends with one.
+    pub const CONCLUDED: [&'static str; 6] =
+        ["not_visible", "changing", "undocumented_value", "spoofed_source", "other_host", "stale"];
 
     /// The reason as a label: one of a closed set.
     pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Denied { .. } => "denied",
-            Self::TimedOut { .. } => "timed_out",
-            Self::Unreachable { .. } => "unreachable",
-            Self::Throttled { .. } => "throttled",
-            Self::Malformed { .. } => "malformed",
-            Self::Failed { .. } => "failed",
-            Self::Credentials { .. } => "credentials",
-            Self::Disabled { .. } => "disabled",
-            Self::NotFound { .. } => "not_found",
-            Self::NotTried { .. } => "not_tried",
-            Self::Stale { .. } => "stale",
-        }
+        self.into()
     }
 
     /// The IAM action that would close the gap, where one would.
@@ -159,12 +201,29 @@ impl fmt::Display for Gap {
             Self::Unreachable { detail } => write!(f, "unreachable: {detail}"),
             Self::Throttled { detail } => write!(f, "throttled: {detail}"),
             Self::Malformed { detail } => write!(f, "malformed answer: {detail}"),
+            Self::Truncated { detail } => write!(f, "not complete: {detail}"),
+            Self::OverLimit { limit, allowed, found } => {
+                write!(f, "over a limit of onnet's: {found} {limit}, at most {allowed} are accepted")
+            }
             Self::Failed { detail } => write!(f, "failed: {detail}"),
+            Self::Redirected { request, status } => {
+                write!(f, "redirected: {request} is answered with HTTP {status}, which is not followed")
+            }
             Self::Credentials { detail } => write!(f, "credentials: {detail}"),
             Self::Disabled { detail } => write!(f, "disabled: {detail}"),
             Self::NotFound { detail } => write!(f, "not found: {detail}"),
+            Self::NotVisible { detail } => write!(f, "not visible to this account: {detail}"),
+            Self::Changing { what } => write!(f, "{what} is changing"),
+            Self::UndocumentedValue { field, value } => {
+                write!(f, "undocumented value: {field} is {value:?}, which this version of onnet does not know")
+            }
+            Self::Conflicting { one, other } => write!(f, "conflicting facts: {one}, but {other}"),
+            Self::SpoofedSource { source, interface } => {
+                write!(f, "spoofed source address: {source} is not an address of {interface}")
+            }
+            Self::OtherHost { host, expected } => write!(f, "another host: {host} is not {expected}"),
             Self::NotTried { because } => write!(f, "not tried: {because}"),
-            Self::Stale { age } => write!(f, "too old: seen {age} ago"),
+            Self::Stale { age } => write!(f, "too old: observed {age} ago"),
         }
     }
 }
@@ -188,5 +247,27 @@ impl Missing {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.what, self.why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn the_label_of_a_reason_is_its_name_in_json() {
+        let schema = serde_json::to_value(schemars::schema_for!(Gap)).unwrap();
+        let tag = |variant: &Value| variant["properties"]["reason"]["const"].as_str().unwrap().to_owned();
+        let tags: Vec<String> = schema["oneOf"].as_array().unwrap().iter().map(tag).collect();
+        assert_eq!(tags, Gap::REASONS);
+        assert!(Gap::CONCLUDED.iter().all(|reason| Gap::REASONS.contains(reason)));
+    }
+
+    #[test]
+    fn a_reason_this_build_does_not_know_is_refused() {
+        assert!(serde_json::from_str::<Gap>(r#"{"reason": "on_holiday", "detail": "x"}"#).is_err());
+        assert!(serde_json::from_str::<Gap>(r#"{"detail": "x"}"#).is_err());
     }
 }

@@ -181,9 +181,18 @@ impl From<&Gap> for Ec2Result {
             Gap::TimedOut { .. } => Self::TimedOut,
             Gap::Unreachable { .. } => Self::Unreachable,
             Gap::Malformed { .. }
+            | Gap::Truncated { .. }
+            | Gap::OverLimit { .. }
             | Gap::Failed { .. }
+            | Gap::Redirected { .. }
             | Gap::Disabled { .. }
             | Gap::NotFound { .. }
+            | Gap::NotVisible { .. }
+            | Gap::Changing { .. }
+            | Gap::UndocumentedValue { .. }
+            | Gap::Conflicting { .. }
+            | Gap::SpoofedSource { .. }
+            | Gap::OtherHost { .. }
             | Gap::NotTried { .. }
             | Gap::Stale { .. } => Self::Failed,
         }

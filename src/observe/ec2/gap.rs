@@ -21,7 +21,13 @@ where
         return Gap::Credentials { detail: root_cause(missing) };
     }
     if let Some(answer) = find_cause::<NotWhole>(error) {
-        return Gap::Malformed { detail: format!("{action}: {answer}") };
+        let detail = format!("{action}: {answer}");
+        return match answer {
+            NotWhole::BreaksOff(_) => Gap::Truncated { detail },
+            NotWhole::NotText | NotWhole::NotXml(_) | NotWhole::Unbalanced(_) | NotWhole::Empty => {
+                Gap::Malformed { detail }
+            }
+        };
     }
     let cause = || format!("{action}: {}", root_cause(error));
     match error {
@@ -43,6 +49,7 @@ fn refusal<E: ProvideErrorMetadata>(action: &str, error: &E, status: u16, cause:
     };
     match (status, error.code()) {
         (200..=299, _) => Gap::Malformed { detail: cause() },
+        (300..=399, _) => Gap::Redirected { request: action.to_owned(), status },
         (_, Some("UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "UnauthorizedAccess")) => {
             Gap::Denied { action: action.to_owned() }
         }

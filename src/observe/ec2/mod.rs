@@ -137,7 +137,13 @@ async fn service_lists(ec2: &Ec2, listed: &Observed<Vec<PrefixList>>, region: &s
             Err(gap) => Observed::Unseen(gap),
         },
         // Another permission may be there; a service that does not answer would not answer this either.
-        Observed::Unseen(gap @ (Gap::Denied { .. } | Gap::Failed { .. } | Gap::Malformed { .. })) => {
+        Observed::Unseen(
+            gap @ (Gap::Denied { .. }
+            | Gap::Failed { .. }
+            | Gap::Malformed { .. }
+            | Gap::Truncated { .. }
+            | Gap::Redirected { .. }),
+        ) => {
             let second = observed(async { dynamodb_lists(&ec2.managed_dynamodb_lists(region).await?, region) }).await;
             if second.seen().is_some() { second } else { Observed::Unseen(gap.clone()) }
         }

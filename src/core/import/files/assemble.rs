@@ -65,13 +65,16 @@ impl<T: PartialEq> Pieces<T> {
 impl<T> Pieces<T> {
     /// When it was seen, if all of it was; else why not.
     fn complete(&self, source: Source, dir: &Path) -> Result<Timestamp, Gap> {
-        let key = source.key;
-        let because = match self.at {
-            Some(at) if self.ended => return Ok(at),
-            Some(_) => format!("the last page of {key} is missing: every file with it has a NextToken"),
-            None => format!("no {key} in {}", dir.display()),
-        };
-        Err(Gap::NotTried { because: format!("{because}; run: {}", source.command_into(dir)) })
+        let (key, command) = (source.key, source.command_into(dir));
+        match self.at {
+            Some(at) if self.ended => Ok(at),
+            Some(_) => {
+                let detail =
+                    format!("the last page of {key} is missing: every file with it has a NextToken; run: {command}");
+                Err(Gap::Truncated { detail })
+            }
+            None => Err(Gap::NotTried { because: format!("no {key} in {}; run: {command}", dir.display()) }),
+        }
     }
 
     fn values(&self) -> impl Iterator<Item = &T> {
@@ -170,7 +173,7 @@ impl Collected {
             service_prefix_lists: self.service_prefix_lists(dir, &region),
             prefix_lists: self.needed_prefix_lists(dir, &region),
             route_tables: match self.lacking_table() {
-                Some(because) => Observed::Unseen(Gap::NotTried { because }),
+                Some(detail) => Observed::Unseen(Gap::Truncated { detail }),
                 None => observed(self.route_tables, ROUTE_TABLES, dir),
             },
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir),
@@ -271,11 +274,15 @@ impl Collected {
                 }
             }
             None => {
-                let what = if self.entries.contains_key(&id) { "the last page of the entries" } else { "the entries" };
                 let file = shell_word(&dir.join(format!("{id}.json")));
                 let command = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {id} > {file}");
-                let because = format!("{what} of {id} are in no file of {}; run: {command}", dir.display());
-                Observed::Unseen(Gap::NotTried { because })
+                let nowhere =
+                    |what: &str| format!("{what} of {id} are in no file of {}; run: {command}", dir.display());
+                Observed::Unseen(if self.entries.contains_key(&id) {
+                    Gap::Truncated { detail: nowhere("the last page of the entries") }
+                } else {
+                    Gap::NotTried { because: nowhere("the entries") }
+                })
             }
         }
     }
