@@ -6,129 +6,19 @@ mod common;
 #[path = "../common/page.rs"]
 mod page;
 
-use common::{Scenario, below_tests};
+use common::scenarios::{self, Scenario, scenario};
 use onnet_core::{
     judge::judge,
-    model::{
-        AddressRecord, Decision, Destination, EndpointType, IdleEndpoint, IdleReason, KernelRoute, LostBy, NameKind,
-        Observed, Origin, Outcome, ProxyVariable, Report, Route, RouteState, ServiceName, Snapshot, Target, Verdict,
-    },
+    model::{Decision, EndpointType, IdleEndpoint, IdleReason, LostBy, Observed, Outcome, Report, Snapshot, Verdict},
     present::{self, metrics::samples},
 };
-use std::fs;
 
-const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
-const OTHER_NAME: &str = "111122223333.ddb.us-east-1.amazonaws.com";
-const ADDRESS: &str = "52.94.0.10";
-
-fn value<T>(fact: &mut Observed<T>) -> &mut T {
-    match fact {
-        Observed::Seen { value, .. } => value,
-        Observed::Unseen(gap) => panic!("{gap}"),
-    }
-}
-
-fn world(scenario: &str) -> Snapshot {
-    Scenario::read(scenario).world
-}
-
-/// Another A record, for which the kernel has the route of [`ADDRESS`].
-fn add_record(world: &mut Snapshot, name: &str, address: &str, first: bool) {
-    let address = address.parse().unwrap();
-    let records = value(&mut world.resolutions.get_mut(name).unwrap().ipv4);
-    records.insert(if first { 0 } else { records.len() }, AddressRecord { address, ttl: 5 });
-    let route = world.kernel_routes[&ADDRESS.parse().unwrap()].clone();
-    world.kernel_routes.entry(address).or_insert(route);
-}
-
-fn add_route(world: &mut Snapshot, cidr: &str, target: Target, state: RouteState) {
-    let destination = Destination::Cidr(cidr.parse().unwrap());
-    value(&mut world.vpc.route_tables)[0].routes.push(Route {
-        destination,
-        target,
-        origin: Origin::CreateRoute,
-        state,
-    });
-}
-
-/// A second name in use, with the addresses of the first.
-fn add_name(world: &mut Snapshot) {
-    let names = value(&mut world.names);
-    let name = ServiceName { hostname: OTHER_NAME.into(), kind: NameKind::AccountBased, ..names[0].clone() };
-    names.push(name);
-    let resolution = world.resolutions[NAME].clone();
-    world.resolutions.insert(OTHER_NAME.into(), resolution);
-}
-
-fn proxy(world: &mut Snapshot, name: &str) {
-    let proxy = "http://proxy.corp:3128".to_owned();
-    world.proxies.push(ProxyVariable { variable: "HTTPS_PROXY".into(), proxy, applies_to: vec![name.into()] });
-}
-
-/// A transit gateway may lead to an interface endpoint, so only the internet gateway is off-net for certain.
-fn one_name_through_two_gateways() -> Snapshot {
-    let mut world = world("no_endpoint_leaves_by_internet_gateway");
-    add_record(&mut world, NAME, "10.1.2.3", true);
-    add_route(&mut world, "10.0.0.0/8", Target::TransitGateway("tgw-0a".into()), RouteState::Active);
-    world
-}
-
-fn one_of_two_dropped() -> Snapshot {
-    let mut world = world("gateway_endpoint_carries_the_whole_list");
-    add_record(&mut world, NAME, "52.94.0.99", true);
-    add_route(&mut world, "52.94.0.99/32", Target::NatGateway("nat-gone".into()), RouteState::Blackhole);
-    world
-}
-
-fn one_into_a_tunnel() -> Snapshot {
-    let mut world = world("gateway_endpoint_carries_the_whole_list");
-    add_record(&mut world, NAME, "52.94.0.99", false);
-    let route = world.kernel_routes.get_mut(&"52.94.0.99".parse().unwrap()).unwrap();
-    let KernelRoute::Via { device, .. } = value(route) else { panic!("{route:?}") };
-    (device.name, device.mac, device.kind) = ("wg0".into(), None, Some("wireguard".into()));
-    world
-}
-
-fn second_name_to_a_proxy() -> Snapshot {
-    let mut world = world("gateway_endpoint_carries_the_whole_list");
-    add_name(&mut world);
-    proxy(&mut world, OTHER_NAME);
-    world
-}
-
-fn name_for_a_proxy_alone() -> Snapshot {
-    let mut world = world("name_without_addresses");
-    proxy(&mut world, NAME);
-    world
-}
-
-fn second_name_without_addresses() -> Snapshot {
-    let mut world = world("gateway_endpoint_carries_the_whole_list");
-    add_name(&mut world);
-    value(&mut world.resolutions.get_mut(OTHER_NAME).unwrap().ipv4).clear();
-    world
-}
-
-/// Every scenario and the worlds made here, each also with its names and its addresses in the opposite order.
+/// Every scenario, also with its names and its addresses in the opposite order.
 fn worlds() -> Vec<(String, Snapshot)> {
-    let mut worlds: Vec<(String, Snapshot)> = vec![
-        ("two gateways".into(), one_name_through_two_gateways()),
-        ("one dropped".into(), one_of_two_dropped()),
-        ("one into a tunnel".into(), one_into_a_tunnel()),
-        ("second name to a proxy".into(), second_name_to_a_proxy()),
-        ("name for a proxy alone".into(), name_for_a_proxy_alone()),
-        ("second name without addresses".into(), second_name_without_addresses()),
-    ];
-    for entry in fs::read_dir(below_tests("scenarios")).unwrap() {
-        let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
-        if name != "base" {
-            worlds.push((name.clone(), world(&name)));
-        }
-    }
-    assert!(worlds.len() > 100, "{}", worlds.len());
-    let reversed: Vec<_> = worlds.iter().map(|(name, world)| (format!("{name}, reversed"), reversed(world))).collect();
-    worlds.extend(reversed);
-    worlds
+    let worlds = |(name, scenario): (&String, &Scenario)| {
+        [(name.clone(), scenario.world.clone()), (format!("{name}, reversed"), reversed(&scenario.world))]
+    };
+    scenarios::all().iter().flat_map(worlds).collect()
 }
 
 fn reversed(world: &Snapshot) -> Snapshot {
@@ -273,75 +163,58 @@ fn no_face_disagrees_with_another() {
     assert!(failures.is_empty(), "{} worlds\n{}", failures.len(), failures.join("\n"));
 }
 
-fn decided(world: Snapshot) -> (Outcome, Option<Decision>, String) {
-    let report = judge(world);
-    (report.outcome, report.decided_by, report.summary)
-}
-
-fn address(address: &str) -> Option<Decision> {
-    Some(Decision::Address { hostname: NAME.into(), address: address.parse().unwrap() })
+/// The decision and the sentence on a scenario, and on the same in the opposite order.
+fn decided(name: &str) -> [(Option<Decision>, String); 2] {
+    let world = Scenario::read(name).world;
+    [world.clone(), reversed(&world)].map(|world| {
+        let report = judge(world);
+        (report.decided_by, report.summary)
+    })
 }
 
 #[test]
 fn the_worst_standing_decides_whatever_the_order() {
-    for turn in [Snapshot::clone, reversed] {
-        let (outcome, by, summary) = decided(turn(&one_name_through_two_gateways()));
-        assert_eq!((outcome, by), (Outcome::OffNet, address(ADDRESS)));
-        assert_eq!(summary, format!("{NAME} leaves the VPC by internet gateway igw-0a, not by a VPC endpoint"));
-
-        let (outcome, by, summary) = decided(turn(&one_of_two_dropped()));
-        assert_eq!((outcome, by), (Outcome::AtRisk, address("52.94.0.99")));
-        assert!(summary.starts_with("packets to 52.94.0.99, "), "{summary}");
-        assert!(summary.ends_with("; others leave by gateway endpoint vpce-0d"), "{summary}");
-
-        let (outcome, by, _) = decided(turn(&one_into_a_tunnel()));
-        assert_eq!((outcome, by), (Outcome::OffNet, address("52.94.0.99")));
-        assert_eq!(judge(turn(&one_into_a_tunnel())).instance.unwrap().subnet, None, "the tunnel leaves no subnet");
-
-        let (outcome, by, summary) = decided(turn(&second_name_to_a_proxy()));
-        assert_eq!(outcome, Outcome::OffNet);
-        assert!(matches!(by, Some(Decision::Proxy { hostname, .. }) if hostname == OTHER_NAME));
-        assert!(summary.starts_with(&format!("{OTHER_NAME} is sent to the proxy ")), "{summary}");
-
-        let (outcome, by, summary) = decided(turn(&second_name_without_addresses()));
-        assert_eq!(
-            (outcome, by),
-            (Outcome::Undetermined, Some(Decision::Name { hostname: OTHER_NAME.into(), missing: Vec::new() }))
-        );
-        assert!(summary.contains(OTHER_NAME), "{summary}");
+    for (name, sentence) in [
+        ("two_addresses_through_two_gateways", " leaves the VPC by internet gateway igw-0a, not by a VPC endpoint"),
+        ("two_addresses_one_of_them_off_net", " leaves the VPC by NAT gateway nat-0b, not by a VPC endpoint"),
+        ("two_addresses_one_of_them_dropped", " eni-gone is gone; others leave by gateway endpoint vpce-0d"),
+        ("tunnel_for_one_of_two_addresses", " wg0, which is no network interface of the instance"),
+        ("proxy_variable_sends_the_second_name_elsewhere", " by HTTPS_PROXY, not to a VPC endpoint"),
+        ("name_in_use_without_addresses_beside_one_that_is_on_net", " leaves: it has no addresses"),
+    ] {
+        let [one, other] = decided(name);
+        assert_eq!(one, other, "{name}");
+        assert!(one.1.ends_with(sentence), "{name}: {}", one.1);
     }
+    let [one, other] = decided("two_addresses_alike");
+    assert_ne!(one, other, "among equals the order decides");
 }
 
 #[test]
-fn among_equals_the_first_in_the_sdks_order_decides() {
-    let mut world = world("gateway_endpoint_carries_the_whole_list");
-    add_record(&mut world, NAME, "52.94.0.99", false);
-    assert_eq!(decided(world.clone()).1, address(ADDRESS));
-    assert_eq!(decided(reversed(&world)).1, address("52.94.0.99"));
-    add_name(&mut world);
-    assert_eq!(decided(world.clone()).1, address(ADDRESS));
-    assert_eq!(decided(reversed(&world)).1.unwrap().hostname(), OTHER_NAME);
+fn a_path_that_leaves_no_subnet_is_not_placed_in_the_subnet_of_another_address() {
+    let instance = scenario("tunnel_for_one_of_two_addresses").instance.unwrap();
+    assert_eq!((instance.subnet, instance.route_table), (None, None));
 }
 
 #[test]
 fn where_no_name_is_known_nothing_decides() {
-    let report = judge(world("not_on_ec2"));
+    let report = scenario("not_on_ec2");
     assert_eq!((report.outcome, &report.decided_by), (Outcome::Undetermined, &None));
 }
 
 #[test]
 fn the_endpoint_beside_the_path_is_named_with_the_reason_why_traffic_does_not_take_it() {
     let idle = |reason| Some(IdleEndpoint::Idle { id: "vpce-0d".into(), kind: EndpointType::Gateway, reason });
-    for (world, expected) in [
-        (world("gateway_endpoint_carries_the_whole_list"), None),
-        (world("denied_route_tables_leave_everything_open"), None),
-        (world("no_endpoint_leaves_by_internet_gateway"), Some(IdleEndpoint::Absent)),
-        (world("endpoint_without_route_tables_carries_nothing"), idle(IdleReason::NotAssociated)),
-        (world("two_addresses_one_of_them_off_net"), idle(IdleReason::Lost(LostBy::ShorterPrefix))),
-        (world("kernel_without_a_route"), idle(IdleReason::NotTaken)),
-        (world("proxy_variable_sends_the_name_elsewhere"), idle(IdleReason::Proxy)),
+    for (name, expected) in [
+        ("gateway_endpoint_carries_the_whole_list", None),
+        ("denied_route_tables_leave_everything_open", None),
+        ("no_endpoint_and_a_default_route_to_an_internet_gateway", Some(IdleEndpoint::Absent)),
+        ("endpoint_without_route_tables_carries_nothing", idle(IdleReason::NotAssociated)),
+        ("two_addresses_one_of_them_off_net", idle(IdleReason::Lost(LostBy::ShorterPrefix))),
+        ("kernel_without_a_route", idle(IdleReason::NotTaken)),
+        ("proxy_variable_sends_the_name_elsewhere", idle(IdleReason::Proxy)),
     ] {
-        let report = judge(world);
+        let report = scenario(name);
         assert_eq!(report.idle_endpoint, expected, "{}", report.summary);
         let (status, now) = page::status(Some(report));
         let picture = picture(&present::status_page(&status, now));

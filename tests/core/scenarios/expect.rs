@@ -1,8 +1,8 @@
 //! What a scenario expects of its report.
 
 use onnet_core::model::{
-    AddressReport, CoverageRange, CoverageSummary, Drop, FindingCode, Outcome, Path, PathKind, ProofLevel, Report,
-    Severity, Verdict,
+    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, Outcome, Path, PathKind, ProofLevel,
+    Report, Severity, Verdict,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,6 +16,7 @@ pub(crate) struct Expect {
     /// Exactly these, in any order, each once.
     findings: BTreeSet<FindingText>,
     proof: Option<ProofLevel>,
+    decided_by: Option<String>,
     /// Every address, in the report's order.
     addresses: Vec<String>,
     coverage: Option<String>,
@@ -68,6 +69,9 @@ impl Expect {
         if let Some(proof) = self.proof {
             differ("proof", proof.name().to_owned(), report.proof.name().to_owned());
         }
+        if let Some(expected) = &self.decided_by {
+            differ("decided_by", expected.clone(), report.decided_by.as_ref().map_or("nothing".to_owned(), decision));
+        }
         differ("addresses", list(&self.addresses), list(report.addresses.iter().map(address)));
         if let Some(expected) = &self.coverage {
             differ("coverage", expected.clone(), report.coverage_summary.as_ref().map_or("none".to_owned(), coverage));
@@ -97,6 +101,15 @@ fn list(items: impl IntoIterator<Item: AsRef<str>>) -> String {
 fn address(report: &AddressReport) -> String {
     let in_use = if report.in_use { "" } else { " (not in use)" };
     format!("{} {}{in_use}", report.address, verdict(&report.verdict))
+}
+
+/// `52.94.0.10 of HOST`, `the proxy of HOST`, `the name HOST`.
+fn decision(decision: &Decision) -> String {
+    match decision {
+        Decision::Address { hostname, address } => format!("{address} of {hostname}"),
+        Decision::Proxy { hostname, .. } => format!("the proxy of {hostname}"),
+        Decision::Name { hostname, .. } => format!("the name {hostname}"),
+    }
 }
 
 /// `52.94.2.0/23 off-net via nat_gateway nat-0b`.

@@ -49,7 +49,7 @@
 //! - `merge`: a JSON merge patch to the finished snapshot, for what the language cannot say.
 //!
 //! `expect` needs the `outcome`, the severity and code of every finding, and the verdict on every address. It may have
-//! `proof`, `coverage` (`5 of 6 CIDRs, 6144 of 6656 addresses`), `ranges` (some of its ranges), `fixes` (whole commands) and
+//! `proof`, `decided_by` (`52.94.0.10 of HOST`, `the proxy of HOST`, `the name HOST`, `nothing`), `coverage` (`5 of 6 CIDRs, 6144 of 6656 addresses`), `ranges` (some of its ranges), `fixes` (whole commands) and
 //! `mentions` (parts of findings' messages). Write `?` for a line and let the failing test print the report's own.
 //!
 //! Only this module builds snapshots: a change to their schema changes these files and no scenario.
