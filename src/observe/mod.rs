@@ -11,6 +11,7 @@ pub mod environment;
 pub mod imds;
 pub mod inventory;
 pub mod kernel;
+mod limits;
 pub mod names;
 pub mod probe;
 mod round;

@@ -1,123 +1,29 @@
 //! EC2: what good answers become, and which gap each bad one ends in.
 
 use crate::{
-    fixtures::{BARE_LISTS, ENDPOINTS, ENTRIES, INTERFACES, LISTS, NO_ENDPOINTS, SUBNETS, TABLES},
-    server::{Authority, Request, Server, Step, answer, head, nobody},
+    fake_ec2::{Ec2, XML, config, document, facts, facts_within, good, keys, parameter, refusal},
+    fixtures::{BARE_LISTS, INTERFACES, NO_ENDPOINTS, TABLES},
+    server::{Authority, Server, Step, answer, head, nobody},
 };
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
-use aws_credential_types::{
-    Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
-};
+use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
 use onnet::{
     model::{
         AssociatedWith, AssociationState, Destination, EndpointState, EndpointType, Gap, Inventory, Observed, Origin,
-        RouteState, Target, VpcFacts,
+        RouteState, Target,
     },
     observe::{
-        aws::{Lookups, Proxies, control_plane},
         ec2::vpc_facts,
         inventory::{Scope, inventory_of},
-        tls::Roots,
     },
 };
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
-
-const XML: &str = "text/xml;charset=UTF-8";
-
-/// EC2 as it answers when all is well, except for what a test replaces.
-#[derive(Clone)]
-struct Ec2 {
-    answers: BTreeMap<&'static str, Vec<Step>>,
-}
-
-fn good(action: &str, set: &str) -> Vec<Step> {
-    answer(200, XML, &document(action, set))
-}
-
-fn document(action: &str, set: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{action}Response \
-         xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>R</requestId>{set}</{action}Response>"
-    )
-}
-
-fn refusal(status: u16, code: &str) -> Vec<Step> {
-    let body = format!(
-        "<Response><Errors><Error><Code>{code}</Code><Message>because</Message></Error></Errors>\
-         <RequestID>R</RequestID></Response>"
-    );
-    answer(status, XML, &body)
-}
-
-impl Ec2 {
-    fn new() -> Self {
-        let sets = [
-            ("DescribeRouteTables", TABLES),
-            ("DescribeVpcEndpoints", ENDPOINTS),
-            ("DescribePrefixLists", LISTS),
-            ("GetManagedPrefixListEntries", ENTRIES),
-            ("DescribeNetworkInterfaces", INTERFACES),
-            ("DescribeSubnets", SUBNETS),
-        ];
-        Self { answers: sets.map(|(action, set)| (action, good(action, set))).into() }
-    }
-
-    fn with(mut self, action: &'static str, steps: Vec<Step>) -> Self {
-        self.answers.insert(action, steps);
-        self
-    }
-
-    fn with_set(self, action: &'static str, set: &str) -> Self {
-        self.with(action, good(action, set))
-    }
-
-    async fn start(self) -> Server {
-        Server::plain(move |request| self.answer(request)).await
-    }
-
-    fn answer(&self, request: &Request) -> Vec<Step> {
-        let action = parameter(request, "Action").unwrap();
-        self.answers.get(action.as_str()).cloned().unwrap_or_else(|| refusal(400, "InvalidAction"))
-    }
-}
-
-fn parameter(request: &Request, name: &str) -> Option<String> {
-    url::form_urlencoded::parse(request.body.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into())
-}
 
 fn actions(server: &Server) -> Vec<String> {
     let mut actions: Vec<_> =
         server.requests.lock().unwrap().iter().map(|request| parameter(request, "Action").unwrap()).collect();
     actions.sort();
     actions
-}
-
-fn config(url: &str, roots: &Authority, credentials: impl ProvideCredentials + 'static) -> SdkConfig {
-    let roots = Roots::usable(vec![roots.certificate()]).unwrap();
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(url)
-        .http_client(control_plane(&roots, Proxies::None, Lookups::default()).unwrap())
-        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-        .retry_config(RetryConfig::standard())
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
-}
-
-fn keys() -> Credentials {
-    Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", None, None, "test")
-}
-
-async fn facts_within(address: SocketAddr, time: Duration) -> VpcFacts {
-    let config = config(&format!("http://{address}"), &Authority::new(), keys());
-    vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + time).await.0
-}
-
-async fn facts(server: &Server) -> VpcFacts {
-    facts_within(server.address, Duration::from_secs(10)).await
 }
 
 #[tokio::test]
@@ -213,38 +119,6 @@ async fn an_interface_that_ec2_does_not_show_is_a_gap() {
     let server = Ec2::new().with_set("DescribeNetworkInterfaces", &INTERFACES.replace("eni-1", "eni-2")).start().await;
     let gap = facts(&server).await.endpoint_interfaces.gap().cloned();
     assert!(matches!(&gap, Some(Gap::NotFound { detail }) if detail.contains("eni-1")), "{gap:?}");
-}
-
-#[tokio::test]
-async fn every_page_is_read() {
-    let item = |id: &str| {
-        format!("<routeTableSet><item><routeTableId>{id}</routeTableId><vpcId>vpc-1</vpcId></item></routeTableSet>")
-    };
-    let (first, second) = (item("rtb-1") + "<nextToken>more</nextToken>", item("rtb-2"));
-    let ec2 = Ec2::new();
-    let server = Server::plain(move |request| match parameter(request, "NextToken").as_deref() {
-        Some("more") => good("DescribeRouteTables", &second),
-        _ if request.body.contains("DescribeRouteTables") => good("DescribeRouteTables", &first),
-        _ => ec2.answer(request),
-    })
-    .await;
-    let facts = facts(&server).await;
-    let ids: Vec<_> = facts.route_tables.get().unwrap().iter().map(|table| table.id.as_str()).collect();
-    assert_eq!(ids, ["rtb-1", "rtb-2"]);
-}
-
-#[tokio::test]
-async fn half_a_list_is_no_list() {
-    let first = TABLES.to_owned() + "<nextToken>more</nextToken>";
-    let ec2 = Ec2::new();
-    let server = Server::plain(move |request| match parameter(request, "NextToken") {
-        Some(_) => refusal(403, "UnauthorizedOperation"),
-        None if request.body.contains("DescribeRouteTables") => good("DescribeRouteTables", &first),
-        None => ec2.answer(request),
-    })
-    .await;
-    let gap = facts(&server).await.route_tables.gap().cloned();
-    assert_eq!(gap, Some(Gap::Denied { action: "ec2:DescribeRouteTables".into() }));
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod ec2;
+mod fake_ec2;
 mod fixtures;
 mod health;
 mod list_tables;
+mod pages;
 mod server;

@@ -1,6 +1,10 @@
-//! The calls, each paginated to the end: half a list is no list.
+//! The calls, each with all of its pages: half a list is no list.
 
-use super::{convert, gap, whole::Whole};
+use super::{
+    convert, gap,
+    listing::{Listed, Listing},
+    whole::Whole,
+};
 use crate::{
     model::{
         Ec2Request, Ec2Result, EndpointInterface, Gap, InterfaceId, PrefixList, PrefixListId, RouteTable, Seconds,
@@ -13,9 +17,15 @@ use aws_sdk_ec2::{
     Client,
     config::{http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
+    operation::{
+        describe_managed_prefix_lists::DescribeManagedPrefixListsOutput,
+        describe_network_interfaces::DescribeNetworkInterfacesOutput, describe_prefix_lists::DescribePrefixListsOutput,
+        describe_route_tables::DescribeRouteTablesOutput, describe_subnets::DescribeSubnetsOutput,
+        describe_vpc_endpoints::DescribeVpcEndpointsOutput,
+        get_managed_prefix_list_entries::GetManagedPrefixListEntriesOutput,
+    },
     types::Filter,
 };
-use aws_smithy_async::future::pagination_stream::PaginationStream;
 use ipnet::IpNet;
 use std::{
     collections::BTreeSet,
@@ -77,23 +87,29 @@ impl Ec2 {
     }
 
     pub(super) async fn route_tables(&self, vpcs: &[VpcId]) -> Result<Vec<RouteTable>, Gap> {
-        let pages = self.client.describe_route_tables().set_filters(of_vpcs(vpcs)).into_paginator().page_size(100);
-        let found = self.all("ec2:DescribeRouteTables", pages.send(), |page| page.route_tables).await?;
-        found.iter().map(convert::route_table).collect()
+        let ask = |token| {
+            let call = self.client.describe_route_tables().set_filters(of_vpcs(vpcs)).max_results(100);
+            call.set_next_token(token).send()
+        };
+        let parts = |page: DescribeRouteTablesOutput| (page.route_tables, page.next_token);
+        self.all("ec2:DescribeRouteTables", ask, parts, convert::route_table).await
     }
 
-    /// Of every service and type: a route to a firewall's endpoint must be told from one to DynamoDB's.
+    /// Of every service and type: a route to a firewall's endpoint must be distinguished from one to DynamoDB's.
     pub(super) async fn vpc_endpoints(&self, vpcs: &[VpcId]) -> Result<Vec<VpcEndpoint>, Gap> {
-        let pages = self.client.describe_vpc_endpoints().set_filters(of_vpcs(vpcs)).into_paginator().page_size(1000);
-        let found = self.all("ec2:DescribeVpcEndpoints", pages.send(), |page| page.vpc_endpoints).await?;
-        found.iter().map(convert::vpc_endpoint).collect()
+        let ask = |token| {
+            let call = self.client.describe_vpc_endpoints().set_filters(of_vpcs(vpcs)).max_results(1000);
+            call.set_next_token(token).send()
+        };
+        let parts = |page: DescribeVpcEndpointsOutput| (page.vpc_endpoints, page.next_token);
+        self.all("ec2:DescribeVpcEndpoints", ask, parts, convert::vpc_endpoint).await
     }
 
     /// The lists of AWS services that have gateway endpoints. One without entries is one whose entries were not given.
     pub(super) async fn service_prefix_lists(&self) -> Result<Vec<PrefixList>, Gap> {
-        let pages = self.client.describe_prefix_lists().into_paginator();
-        let found = self.all("ec2:DescribePrefixLists", pages.send(), |page| page.prefix_lists).await?;
-        found.iter().map(convert::prefix_list).collect()
+        let ask = |token| self.client.describe_prefix_lists().set_next_token(token).send();
+        let parts = |page: DescribePrefixListsOutput| (page.prefix_lists, page.next_token);
+        self.all("ec2:DescribePrefixLists", ask, parts, convert::prefix_list).await
     }
 
     /// The same for DynamoDB's lists alone, by the other API; it gives no entries.
@@ -101,63 +117,86 @@ impl Ec2 {
         let names =
             [format!("com.amazonaws.{region}.dynamodb"), format!("com.amazonaws.{region}.ipv6.dynamodb")].to_vec();
         let filter = filter("prefix-list-name", names);
-        let pages = self.client.describe_managed_prefix_lists().filters(filter).into_paginator().page_size(100);
-        let found = self.all("ec2:DescribeManagedPrefixLists", pages.send(), |page| page.prefix_lists).await?;
-        found.iter().map(convert::managed_prefix_list).collect()
+        let ask = |token| {
+            let call = self.client.describe_managed_prefix_lists().filters(filter.clone()).max_results(100);
+            call.set_next_token(token).send()
+        };
+        let parts = |page: DescribeManagedPrefixListsOutput| (page.prefix_lists, page.next_token);
+        self.all("ec2:DescribeManagedPrefixLists", ask, parts, convert::managed_prefix_list).await
     }
 
     pub(super) async fn prefix_list_entries(&self, id: &PrefixListId) -> Result<Vec<IpNet>, Gap> {
-        let pages = self.client.get_managed_prefix_list_entries().prefix_list_id(id.as_str()).into_paginator();
-        let found =
-            self.all("ec2:GetManagedPrefixListEntries", pages.page_size(100).send(), |page| page.entries).await?;
-        found.iter().map(|entry| convert::entry(entry, id)).collect()
+        let ask = |token| {
+            let call = self.client.get_managed_prefix_list_entries().prefix_list_id(id.as_str()).max_results(100);
+            call.set_next_token(token).send()
+        };
+        let parts = |page: GetManagedPrefixListEntriesOutput| (page.entries, page.next_token);
+        self.all("ec2:GetManagedPrefixListEntries", ask, parts, |entry| convert::entry(entry, id)).await
     }
 
     pub(super) async fn network_interfaces(&self, ids: &BTreeSet<&InterfaceId>) -> Result<Vec<EndpointInterface>, Gap> {
         // As a filter: as a parameter, one id that is gone would be an error for all.
         let filter = filter("network-interface-id", ids.iter().map(ToString::to_string).collect());
-        let pages = self.client.describe_network_interfaces().filters(filter).into_paginator().page_size(1000);
-        let found = self.all("ec2:DescribeNetworkInterfaces", pages.send(), |page| page.network_interfaces).await?;
-        found.iter().map(convert::endpoint_interface).collect()
+        let ask = |token| {
+            let call = self.client.describe_network_interfaces().filters(filter.clone()).max_results(1000);
+            call.set_next_token(token).send()
+        };
+        let parts = |page: DescribeNetworkInterfacesOutput| (page.network_interfaces, page.next_token);
+        self.all("ec2:DescribeNetworkInterfaces", ask, parts, convert::endpoint_interface).await
     }
 
     pub(crate) async fn subnets(&self, vpcs: &[VpcId]) -> Result<Vec<Subnet>, Gap> {
-        let pages = self.client.describe_subnets().set_filters(of_vpcs(vpcs)).into_paginator().page_size(1000);
-        let found = self.all("ec2:DescribeSubnets", pages.send(), |page| page.subnets).await?;
-        found.iter().map(convert::subnet).collect()
+        let ask = |token| {
+            let call = self.client.describe_subnets().set_filters(of_vpcs(vpcs)).max_results(1000);
+            call.set_next_token(token).send()
+        };
+        let parts = |page: DescribeSubnetsOutput| (page.subnets, page.next_token);
+        self.all("ec2:DescribeSubnets", ask, parts, convert::subnet).await
     }
 
-    /// The items of all pages. `action` is the IAM action that allows the call.
-    async fn all<P, T, E>(
+    /// The items of all pages. `action` is the IAM action that allows the call; `ask` sends the request for the page of a
+    /// token; `parts` takes list and next token out of an answer.
+    async fn all<P, R, T, E, F>(
         &self,
         action: &'static str,
-        mut pages: PaginationStream<Result<P, SdkError<E, HttpResponse>>>,
-        items: impl Fn(P) -> Option<Vec<T>>,
+        ask: impl Fn(Option<String>) -> F,
+        parts: impl Fn(P) -> (Option<Vec<R>>, Option<String>),
+        convert: impl Fn(&R) -> Result<T, Gap>,
     ) -> Result<Vec<T>, Gap>
     where
+        T: Listed,
         E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<P, SdkError<E, HttpResponse>>>,
     {
         let began = Instant::now();
-        let mut all = Vec::new();
+        let mut listing = Listing::new();
+        let mut token = None;
         loop {
-            let gap = match timeout_at(self.deadline, pages.next()).await {
-                Ok(None) => return Ok(all),
-                // An empty list is an empty element; none at all is another kind of answer.
-                Ok(Some(Ok(page))) => match items(page) {
-                    Some(items) => {
-                        self.count(action, Ec2Result::Ok);
-                        all.extend(items);
-                        continue;
-                    }
-                    None => Gap::Malformed { detail: format!("{action}: the answer has no list") },
-                },
-                Ok(Some(Err(error))) => gap::of(action, &error, began.elapsed()),
-                Err(_) => Gap::TimedOut { after: Seconds::from(began.elapsed()) },
+            // Boxed: the SDK's futures take kilobytes each.
+            let next = match timeout_at(self.deadline, Box::pin(ask(token))).await {
+                Ok(Ok(page)) => page_of(action, parts(page), &convert)
+                    .and_then(|(items, next)| listing.add(items, next).map_err(|error| error.gap(action))),
+                Ok(Err(error)) => Err(gap::of(action, &error, began.elapsed())),
+                Err(_) => Err(Gap::TimedOut { after: Seconds::from(began.elapsed()) }),
             };
-            self.count(action, Ec2Result::from(&gap));
-            return Err(gap);
+            self.count(action, next.as_ref().map_or_else(Ec2Result::from, |_| Ec2Result::Ok));
+            token = next?;
+            if token.is_none() {
+                return Ok(listing.into_items());
+            }
         }
     }
+}
+
+/// A page's items as the model has them, and the token of the next.
+fn page_of<R, T>(
+    action: &str,
+    (items, next): (Option<Vec<R>>, Option<String>),
+    convert: impl Fn(&R) -> Result<T, Gap>,
+) -> Result<(Vec<T>, Option<String>), Gap> {
+    // An empty list is an empty element; none at all is another kind of answer.
+    let items = items.ok_or_else(|| Gap::Malformed { detail: format!("{action}: the answer has no list") })?;
+    Ok((items.iter().map(convert).collect::<Result<_, _>>()?, next))
 }
 
 fn of_vpcs(vpcs: &[VpcId]) -> Option<Vec<Filter>> {

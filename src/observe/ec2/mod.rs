@@ -3,6 +3,7 @@
 mod calls;
 mod convert;
 mod gap;
+mod listing;
 mod whole;
 
 use crate::model::{

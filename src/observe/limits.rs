@@ -1,0 +1,12 @@
+//! The limits on what comes from outside. Whatever exceeds one is a gap that names the limit.
+
+/// Pages of one listing.
+///
+/// With a hundred route tables a page, far more than the largest Region has; a server that never ends is cut off.
+pub(super) const PAGES: usize = 1_000;
+
+/// Items of one listing: route tables, endpoints, prefix lists, entries, network interfaces or subnets.
+///
+/// AWS's quotas allow 200 route tables and 200 subnets a VPC and 1,000 entries a prefix list; a Region with hundreds of VPCs
+/// stays below.
+pub(super) const ITEMS: usize = 100_000;
