@@ -1,5 +1,6 @@
 //! What the process's environment says of proxies and of instance metadata.
 
+use super::url::Url;
 use crate::model::{ProxyVariable, ServiceName};
 use hyper_util::client::proxy::matcher::Matcher;
 
@@ -39,9 +40,9 @@ fn is_http_url(text: &str) -> bool {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where these variables are read")]
+/// What a variable holds, if anything. What is not UTF-8 is kept as far as it is: it is set, and so not to be taken for absent.
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }
 
 fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) -> Vec<ProxyVariable> {
@@ -62,10 +63,13 @@ fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) 
 
     variables
         .filter_map(|variable| {
-            let matcher = Matcher::builder().all(lookup(variable)?).build();
-            let proxy = host_and_port(&matcher)?;
-            let matchers: Vec<_> =
-                no_proxies.iter().map(|no| Matcher::builder().all(proxy.as_str()).no(no.as_str()).build()).collect();
+            let value = lookup(variable)?;
+            // A value that is not understood here may be by a client: it is never taken for no proxy.
+            let proxy = Url::parse(&value).map(|url| url.host_and_port().to_owned());
+            let matchers: Vec<_> = no_proxies
+                .iter()
+                .map(|no| Matcher::builder().all("http://proxy.invalid").no(no.as_str()).build())
+                .collect();
             let applies_to = names
                 .iter()
                 .filter(|name| heeds(variable, name))
@@ -78,12 +82,6 @@ fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) 
             Some(ProxyVariable { variable: variable.to_owned(), proxy, applies_to })
         })
         .collect()
-}
-
-/// The proxy's host and port. The matcher has already parted user and password from them.
-fn host_and_port(matcher: &Matcher) -> Option<String> {
-    let anything = http::Uri::from_static("https://proxied.invalid/");
-    Some(matcher.intercept(&anything)?.uri().authority()?.to_string())
 }
 
 fn destination(name: &ServiceName) -> Option<http::Uri> {
@@ -122,7 +120,7 @@ mod tests {
         let seen = found(&[name(DYNAMODB, true)], &[("https_proxy", "http://alice:s3cret@proxy.example:3128/")]);
         assert_eq!(seen.len(), 1);
         assert_eq!(seen[0].variable, "https_proxy");
-        assert_eq!(seen[0].proxy, "proxy.example:3128");
+        assert_eq!(seen[0].proxy.as_deref(), Some("proxy.example:3128"));
         assert_eq!(seen[0].applies_to, [DYNAMODB]);
         assert!(!format!("{seen:?}").contains("s3cret"), "{seen:?}");
         assert!(!format!("{seen:?}").contains("alice"), "{seen:?}");
@@ -150,7 +148,7 @@ mod tests {
     fn a_range_in_no_proxy_frees_an_endpoint_given_as_an_address() {
         let names = [name("10.0.0.7", true), name("2001:db8::7", true)];
         let seen = found(&names, &[("ALL_PROXY", "socks5://proxy.example:1080"), ("no_proxy", "10.0.0.0/8")]);
-        assert_eq!(seen[0].proxy, "proxy.example:1080");
+        assert_eq!(seen[0].proxy.as_deref(), Some("proxy.example:1080"));
         assert_eq!(seen[0].applies_to, ["2001:db8::7"]);
     }
 
@@ -158,7 +156,8 @@ mod tests {
     fn all_proxy_gives_way_to_the_variable_of_the_scheme() {
         let environment = [("ALL_PROXY", "any.example:1"), ("HTTPS_PROXY", "https.example:2")];
         let seen = found(&[name(DYNAMODB, true), name("plain.example", false)], &environment);
-        let applies: Vec<_> = seen.iter().map(|p| (p.proxy.as_str(), p.applies_to.clone())).collect();
+        let applies: Vec<_> =
+            seen.iter().map(|p| (p.proxy.as_deref().unwrap_or_default(), p.applies_to.clone())).collect();
         assert_eq!(
             applies,
             [("https.example:2", vec![DYNAMODB.to_owned()]), ("any.example:1", vec!["plain.example".to_owned()])]
@@ -174,7 +173,26 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_proxy() {
-        assert_eq!(found(&[name(DYNAMODB, true)], &[("HTTPS_PROXY", "::not a proxy::")]), []);
+    fn a_value_that_is_not_understood_is_a_proxy_that_is_not_named() {
+        for value in
+            ["::not a proxy::", "http://alice:S3cr/tPass@proxy.example:3128", "http://alice:S3cr#t@proxy.example"]
+        {
+            let seen = found(&[name(DYNAMODB, true)], &[("HTTPS_PROXY", value)]);
+            assert_eq!(seen.len(), 1, "{value}");
+            assert_eq!(
+                (seen[0].proxy.as_deref(), seen[0].applies_to.as_slice()),
+                (None, [DYNAMODB.to_owned()].as_slice())
+            );
+        }
+    }
+
+    #[test]
+    fn what_curl_and_python_take_is_a_proxy() {
+        for value in
+            ["socks://proxy.example:1080", " http://proxy.example:1080", "http://alice:S3cr@tPass@proxy.example:1080"]
+        {
+            let seen = found(&[name(DYNAMODB, true)], &[("https_proxy", value)]);
+            assert_eq!(seen[0].proxy.as_deref(), Some("proxy.example:1080"), "{value}");
+        }
     }
 }

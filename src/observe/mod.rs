@@ -19,6 +19,7 @@ pub mod seen;
 mod services;
 pub mod sources;
 pub mod tls;
+mod url;
 
 pub use round::{ProbeChoice, Settings, nothing, observe};
 pub use services::addresses;

@@ -314,6 +314,7 @@ pub(super) fn is_passing(gap: &Gap) -> bool {
         | Gap::Redirected { .. } => true,
         Gap::Denied { .. }
         | Gap::Credentials { .. }
+        | Gap::Settings { .. }
         | Gap::Disabled { .. }
         | Gap::NotFound { .. }
         | Gap::NotVisible { .. }

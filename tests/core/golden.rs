@@ -12,7 +12,7 @@ use onnet_core::{
     present,
 };
 
-const REPORTS: [&str; 14] = [
+const REPORTS: [&str; 15] = [
     "gateway_endpoint_carries_the_whole_list",
     "no_endpoint_and_a_default_route_to_an_internet_gateway",
     "endpoint_without_route_tables_carries_nothing",
@@ -23,6 +23,7 @@ const REPORTS: [&str; 14] = [
     "denied_route_tables_leave_everything_open",
     "interface_endpoint_found_by_its_address",
     "not_on_ec2",
+    "settings_that_no_sdk_takes",
     "probe_that_times_out_forbids_on_net",
     "proxy_variable_sends_the_name_elsewhere",
     "the_service_testifies_where_the_ec2_api_is_out_of_reach",

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     AddressReport, AssociationKind, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path, Probe,
-    ProxyStep, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict, Witness,
+    ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict, Witness,
 };
 use std::net::IpAddr;
 
@@ -105,8 +105,9 @@ fn subnet_could_hold(interface: &Interface, selection: &Selection<'_>, address: 
 
 /// The proxy that a variable of the environment sends this name to.
 pub(super) fn proxy_for(snapshot: &Snapshot, hostname: &str) -> Option<ProxyStep> {
-    let proxy = snapshot.proxies.iter().find(|proxy| proxy.applies_to.iter().any(|name| name == hostname))?;
-    Some(ProxyStep { variable: proxy.variable.clone(), proxy: proxy.proxy.clone() })
+    let applies = |proxy: &&ProxyVariable| proxy.applies_to.iter().any(|name| name == hostname);
+    let step = |of: &ProxyVariable| Some(ProxyStep { variable: of.variable.clone(), proxy: of.proxy.clone()? });
+    snapshot.proxies.iter().filter(applies).find_map(step)
 }
 
 /// What probes and the service itself show of an address.

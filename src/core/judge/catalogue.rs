@@ -45,6 +45,7 @@ pub fn catalogue() -> &'static [CatalogueEntry] {
         OverlappingPrefixLists Warning "two prefix lists with different targets overlap; AWS does not say which wins";
         UnknownRouteState Warning "a route is in a state AWS does not document";
         ProxyConfigured Critical "the environment sends DynamoDB's name to a proxy";
+        ProxyUnreadable Warning "the environment names a proxy with a value that onnet cannot read, and that programs read differently";
         LeavesByTunnel Critical "the kernel sends it into a tunnel, or keeps it on this host";
         HostRouteDiverts Warning "a route of the kernel leads part of the prefix list to another device";
         HostsFileOverride Warning "/etc/hosts pins the name";
@@ -53,6 +54,7 @@ pub fn catalogue() -> &'static [CatalogueEntry] {
         NameNotResolved Critical "the name has no address";
         MissingPermission Warning "a fact was denied; the message names the IAM action";
         NoCredentials Warning "there are none, or they are not accepted";
+        SettingsInvalid Warning "a setting of the AWS SDKs cannot be used; the message names the variable or file, the key and the value";
         MetadataUnavailable Warning "instance metadata could not be read";
         Ec2Unreachable Warning "the EC2 API did not answer";
         MissingFact Warning "another fact is missing that could change the answer";

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::model::{
     AddressReport, Drop, EndpointState, Finding, FindingCode, Gap, Missing, NameKind, Path, PathKind, Probe,
-    ProbeResult, ServiceName, Severity, Snapshot, Verdict,
+    ProbeResult, ProxyVariable, ServiceName, Severity, Snapshot, Verdict,
 };
 use std::net::IpAddr;
 
@@ -55,7 +55,10 @@ pub(super) fn of_round(
 fn of_missing(snapshot: &Snapshot, missing: &[Missing]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut explained: Vec<&Gap> = Vec::new();
-    if let Some(gap) = snapshot.instance.gap() {
+    let instance = snapshot.instance.gap();
+    if let Some(gap @ Gap::Settings { .. }) = instance {
+        findings.push(finding_of_gap("the instance", gap, Severity::Warning));
+    } else if let Some(gap) = instance {
         explained.push(gap);
         findings.push(finding(
             FindingCode::MetadataUnavailable,
@@ -168,29 +171,42 @@ fn unresolved(resolution: &crate::model::Resolution, has_address: bool) -> Optio
 
 fn of_proxies(snapshot: &Snapshot, names: &[&ServiceName]) -> Vec<Finding> {
     let in_use = |host: &&String| names.iter().any(|name| name.in_use && name.hostname == **host);
-    snapshot
-        .proxies
-        .iter()
-        .map(|proxy| match proxy.applies_to.iter().find(in_use) {
-            Some(host) => Finding {
-                fix: Some(format!("export NO_PROXY=\"${{NO_PROXY:+$NO_PROXY,}}{host}\"")),
-                ..finding(
-                    FindingCode::ProxyConfigured,
-                    Severity::Critical,
-                    format!(
-                        "{} sends {host} to the proxy {}: SDKs that heed it never reach a VPC endpoint, whatever the \
-                         routes say",
-                        proxy.variable, proxy.proxy
-                    ),
-                )
-            },
-            None => finding(
-                FindingCode::ProxyConfigured,
-                Severity::Info,
-                format!("{} names the proxy {}; DynamoDB's name is exempt from it", proxy.variable, proxy.proxy),
-            ),
-        })
-        .collect()
+    let of = |variable: &ProxyVariable| {
+        let host = variable.applies_to.iter().find(in_use);
+        match &variable.proxy {
+            Some(proxy) => proxy_configured(&variable.variable, proxy, host),
+            None => proxy_unreadable(&variable.variable, host),
+        }
+    };
+    snapshot.proxies.iter().map(of).collect()
+}
+
+fn proxy_configured(variable: &str, proxy: &str, host: Option<&String>) -> Finding {
+    let Some(host) = host else {
+        let message = format!("{variable} names the proxy {proxy}; DynamoDB's name is exempt from it");
+        return finding(FindingCode::ProxyConfigured, Severity::Info, message);
+    };
+    let message = format!(
+        "{variable} sends {host} to the proxy {proxy}: SDKs that heed it never reach a VPC endpoint, whatever the routes say"
+    );
+    Finding { fix: Some(exempt(host)), ..finding(FindingCode::ProxyConfigured, Severity::Critical, message) }
+}
+
+/// The value is not repeated: it may hold a password.
+fn proxy_unreadable(variable: &str, host: Option<&String>) -> Finding {
+    let Some(host) = host else {
+        let message =
+            format!("{variable} holds no URL of a proxy that onnet can read; DynamoDB's name is exempt from it");
+        return finding(FindingCode::ProxyUnreadable, Severity::Info, message);
+    };
+    let message = format!(
+        "{variable} holds no URL of a proxy that onnet can read: some programs may send {host} to a proxy, others fail"
+    );
+    Finding { fix: Some(exempt(host)), ..finding(FindingCode::ProxyUnreadable, Severity::Warning, message) }
+}
+
+fn exempt(host: &str) -> String {
+    format!("export NO_PROXY=\"${{NO_PROXY:+$NO_PROXY,}}{host}\"")
 }
 
 fn of_address(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {

@@ -18,6 +18,8 @@ pub(super) fn finding_of_gap(what: &str, gap: &Gap, severity: Severity) -> Findi
         Gap::Stale { .. } => {
             (FindingCode::StaleEvidence, format!("what was seen of {what} supports nothing any more: {gap}"))
         }
+        // The same for every fact: it is reported once.
+        Gap::Settings { .. } => (FindingCode::SettingsInvalid, gap.to_string()),
         Gap::TimedOut { .. }
         | Gap::Unreachable { .. }
         | Gap::Throttled { .. }

@@ -5,7 +5,7 @@ use super::{
     outcome::{About, Standing, Subject},
     round::{Round, hostname_missing},
 };
-use crate::model::{AddressReport, Drop, Missing, Outcome, Severity, Verdict};
+use crate::model::{AddressReport, Drop, Gap, Missing, Outcome, Severity, Verdict};
 use std::borrow::Cow;
 
 /// The answer in one sentence.
@@ -62,7 +62,11 @@ fn undetermined(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> String 
         Some(decided) => decided.hostname(),
         None => round.names.first().map_or("DynamoDB", |named| &named.name.hostname),
     };
-    if let Some(gap) = round.snapshot.instance.gap() {
+    let instance = round.snapshot.instance.gap();
+    if let Some(gap @ Gap::Settings { .. }) = instance {
+        return format!("cannot determine the network path of {name}: {gap}");
+    }
+    if let Some(gap) = instance {
         let why = gap.reason().replace('_', " ");
         return format!(
             "cannot say which way {name} leaves: instance metadata could not be read ({why}); is this an EC2 instance?"

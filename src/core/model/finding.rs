@@ -72,6 +72,8 @@ finding_codes! {
     UnknownRouteState = "unknown-route-state",
     /// The environment sends DynamoDB's name to a proxy.
     ProxyConfigured = "proxy-configured",
+    /// The environment names a proxy with a value that onnet cannot read, and that programs read differently.
+    ProxyUnreadable = "proxy-unreadable",
     /// The kernel sends the address into a tunnel, to itself, or out by a device that is no network interface.
     LeavesByTunnel = "leaves-by-tunnel",
     /// A route of the kernel takes part of the prefix list to another device.
@@ -90,6 +92,8 @@ finding_codes! {
     NoCredentials = "no-credentials",
     /// The instance metadata service did not answer.
     MetadataUnavailable = "metadata-unavailable",
+    /// A setting of the AWS SDKs, in the environment or in a profile, cannot be used; the message names it.
+    SettingsInvalid = "settings-invalid",
     /// The EC2 API did not answer, as in a subnet whose only way out is the gateway endpoint.
     Ec2Unreachable = "ec2-unreachable",
     /// Another fact is missing that could change the answer.

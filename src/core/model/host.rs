@@ -155,8 +155,9 @@ pub struct HostRoute {
 pub struct ProxyVariable {
     /// `HTTPS_PROXY`, in the case it was found in.
     pub variable: String,
-    /// The proxy's host and port.
-    pub proxy: String,
+    /// The proxy's host and port; `None` where the value cannot be read. It may hold a password, and is not repeated.
+    #[serde(default)]
+    pub proxy: Option<String>,
     /// The DynamoDB hostnames it applies to once `NO_PROXY` has been heeded.
     pub applies_to: Vec<String>,
 }

@@ -112,6 +112,11 @@ pub enum Gap {
         /// Which, without anything secret.
         detail: String,
     },
+    /// A setting of the AWS SDKs, or of what stands beside them, cannot be used.
+    Settings {
+        /// Which setting, where it is set and what it should hold. Nothing secret.
+        detail: String,
+    },
     /// Switched off, on the instance or by a setting.
     Disabled {
         /// Which switch.
@@ -210,6 +215,7 @@ impl fmt::Display for Gap {
                 write!(f, "redirected: {request} is answered with HTTP {status}, which is not followed")
             }
             Self::Credentials { detail } => write!(f, "credentials: {detail}"),
+            Self::Settings { detail } => write!(f, "the AWS settings cannot be used: {detail}"),
             Self::Disabled { detail } => write!(f, "disabled: {detail}"),
             Self::NotFound { detail } => write!(f, "not found: {detail}"),
             Self::NotVisible { detail } => write!(f, "not visible to this account: {detail}"),

@@ -185,6 +185,7 @@ impl From<&Gap> for Ec2Result {
             | Gap::OverLimit { .. }
             | Gap::Failed { .. }
             | Gap::Redirected { .. }
+            | Gap::Settings { .. }
             | Gap::Disabled { .. }
             | Gap::NotFound { .. }
             | Gap::NotVisible { .. }

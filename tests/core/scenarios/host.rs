@@ -212,7 +212,7 @@ pub(super) fn host_routes(devices: &BTreeMap<String, Device>, routes: &[String])
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProxyChange {
-    proxy: String,
+    proxy: Option<String>,
     applies_to: Vec<String>,
 }
 

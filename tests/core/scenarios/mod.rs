@@ -42,7 +42,7 @@
 //!
 //! **Everywhere**
 //! - In place of a fact, the reason why it is missing: `denied ec2:DescribeRouteTables`, `timed out 3s`,
-//!   `not tried because …`, or a detail after `unreachable`, `throttled`, `malformed`, `failed`, `credentials`, `disabled`
+//!   `not tried because …`, or a detail after `unreachable`, `throttled`, `malformed`, `failed`, `credentials`, `settings`, `disabled`
 //!   or `not found`. `null` in a map removes an entry of the base world.
 //! - A value that AWS does not document must be marked: `state: undocumented hibernating`.
 //! - `observed`: `30m ago` or `in 1h`, by the keys above and `zone`, `subnet_ranges`, `public` and `hosts_file`.

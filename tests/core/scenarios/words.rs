@@ -65,6 +65,8 @@ fn gap(text: &str) -> Result<Option<Gap>, String> {
         Gap::Failed { detail: detail(rest)? }
     } else if let Some(rest) = after("credentials") {
         Gap::Credentials { detail: detail(rest)? }
+    } else if let Some(rest) = after("settings") {
+        Gap::Settings { detail: detail(rest)? }
     } else if let Some(rest) = after("disabled") {
         Gap::Disabled { detail: detail(rest)? }
     } else if let Some(rest) = after("not found") {
