@@ -8,9 +8,9 @@ use std::{
     io::{self, IsTerminal},
     str::FromStr,
 };
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::{
-    filter::Targets,
+    filter::{FilterFn, Targets},
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::{self, Writer},
@@ -22,6 +22,22 @@ use tracing_subscriber::{
 
 /// What the daemon logs unless told otherwise: its changes, and the errors of the libraries.
 pub(crate) const DAEMON: &str = "onnet=info,error";
+
+/// Whether an event or a span may be logged at all, whatever the filter asks for.
+///
+/// The AWS SDK writes settings, requests and answers into its events, at every level: credentials, session tokens, the
+/// password of a URL. Only how it retries is let through. Of the other libraries `trace` is left out, where they write what
+/// they send and receive.
+fn may_be_logged(event: &Metadata<'_>) -> bool {
+    let is_of = |module: &str| {
+        event.target().strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    if ["onnet", "onnet_core"].into_iter().any(is_of) {
+        return true;
+    }
+    let of_the_sdk = event.target().starts_with("aws_");
+    *event.level() <= Level::DEBUG && (!of_the_sdk || is_of("aws_smithy_runtime::client::retries"))
+}
 
 /// One-shot commands log nothing unless asked: the report itself carries the gaps.
 pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
@@ -35,6 +51,7 @@ pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
     };
     let filter = Targets::from_str(filter)
         .map_err(|error| format!("--log {filter}: {error}; expected a filter such as onnet=debug"))?;
+    let cap = FilterFn::new(may_be_logged);
     let journal = is_journal();
     let colour = !journal && io::stderr().is_terminal() && cli.log_format == LogFormat::Text;
     let log = tracing_subscriber::fmt()
@@ -53,16 +70,18 @@ pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
             })
             .finish()
             .with(filter)
+            .with(cap)
             .init(),
         (LogFormat::Text, false) => log
             .event_format(Line { inner: format::format().with_target(false).with_ansi(colour), journal, colour })
             .finish()
             .with(filter)
+            .with(cap)
             .init(),
         (LogFormat::Json, _) => {
             let inner = format::format().with_target(false).json().flatten_event(true);
             let log = log.fmt_fields(format::JsonFields::new()).event_format(Line { inner, journal, colour });
-            log.finish().with(filter).init();
+            log.finish().with(filter).with(cap).init();
         }
     }
     Ok(())
@@ -127,6 +146,10 @@ mod tests {
 
     /// What is logged in `journal` fashion while `events` runs.
     fn logged(journal: bool, events: impl FnOnce()) -> String {
+        logged_through(FilterFn::new(|_| true), journal, events)
+    }
+
+    fn logged_through(cap: FilterFn, journal: bool, events: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Buffer(Arc<Mutex<Vec<u8>>>);
         impl io::Write for Buffer {
@@ -145,7 +168,8 @@ mod tests {
             .with_max_level(Level::TRACE)
             .with_writer(move || buffer.clone())
             .event_format(Line { inner, journal, colour: false })
-            .finish();
+            .finish()
+            .with(cap);
         tracing::subscriber::with_default(subscriber, events);
         String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
     }
@@ -160,6 +184,28 @@ mod tests {
         });
         assert_eq!(log, "<3>ERROR act\n<4> WARN less\n<6> INFO changed\n<7>DEBUG round\n");
         assert_eq!(logged(false, || tracing::info!("changed")), " INFO changed\n");
+    }
+
+    #[test]
+    fn what_libraries_send_and_receive_is_never_logged() {
+        let log = logged_through(FilterFn::new(may_be_logged), false, || {
+            tracing::trace!(target: "onnet::observe", "1");
+            tracing::trace!(target: "onnet_core", "2");
+            tracing::debug!(target: "aws_smithy_runtime::client::retries::strategy::standard", "3");
+            tracing::debug!(target: "hyper_util::client", "4");
+            tracing::error!(target: "aws_config::profile", "secret");
+            tracing::info!(target: "aws_runtime::env_config", "secret");
+            tracing::debug!(target: "aws_smithy_runtime::client::orchestrator", "secret");
+            tracing::debug!(target: "aws_sdk_sts", "secret");
+            tracing::trace!(target: "aws_smithy_runtime::client::retries", "secret");
+            tracing::trace!(target: "hyper", "secret");
+            tracing::trace!(target: "onnetwork", "secret");
+            let _span = tracing::debug_span!(target: "aws_config::profile", "load", external_id = "secret").entered();
+            tracing::info!(target: "onnet", "5");
+        });
+        let said: Vec<&str> = log.lines().filter_map(|line| line.split_whitespace().next_back()).collect();
+        assert_eq!(said, ["1", "2", "3", "4", "5"], "{log}");
+        assert!(!log.contains("secret"), "{log}");
     }
 
     #[test]
