@@ -4,16 +4,16 @@ mod credentials;
 mod http;
 mod imds;
 mod lookups;
+mod settings;
 
 use super::{
-    environment,
+    seen::chain,
     tls::{Roots, TlsError},
 };
 use crate::model::Gap;
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
-    imds::region::ImdsRegionProvider, meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
-    provider_config::ProviderConfig,
+    BehaviorVersion, Region, SdkConfig, imds::region::ImdsRegionProvider, provider_config::ProviderConfig,
+    retry::RetryConfig,
 };
 use aws_credential_types::{
     Credentials,
@@ -25,6 +25,8 @@ use credentials::SharedCredentials;
 pub use http::{Proxies, control_plane};
 use imds::Metadata;
 pub use lookups::Lookups;
+pub use settings::SettingsError;
+use settings::{Profile, Settings};
 use std::{error::Error, io};
 use tokio::sync::OnceCell;
 
@@ -36,9 +38,9 @@ pub(crate) fn behavior_version() -> BehaviorVersion {
 /// Why nothing can be asked of AWS.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
-    /// The value is not repeated: it may hold a password.
-    #[error("{0} holds no http or https URL: set one, or unset it")]
-    EndpointUrl(&'static str),
+    /// A value that no SDK takes.
+    #[error("the AWS settings cannot be used")]
+    Settings(#[from] SettingsError),
     /// There is nothing to verify a server with.
     #[error("cannot verify servers")]
     Tls(#[from] TlsError),
@@ -48,6 +50,18 @@ pub enum AwsError {
     /// No Region is known, so there is nobody to ask.
     #[error("no Region: {0}. Give --region, set AWS_REGION or the profile's region, or read files with --from DIR")]
     NoRegion(Gap),
+}
+
+impl AwsError {
+    /// The error as the reason for a missing fact.
+    pub fn gap(&self) -> Gap {
+        match self {
+            Self::Settings(error) => Gap::Settings { detail: error.to_string() },
+            Self::Tls(error) => Gap::Settings { detail: chain(error) },
+            Self::Setup(_) => Gap::Failed { detail: chain(self) },
+            Self::NoRegion(gap) => gap.clone(),
+        }
+    }
 }
 
 /// What every call to AWS shares.
@@ -67,36 +81,41 @@ impl Aws {
     ///
     /// `region` overrules them all.
     pub async fn load(region: Option<String>) -> Result<Self, AwsError> {
-        if let Some(variable) = environment::no_endpoint_url() {
-            return Err(AwsError::EndpointUrl(variable));
-        }
+        let settings = Settings::read(region).await?;
         let roots = Roots::load()?;
         let lookups = Lookups::default();
         let http = control_plane(&roots, Proxies::OfTheEnvironment, lookups.clone())?;
-        let metadata = Metadata::new()?;
-        let region = match region {
-            Some(region) => Some(Region::new(region)),
-            // The SDK's default chain without its last link, which is the metadata service: that one is asked later.
-            None => {
-                let environment = EnvironmentVariableRegionProvider::new();
-                RegionProviderChain::first_try(environment).or_else(ProfileFileRegionProvider::new()).region().await
-            }
-        };
+        let metadata = Metadata::new(&settings.metadata)?;
+        // Nothing is left for the SDK to read that it could stumble over: what is set here it does not look for.
         let providers = ProviderConfig::empty()
             .with_behavior_version(Some(behavior_version()))
             .with_http_client(http.clone())
             .with_sleep_impl(sleep())
-            .with_region(region.clone());
-        let credentials = SharedCredentials::new(&providers, metadata.client().clone(), region.clone()).await;
-        let config = aws_config::defaults(behavior_version())
+            .with_retry_config(RetryConfig::standard())
+            .with_region(settings.region.clone())
+            .with_use_fips(Some(settings.use_fips.unwrap_or(false)))
+            .with_use_dual_stack(Some(settings.use_dual_stack.unwrap_or(false)));
+        let credentials = SharedCredentials::new(&providers, metadata.client().clone(), &settings.profile);
+        let mut loader = aws_config::defaults(behavior_version())
             .http_client(http)
             .sleep_impl(sleep())
-            .region(region)
+            .retry_config(RetryConfig::standard())
+            .region(settings.region)
+            .use_fips(settings.use_fips.unwrap_or(false))
+            .use_dual_stack(settings.use_dual_stack.unwrap_or(false))
+            .profile_files(settings.profile.files())
             .credentials_provider(credentials.clone())
             // Set so that there is none: building the default one asks the metadata service for the Region, now.
-            .token_provider(NoTokens)
-            .load()
-            .await;
+            .token_provider(NoTokens);
+        if let Some(name) = Profile::instead() {
+            loader = loader.profile_name(name);
+        }
+        if let Some(mode) = settings.account_id_endpoint_mode.and_then(|mode| mode.parse().ok()) {
+            loader = loader.account_id_endpoint_mode(mode);
+        }
+        let mut config = loader.load().await.into_builder().service_config(settings.endpoints);
+        config.set_endpoint_url(None);
+        let config = config.build();
         let metadata_region =
             ImdsRegionProvider::builder().configure(&providers).imds_client(metadata.client().clone()).build();
         Ok(Self {
@@ -167,10 +186,14 @@ impl ProvideToken for NoTokens {
     }
 }
 
-/// Whether an answer can be a Region: nothing cannot, nor what a captive portal answers.
-fn checked_region(source: &str, answer: &str) -> Result<String, Gap> {
+/// Whether a text can be a Region: nothing cannot, nor what a captive portal answers.
+fn is_region(text: &str) -> bool {
     let plausible = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !answer.is_empty() && answer.len() <= 32 && answer.chars().all(plausible) {
+    !text.is_empty() && text.len() <= 32 && text.chars().all(plausible)
+}
+
+fn checked_region(source: &str, answer: &str) -> Result<String, Gap> {
+    if is_region(answer) {
         return Ok(answer.to_owned());
     }
     let start: String = answer.chars().take(32).collect();

@@ -24,22 +24,6 @@ pub fn metadata_disabled() -> bool {
     variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// The first variable that should hold an endpoint's URL and does not. The SDK panics at an empty one.
-pub fn no_endpoint_url() -> Option<&'static str> {
-    const VARIABLES: [&str; 4] =
-        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_STS"];
-    let set = |name: &str| std::env::var_os(name);
-    VARIABLES.into_iter().find(|name| set(name).is_some_and(|value| !value.to_str().is_some_and(is_http_url)))
-}
-
-fn is_http_url(text: &str) -> bool {
-    text.parse::<http::Uri>().is_ok_and(|uri| {
-        let after_host = uri.authority().and_then(|authority| authority.as_str().rsplit_once(authority.host()));
-        let port_is_valid = after_host.is_some_and(|(_, rest)| rest.is_empty()) || uri.port_u16().is_some();
-        matches!(uri.scheme_str(), Some("http" | "https")) && port_is_valid
-    })
-}
-
 /// What a variable holds, if anything. What is not UTF-8 is kept as far as it is: it is set, and so not to be taken for absent.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())

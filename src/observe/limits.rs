@@ -10,3 +10,6 @@ pub(super) const PAGES: usize = 1_000;
 /// AWS's quotas allow 200 route tables and 200 subnets a VPC and 1,000 entries a prefix list; a Region with hundreds of VPCs
 /// stays below.
 pub(super) const ITEMS: usize = 100_000;
+
+/// Bytes of one file of settings: a profile with a thousand roles has a tenth of it.
+pub(super) const SETTINGS_FILE: u64 = 1 << 20;

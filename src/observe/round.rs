@@ -78,7 +78,7 @@ pub(super) async fn load(deadline: Instant) -> Result<Aws, Gap> {
     within(deadline, async {
         Aws::load(None).await.map_err(|error| {
             tracing::debug!(error = chain(&error), "no AWS configuration");
-            Gap::Failed { detail: chain(&error) }
+            error.gap()
         })
     })
     .await
@@ -148,12 +148,12 @@ impl Round<'_> {
     }
 
     pub(super) async fn instance(&self) -> Observed<Instance> {
-        if environment::metadata_disabled() {
-            return Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() });
-        }
         match &self.aws {
-            Ok(aws) => seen("instance", self.deadline, imds::instance(aws.imds()), ImdsError::gap).await,
             Err(gap) => Observed::Unseen(gap.clone()),
+            Ok(_) if environment::metadata_disabled() => {
+                Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() })
+            }
+            Ok(aws) => seen("instance", self.deadline, imds::instance(aws.imds()), ImdsError::gap).await,
         }
     }
 

@@ -1,17 +1,27 @@
 //! The SDK's default credentials, fetched once for all who need them.
 
-use super::find_cause;
-use crate::model::{Gap, Seconds};
+use super::{
+    find_cause,
+    settings::{self, Profile},
+};
+use crate::{
+    model::{Gap, Seconds},
+    observe::url::with_short_urls,
+};
 use aws_config::{
-    Region,
-    default_provider::credentials::DefaultCredentialsChain,
-    imds::{self, client::error::ImdsError},
+    ecs::EcsCredentialsProvider,
+    environment::EnvironmentVariableCredentialsProvider,
+    imds::{self, client::error::ImdsError, credentials::ImdsCredentialsProvider},
+    meta::credentials::CredentialsProviderChain,
+    profile::ProfileFileCredentialsProvider,
     provider_config::ProviderConfig,
+    web_identity_token::WebIdentityTokenCredentialsProvider,
 };
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, error::CredentialsError, future},
 };
+use http::HeaderValue;
 use std::{
     error::Error,
     sync::Arc,
@@ -21,6 +31,12 @@ use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
+
+/// Where a container's credentials are.
+const CONTAINER: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+
+/// The token that a role is assumed with.
+const WEB_IDENTITY: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 /// For the whole chain; a role to assume is two services away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +53,7 @@ const MARGIN: Duration = Duration::from_secs(300);
 /// profile, for waiting for the metadata service here would cost every instance a round trip.
 #[derive(Clone, Debug)]
 pub(super) struct SharedCredentials {
-    chain: Arc<DefaultCredentialsChain>,
+    chain: Arc<CredentialsProviderChain>,
     last: Arc<Mutex<Option<Fetched>>>,
 }
 
@@ -57,11 +73,35 @@ impl Fetched {
 }
 
 impl SharedCredentials {
-    pub(super) async fn new(providers: &ProviderConfig, metadata: imds::Client, region: Option<Region>) -> Self {
-        let mut chain = DefaultCredentialsChain::builder().configure(providers.clone()).imds_client(metadata);
-        // Set even when there is none: otherwise the chain would ask the metadata service, now.
-        chain.set_region(Some(region));
-        Self { chain: Arc::new(chain.build().await), last: Arc::default() }
+    /// From where the SDK's default chain takes them, in its order; a source whose variable is empty is not asked.
+    pub(super) fn new(providers: &ProviderConfig, metadata: imds::Client, profile: &Profile) -> Self {
+        let environment = || Sendable(EnvironmentVariableCredentialsProvider::new());
+        let container = || Sendable(EcsCredentialsProvider::builder().configure(providers).build());
+        let instance = || {
+            let provider = ImdsCredentialsProvider::builder().configure(providers).imds_client(metadata.clone());
+            Sendable(provider.build())
+        };
+
+        let mut of_profile = ProfileFileCredentialsProvider::builder()
+            .configure(providers)
+            .profile_files(profile.files())
+            // As sources of a role that is to be assumed: the SDK signs with them.
+            .with_custom_provider("Environment", environment())
+            .with_custom_provider("EcsContainer", container())
+            .with_custom_provider("Ec2InstanceMetadata", instance());
+        if let Some(name) = Profile::instead() {
+            of_profile = of_profile.profile_name(name);
+        }
+        let mut chain =
+            CredentialsProviderChain::first_try("Environment", environment()).or_else("Profile", of_profile.build());
+        if settings::is_set(WEB_IDENTITY) {
+            let provider = WebIdentityTokenCredentialsProvider::builder().configure(providers).build();
+            chain = chain.or_else("WebIdentityToken", provider);
+        }
+        if CONTAINER.into_iter().any(settings::is_set) {
+            chain = chain.or_else("EcsContainer", container());
+        }
+        Self { chain: Arc::new(chain.or_else("Ec2InstanceMetadata", instance())), last: Arc::default() }
     }
 
     pub(super) async fn get(&self) -> Result<Credentials, Gap> {
@@ -71,13 +111,38 @@ impl SharedCredentials {
         }
         let at = Instant::now();
         let found = match timeout(PATIENCE, self.chain.provide_credentials()).await {
-            Ok(Ok(credentials)) => Ok(credentials),
+            Ok(Ok(credentials)) if can_be_sent(&credentials) => Ok(credentials),
+            Ok(Ok(_)) => Err(Gap::Credentials { detail: UNSENDABLE.to_owned() }),
             Ok(Err(error)) => Err(Gap::Credentials { detail: words(&error) }),
             Err(_) => Err(Gap::TimedOut { after: Seconds::from(at.elapsed()) }),
         };
         *last = Some(Fetched { at, found: found.clone() });
         found
     }
+}
+
+/// A provider whose credentials can be sent. The SDK ends the process where it signs with others.
+#[derive(Debug)]
+struct Sendable<P>(P);
+
+impl<P: ProvideCredentials> ProvideCredentials for Sendable<P> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let credentials = self.0.provide_credentials().await?;
+            if can_be_sent(&credentials) { Ok(credentials) } else { Err(CredentialsError::provider_error(UNSENDABLE)) }
+        })
+    }
+}
+
+const UNSENDABLE: &str = "the credentials hold a character that no HTTP header can carry";
+
+/// Whether what goes into a header can stand there.
+fn can_be_sent(credentials: &Credentials) -> bool {
+    let in_headers = [Some(credentials.access_key_id()), credentials.session_token()];
+    in_headers.into_iter().flatten().all(|text| HeaderValue::from_str(text).is_ok())
 }
 
 impl ProvideCredentials for SharedCredentials {
@@ -105,7 +170,11 @@ fn words(error: &CredentialsError) -> String {
         Some(ImdsError::ErrorResponse(answer)) => {
             format!("the instance metadata service answered {}", answer.response().status().as_u16())
         }
-        _ => format!("{error}: {}", super::root_cause(error)),
+        _ => {
+            let words = format!("{error}: {}", super::root_cause(error));
+            // What a credential process writes may hold a secret.
+            with_short_urls(words.split(". Stderr: ").next().unwrap_or_default())
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use crate::observe::tls::empty_roots;
 use aws_config::{imds, provider_config::ProviderConfig};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
-    orchestrator::HttpRequest,
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
 };
+use aws_smithy_types::body::SdkBody;
 use reqwest::Client;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -28,12 +30,8 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
-    /// Of the endpoint that the environment or the profile names, else 169.254.169.254.
-    pub(super) fn new() -> Result<Self, AwsError> {
-        Self::build(|client| client)
-    }
-
-    fn build(adjust: impl FnOnce(imds::client::Builder) -> imds::client::Builder) -> Result<Self, AwsError> {
+    /// Of the service at this URL.
+    pub(super) fn new(endpoint: &str) -> Result<Self, AwsError> {
         let heard = Arc::new(Mutex::new(Heard::Nothing));
         // No proxy: another machine's metadata would be worse than none.
         let client = Client::builder().tls_backend_preconfigured(empty_roots()?).no_proxy();
@@ -46,13 +44,15 @@ impl Metadata {
             .with_sleep_impl(super::sleep());
         let client = imds::Client::builder()
             .configure(&config)
+            .endpoint(endpoint)
+            .map_err(AwsError::Setup)?
             .max_attempts(1)
             .connect_timeout(PATIENCE)
             .read_timeout(PATIENCE)
             // Wider than its parts, so that the connector's verdict is there before this one cuts it off.
             .operation_attempt_timeout(PATIENCE * 3)
             .operation_timeout(PATIENCE * 3);
-        Ok(Self { client: adjust(client).build(), heard })
+        Ok(Self { client: client.build(), heard })
     }
 
     pub(super) fn client(&self) -> &imds::Client {
@@ -99,9 +99,10 @@ impl HttpConnector for Listening {
         if let Some(detail) = silence(&heard) {
             return HttpConnectorFuture::ready(Err(sentence(&detail).never_connected()));
         }
+        let asks_for_role = request.uri().ends_with(ROLES);
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
-            let answer = answer.await;
+            let answer = answer.await.and_then(|answer| if asks_for_role { named(answer) } else { Ok(answer) });
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
             match &answer {
                 Ok(_) => *heard = Heard::Answer,
@@ -112,6 +113,26 @@ impl HttpConnector for Listening {
             answer
         })
     }
+}
+
+/// Where the service lists the role of the instance.
+const ROLES: &str = "/iam/security-credentials/";
+
+/// The answer that names the role. The SDK makes a path of the name as it stands, and ends the process where that is none.
+fn named(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    if answer.status().is_success() {
+        let name = answer.body().bytes().and_then(role).map(str::to_owned);
+        let name = name.ok_or_else(|| sentence("the instance metadata service names a role that cannot be one"))?;
+        *answer.body_mut() = SdkBody::from(name);
+    }
+    Ok(answer)
+}
+
+/// The first line, where it is the name of a role: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html>
+fn role(answer: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(answer).ok()?.lines().next()?.trim();
+    let is_of_names = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    (!name.is_empty() && name.chars().all(is_of_names)).then_some(name)
 }
 
 #[cfg(test)]
@@ -126,7 +147,7 @@ mod tests {
         // Accepts (the kernel does, from the backlog) and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", silent.local_addr().unwrap());
-        let metadata = Metadata::build(|client| client.endpoint(endpoint).unwrap()).unwrap();
+        let metadata = Metadata::new(&endpoint).unwrap();
 
         let began = Instant::now();
         assert!(metadata.client().get("/latest/meta-data/placement/region").await.is_err());
@@ -139,10 +160,20 @@ mod tests {
         assert!(metadata.silence().is_some());
     }
 
+    #[test]
+    fn only_a_name_is_taken_for_a_role() {
+        for answer in ["onnet", "onnet\n", " my+role=1,a.b@c-d_e \r\nother\n"] {
+            assert!(role(answer.as_bytes()).is_some_and(|name| !name.contains(char::is_whitespace)), "{answer:?}");
+        }
+        for answer in ["", "\n", "a b", "<html>", "a/b", "r\u{f6}le", "\u{1}"] {
+            assert_eq!(role(answer.as_bytes()), None, "{answer:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_refused_connection_is_remembered_in_the_kernels_words() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let metadata = Metadata::build(|client| client.endpoint(format!("http://{closed}")).unwrap()).unwrap();
+        let metadata = Metadata::new(&format!("http://{closed}")).unwrap();
         assert!(metadata.client().get("/latest/meta-data/instance-id").await.is_err());
         let silence = metadata.silence().unwrap();
         assert!(silence.contains("refused"), "{silence}");

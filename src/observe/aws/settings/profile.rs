@@ -1,0 +1,206 @@
+//! The profile files, read once: the SDK gets the very text that was checked.
+
+use super::{
+    check::ENDPOINT_URL,
+    place::{Found, Place, is_set},
+};
+use crate::observe::{aws::root_cause, limits::SETTINGS_FILE};
+use aws_config::profile::{ProfileSet, load};
+use aws_runtime::env_config::{
+    file::{EnvConfigFileKind, EnvConfigFiles},
+    property::PropertiesKey,
+};
+use std::{
+    borrow::Cow,
+    env,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+};
+
+const DEFAULT: &str = "default";
+
+/// The profile that is selected, in the files it stands in.
+#[derive(Debug, Default)]
+pub(in super::super) struct Profile {
+    set: ProfileSet,
+    /// What either file holds by itself: the one of the credentials counts more.
+    alone: [(String, ProfileSet); 2],
+    texts: [String; 2],
+}
+
+impl Profile {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// Why one cannot be used, in a sentence that names it.
+    pub(super) async fn read() -> Result<Self, String> {
+        let config = path("AWS_CONFIG_FILE", "~/.aws/config");
+        let credentials = path("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
+        let texts = [text(&config)?, text(&credentials)?];
+        let [in_config, in_credentials] = &texts;
+        let alone = [
+            (config.display().to_string(), parsed(&config, &files(in_config, "")).await?),
+            (credentials.display().to_string(), parsed(&credentials, &files("", in_credentials)).await?),
+        ];
+        let set = parsed(&config, &files(in_config, in_credentials)).await?;
+        Ok(Self { set, alone, texts })
+    }
+
+    /// For the SDK. It ends the process at an empty URL: there it is left out.
+    pub(in super::super) fn files(&self) -> EnvConfigFiles {
+        let [config, credentials] = self.texts.each_ref().map(|text| without_empty_urls(text));
+        files(&config, &credentials)
+    }
+
+    /// Its name, if it is to be another one than the environment says: there it is empty.
+    pub(in super::super) fn instead() -> Option<&'static str> {
+        (env::var_os("AWS_PROFILE").is_some() && !is_set("AWS_PROFILE")).then_some(DEFAULT)
+    }
+
+    /// What it holds under a key.
+    pub(super) fn value(&self, key: &str) -> Option<Found> {
+        let section = format!("profile {}", self.set.selected_profile());
+        self.found(&section, key, |set| set.get(key).map(str::to_owned))
+    }
+
+    /// What it, and those it rests on, hold under a key.
+    pub(super) fn values(&self, key: &str) -> Vec<Found> {
+        let of = |name: &str| {
+            self.found(&format!("profile {name}"), key, |set| Some(set.get_profile(name)?.get(key)?.to_owned()))
+        };
+        self.sources().into_iter().filter_map(of).collect()
+    }
+
+    /// Whether there is such a profile.
+    pub(super) fn is_there(&self) -> bool {
+        self.set.get_profile(self.set.selected_profile()).is_some()
+    }
+
+    /// Every Region that the environment and the profile name, the one that counts first.
+    pub(super) fn regions(&self) -> Vec<Found> {
+        let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().filter_map(Found::in_environment);
+        variables.chain(self.values("region")).collect()
+    }
+
+    /// Every endpoint URL for a service, the one that counts first.
+    pub(super) fn endpoint_urls(&self, service: &str) -> Vec<Found> {
+        let of_service = format!("{}_{}", ENDPOINT_URL.variable, service.to_uppercase().replace(' ', "_"));
+        let [own, common] = [of_service.as_str(), ENDPOINT_URL.variable].map(Found::in_environment);
+        [own, common, self.url_of_service(service), self.value("endpoint_url")].into_iter().flatten().collect()
+    }
+
+    /// `endpoint_url` of a service, in the section that `services` names.
+    fn url_of_service(&self, service: &str) -> Option<Found> {
+        let services = self.set.get("services")?;
+        let service = service.to_lowercase().replace(' ', "-");
+        let key = PropertiesKey::builder()
+            .section_key("services")
+            .section_name(services)
+            .property_name(service.as_str())
+            .sub_property_name("endpoint_url")
+            .build()
+            .ok()?;
+        let section = format!("{service} of services {services}");
+        self.found(&section, "endpoint_url", |set| set.other_sections().get(&key).cloned())
+    }
+
+    /// Whether it names a role, for which STS is asked.
+    pub(super) fn assumes_a_role(&self) -> bool {
+        self.set.get("role_arn").is_some()
+    }
+
+    /// Whether SSO is asked for its credentials, or for those of the profile it rests on.
+    pub(super) fn uses_sso(&self) -> bool {
+        let keys = ["sso_session", "sso_start_url", "sso_account_id"];
+        let mut profiles = self.sources().into_iter().filter_map(|name| self.set.get_profile(name));
+        profiles.any(|profile| keys.iter().any(|key| profile.get(key).is_some()))
+    }
+
+    /// Its name, and those of the profiles that it rests on.
+    fn sources(&self) -> Vec<&str> {
+        let mut names = vec![self.set.selected_profile()];
+        while let Some(next) = names.last().and_then(|name| self.set.get_profile(name)?.get("source_profile"))
+            && !names.contains(&next)
+        {
+            names.push(next);
+        }
+        names
+    }
+
+    fn found(&self, section: &str, key: &str, value: impl Fn(&ProfileSet) -> Option<String>) -> Option<Found> {
+        let text = value(&self.set)?;
+        let [config, credentials] = &self.alone;
+        let (file, _) = if value(&credentials.1).is_some() { credentials } else { config };
+        let place = Place::Key { key: key.to_owned(), section: section.to_owned(), file: file.clone() };
+        Some(Found { place, text })
+    }
+}
+
+fn files(config: &str, credentials: &str) -> EnvConfigFiles {
+    EnvConfigFiles::builder()
+        .with_contents(EnvConfigFileKind::Config, config)
+        .with_contents(EnvConfigFileKind::Credentials, credentials)
+        .build()
+}
+
+async fn parsed(path: &Path, files: &EnvConfigFiles) -> Result<ProfileSet, String> {
+    let instead = Profile::instead().map(Cow::Borrowed);
+    let set = load(&Default::default(), &Default::default(), files, instead).await;
+    set.map_err(|error| {
+        // "error parsing  on line 3:\n  Expected …": where the SDK is given the text, it knows no path.
+        let words = root_cause(&error).split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("{}: {}", path.display(), words.trim_start_matches("error parsing "))
+    })
+}
+
+/// Where a file is: as the variable says, else at its default place. `~` is the home directory.
+fn path(variable: &str, default: &str) -> PathBuf {
+    let path = env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
+    match (path.strip_prefix("~"), env::var_os("HOME")) {
+        (Ok(below), Some(home)) => PathBuf::from(home).join(below),
+        (Ok(_), None) | (Err(_), _) => path,
+    }
+}
+
+/// What a file holds; nothing if there is none, or it is another user's.
+fn text(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SETTINGS_FILE + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) if bytes.len() as u64 > SETTINGS_FILE => {
+            Err(format!("{} is larger than {SETTINGS_FILE} bytes, the limit for a file of settings", path.display()))
+        }
+        Ok(_) => String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => {
+            super::warn(&format!("{} cannot be read ({error}); taken for empty", path.display()));
+            Ok(String::new())
+        }
+    }
+}
+
+/// The same text without the lines that set an endpoint URL to nothing.
+fn without_empty_urls(text: &str) -> String {
+    let is_empty = |line: &str| {
+        line.split_once('=').is_some_and(|(key, value)| {
+            let comment = value.starts_with([' ', '\t']) && value.trim_start().starts_with(['#', ';']);
+            key.trim().eq_ignore_ascii_case("endpoint_url") && (value.trim().is_empty() || comment)
+        })
+    };
+    text.lines().filter(|line| !is_empty(line)).fold(String::with_capacity(text.len()), |kept, line| kept + line + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_url_that_is_set_to_nothing_is_left_out() {
+        let text = "[default]\nendpoint_url =\nregion = us-east-1\nENDPOINT_URL= # none\nservices = s\n[services s]\ndynamodb =\n  \
+                    endpoint_url =\t\n  other = x\nec2 =\n  endpoint_url = http://127.0.0.1\n";
+        let kept = "[default]\nregion = us-east-1\nservices = s\n[services s]\ndynamodb =\n  other = x\nec2 =\n  \
+                    endpoint_url = http://127.0.0.1\n";
+        assert_eq!(without_empty_urls(text), kept);
+    }
+}
