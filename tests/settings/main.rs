@@ -4,6 +4,7 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
+mod secrets;
 mod table;
 
 use lab::{Lab, Mode, Ran, World, daemon::Daemon};
