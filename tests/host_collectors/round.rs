@@ -80,7 +80,7 @@ async fn on_ec2_the_region_comes_from_instance_metadata() {
     assert_eq!(seen.region.seen().unwrap(), "eu-west-1");
     assert_eq!(seen.names.seen().unwrap()[0].hostname, "dynamodb.eu-west-1.amazonaws.com");
     assert_eq!(seen.vpc.route_tables.gap().unwrap().reason(), "credentials", "there is no role here");
-    assert_eq!(seen.proxies[0].proxy, "proxy.example:3128");
+    assert_eq!(seen.proxies[0].proxy.as_deref(), Some("proxy.example:3128"));
     assert_eq!(seen.proxies[0].applies_to, ["dynamodb.eu-west-1.amazonaws.com"]);
 }
 
