@@ -52,7 +52,7 @@ fn what_the_judge_cannot_know_has_a_reason_of_its_own() {
         ("next_hop_that_is_not_the_vpcs_router", "other_host", "is not the router of subnet-0a"),
         ("source_that_is_not_the_interfaces_own", "spoofed_source", "is not an address of eni-0a"),
         ("stale_route_tables_support_nothing", "stale", "too old"),
-        ("device_that_is_no_network_interface_of_the_instance", "not_found", "hardware address"),
+        ("device_that_is_not_a_network_interface_of_the_instance", "not_found", "hardware address"),
         ("kernel_not_asked", "disabled", "Linux only"),
     ] {
         let (found, text) = reason_of(scenario, |_| ());
