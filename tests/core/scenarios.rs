@@ -7,9 +7,10 @@ mod common;
 use common::scenarios::{self, Scenario};
 use onnet_core::{
     judge::judge,
-    model::{Report, Severity},
+    model::{Gap, Report, Severity},
 };
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Every scenario: its name, the report on its world, and what is expected.
 fn scenarios() -> impl Iterator<Item = (&'static str, Report, &'static Scenario)> {
@@ -127,6 +128,7 @@ fn a_typing_error_is_named_with_its_file_scenario_and_key() {
         ("routes: [52.94.2.0/23 -> nat-0b blackhol]", "\"blackhol\": expected"),
         ("routes: [pl-02cd2c6b -> vpce-0d]", "routes: pl-02cd2c6b: the base world has this route"),
         ("routes: [no 10.0.0.0/8]", "routes: 10.0.0.0/8: there is no such route to remove"),
+        ("routes: [no 0.0.0.0/0]\n  tables: timed out 3s", "routes: `tables` is given"),
         ("tables: denid ec2:DescribeRouteTables", "tables: invalid type: string"),
         ("tables: denied", "tables: \"denied\": what follows?"),
         ("tables: timed out 3 parsecs", "tables: \" 3 parsecs\""),
@@ -202,6 +204,34 @@ fn an_expectation_that_does_not_hold_is_reported() {
         let found = scenario.expect.differences(&judge(scenario.world.clone()));
         assert_eq!(found.len(), differences, "{expect}: {found:?}");
     }
+}
+
+#[test]
+fn every_reason_that_a_collection_may_end_with_can_be_written() {
+    let written = [
+        "denied ec2:DescribeRouteTables",
+        "timed out 3s",
+        "unreachable connection refused",
+        "throttled RequestLimitExceeded",
+        "malformed an unfinished string",
+        "truncated the answer has a NextToken",
+        "over limit 41 pages of ec2:DescribeRouteTables, at most 40",
+        "failed InternalError",
+        "redirected 307 GET /latest/meta-data",
+        "credentials ExpiredToken",
+        "settings AWS_RETRY_MODE is unknown",
+        "disabled kernel routes are read on Linux only",
+        "not found NXDOMAIN",
+        "conflicting rtb-main is listed twice, but with different routes",
+        "not tried because the VPC is not known",
+    ];
+    let reasons = written.map(|gap| {
+        let text = format!("s:\n  why: It matters.\n  tables: \"{gap}\"\n  {EXPECT}");
+        let (_, scenario) = scenarios::read_text("t.yaml", &text).unwrap().remove(0);
+        scenario.world.vpc.route_tables.gap().unwrap().reason()
+    });
+    let collected = Gap::REASONS.iter().filter(|reason| !Gap::CONCLUDED.contains(reason));
+    assert_eq!(reasons.iter().collect::<BTreeSet<_>>(), collected.collect());
 }
 
 #[test]

@@ -42,15 +42,17 @@
 //!
 //! **Everywhere**
 //! - In place of a fact, the reason why it is missing: `denied ec2:DescribeRouteTables`, `timed out 3s`,
-//!   `not tried because …`, or a detail after `unreachable`, `throttled`, `malformed`, `failed`, `credentials`, `settings`, `disabled`
-//!   or `not found`. `null` in a map removes an entry of the base world.
+//!   `not tried because …`, `redirected 307 REQUEST`, `conflicting ONE, but OTHER`, `over limit 41 pages, at most 40`, or
+//!   a detail after `unreachable`, `throttled`, `malformed`, `truncated`, `failed`, `credentials`, `settings`,
+//!   `disabled` or `not found`. `null` in a map removes an entry of the base world.
 //! - A value that AWS does not document must be marked: `state: undocumented hibernating`.
 //! - `observed`: `30m ago` or `in 1h`, by the keys above and `zone`, `subnet_ranges`, `public` and `hosts_file`.
 //! - `merge`: a JSON merge patch to the finished snapshot, for what the language cannot say.
 //!
 //! `expect` needs the `outcome`, the severity and code of every finding, and the verdict on every address. It may have
-//! `proof`, `decided_by` (`52.94.0.10 of HOST`, `the proxy of HOST`, `the name HOST`, `nothing`), `coverage` (`5 of 6 CIDRs, 6144 of 6656 addresses`), `ranges` (some of its ranges), `fixes` (whole commands) and
-//! `mentions` (parts of findings' messages). Write `?` for a line and let the failing test print the report's own.
+//! `proof`, `decided_by` (`52.94.0.10 of HOST`, `the proxy of HOST`, `the name HOST`, `nothing`), `coverage`
+//! (`5 of 6 CIDRs, 6144 of 6656 addresses`), `ranges` (some of its ranges), `fixes` (whole commands) and `mentions` (parts
+//! of findings' messages). Write `?` for a line and let the failing test print the report's own.
 //!
 //! Only this module builds snapshots: a change to their schema changes these files and no scenario.
 

@@ -61,6 +61,18 @@ fn gap(text: &str) -> Result<Option<Gap>, String> {
         Gap::Throttled { detail: detail(rest)? }
     } else if let Some(rest) = after("malformed") {
         Gap::Malformed { detail: detail(rest)? }
+    } else if let Some(rest) = after("truncated") {
+        Gap::Truncated { detail: detail(rest)? }
+    } else if let Some(rest) = after("over limit") {
+        over_limit(rest)?
+    } else if let Some(rest) = after("redirected") {
+        let (status, request) =
+            rest.trim().split_once(' ').ok_or_else(|| format!("{text:?}: expected `307 REQUEST`"))?;
+        Gap::Redirected { request: request.to_owned(), status: parse(status)? }
+    } else if let Some(rest) = after("conflicting") {
+        let (one, other) =
+            rest.trim().split_once(", but ").ok_or_else(|| format!("{text:?}: expected `ONE, but OTHER`"))?;
+        Gap::Conflicting { one: one.to_owned(), other: other.to_owned() }
     } else if let Some(rest) = after("failed") {
         Gap::Failed { detail: detail(rest)? }
     } else if let Some(rest) = after("credentials") {
@@ -76,6 +88,16 @@ fn gap(text: &str) -> Result<Option<Gap>, String> {
     } else {
         return Ok(None);
     }))
+}
+
+/// `41 pages of ec2:DescribeRouteTables, at most 40`.
+fn over_limit(text: &str) -> Result<Gap, String> {
+    let read = |text: &str| {
+        let (what, allowed) = text.split_once(", at most ")?;
+        let (found, limit) = what.split_once(' ')?;
+        Some(Gap::OverLimit { limit: limit.to_owned(), allowed: allowed.parse().ok()?, found: found.parse().ok()? })
+    };
+    read(text.trim()).ok_or_else(|| format!("{text:?}: expected `41 pages of ec2:DescribeRouteTables, at most 40`"))
 }
 
 /// A typing error in a reason must not pass for a name.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     net::IpAddr,
     time::Duration,
 };
@@ -120,9 +121,8 @@ fn is_kept(written: &Value, read: &Value) -> bool {
 pub(super) type Entries<K, V> = BTreeMap<K, Option<V>>;
 
 /// What a scenario changes.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
 pub(super) struct Changes {
     instance: Option<Fact<InstanceChange>>,
     interfaces: Option<Vec<InterfaceChange>>,
@@ -162,38 +162,64 @@ impl TryFrom<String> for IpOrDefault {
     }
 }
 
+/// Names the key that an error is about.
+fn at<T>(key: &'static str, result: Result<T, String>) -> Result<T, String> {
+    result.map_err(|error| format!("{key}: {error}"))
+}
+
 impl Changes {
     /// Makes the changes to `world`. An error begins with the key.
     pub(super) fn apply(self, mut world: World) -> Result<World, String> {
+        let observed = self.change_host(&mut world)?.change_vpc(&mut world)?;
+        let snapshot = &mut world.snapshot;
+        for (what, moment) in observed {
+            let dated = super::from_value::<Dated>(Value::from(what.as_str()));
+            let dated = dated.and_then(|dated| dated.date(snapshot, moment.0));
+            at("observed", dated.map_err(|error| format!("{what}: {error}")))?;
+        }
+        Ok(world)
+    }
+
+    fn change_host(mut self, world: &mut World) -> Result<Self, String> {
         world.asked.clear();
-        fn at<T>(key: &'static str, result: Result<T, String>) -> Result<T, String> {
-            result.map_err(|error| format!("{key}: {error}"))
+        let snapshot = &mut world.snapshot;
+        if let Some(instance) = self.instance.take() {
+            at("instance", host::instance(&mut snapshot.instance, instance))?;
         }
-        let to = &mut world;
-        if let Some(instance) = self.instance {
-            at("instance", host::instance(&mut to.snapshot.instance, instance))?;
+        if let Some(interfaces) = self.interfaces.take() {
+            at("interfaces", host::interfaces(&mut snapshot.instance, interfaces))?;
         }
-        if let Some(interfaces) = self.interfaces {
-            at("interfaces", host::interfaces(&mut to.snapshot.instance, interfaces))?;
+        if let Some(region) = self.region.take() {
+            snapshot.region = at("region", region.observed(word))?;
         }
-        if let Some(region) = self.region {
-            to.snapshot.region = at("region", region.observed(word))?;
+        if let Some(names) = self.names.take() {
+            snapshot.names = names.observed(|names| Ok(names.into_iter().map(|name| name.0).collect()))?;
         }
-        if let Some(names) = self.names {
-            to.snapshot.names = names.observed(|names| Ok(names.into_iter().map(|name| name.0).collect()))?;
+        at("dns", dns::resolutions(&mut snapshot.resolutions, mem::take(&mut self.dns)))?;
+        host::devices(&mut world.devices, mem::take(&mut self.devices));
+        if let Some(routes) = self.host_routes.take() {
+            snapshot.host_routes =
+                at("host_routes", routes.observed(|routes| host::host_routes(&world.devices, &routes)))?;
         }
-        at("dns", dns::resolutions(&mut to.snapshot.resolutions, self.dns))?;
-        host::devices(&mut to.devices, self.devices);
-        at("kernel", host::kernel(to, self.kernel))?;
-        if let Some(routes) = self.host_routes {
-            to.snapshot.host_routes =
-                at("host_routes", routes.observed(|routes| host::host_routes(&to.devices, &routes)))?;
+        let proxies = mem::take(&mut self.proxies).into_iter();
+        snapshot.proxies.extend(proxies.map(|(variable, proxy)| proxy.of(variable)));
+        if let Some(interface) = self.assumed_interface.take() {
+            snapshot.assumed_interface = Some(at("assumed_interface", id("eni-", interface))?);
         }
-        to.snapshot.proxies.extend(self.proxies.into_iter().map(|(variable, proxy)| proxy.of(variable)));
-        if let Some(interface) = self.assumed_interface {
-            to.snapshot.assumed_interface = Some(at("assumed_interface", id("eni-", interface))?);
+        if let Some(probes) = self.probes.take() {
+            at("probes", host::probes(&mut snapshot.probes, probes))?;
         }
-        let vpc = &mut to.snapshot.vpc;
+        at("kernel", host::kernel(world, mem::take(&mut self.kernel)))?;
+        world.merge = self.merge.take();
+        Ok(self)
+    }
+
+    /// What is left then is `observed`.
+    fn change_vpc(self, world: &mut World) -> Result<BTreeMap<String, Moment>, String> {
+        let vpc = &mut world.snapshot.vpc;
+        if self.tables.is_some() && !self.routes.is_empty() {
+            return Err("routes: `tables` is given, so they belong to one of its tables".to_owned());
+        }
         at("routes", vpc::routes(vpc, self.routes))?;
         if let Some(tables) = self.tables {
             at("tables", vpc::tables(vpc, tables))?;
@@ -205,20 +231,11 @@ impl Changes {
             vpc.endpoint_interfaces = interfaces.observed(|all| Ok(all.into_iter().map(|one| one.0).collect()))?;
         }
         if let Some(lists) = self.dynamodb_lists {
-            vpc.service_prefix_lists =
-                at("dynamodb_lists", lists.observed(|all| all.into_iter().map(|list| id("pl-", list)).collect()))?;
+            let ids = lists.observed(|lists| lists.into_iter().map(|list| id("pl-", list)).collect());
+            vpc.service_prefix_lists = at("dynamodb_lists", ids)?;
         }
         at("prefix_lists", vpc::prefix_lists(vpc, self.prefix_lists))?;
-        if let Some(probes) = self.probes {
-            at("probes", host::probes(&mut to.snapshot.probes, probes))?;
-        }
-        for (what, moment) in self.observed {
-            let dated = super::from_value::<Dated>(Value::from(what.as_str()))
-                .and_then(|dated| dated.date(&mut to.snapshot, moment.0));
-            at("observed", dated.map_err(|error| format!("{what}: {error}")))?;
-        }
-        to.merge = self.merge;
-        Ok(world)
+        Ok(self.observed)
     }
 }
 
