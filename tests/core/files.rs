@@ -124,6 +124,139 @@ fn a_listing_without_its_last_page_is_a_gap() {
     assert_eq!(cut.facts.prefix_lists[&"pl-1".into()].gap().map(Gap::reason), Some("truncated"));
 }
 
+/// A page of subnets of one VPC.
+fn subnets(vpc: &str, ids: &[&str], token: Option<&str>) -> String {
+    let row = |id: &&str| format!(r#"{{"SubnetId": "{id}", "VpcId": "{vpc}", "CidrBlock": "10.0.0.0/24"}}"#);
+    let rows: Vec<String> = ids.iter().map(row).collect();
+    let token = token.map_or(String::new(), |token| format!(r#", "NextToken": "{token}""#));
+    format!(r#"{{"Subnets": [{}]{token}}}"#, rows.join(", "))
+}
+
+/// How many subnets these files hold, or why that is not known.
+fn subnets_of(files: &[(&str, String)]) -> Result<usize, String> {
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, content)| (*name, content.as_str())).collect();
+    let subnets = read(&files).unwrap().subnets;
+    subnets.get().map(Vec::len).map_err(ToString::to_string)
+}
+
+#[test]
+fn the_pages_of_one_listing_are_numbered_and_the_last_ends_it() {
+    let pages = [
+        subnets("vpc-1", &["subnet-1"], Some("x")),
+        subnets("vpc-1", &["subnet-2"], Some("y")),
+        subnets("vpc-1", &["subnet-3"], None),
+    ];
+    let names = [
+        ["s-1.json", "s-2.json", "s-3.json"],
+        ["s.json", "s-2.json", "s-3.json"],
+        ["s.json", "s (1).json", "s (2).json"],
+        ["s_page00.json", "s_page01.json", "s_page02.json"],
+        ["1.json", "2.json", "3.json"],
+    ];
+    for names in names {
+        let files: Vec<(&str, String)> = names.into_iter().zip(pages.clone()).collect();
+        assert_eq!(subnets_of(&files), Ok(3), "{names:?}");
+    }
+    for names in &names[..2] {
+        let files: Vec<(&str, String)> = names.iter().copied().zip(pages.clone()).collect();
+        for missing in 0..3 {
+            let mut files = files.clone();
+            files.remove(missing);
+            let gap = subnets_of(&files).unwrap_err();
+            assert!(gap.contains("cut off") && gap.contains("run: aws ec2 describe-subnets"), "{gap}");
+        }
+    }
+    let copied = [("s-1.json", pages[0].clone()), ("s-2.json", pages[0].clone()), ("s-3.json", pages[2].clone())];
+    assert!(subnets_of(&copied).unwrap_err().contains("NextToken"));
+}
+
+#[test]
+fn a_listing_that_is_cut_off_is_not_ended_by_another_one() {
+    let cut_off = || subnets("vpc-1", &["subnet-1"], Some("x"));
+    let cases = [
+        ("not numbered", vec![("b.json", cut_off()), ("a.json", subnets("vpc-1", &["subnet-2"], None))]),
+        ("another VPC's", vec![("vpc-1.json", cut_off()), ("vpc-2.json", subnets("vpc-2", &["subnet-2"], None))]),
+        (
+            "the same VPC's, complete",
+            vec![("s-1.json", cut_off()), ("s-2.json", subnets("vpc-1", &["subnet-1", "subnet-2"], None))],
+        ),
+        ("empty", vec![("s-1.json", cut_off()), ("s-2.json", subnets("vpc-1", &[], None))]),
+        (
+            "another Region's",
+            vec![("s-us-west-1.json", cut_off()), ("s-us-west-2.json", subnets("vpc-1", &["subnet-2"], None))],
+        ),
+        (
+            "one more than the last",
+            vec![
+                ("s-1.json", cut_off()),
+                ("s-2.json", subnets("vpc-1", &["subnet-2"], None)),
+                ("s-3.json", subnets("vpc-1", &["subnet-3"], None)),
+            ],
+        ),
+        (
+            "another one that is cut off",
+            vec![("s-1.json", cut_off()), ("s-2.json", subnets("vpc-1", &["subnet-2"], Some("y")))],
+        ),
+    ];
+    for (what, files) in cases {
+        assert!(subnets_of(&files).unwrap_err().contains("cut off"), "{what}");
+    }
+    let beside = [
+        ("vpc-2.json", subnets("vpc-2", &["subnet-9"], None)),
+        ("vpc-1.json", subnets("vpc-1", &["subnet-8"], None)),
+        ("s.json", cut_off()),
+        ("s-2.json", subnets("vpc-1", &["subnet-2"], None)),
+    ];
+    assert_eq!(subnets_of(&beside), Ok(4), "complete ones beside it do no harm");
+}
+
+#[test]
+fn an_empty_next_token_ends_a_listing() {
+    let whole = subnets("vpc-1", &["subnet-1"], Some(""));
+    assert_eq!(subnets_of(&[("s.json", whole)]), Ok(1));
+    let null = r#"{"Subnets": [], "NextToken": null}"#.to_owned();
+    assert_eq!(subnets_of(&[("s.json", null)]), Ok(0));
+    let strange = r#"{"Subnets": [], "NextToken": {}}"#.to_owned();
+    assert!(subnets_of(&[("s.json", strange)]).is_err());
+}
+
+#[test]
+fn a_page_of_prefix_lists_that_is_missing_may_hold_another_of_dynamodbs() {
+    let page = |token: &str, id: &str, name: &str, arn: &str| {
+        format!(
+            r#"{{"PrefixLists": [{{"PrefixListId": "{id}", "PrefixListName": "{name}", "PrefixListArn": "{arn}",
+                 "Cidrs": ["52.94.0.0/22"]}}], "NextToken": "{token}"}}"#
+        )
+    };
+    let first = page("x", "pl-1", "com.amazonaws.us-east-1.dynamodb", "");
+    let first = first.replace(r#""PrefixListArn": "","#, "");
+    let last = page("", "pl-2", "ours", "arn:aws:ec2:us-east-1:111122223333:prefix-list/pl-2");
+    let cut = read(&[("p.json", &first)]).unwrap().facts;
+    assert!(cut.service_prefix_lists.gap().unwrap().to_string().contains("p.json has a NextToken"));
+    assert_eq!(
+        read(&[("p-1.json", &first), ("p-2.json", &last)]).unwrap().facts.service_prefix_lists.get().unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn the_entries_of_a_list_are_known_with_all_their_pages() {
+    let page = |cidr: &str, token: &str| format!(r#"{{"Entries": [{{"Cidr": "{cidr}"}}], "NextToken": "{token}"}}"#);
+    let (first, second) = (page("52.94.0.0/22", "x"), page("52.94.4.0/22", "y"));
+    let (third, none) = (page("52.94.8.0/22", ""), r#"{"Entries": []}"#);
+    let entries = |files: &[(&str, &str)]| {
+        let inventory = read(&[&[("t.json", TABLE)], files].concat()).unwrap();
+        inventory.facts.prefix_lists[&"pl-1".into()].get().map(|list| list.entries.len()).map_err(ToString::to_string)
+    };
+    let (a, b, c) = (("pl-1.json", &*first), ("pl-1.page2.json", &*second), ("pl-1.page3.json", &*third));
+    assert_eq!(entries(&[a, b, c]), Ok(3));
+    assert_eq!(entries(&[("page1-pl-1.json", &first), ("page2-pl-1.json", &third)]), Ok(2));
+    assert_eq!(entries(&[a, ("pl-1-2.json", none)]), Ok(1), "the last page may be empty");
+    for files in [&[a, b][..], &[a, c], &[b, c], &[a, ("other-pl-1.json", &*third)]] {
+        assert!(entries(files).unwrap_err().contains("cut off"), "{files:?}");
+    }
+}
+
 #[test]
 fn a_list_named_by_a_route_takes_its_entries_from_the_file_named_by_it() {
     let entries = r#"{"Entries": [{"Cidr": "52.94.0.0/22", "Description": "x"}, {"Cidr": "2001:db8::/32"}]}"#;

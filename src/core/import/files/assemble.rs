@@ -1,9 +1,10 @@
 //! From what the files hold to one inventory, with a reason for everything they do not.
 
 use super::{
-    FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS, prefix_list_of,
-    region_of_zone, regions,
-    shapes::{Checked, File, ListedPrefixList},
+    FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
+    listing::{Listings, Page, name_of},
+    prefix_list_of, region_of_zone, regions,
+    shapes::{Checked, File, ListedInterface, ListedPrefixList, Row},
     shell_word,
 };
 use crate::import::convert::is_dynamodb_prefix_list;
@@ -23,37 +24,40 @@ struct Pieces<T> {
     items: BTreeMap<String, (T, PathBuf)>,
     /// The oldest file's time; `None` while no file has the key.
     at: Option<Timestamp>,
-    /// Whether some file ended the listing. Each page but the last says that there is more.
-    ended: bool,
+    listings: Listings,
 }
 
 impl<T> Default for Pieces<T> {
     fn default() -> Self {
-        Self { items: BTreeMap::new(), at: None, ended: false }
+        Self { items: BTreeMap::new(), at: None, listings: Listings::default() }
     }
 }
 
-impl<T: PartialEq> Pieces<T> {
+impl<T: Row> Pieces<T> {
     fn add(
         &mut self,
-        (path, at, more): (&Path, Timestamp, bool),
+        (path, at, token): (&Path, Timestamp, &Option<String>),
         items: Option<Vec<Checked<T>>>,
-        id: impl Fn(&T) -> &str,
-        merge: impl Fn(&mut T, &T) -> bool,
     ) -> Result<(), FilesError> {
         let Some(items) = items else { return Ok(()) };
         self.at = Some(self.at.map_or(at, |oldest| oldest.min(at)));
-        self.ended |= !more;
+        let page = Page {
+            path: path.to_owned(),
+            token: token.clone(),
+            rows: items.iter().map(|Checked(item)| item.id().to_owned()).collect(),
+            scopes: items.iter().filter_map(|Checked(item)| item.scope()).map(str::to_owned).collect(),
+        };
+        self.listings.add(name_of(path), page);
         for Checked(item) in items {
-            match self.items.entry(id(&item).to_owned()) {
+            match self.items.entry(item.id().to_owned()) {
                 Entry::Vacant(free) => {
                     free.insert((item, path.to_owned()));
                 }
                 Entry::Occupied(mut known) => {
                     let (old, first) = known.get_mut();
-                    if *old != item && !merge(old, &item) {
+                    if *old != item && !old.merge(&item) {
                         let (first, second) = (first.clone(), path.to_owned());
-                        return Err(FilesError::Conflict { id: id(&item).to_owned(), first, second });
+                        return Err(FilesError::Conflict { id: item.id().to_owned(), first, second });
                     }
                 }
             }
@@ -66,14 +70,12 @@ impl<T> Pieces<T> {
     /// When it was seen, if all of it was; else why not.
     fn complete(&self, source: Source, dir: &Path) -> Result<Timestamp, Gap> {
         let (key, command) = (source.key, source.command_into(dir));
-        match self.at {
-            Some(at) if self.ended => Ok(at),
-            Some(_) => {
-                let detail =
-                    format!("the last page of {key} is missing: every file with it has a NextToken; run: {command}");
-                Err(Gap::Truncated { detail })
+        match (self.at, self.listings.cut_off()) {
+            (Some(at), None) => Ok(at),
+            (Some(_), Some(cut_off)) => {
+                Err(Gap::Truncated { detail: format!("{key} are cut off: {cut_off}; run: {command}") })
             }
-            None => Err(Gap::NotTried { because: format!("no {key} in {}; run: {command}", dir.display()) }),
+            (None, _) => Err(Gap::NotTried { because: format!("no {key} in {}; run: {command}", dir.display()) }),
         }
     }
 
@@ -89,7 +91,7 @@ pub(super) struct Collected {
     subnets: Pieces<Subnet>,
     vpc_endpoints: Pieces<VpcEndpoint>,
     prefix_lists: Pieces<ListedPrefixList>,
-    network_interfaces: Pieces<EndpointInterface>,
+    network_interfaces: Pieces<ListedInterface>,
     entries: BTreeMap<PrefixListId, Entries>,
 }
 
@@ -97,42 +99,41 @@ pub(super) struct Collected {
 struct Entries {
     cidrs: Vec<IpNet>,
     at: Timestamp,
-    ended: bool,
-}
-
-/// Two files that differ about the same thing cannot both be right.
-fn never<T>(_: &mut T, _: &T) -> bool {
-    false
-}
-
-/// The two APIs tell different things of one prefix list: one its ranges, the other only its name.
-fn complement(old: &mut ListedPrefixList, new: &ListedPrefixList) -> bool {
-    let agree = |a: bool, b: bool, equal: bool| !(a && b) || equal;
-    let names = agree(old.name.is_some(), new.name.is_some(), old.name == new.name);
-    let cidrs = agree(old.cidrs.is_some(), new.cidrs.is_some(), old.cidrs == new.cidrs);
-    if names && cidrs {
-        old.name = old.name.take().or_else(|| new.name.clone());
-        old.cidrs = old.cidrs.take().or_else(|| new.cidrs.clone());
-    }
-    names && cidrs
+    listings: Listings,
 }
 
 impl Collected {
     pub(super) fn add(&mut self, path: &Path, at: Timestamp, file: File) -> Result<(), FilesError> {
-        let more = file.next_token.is_some();
-        let from = (path, at, more);
-        self.route_tables.add(from, file.route_tables, |table| table.id.as_str(), never)?;
-        self.subnets.add(from, file.subnets, |subnet| subnet.id.as_str(), never)?;
-        self.vpc_endpoints.add(from, file.vpc_endpoints, |endpoint| endpoint.id.as_str(), never)?;
-        self.prefix_lists.add(from, file.prefix_lists, |list| list.id.as_str(), complement)?;
-        self.network_interfaces.add(from, file.network_interfaces, |interface| interface.id.as_str(), never)?;
+        let token = file.next_page();
+        let from = (path, at, &token);
+        self.route_tables.add(from, file.route_tables)?;
+        self.subnets.add(from, file.subnets)?;
+        self.vpc_endpoints.add(from, file.vpc_endpoints)?;
+        self.prefix_lists.add(from, file.prefix_lists)?;
+        self.network_interfaces.add(from, file.network_interfaces)?;
         if let Some(page) = file.entries {
-            let list = prefix_list_of(path).ok_or_else(|| FilesError::NamelessEntries { file: path.to_owned() })?;
-            let known = self.entries.entry(list).or_insert(Entries { cidrs: Vec::new(), at, ended: false });
-            known.cidrs.extend(page.into_iter().map(|Checked(cidr)| cidr));
-            known.at = known.at.min(at);
-            known.ended |= !more;
+            self.add_entries(path, at, token, page)?;
         }
+        Ok(())
+    }
+
+    fn add_entries(
+        &mut self,
+        path: &Path,
+        at: Timestamp,
+        token: Option<String>,
+        page: Vec<Checked<IpNet>>,
+    ) -> Result<(), FilesError> {
+        let list = prefix_list_of(path).ok_or_else(|| FilesError::NamelessEntries { file: path.to_owned() })?;
+        let name = name_of(path).replacen(list.as_str(), "", 1);
+        let empty = Entries { cidrs: Vec::new(), at, listings: Listings::default() };
+        // Which list they are of is what the file is called, so that a page without entries is of it too.
+        let scopes = BTreeSet::from([list.to_string()]);
+        let known = self.entries.entry(list).or_insert(empty);
+        let rows = page.iter().map(|Checked(cidr)| cidr.to_string()).collect();
+        known.listings.add(&name, Page { path: path.to_owned(), token, rows, scopes });
+        known.cidrs.extend(page.into_iter().map(|Checked(cidr)| cidr));
+        known.at = known.at.min(at);
         Ok(())
     }
 
@@ -223,16 +224,21 @@ impl Collected {
         let named = self.vpc_endpoints.values().flat_map(|endpoint| &endpoint.interfaces);
         let known = named.filter_map(|id| self.network_interfaces.items.get(id.as_str()));
         let at = self.network_interfaces.at.map_or(endpoints_at, |at| at.min(endpoints_at));
-        Observed::Seen { value: known.map(|(interface, _)| interface.clone()).collect(), at, took: Seconds::default() }
+        Observed::Seen {
+            value: known.map(|(listed, _)| listed.interface.clone()).collect(),
+            at,
+            took: Seconds::default(),
+        }
     }
 
     fn service_prefix_lists(&self, dir: &Path, region: &str) -> Observed<Vec<PrefixListId>> {
         let value = self.dynamodb_lists(region);
-        match (self.prefix_lists.complete(PREFIX_LISTS, dir), self.prefix_lists.at) {
-            (_, Some(at)) if !value.is_empty() => Observed::Seen { value, at, took: Seconds::default() },
-            (Err(gap), _) => Observed::Unseen(gap),
+        match self.prefix_lists.complete(PREFIX_LISTS, dir) {
+            // Another of DynamoDB's lists, as of IPv6, may be on the page that is missing.
+            Err(gap) => Observed::Unseen(gap),
+            Ok(at) if !value.is_empty() => Observed::Seen { value, at, took: Seconds::default() },
             // Every Region has the list: the files hold other lists, or another Region's.
-            (Ok(_), _) => Observed::Unseen(Gap::NotFound {
+            Ok(_) => Observed::Unseen(Gap::NotFound {
                 detail: format!(
                     "no prefix list named com.amazonaws.{region}.dynamodb in {}; run: {}",
                     dir.display(),
@@ -263,7 +269,8 @@ impl Collected {
     fn prefix_list(&self, id: PrefixListId, dir: &Path) -> Observed<PrefixList> {
         let listed = self.prefix_lists.items.get(id.as_str()).map(|(list, _)| list);
         let inline = listed.and_then(|list| list.cidrs.as_ref()).zip(self.prefix_lists.at);
-        let own = self.entries.get(&id).filter(|entries| entries.ended).map(|entries| (&entries.cidrs, entries.at));
+        let own = self.entries.get(&id).filter(|entries| entries.listings.cut_off().is_none());
+        let own = own.map(|entries| (&entries.cidrs, entries.at));
         match inline.or(own) {
             Some((entries, at)) => {
                 let name = listed.and_then(|list| list.name.clone());
@@ -276,12 +283,15 @@ impl Collected {
             None => {
                 let file = shell_word(&dir.join(format!("{id}.json")));
                 let command = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {id} > {file}");
-                let nowhere =
-                    |what: &str| format!("{what} of {id} are in no file of {}; run: {command}", dir.display());
-                Observed::Unseen(if self.entries.contains_key(&id) {
-                    Gap::Truncated { detail: nowhere("the last page of the entries") }
-                } else {
-                    Gap::NotTried { because: nowhere("the entries") }
+                let cut_off = self.entries.get(&id).and_then(|entries| entries.listings.cut_off());
+                Observed::Unseen(match cut_off {
+                    Some(cut_off) => {
+                        Gap::Truncated { detail: format!("the entries of {id} are cut off: {cut_off}; run: {command}") }
+                    }
+                    None => {
+                        let nowhere = format!("the entries of {id} are in no file of {}", dir.display());
+                        Gap::NotTried { because: format!("{nowhere}; run: {command}") }
+                    }
                 })
             }
         }

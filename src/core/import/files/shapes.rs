@@ -1,15 +1,16 @@
 //! The AWS CLI's JSON, as far as we use it. Everything is checked while it is read, so that an error has a place.
 
-use super::super::{
-    convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
-    json::Text,
+use super::{
+    super::{
+        convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
+        json::Text,
+    },
+    regions,
 };
 use crate::model::{EndpointInterface, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint};
 use ipnet::IpNet;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny},
-};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
 use std::net::IpAddr;
 
 /// One file: an object with one or more of the CLI's own top-level keys. Other keys are skipped.
@@ -21,10 +22,49 @@ pub(super) struct File {
     pub(super) vpc_endpoints: Option<Vec<Checked<VpcEndpoint>>>,
     pub(super) prefix_lists: Option<Vec<Checked<ListedPrefixList>>>,
     pub(super) entries: Option<Vec<Checked<IpNet>>>,
-    pub(super) network_interfaces: Option<Vec<Checked<EndpointInterface>>>,
-    /// There is more than this file holds.
-    pub(super) next_token: Option<IgnoredAny>,
+    pub(super) network_interfaces: Option<Vec<Checked<ListedInterface>>>,
+    next_token: Option<Value>,
 }
+
+impl File {
+    /// The token for the next page, if there is more than this file holds. An empty one ends a listing, as none does.
+    pub(super) fn next_page(&self) -> Option<String> {
+        let token = self.next_token.as_ref()?;
+        (token.as_str() != Some("")).then(|| token.to_string())
+    }
+}
+
+/// A row of a listing.
+pub(super) trait Row: PartialEq {
+    /// Its id.
+    fn id(&self) -> &str;
+
+    /// What a listing may be limited to: the row's VPC, or its Region where it is of none.
+    fn scope(&self) -> Option<&str>;
+
+    /// Takes in what another file has of the same thing. Two files that differ cannot both be right.
+    fn merge(&mut self, _other: &Self) -> bool {
+        false
+    }
+}
+
+macro_rules! row {
+    ($row:ty) => {
+        impl Row for $row {
+            fn id(&self) -> &str {
+                self.id.as_str()
+            }
+
+            fn scope(&self) -> Option<&str> {
+                Some(self.vpc.as_str())
+            }
+        }
+    };
+}
+
+row!(RouteTable);
+row!(Subnet);
+row!(VpcEndpoint);
 
 /// A prefix list of either API: `DescribePrefixLists` has the ranges, `DescribeManagedPrefixLists` has not.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +72,46 @@ pub(super) struct ListedPrefixList {
     pub(super) id: PrefixListId,
     pub(super) name: Option<String>,
     pub(super) cidrs: Option<Vec<IpNet>>,
+    region: Option<String>,
+}
+
+impl Row for ListedPrefixList {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// The two APIs give different facts of one prefix list: one its ranges, the other only its name.
+    fn merge(&mut self, other: &Self) -> bool {
+        let agree = |a: bool, b: bool, equal: bool| !(a && b) || equal;
+        let names = agree(self.name.is_some(), other.name.is_some(), self.name == other.name);
+        let cidrs = agree(self.cidrs.is_some(), other.cidrs.is_some(), self.cidrs == other.cidrs);
+        if names && cidrs {
+            self.name = self.name.take().or_else(|| other.name.clone());
+            self.cidrs = self.cidrs.take().or_else(|| other.cidrs.clone());
+        }
+        names && cidrs
+    }
+}
+
+/// A network interface, and the VPC it is in.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ListedInterface {
+    pub(super) interface: EndpointInterface,
+    vpc: Option<String>,
+}
+
+impl Row for ListedInterface {
+    fn id(&self) -> &str {
+        self.interface.id.as_str()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        self.vpc.as_deref()
+    }
 }
 
 /// One of our types, read from the CLI's shape of it.
@@ -226,11 +306,22 @@ struct PrefixListJson<'a> {
     #[serde(borrow)]
     prefix_list_id: Option<Text<'a>>,
     prefix_list_name: Option<Text<'a>>,
+    prefix_list_arn: Option<Text<'a>>,
     cidrs: Option<Vec<CidrJson>>,
+}
+
+impl PrefixListJson<'_> {
+    /// The Region, by the ARN (`arn:aws:ec2:us-east-1:aws:prefix-list/pl-…`) or else by the name.
+    fn region(&self) -> Option<String> {
+        let of_arn = self.prefix_list_arn.as_deref().and_then(|arn| arn.split(':').nth(3));
+        let of_name = || regions(self.prefix_list_name.as_deref().into_iter()).into_keys().next();
+        of_arn.or_else(of_name).map(str::to_owned)
+    }
 }
 
 checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
     Ok(ListedPrefixList {
+        region: json.region(),
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
         name: json.prefix_list_name.as_deref().map(str::to_owned),
         // None at all are none that were given: every list of AWS's has some.
@@ -265,6 +356,7 @@ checked!(IpNet, EntryJson<'_>, |json| convert::cidr("Cidr", convert::required("C
 struct NetworkInterfaceJson<'a> {
     #[serde(borrow)]
     network_interface_id: Option<Text<'a>>,
+    vpc_id: Option<Text<'a>>,
     #[serde(default)]
     private_ip_addresses: Vec<PrivateAddressJson>,
     #[serde(default)]
@@ -283,11 +375,14 @@ struct Ipv6AddressJson {
     ipv6_address: Option<IpAddr>,
 }
 
-checked!(EndpointInterface, NetworkInterfaceJson<'_>, |json| {
+checked!(ListedInterface, NetworkInterfaceJson<'_>, |json| {
     let ipv4 = json.private_ip_addresses.iter().filter_map(|address| address.private_ip_address);
     let ipv6 = json.ipv6_addresses.iter().filter_map(|address| address.ipv6_address);
-    Ok(EndpointInterface {
-        id: convert::required("NetworkInterfaceId", json.network_interface_id.as_deref())?.into(),
-        addresses: ipv4.chain(ipv6).collect(),
+    Ok(ListedInterface {
+        interface: EndpointInterface {
+            id: convert::required("NetworkInterfaceId", json.network_interface_id.as_deref())?.into(),
+            addresses: ipv4.chain(ipv6).collect(),
+        },
+        vpc: json.vpc_id.as_deref().map(str::to_owned),
     })
 });
