@@ -16,22 +16,48 @@ pub(super) struct Egress<'s> {
     gateway: Option<IpAddr>,
 }
 
-impl Egress<'_> {
-    /// Where the next hop is another host than the VPC's router, no route table says where that sends the packet.
-    pub(super) fn hands_to_another_host(&self) -> Option<Missing> {
-        let gateway = self.gateway.filter(|gateway| self.is_another_host(*gateway))?;
-        let expected = format!("the router of {}, the first address of its range", self.interface.subnet);
-        let why = Gap::OtherHost { host: gateway, expected };
-        Some(Missing { what: format!("where {gateway}, the next hop, sends packets"), why })
+/// What a next hop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NextHop<'s> {
+    /// The VPC's router, by which the subnet's route table applies.
+    Router,
+    /// Another host, and no route table says where that sends a packet.
+    AnotherHost,
+    /// Either: the subnet's ranges, which would show it, are missing.
+    Unknown(&'s Gap),
+}
+
+impl<'s> Egress<'s> {
+    /// The fact that is missing where the next hop is not known to be the VPC's router.
+    pub(super) fn not_by_the_router(&self) -> Option<Missing> {
+        let gateway = self.gateway?;
+        let subnet = &self.interface.subnet;
+        match self.next_hop(gateway) {
+            NextHop::Router => None,
+            NextHop::AnotherHost => {
+                let expected = format!("the router of {subnet}, the first address of its range");
+                let why = Gap::OtherHost { host: gateway, expected };
+                Some(Missing { what: format!("where {gateway}, the next hop, sends packets"), why })
+            }
+            NextHop::Unknown(gap) => {
+                Some(Missing::new(format!("whether {gateway}, the next hop, is the router of {subnet}"), gap))
+            }
+        }
     }
 
-    /// Whether a next hop is known not to be the VPC's router.
+    /// What a next hop is.
     ///
     /// The router has the first address of a subnet's IPv4 range; in IPv6 it goes by a link-local one that nothing names.
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html>
-    pub(super) fn is_another_host(&self, gateway: IpAddr) -> bool {
-        let cidrs = self.interface.subnet_cidrs.seen();
-        gateway.is_ipv4() && cidrs.is_some_and(|cidrs| !cidrs.iter().any(|cidr| cidr.hosts().next() == Some(gateway)))
+    pub(super) fn next_hop(&self, gateway: IpAddr) -> NextHop<'s> {
+        if gateway.is_ipv6() {
+            return NextHop::Router;
+        }
+        match self.interface.subnet_cidrs.get() {
+            Err(gap) => NextHop::Unknown(gap),
+            Ok(cidrs) if cidrs.iter().any(|cidr| cidr.hosts().next() == Some(gateway)) => NextHop::Router,
+            Ok(_) => NextHop::AnotherHost,
+        }
     }
 }
 

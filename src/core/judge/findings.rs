@@ -3,11 +3,12 @@
 use super::{
     address::{Judged, is_testified, probes_of},
     coverage::Coverage,
+    egress::{Egress, NextHop},
     gaps::finding_of_gap,
 };
 use crate::model::{
-    AddressReport, Drop, EndpointState, Finding, FindingCode, Gap, Missing, NameKind, Path, PathKind, Probe,
-    ProbeResult, ProxyVariable, ServiceName, Severity, Snapshot, Verdict,
+    AddressReport, Device, Drop, EndpointState, Finding, FindingCode, Gap, HostRoute, Missing, NameKind, Path,
+    PathKind, Probe, ProbeResult, ProxyVariable, ServiceName, Severity, Snapshot, Verdict,
 };
 use std::net::IpAddr;
 
@@ -339,37 +340,66 @@ pub(super) fn contradiction(snapshot: &Snapshot, report: &AddressReport) -> Opti
     Some(format!("the kernel would send from {source} to {address}, but a probe went out from {}", local.ip()))
 }
 
-/// Routes of the kernel that lead part of the covered list out by another device than the one that was judged.
+/// Routes of the kernel that lead part of the covered list to another device than the one that was judged, or to another
+/// host.
 pub(super) fn host_routes(snapshot: &Snapshot, coverages: &[Coverage<'_>], judged: &[&Judged<'_>]) -> Vec<Finding> {
-    let Some(routes) = snapshot.host_routes.seen().filter(|_| snapshot.assumed_interface.is_none()) else {
-        return Vec::new();
-    };
     let mut findings = Vec::new();
+    for (egress, route) in routes_within(snapshot, coverages, judged) {
+        let to = match (&route.device, route.gateway) {
+            (None, _) => "nowhere".to_owned(),
+            (Some(device), Some(gateway)) if egress.next_hop(gateway) == NextHop::AnotherHost => {
+                format!("next hop {gateway} by device {}", device.name)
+            }
+            (Some(device), _) if is_of(device, egress) => continue,
+            (Some(device), None) => format!("device {}", device.name),
+            (Some(device), Some(gateway)) => format!("next hop {gateway} by device {}", device.name),
+        };
+        let message = format!(
+            "the kernel's own route {} leads part of DynamoDB's prefix list to {to}, not to the VPC's router by {}",
+            route.destination, egress.interface.id
+        );
+        push(&mut findings, finding(FindingCode::HostRouteDiverts, Severity::Warning, message));
+    }
+    findings
+}
+
+/// Next hops of the kernel's own routes for parts of the covered list that may be other hosts than the VPC's router.
+pub(super) fn unknown_next_hops(
+    snapshot: &Snapshot,
+    coverages: &[Coverage<'_>],
+    judged: &[&Judged<'_>],
+) -> Vec<Missing> {
+    let unknown = |(egress, route): (&Egress<'_>, &HostRoute)| {
+        let gateway = route.gateway?;
+        let NextHop::Unknown(gap) = egress.next_hop(gateway) else { return None };
+        let (destination, subnet) = (&route.destination, &egress.interface.subnet);
+        let what =
+            format!("whether {gateway}, where the kernel's route {destination} leads, is the router of {subnet}");
+        Some(Missing::new(what, gap))
+    };
+    routes_within(snapshot, coverages, judged).into_iter().filter_map(unknown).collect()
+}
+
+/// The kernel's own routes for parts of the covered list, each with where an address in use leaves.
+fn routes_within<'a, 's>(
+    snapshot: &'a Snapshot,
+    coverages: &[Coverage<'s>],
+    judged: &[&'a Judged<'s>],
+) -> Vec<(&'a Egress<'s>, &'a HostRoute)> {
+    let routes = snapshot.host_routes.seen().filter(|_| snapshot.assumed_interface.is_none());
+    let mut within = Vec::new();
     for judged in judged.iter().filter(|judged| judged.report.in_use) {
         let Some((egress, (table, _))) = judged.egress.as_ref().zip(judged.table) else { continue };
         let Some(coverage) = coverages.iter().find(|coverage| coverage.table.id == table.id) else { continue };
-        let elsewhere = routes.iter().filter(|route| {
-            route.device.as_ref().is_none_or(|device| device.mac.as_ref() != Some(&egress.interface.mac))
-                || route.gateway.is_some_and(|gateway| egress.is_another_host(gateway))
-        });
-        for route in elsewhere {
-            let overlaps = coverage
-                .ranges
-                .iter()
-                .any(|range| route.destination.contains(&range.cidr) || range.cidr.contains(&route.destination));
-            if overlaps {
-                let to = match (&route.device, route.gateway) {
-                    (None, _) => "nowhere".to_owned(),
-                    (Some(device), None) => format!("device {}", device.name),
-                    (Some(device), Some(gateway)) => format!("next hop {gateway} by device {}", device.name),
-                };
-                let message = format!(
-                    "the kernel's own route {} leads part of DynamoDB's prefix list to {to}, not to the VPC's router by {}",
-                    route.destination, egress.interface.id
-                );
-                push(&mut findings, finding(FindingCode::HostRouteDiverts, Severity::Warning, message));
-            }
-        }
+        let overlaps = |route: &HostRoute| {
+            let mut ranges = coverage.ranges.iter().map(|range| range.cidr);
+            ranges.any(|cidr| route.destination.contains(&cidr) || cidr.contains(&route.destination))
+        };
+        within.extend(routes.into_iter().flatten().filter(|route| overlaps(route)).map(|route| (egress, route)));
     }
-    findings
+    within
+}
+
+fn is_of(device: &Device, egress: &Egress<'_>) -> bool {
+    device.mac.as_ref() == Some(&egress.interface.mac)
 }

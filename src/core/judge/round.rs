@@ -100,12 +100,14 @@ impl<'s> Round<'s> {
         if let Some(gap) = snapshot.host_routes.gap().filter(|_| snapshot.assumed_interface.is_none()) {
             add_missing(&mut missing, Missing::new("the kernel's own routes", gap));
         }
+        let judged: Vec<&Judged<'s>> = names.iter().flat_map(|named| &named.addresses).collect();
+        let hops = findings::unknown_next_hops(snapshot, &coverages, &judged);
+        hops.into_iter().for_each(|hop| add_missing(&mut missing, hop));
         for judged in in_use(&names) {
             if let Verdict::Undetermined(more) = &judged.report.verdict {
                 more.iter().for_each(|m| add_missing(&mut missing, m.clone()));
             }
         }
-        let judged: Vec<&Judged<'s>> = names.iter().flat_map(|named| &named.addresses).collect();
         let reports: Vec<&AddressReport> = judged.iter().map(|judged| &judged.report).collect();
         let hostname = hostname_missing(snapshot);
         let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
