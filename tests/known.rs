@@ -151,6 +151,13 @@ fn restamp(world: &mut Snapshot, later: Duration) {
         }
     }
     move_one(&mut world.instance, later);
+    if let Observed::Seen { value, .. } = &mut world.instance {
+        move_one(&mut value.availability_zone, later);
+        for interface in &mut value.interfaces {
+            move_one(&mut interface.subnet_cidrs, later);
+            move_one(&mut interface.public_addresses, later);
+        }
+    }
     move_one(&mut world.region, later);
     move_one(&mut world.names, later);
     for resolution in world.resolutions.values_mut() {
@@ -164,6 +171,65 @@ fn restamp(world: &mut Snapshot, later: Duration) {
     move_one(&mut world.vpc.endpoint_interfaces, later);
     move_one(&mut world.vpc.service_prefix_lists, later);
     world.vpc.prefix_lists.values_mut().for_each(|list| move_one(list, later));
+}
+
+/// The identity of a world whose instance lacks a fact of its network interface.
+fn without(world: &Snapshot, lose: fn(&mut onnet::model::Interface)) -> Identity {
+    let mut identity = identity(world);
+    if let Observed::Seen { value, .. } = &mut identity.instance {
+        value.interfaces.iter_mut().for_each(lose);
+    }
+    identity
+}
+
+#[test]
+fn a_fact_within_the_instance_is_kept_and_grows_old_like_any_other() {
+    let world = base();
+    let lose = |interface: &mut onnet::model::Interface| interface.subnet_cidrs = Observed::Unseen(timed_out());
+    let mut known = known(&world);
+    assert_eq!(known.identity(without(&world, lose)), Changed::default());
+    assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::OnNet);
+
+    let mut late = world.clone();
+    restamp(&mut late, 4 * MINUTE);
+    known.identity(without(&late, lose));
+    known.addresses(resolved(&late));
+    known.kernel(kernel(&late));
+    let report = judged(&known, &world, 4 * MINUTE);
+    assert_eq!(report.outcome, Outcome::Undetermined, "{}", report.summary);
+    assert!(report.summary.contains("172.31.16.1, the next hop") && report.summary.contains("too old"), "{report:#?}");
+
+    let mut moved = identity(&world);
+    if let Observed::Seen { value, .. } = &mut moved.instance {
+        value.interfaces[0].subnet = "subnet-0other".into();
+        lose(&mut value.interfaces[0]);
+    }
+    known.identity(moved);
+    let gap = known.instance().unwrap().interfaces[0].subnet_cidrs.gap();
+    assert_eq!(gap, Some(&timed_out()), "the range of another subnet says nothing of this one's");
+}
+
+#[test]
+fn a_hosts_file_that_cannot_be_read_any_more_may_pin_anything() {
+    let world = base();
+    let mut known = known(&world);
+    let unread = |world: &Snapshot| {
+        let mut unread = resolved(world);
+        for (resolution, _) in unread.values_mut() {
+            resolution.hosts_file = Observed::Unseen(Gap::Failed { detail: "/etc/hosts: I/O error".to_owned() });
+        }
+        unread
+    };
+    known.addresses(unread(&world));
+    assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::OnNet);
+    let mut late = world.clone();
+    restamp(&mut late, MINUTE);
+    known.identity(identity(&late));
+    known.addresses(unread(&late));
+    known.kernel(kernel(&late));
+    let report = judged(&known, &world, MINUTE);
+    assert_eq!(report.outcome, Outcome::Undetermined, "{}", report.summary);
+    assert!(report.summary.contains("/etc/hosts"), "{}", report.summary);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use hickory_resolver::{
     system_conf::read_system_conf,
 };
 use std::{
+    error::Error,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -313,8 +314,31 @@ fn literal(watch: Stopwatch, address: IpAddr) -> Resolution {
 
 /// The names of `/etc/hosts`. A system without the file has no overrides; one that cannot be read may have any.
 fn system_hosts() -> Result<Hosts, Gap> {
-    Hosts::from_system().or_else(|error| match find_cause::<io::Error>(&error) {
-        Some(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
-        _ => Err(Gap::Failed { detail: format!("/etc/hosts: {}", chain(&error)) }),
-    })
+    Hosts::from_system().or_else(|error| without_hosts(&error))
+}
+
+fn without_hosts(error: &(dyn Error + 'static)) -> Result<Hosts, Gap> {
+    match find_cause::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::NotFound) => Ok(Hosts::default()),
+        // A refusal: what was read before says nothing of what is there now.
+        Some(io::ErrorKind::PermissionDenied) => Err(Gap::Denied { action: "/etc/hosts".to_owned() }),
+        Some(_) | None => Err(Gap::Failed { detail: format!("/etc/hosts: {}", chain(error)) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_hosts_file_that_is_not_there_pins_nothing() {
+        for (kind, reason) in [
+            (io::ErrorKind::NotFound, None),
+            (io::ErrorKind::PermissionDenied, Some("denied")),
+            (io::ErrorKind::InvalidData, Some("failed")),
+        ] {
+            let error = NetError::from(io::Error::from(kind));
+            assert_eq!(without_hosts(&error).err().map(|gap| gap.reason()), reason, "{kind}");
+        }
+    }
 }

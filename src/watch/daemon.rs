@@ -11,8 +11,8 @@ use crate::{
     judge::judge,
     metrics::Counters,
     model::{
-        Ec2Request, Gap, History, Observed, Outcome, OutcomeChange, ProbeAttempt, ProbeSample, Report, Seconds,
-        SettingsStatus, Source, SourceStatus, Status, VpcFacts,
+        Ec2Request, Gap, History, Instance, Observed, Outcome, OutcomeChange, ProbeAttempt, ProbeSample, Report,
+        Seconds, SettingsStatus, Source, SourceStatus, Status, VpcFacts,
     },
     observe::{
         self, ProbeChoice,
@@ -508,7 +508,8 @@ fn tell(from: Option<Outcome>, report: &Report) {
 fn gaps_of(seen: &Seen) -> Vec<Gap> {
     let all: Vec<&Gap> = match seen {
         Seen::Imds(Identity { instance, region, names }) => {
-            [instance.gap(), region.gap(), names.gap()].into_iter().flatten().collect()
+            let within = instance.seen().into_iter().flat_map(Instance::gaps);
+            [instance.gap(), region.gap(), names.gap()].into_iter().flatten().chain(within).collect()
         }
         Seen::Dns(resolved) => resolved
             .values()

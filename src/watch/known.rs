@@ -7,8 +7,8 @@
 use super::clock::Step;
 use crate::{
     model::{
-        Gap, Instance, KernelRoute, MaxAge, Observed, PrefixListId, ProbeAttempt, Resolution, SCHEMA, Seconds,
-        ServiceName, Snapshot, Timestamp, VpcFacts,
+        Gap, Instance, Interface, KernelRoute, MaxAge, Observed, PrefixListId, ProbeAttempt, Resolution, SCHEMA,
+        Seconds, ServiceName, Snapshot, Timestamp, VpcFacts,
     },
     observe::{
         ProbeChoice, Settings, addresses, nothing,
@@ -73,8 +73,11 @@ pub struct Changed {
 
 impl Known {
     /// Takes in what instance metadata said.
-    pub fn identity(&mut self, seen: Identity) -> Changed {
+    pub fn identity(&mut self, mut seen: Identity) -> Changed {
         let before = self.identity.clone();
+        if let (Observed::Seen { value: now, .. }, Some(known)) = (&mut seen.instance, before.instance.seen()) {
+            keep_within(known, now);
+        }
         keep(&mut self.identity.instance, seen.instance);
         keep(&mut self.identity.region, seen.region);
         keep_dependent(&mut self.identity.names, seen.names);
@@ -273,6 +276,13 @@ impl Known {
     pub fn restamp(&mut self, step: Step) {
         let Self { identity, resolved, kernel, vpc, health, list_tables } = self;
         restamp(&mut identity.instance, step);
+        if let Observed::Seen { value: instance, .. } = &mut identity.instance {
+            restamp(&mut instance.availability_zone, step);
+            for interface in &mut instance.interfaces {
+                restamp(&mut interface.subnet_cidrs, step);
+                restamp(&mut interface.public_addresses, step);
+            }
+        }
         restamp(&mut identity.region, step);
         restamp(&mut identity.names, step);
         for (resolution, _) in resolved.values_mut() {
@@ -339,6 +349,23 @@ fn keep<T>(known: &mut Observed<T>, seen: Observed<T>) {
 fn keep_dependent<T>(known: &mut Observed<T>, seen: Observed<T>) {
     if !matches!(seen, Observed::Unseen(Gap::NotTried { .. })) || known.seen().is_none() {
         keep(known, seen);
+    }
+}
+
+/// The same for the facts within an instance that was described again: each has a reason of its own to be missing.
+fn keep_within(known: &Instance, now: &mut Instance) {
+    fn keep_one<T: Clone>(known: &Observed<T>, now: &mut Observed<T>) {
+        let mut kept = known.clone();
+        keep(&mut kept, now.clone());
+        *now = kept;
+    }
+    keep_one(&known.availability_zone, &mut now.availability_zone);
+    for interface in &mut now.interfaces {
+        let same = |known: &&Interface| known.id == interface.id && known.subnet == interface.subnet;
+        if let Some(known) = known.interfaces.iter().find(same) {
+            keep_one(&known.subnet_cidrs, &mut interface.subnet_cidrs);
+            keep_one(&known.public_addresses, &mut interface.public_addresses);
+        }
     }
 }
 

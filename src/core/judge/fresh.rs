@@ -27,11 +27,19 @@ pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
     let max = snapshot.max_age;
 
     expire(&mut snapshot.instance, now, max.imds);
+    if let Observed::Seen { value: instance, .. } = &mut snapshot.instance {
+        expire(&mut instance.availability_zone, now, max.imds);
+        for interface in &mut instance.interfaces {
+            expire(&mut interface.subnet_cidrs, now, max.imds);
+            expire(&mut interface.public_addresses, now, max.imds);
+        }
+    }
     expire(&mut snapshot.names, now, max.imds);
     expire(&mut snapshot.region, now, max.imds);
     for resolution in snapshot.resolutions.values_mut() {
         expire(&mut resolution.ipv4, now, max.dns);
         expire(&mut resolution.ipv6, now, max.dns);
+        expire(&mut resolution.hosts_file, now, max.dns);
     }
     for route in snapshot.kernel_routes.values_mut() {
         expire(route, now, max.kernel);
