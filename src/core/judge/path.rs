@@ -2,8 +2,8 @@
 
 use super::lookup::{Match, Selection};
 use crate::model::{
-    Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, Missing, Path, PathKind,
-    RouteState, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_service,
+    Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, InterfaceId, Missing, Path,
+    PathKind, RouteState, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -96,17 +96,32 @@ impl<'a> Reader<'a> {
             Ok(interfaces) => interfaces,
             Err(gap) => return undetermined("the network interfaces of the VPC's interface endpoints", gap),
         };
+        let endpoints = match self.facts.vpc_endpoints.get() {
+            Ok(endpoints) => endpoints,
+            Err(gap) => return undetermined("the VPC's endpoints", gap),
+        };
         let is_host = range.prefix_len() == range.max_prefix_len();
-        if !interfaces.iter().any(|i| is_host && i.addresses.contains(&range.addr())) {
-            return via(PathKind::Local, "local");
+        if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range.addr()) {
+            return self.by_endpoint(endpoint, PathKind::InterfaceEndpoint);
         }
-        match self.facts.vpc_endpoints.get() {
-            Ok(endpoints) => match holder(endpoints, interfaces, vpc, range.addr()) {
-                Some((endpoint, _)) => self.by_endpoint(endpoint, PathKind::InterfaceEndpoint),
-                None => via(PathKind::Local, "local"),
-            },
-            Err(gap) => undetermined("the VPC's endpoints", gap),
+        match self.unlisted(endpoints, interfaces, vpc) {
+            Some(missing) => Verdict::Undetermined(vec![missing]),
+            None => via(PathKind::Local, "local"),
         }
+    }
+
+    /// An interface that a DynamoDB endpoint of `vpc` names and whose addresses are not known: the two lists are of
+    /// different times.
+    fn unlisted(&self, endpoints: &[VpcEndpoint], interfaces: &[EndpointInterface], vpc: &VpcId) -> Option<Missing> {
+        let ours = |e: &&VpcEndpoint| {
+            e.vpc == *vpc && e.kind == EndpointType::Interface && is_dynamodb_service(&e.service, self.region)
+        };
+        let is_listed = |id: &&InterfaceId| interfaces.iter().any(|interface| interface.id == **id);
+        endpoints.iter().filter(ours).find_map(|endpoint| {
+            let id = endpoint.interfaces.iter().find(|id| !is_listed(id))?;
+            let detail = "it is not among the endpoints' network interfaces that were listed".to_owned();
+            Some(Missing::new(format!("the addresses of {id}, which {} names", endpoint.id), &Gap::NotFound { detail }))
+        })
     }
 
     /// The network interface of an interface endpoint that has the address.
