@@ -13,7 +13,7 @@ use onnet::{
     },
     watch::{Changed, Known, Step},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -22,7 +22,12 @@ fn base() -> Snapshot {
 }
 
 fn identity(world: &Snapshot) -> Identity {
-    Identity { instance: world.instance.clone(), region: world.region.clone(), names: world.names.clone() }
+    Identity {
+        instance: world.instance.clone(),
+        region: world.region.clone(),
+        names: world.names.clone(),
+        account_name: world.account_name.clone(),
+    }
 }
 
 fn kernel(world: &Snapshot) -> KernelRoutes {
@@ -160,6 +165,7 @@ fn restamp(world: &mut Snapshot, later: Duration) {
     }
     move_one(&mut world.region, later);
     move_one(&mut world.names, later);
+    move_one(&mut world.account_name, later);
     for resolution in world.resolutions.values_mut() {
         move_one(&mut resolution.ipv4, later);
         move_one(&mut resolution.ipv6, later);
@@ -232,6 +238,60 @@ fn a_hosts_file_that_cannot_be_read_any_more_may_pin_anything() {
     assert!(report.summary.contains("/etc/hosts"), "{}", report.summary);
 }
 
+/// The base world whose SDKs use an account-based name too, which `/etc/hosts` pins to an address that is off-net.
+fn with_a_pinned_account_name() -> Snapshot {
+    let mut world = base();
+    let mut name = world.names.seen().unwrap()[0].clone();
+    let mut resolution = world.resolutions[&name.hostname].clone();
+    let elsewhere: IpAddr = "198.51.100.9".parse().unwrap();
+    name.hostname = "111122223333.ddb.us-east-1.amazonaws.com".to_owned();
+    resolution.hosts_file = resolution.hosts_file.map(|_| vec![elsewhere]);
+    let route = world.kernel_routes.values().next().unwrap().clone();
+    world.kernel_routes.insert(elsewhere, route);
+    world.resolutions.insert(name.hostname.clone(), resolution);
+    world.account_name = world.account_name.map(|_| Some(name));
+    world
+}
+
+#[test]
+fn an_account_based_name_that_cannot_be_made_again_is_kept_while_it_is_fresh_and_then_missing() {
+    let world = with_a_pinned_account_name();
+    for gap in [timed_out(), Gap::Credentials { detail: "none".to_owned() }] {
+        let mut known = known(&world);
+        assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::OffNet);
+        let unnamed = |world: &Snapshot| Identity { account_name: Observed::Unseen(gap.clone()), ..identity(world) };
+        assert_eq!(known.identity(unnamed(&world)), Changed::default(), "{gap}");
+        assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::OffNet, "{gap}");
+
+        let mut late = world.clone();
+        restamp(&mut late, 4 * MINUTE);
+        known.identity(unnamed(&late));
+        known.addresses(resolved(&late));
+        known.kernel(kernel(&late));
+        let report = judged(&known, &world, 4 * MINUTE);
+        assert_eq!(report.outcome, Outcome::Undetermined, "{gap}: {}", report.summary);
+        assert!(report.summary.contains("account-based"), "{}", report.summary);
+    }
+    let mut known = known(&world);
+    let mut moved = Identity { account_name: Observed::Unseen(timed_out()), ..identity(&world) };
+    moved.region = moved.region.map(|_| "eu-west-1".to_owned());
+    known.identity(moved);
+    assert_eq!(known.names().unwrap().len(), 1, "a name of another Region is not kept");
+    assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::Undetermined);
+}
+
+#[test]
+fn names_without_what_the_credentials_add_are_not_all_names() {
+    let world = base();
+    let mut fresh = Known::default();
+    fresh.identity(Identity { account_name: Observed::Unseen(timed_out()), ..identity(&world) });
+    fresh.addresses(resolved(&world));
+    fresh.kernel(kernel(&world));
+    fresh.vpc(world.vpc.clone());
+    assert_eq!(judged(&known(&world), &world, Duration::ZERO).outcome, Outcome::OnNet);
+    assert_eq!(judged(&fresh, &world, Duration::ZERO).outcome, Outcome::Undetermined);
+}
+
 #[test]
 fn what_was_not_asked_for_is_not_forgotten_where_the_reason_passes() {
     let world = base();
@@ -240,6 +300,7 @@ fn what_was_not_asked_for_is_not_forgotten_where_the_reason_passes() {
         instance: Observed::Unseen(timed_out()),
         region: Observed::Unseen(timed_out()),
         names: Observed::Unseen(Gap::NotTried { because: "the Region is not known".to_owned() }),
+        account_name: Observed::Unseen(Gap::NotTried { because: "the Region is not known".to_owned() }),
     };
     assert_eq!(known.identity(silent), Changed::default());
     assert_eq!(judged(&known, &world, Duration::ZERO).outcome, Outcome::OnNet);

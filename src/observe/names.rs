@@ -2,9 +2,9 @@
 
 use super::{
     destination::{Destination, anonymous},
-    seen::chain,
+    seen::{chain, seen},
 };
-use crate::model::{Gap, NameKind, ServiceName};
+use crate::model::{Gap, NameKind, Observed, ServiceName};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::{
     config::{Builder, retry::RetryConfig},
 };
 use aws_smithy_runtime_api::box_error::BoxError;
+use tokio::time::Instant;
 
 /// Why there is no name to judge.
 #[derive(Debug, thiserror::Error)]
@@ -31,33 +32,77 @@ impl NamesError {
     }
 }
 
-/// The names an SDK with this configuration uses, its first choice first, and the plain regional one in any case.
+/// The names that depend on no account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The SDK's first choice first.
+    pub names: Vec<ServiceName>,
+    /// Whether the SDK would choose another name by the account id of the credentials.
+    pub by_account: bool,
+}
+
+/// The names an SDK with this configuration uses whatever its credentials are, its first choice first, and the plain
+/// regional one in any case.
 ///
 /// Beside an account-based name the regional one counts as in use too: older SDKs, the AWS CLI and other languages'
 /// SDKs on the same instance still choose it. Beside a custom endpoint it does not.
-pub async fn names(config: &SdkConfig, credentials: Option<&Credentials>) -> Result<Vec<ServiceName>, NamesError> {
-    let credentials = credentials.cloned().unwrap_or_else(anonymous);
-    let configured = Builder::from(config).credentials_provider(credentials.clone());
-
+pub async fn names(config: &SdkConfig) -> Result<Names, NamesError> {
+    // Some account's: whether there would be a name of its own does not depend on which.
+    let configured = Builder::from(config).credentials_provider(of_account("000000000000"));
     let mut uncustomised = configured.clone();
     uncustomised.set_endpoint_url(None);
-    let mut regional = uncustomised.clone().credentials_provider(anonymous());
-    regional.set_account_id_endpoint_mode(None);
-
     let (chosen, uncustomised, regional) =
-        tokio::join!(endpoint(configured), endpoint(uncustomised), endpoint(regional));
+        tokio::join!(endpoint(configured), endpoint(uncustomised), endpoint(regional(config)));
     let (chosen, regional) = (chosen?, regional?);
 
-    // A required account id may be missing where a custom endpoint needs none.
-    let kind = match uncustomised {
-        Ok(uncustomised) if chosen.host() != uncustomised.host() => NameKind::Custom,
-        Ok(_) if chosen.host() != regional.host() => NameKind::AccountBased,
-        Ok(_) => NameKind::Regional,
-        Err(_) => NameKind::Custom,
-    };
-    let first = name(&chosen, kind, true)?;
-    let regional = name(&regional, NameKind::Regional, kind != NameKind::Custom)?;
-    Ok(if first.hostname == regional.hostname { vec![first] } else { vec![first, regional] })
+    if chosen.host() == regional.host() {
+        return Ok(Names { names: vec![name(&chosen, NameKind::Regional, true)?], by_account: false });
+    }
+    if uncustomised.is_ok_and(|uncustomised| chosen.host() == uncustomised.host()) {
+        return Ok(Names { names: vec![name(&regional, NameKind::Regional, true)?], by_account: true });
+    }
+    let custom = name(&chosen, NameKind::Custom, true)?;
+    Ok(Names { names: vec![custom, name(&regional, NameKind::Regional, false)?], by_account: false })
+}
+
+/// The name an SDK with this configuration makes of the account id of these credentials, if it makes one.
+pub async fn account_name(config: &SdkConfig, credentials: &Credentials) -> Result<Option<ServiceName>, NamesError> {
+    let configured = Builder::from(config).credentials_provider(credentials.clone());
+    let (chosen, regional) = tokio::join!(endpoint(configured), endpoint(regional(config)));
+    let (chosen, regional) = (chosen?, regional?);
+    let differs = chosen.host() != regional.host();
+    differs.then(|| name(&chosen, NameKind::AccountBased, true)).transpose()
+}
+
+/// Where the account-based name would be used: what it is, or why that is not known.
+pub(super) async fn account_name_beside(
+    names: &Observed<Names>,
+    config: &SdkConfig,
+    credentials: impl Future<Output = Result<Credentials, Gap>>,
+    deadline: Instant,
+) -> Observed<Option<ServiceName>> {
+    match names {
+        Observed::Unseen(gap) => Observed::Unseen(gap.clone()),
+        Observed::Seen { value, at, took } if !value.by_account => Observed::Seen { value: None, at: *at, took: *took },
+        Observed::Seen { .. } => match credentials.await {
+            Ok(credentials) => {
+                seen("account-based name", deadline, account_name(config, &credentials), NamesError::gap).await
+            }
+            Err(gap) => Observed::Unseen(gap),
+        },
+    }
+}
+
+/// Without a custom endpoint and without any account.
+fn regional(config: &SdkConfig) -> Builder {
+    let mut regional = Builder::from(config).credentials_provider(anonymous());
+    regional.set_endpoint_url(None);
+    regional.set_account_id_endpoint_mode(None);
+    regional
+}
+
+fn of_account(id: &str) -> Credentials {
+    Credentials::builder().access_key_id("").secret_access_key("").account_id(id).provider_name("onnet").build()
 }
 
 fn name(uri: &http::Uri, kind: NameKind, in_use: bool) -> Result<ServiceName, NamesError> {

@@ -18,7 +18,9 @@ use super::{
     seen::{Stopwatch, chain, seen, within},
     services::{Services, host_routes},
 };
-use crate::model::{Ec2Request, Gap, Instance, InterfaceId, MaxAge, Observed, SCHEMA, Snapshot, VpcFacts, VpcId};
+use crate::model::{
+    Ec2Request, Gap, Instance, InterfaceId, MaxAge, Observed, SCHEMA, ServiceName, Snapshot, VpcFacts, VpcId, all_names,
+};
 use aws_credential_types::Credentials;
 use futures_util::{
     FutureExt,
@@ -128,6 +130,8 @@ impl Round<'_> {
             parts = parts => parts,
             never = fetch => match never {},
         };
+        let (names, account_name) = (services.names, services.account_name);
+        let all_names: Vec<ServiceName> = all_names(&names, &account_name).cloned().collect();
         Snapshot {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -135,8 +139,9 @@ impl Round<'_> {
             took: self.watch.took(),
             instance,
             region,
-            proxies: environment::proxies(services.names.seen().map_or(&[], Vec::as_slice)),
-            names: services.names,
+            proxies: environment::proxies(&all_names),
+            names,
+            account_name,
             resolutions: services.resolutions,
             assumed_interface: self.settings.interface.clone(),
             kernel_routes: services.kernel_routes,

@@ -4,7 +4,7 @@ use super::{
     aws::Aws,
     dns::{Dns, DnsError},
     kernel::{Kernel, KernelError},
-    names::{NamesError, names},
+    names::{NamesError, account_name_beside, names},
     probe::Prober,
     round::{Awaited, ProbeChoice},
     seen::{Stopwatch, chain, seen},
@@ -43,6 +43,7 @@ pub(super) struct Services<'a> {
 /// What was seen of DynamoDB's names.
 pub(super) struct Seen {
     pub(super) names: Observed<Vec<ServiceName>>,
+    pub(super) account_name: Observed<Option<ServiceName>>,
     pub(super) resolutions: BTreeMap<String, Resolution>,
     pub(super) kernel_routes: BTreeMap<IpAddr, Observed<KernelRoute>>,
     pub(super) probes: Vec<ProbeAttempt>,
@@ -68,11 +69,8 @@ impl Services<'_> {
         let region = region.await;
         let (region, aws) = match (region.get(), &self.aws) {
             (Ok(region), Ok(aws)) => (region, *aws),
-            (_, Err(gap)) => return Seen::new(Observed::Unseen(gap.clone()), Vec::new()),
-            (Err(_), Ok(_)) => {
-                let because = "the Region is not known".to_owned();
-                return Seen::new(Observed::Unseen(Gap::NotTried { because }), Vec::new());
-            }
+            (_, Err(gap)) => return Seen::nothing(gap),
+            (Err(_), Ok(_)) => return Seen::nothing(&Gap::NotTried { because: "the Region is not known".to_owned() }),
         };
         let prober = Prober::new(aws, region).map_err(|error| {
             tracing::debug!(error = chain(&error), "no probe");
@@ -81,28 +79,32 @@ impl Services<'_> {
         let work = Work { services: self, prober, turns: Turns::default(), credentials };
 
         let config = aws.sdk_config(region);
-        let early = seen("names", self.deadline, names(&config, None), NamesError::gap).await;
-        let looks = work.look_at(early.seen().into_iter().flatten());
+        let names = seen("names", self.deadline, names(&config), NamesError::gap).await;
+        let looks = work.look_at(names.seen().into_iter().flat_map(|known| &known.names));
         let more = async {
-            let with_account = match work.credentials.clone().await {
-                Ok(credentials) => {
-                    seen("names", self.deadline, names(&config, Some(&credentials)), NamesError::gap).await
-                }
-                Err(_) => early.clone(),
-            };
-            let is_new =
-                |name: &&ServiceName| !early.seen().into_iter().flatten().any(|known| known.hostname == name.hostname);
-            let looks = work.look_at(with_account.seen().into_iter().flatten().filter(is_new)).await;
-            (with_account, looks)
+            let account_name = account_name_beside(&names, &config, work.credentials.clone(), self.deadline).await;
+            let looks = work.look_at(account_name.seen().into_iter().flatten()).await;
+            (account_name, looks)
         };
-        let (looks, (names, more)) = tokio::join!(looks, more);
-        Seen::new(names, looks.into_iter().chain(more).collect())
+        let (looks, (account_name, more)) = tokio::join!(looks, more);
+        let looks = looks.into_iter().chain(more).collect();
+        Seen::new(names.map(|known| known.names), account_name, looks)
     }
 }
 
 impl Seen {
-    fn new(names: Observed<Vec<ServiceName>>, looks: Vec<Look>) -> Self {
-        let mut seen = Self { names, resolutions: BTreeMap::new(), kernel_routes: BTreeMap::new(), probes: Vec::new() };
+    fn nothing(gap: &Gap) -> Self {
+        Self::new(Observed::Unseen(gap.clone()), Observed::Unseen(gap.clone()), Vec::new())
+    }
+
+    fn new(names: Observed<Vec<ServiceName>>, account_name: Observed<Option<ServiceName>>, looks: Vec<Look>) -> Self {
+        let mut seen = Self {
+            names,
+            account_name,
+            resolutions: BTreeMap::new(),
+            kernel_routes: BTreeMap::new(),
+            probes: Vec::new(),
+        };
         for look in looks {
             seen.resolutions.insert(look.hostname, look.resolution);
             seen.kernel_routes.extend(look.kernel_routes);

@@ -5,7 +5,7 @@ use super::{
     dns::Dns,
     environment,
     kernel::Kernel,
-    names::{NamesError, names},
+    names::{NamesError, account_name_beside, names},
     probe::Prober,
     round::{MARGIN, Round, Settings, load, nothing},
     seen::{Stopwatch, chain, seen, within},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::{
     Ec2Request, Gap, HostRoute, Instance, KernelRoute, Observed, Probe, ProbeAttempt, ProxyVariable, Resolution,
-    Seconds, ServiceName, VpcFacts,
+    Seconds, ServiceName, VpcFacts, all_names,
 };
 use futures_util::{FutureExt, future::join_all};
 use std::{
@@ -39,8 +39,17 @@ pub struct Identity {
     pub instance: Observed<Instance>,
     /// The Region the names were made for.
     pub region: Observed<String>,
-    /// The names to judge.
+    /// The names to judge that depend on no account.
     pub names: Observed<Vec<ServiceName>>,
+    /// The account-based name.
+    pub account_name: Observed<Option<ServiceName>>,
+}
+
+impl Identity {
+    /// Every name that is known, the one an SDK would use first.
+    pub fn all_names(&self) -> impl Iterator<Item = &ServiceName> {
+        all_names(&self.names, &self.account_name)
+    }
 }
 
 /// What a name resolves to, and how long that took where a name server was asked.
@@ -98,17 +107,17 @@ impl Sources {
             let region = region.clone().await;
             let (region, aws) = match (region.get(), &self.aws) {
                 (Ok(region), Ok(aws)) => (region, aws),
-                (_, Err(gap)) => return Observed::Unseen(gap.clone()),
-                (Err(_), Ok(_)) => {
-                    return Observed::Unseen(Gap::NotTried { because: "the Region is not known".to_owned() });
-                }
+                (_, Err(gap)) => return unnamed(gap),
+                (Err(_), Ok(_)) => return unnamed(&Gap::NotTried { because: "the Region is not known".to_owned() }),
             };
-            let credentials = round.credentials(instance.clone()).await.ok();
             let config = aws.sdk_config(region);
-            seen("names", round.deadline, names(&config, credentials.as_ref()), NamesError::gap).await
+            let names = seen("names", round.deadline, names(&config), NamesError::gap).await;
+            let credentials = round.credentials(instance.clone());
+            let account_name = account_name_beside(&names, &config, credentials, round.deadline).await;
+            (names.map(|known| known.names), account_name)
         };
-        let (instance, region, names) = tokio::join!(instance.clone(), region.clone(), names);
-        Identity { instance, region, names }
+        let (instance, region, (names, account_name)) = tokio::join!(instance.clone(), region.clone(), names);
+        Identity { instance, region, names, account_name }
     }
 
     /// What each name resolves to.
@@ -223,7 +232,12 @@ impl Target {
     }
 }
 
+/// No name is known, for one reason.
+fn unnamed(gap: &Gap) -> (Observed<Vec<ServiceName>>, Observed<Option<ServiceName>>) {
+    (Observed::Unseen(gap.clone()), Observed::Unseen(gap.clone()))
+}
+
 /// The proxies that the environment names for these names.
-pub fn proxies(names: &Observed<Vec<ServiceName>>) -> Vec<ProxyVariable> {
-    environment::proxies(names.seen().map_or(&[], Vec::as_slice))
+pub fn proxies(names: &[ServiceName]) -> Vec<ProxyVariable> {
+    environment::proxies(names)
 }

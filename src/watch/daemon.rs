@@ -234,12 +234,8 @@ impl Daemon {
         match source {
             Source::Imds => async move { Seen::Imds(sources.identity().await) }.boxed(),
             Source::Dns => {
-                let names = self.known.names().map(<[_]>::to_vec);
-                async move {
-                    let names = names.into_iter().flatten().collect::<Vec<_>>();
-                    Seen::Dns(sources.addresses(&names).await)
-                }
-                .boxed()
+                let names = self.known.names().unwrap_or_default();
+                async move { Seen::Dns(sources.addresses(&names).await) }.boxed()
             }
             Source::Kernel => {
                 let destinations = self.known.destinations();
@@ -507,9 +503,13 @@ fn tell(from: Option<Outcome>, report: &Report) {
 /// What a look lacked; what it did not even ask for only if that is all.
 fn gaps_of(seen: &Seen) -> Vec<Gap> {
     let all: Vec<&Gap> = match seen {
-        Seen::Imds(Identity { instance, region, names }) => {
+        Seen::Imds(Identity { instance, region, names, account_name }) => {
             let within = instance.seen().into_iter().flat_map(Instance::gaps);
-            [instance.gap(), region.gap(), names.gap()].into_iter().flatten().chain(within).collect()
+            [instance.gap(), region.gap(), names.gap(), account_name.gap()]
+                .into_iter()
+                .flatten()
+                .chain(within)
+                .collect()
         }
         Seen::Dns(resolved) => resolved
             .values()

@@ -40,6 +40,7 @@ impl Default for Known {
                 instance: Observed::Unseen(gap.clone()),
                 region: Observed::Unseen(gap.clone()),
                 names: Observed::Unseen(gap.clone()),
+                account_name: Observed::Unseen(gap.clone()),
             },
             resolved: BTreeMap::new(),
             kernel: KernelRoutes { routes: BTreeMap::new(), host_routes: Observed::Unseen(gap.clone()) },
@@ -81,11 +82,20 @@ impl Known {
         keep(&mut self.identity.instance, seen.instance);
         keep(&mut self.identity.region, seen.region);
         keep_dependent(&mut self.identity.names, seen.names);
-        let now = &self.identity;
-        let names = now.names.seen() != before.names.seen();
-        if let Some(names) = now.names.seen() {
+        // The account-based name of another Region is not this one's.
+        let same_region = self.identity.region.seen() == before.region.seen();
+        let no_credentials = matches!(seen.account_name, Observed::Unseen(Gap::Credentials { .. }));
+        let account_name = &mut self.identity.account_name;
+        if !same_region {
+            *account_name = seen.account_name;
+        } else if !(no_credentials && account_name.seen().is_some()) {
+            keep_dependent(account_name, seen.account_name);
+        }
+        if let Some(names) = self.names() {
             self.resolved.retain(|hostname, _| names.iter().any(|name| name.hostname == *hostname));
         }
+        let now = &self.identity;
+        let names = !now.all_names().eq(before.all_names());
         let instance = now.instance.seen() != before.instance.seen() || now.region.seen() != before.region.seen();
         Changed { instance: instance && before.instance.seen().is_some(), names, ..Changed::default() }
     }
@@ -172,9 +182,9 @@ impl Known {
         }
     }
 
-    /// The names to resolve.
-    pub fn names(&self) -> Option<&[ServiceName]> {
-        self.identity.names.seen().map(Vec::as_slice)
+    /// The names to resolve, if those that depend on no account are known.
+    pub fn names(&self) -> Option<Vec<ServiceName>> {
+        self.identity.names.seen().map(|_| self.identity.all_names().cloned().collect())
     }
 
     /// The Region the names were made for.
@@ -200,7 +210,7 @@ impl Known {
     /// What to send probes to.
     pub fn targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
-        for name in self.names().into_iter().flatten() {
+        for name in self.identity.all_names() {
             let Some((resolution, resolve)) = self.resolved.get(&name.hostname) else { continue };
             targets.extend(addresses(resolution).into_iter().map(|address| Target {
                 name: name.clone(),
@@ -236,8 +246,9 @@ impl Known {
             took,
             instance: self.identity.instance.clone(),
             region: self.identity.region.clone(),
-            proxies: proxies(&self.identity.names),
+            proxies: proxies(&self.identity.all_names().cloned().collect::<Vec<_>>()),
             names: self.identity.names.clone(),
+            account_name: self.identity.account_name.clone(),
             resolutions: self.resolutions(),
             assumed_interface: settings.interface.clone(),
             kernel_routes: self.kernel_routes(),
@@ -257,12 +268,11 @@ impl Known {
             servers: Vec::new(),
             hosts_file: Observed::Unseen(not_yet()),
         };
-        let names = self.names().into_iter().flatten();
+        let names = self.identity.all_names().map(|name| name.hostname.clone());
+        let known = |hostname: &String| self.resolved.get(hostname).map(|(resolution, _)| resolution.clone());
         names
-            .map(|name| {
-                let known = self.resolved.get(&name.hostname).map(|(resolution, _)| resolution.clone());
-                (name.hostname.clone(), known.unwrap_or_else(unresolved))
-            })
+            .map(|hostname| (known(&hostname), hostname))
+            .map(|(known, hostname)| (hostname, known.unwrap_or_else(unresolved)))
             .collect()
     }
 
@@ -285,6 +295,7 @@ impl Known {
         }
         restamp(&mut identity.region, step);
         restamp(&mut identity.names, step);
+        restamp(&mut identity.account_name, step);
         for (resolution, _) in resolved.values_mut() {
             restamp(&mut resolution.ipv4, step);
             restamp(&mut resolution.ipv6, step);

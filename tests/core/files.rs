@@ -7,7 +7,8 @@ mod common;
 use common::{below_tests, report_json, scenario};
 use onnet_core::{
     import::{files, saved},
-    model::{Destination, EndpointType, Gap, Inventory, RouteState, Target},
+    judge::judge,
+    model::{Destination, EndpointType, Gap, Inventory, Outcome, RouteState, Snapshot, Target},
 };
 use proptest::prelude::*;
 use std::{fs, path::Path};
@@ -475,6 +476,27 @@ proptest! {
 }
 
 #[cfg(unix)]
+#[test]
+fn a_snapshot_that_recorded_all_names_together_lacks_no_account_based_one() {
+    let report = scenario("gateway_endpoint_carries_the_whole_list");
+    let judged = |document: &serde_json::Value| judge(saved::parse("x", document.to_string().as_bytes()).unwrap());
+    let mut snapshot = serde_json::to_value(&report.snapshot).unwrap();
+    snapshot.as_object_mut().unwrap().remove("account_name").unwrap();
+    assert_eq!(judged(&snapshot).outcome, Outcome::OnNet);
+    let mut whole = report_json(&report);
+    whole["snapshot"] = snapshot.clone();
+    assert_eq!(judged(&whole).outcome, Outcome::OnNet);
+    let unrecorded: Snapshot = serde_json::from_value(snapshot).unwrap();
+    assert_eq!(judge(unrecorded).outcome, Outcome::Undetermined, "only a reader of files knows what wrote them");
+
+    let gap = serde_json::json!({"unseen": {"reason": "timed_out", "after": 5.0}});
+    let mut snapshot = serde_json::to_value(&report.snapshot).unwrap();
+    snapshot["account_name"] = gap.clone();
+    assert_eq!(judged(&snapshot).outcome, Outcome::Undetermined);
+    whole["snapshot"]["account_name"] = gap;
+    assert_eq!(judged(&whole).outcome, Outcome::Undetermined);
+}
+
 #[test]
 fn a_round_is_saved_through_links_and_into_pipes_and_replaces_neither() {
     use std::{fs::File, io::Read, os::unix::fs::symlink};

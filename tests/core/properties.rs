@@ -201,6 +201,36 @@ fn learning_more_overturns_no_verdict_and_no_outcome() {
     assert_eq!(outcomes.len(), Outcome::ALL.len(), "the worlds reach only {outcomes:?}");
 }
 
+/// Facts of the host and of its names. Hidden one at a time: all combinations with [`FACTS`] would take minutes.
+const FACTS_OF_THE_HOST: [Hide; 10] = [
+    |world| world.instance = denied(),
+    |world| edit_interface(world, |interface| interface.subnet_cidrs = denied()),
+    |world| world.region = denied(),
+    |world| world.names = denied(),
+    |world| world.account_name = denied(),
+    |world| world.resolutions.values_mut().for_each(|resolution| resolution.ipv4 = denied()),
+    |world| world.resolutions.values_mut().for_each(|resolution| resolution.hosts_file = denied()),
+    |world| world.resolutions.clear(),
+    |world| world.host_routes = denied(),
+    |world| world.vpc.endpoint_interfaces = denied(),
+];
+
+#[test]
+fn learning_a_fact_of_the_host_overturns_nothing() {
+    for world in small_worlds() {
+        let more = judge(world.clone());
+        for (bit, hide) in FACTS_OF_THE_HOST.iter().enumerate() {
+            let mut partial = world.clone();
+            hide(&mut partial);
+            let less = judge(partial);
+            if let Some(what) = overturned(&less, &more) {
+                panic!("{what}, on learning fact {bit}\n{:#?}", world.vpc);
+            }
+            assert!(less.outcome != Outcome::OnNet || bit == 9, "on-net without fact {bit}\n{:#?}", world.vpc);
+        }
+    }
+}
+
 // ── select and carve ────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// All prefixes lie in 10.0.0.0/26, so that they meet often.

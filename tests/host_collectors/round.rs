@@ -80,6 +80,7 @@ async fn on_ec2_the_region_comes_from_instance_metadata() {
     assert_eq!(seen.region.seen().unwrap(), "eu-west-1");
     assert_eq!(seen.names.seen().unwrap()[0].hostname, "dynamodb.eu-west-1.amazonaws.com");
     assert_eq!(seen.vpc.route_tables.gap().unwrap().reason(), "credentials", "there is no role here");
+    assert_eq!(seen.account_name.gap().unwrap().reason(), "credentials");
     assert_eq!(seen.proxies[0].proxy.as_deref(), Some("proxy.example:3128"));
     assert_eq!(seen.proxies[0].applies_to, ["dynamodb.eu-west-1.amazonaws.com"]);
 }
@@ -98,7 +99,7 @@ async fn an_account_id_in_the_credentials_adds_a_name_and_nothing_is_asked_twice
         ],
     )
     .await;
-    let names: Vec<_> = seen.names.seen().unwrap().iter().map(|name| name.hostname.as_str()).collect();
+    let names: Vec<_> = seen.all_names().into_iter().map(|name| name.hostname).collect();
     assert_eq!(names, ["111122223333.ddb.eu-west-1.amazonaws.com", "dynamodb.eu-west-1.amazonaws.com"]);
     assert_eq!(seen.resolutions.len(), 2);
     assert_eq!(dns.asked().len(), 4, "{:?}", dns.asked());

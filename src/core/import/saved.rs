@@ -1,8 +1,8 @@
 //! A round that was saved: what `check --save` writes and `judge` reads.
 
 use super::json::{self, JsonError};
-use crate::model::{SCHEMA, Snapshot};
-use serde::Deserialize;
+use crate::model::{Observed, SCHEMA, Snapshot};
+use serde::{Deserialize, de::IgnoredAny};
 use std::{
     fs,
     io::{self, Read, Write},
@@ -72,12 +72,14 @@ pub fn read(file: &Path) -> Result<Snapshot, SavedError> {
 #[derive(Deserialize)]
 struct Head {
     schema: Option<u64>,
+    account_name: Option<IgnoredAny>,
     snapshot: Option<SnapshotHead>,
 }
 
 #[derive(Deserialize)]
 struct SnapshotHead {
     schema: Option<u64>,
+    account_name: Option<IgnoredAny>,
 }
 
 /// The part of a report that was seen; the rest follows from it.
@@ -94,12 +96,26 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Snapshot, SavedError> {
     let expected = "a saved snapshot or report (an object)";
     let head: Head = json::parse(file, bytes, expected)?;
     let inner = head.snapshot.as_ref().and_then(|snapshot| snapshot.schema);
-    match head.schema.max(inner) {
-        None => Err(SavedError::NoSchema { file: file.to_owned() }),
-        Some(found) if found > u64::from(SCHEMA) => Err(SavedError::Newer { file: file.to_owned(), found }),
-        Some(_) if head.snapshot.is_some() => Ok(json::parse::<Report>(file, bytes, expected)?.snapshot),
-        Some(_) => Ok(json::parse(file, bytes, expected)?),
+    let (schema, snapshot) = match head.schema.max(inner) {
+        None => return Err(SavedError::NoSchema { file: file.to_owned() }),
+        Some(found) if found > u64::from(SCHEMA) => return Err(SavedError::Newer { file: file.to_owned(), found }),
+        Some(schema) if head.snapshot.is_some() => (schema, json::parse::<Report>(file, bytes, expected)?.snapshot),
+        Some(schema) => (schema, json::parse::<Snapshot>(file, bytes, expected)?),
+    };
+    let recorded = head.account_name.or(head.snapshot.and_then(|snapshot| snapshot.account_name));
+    let apart = recorded.is_some() || schema > LAST_WITH_ALL_NAMES_TOGETHER;
+    Ok(if apart { snapshot } else { with_names_apart(snapshot) })
+}
+
+/// The last schema in which a snapshot may have the account-based name among its other names.
+const LAST_WITH_ALL_NAMES_TOGETHER: u64 = 1;
+
+/// A snapshot of an onnet that recorded all names together: no account-based name is missing beside them.
+fn with_names_apart(mut snapshot: Snapshot) -> Snapshot {
+    if let Observed::Seen { at, took, .. } = snapshot.names {
+        snapshot.account_name = Observed::Seen { value: None, at, took };
     }
+    snapshot
 }
 
 /// Writes `snapshot` to `file`: whole, or not at all, if that is a regular file. A device or a pipe is written to.

@@ -35,6 +35,7 @@ pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
         }
     }
     expire(&mut snapshot.names, now, max.imds);
+    expire(&mut snapshot.account_name, now, max.imds);
     expire(&mut snapshot.region, now, max.imds);
     for resolution in snapshot.resolutions.values_mut() {
         expire(&mut resolution.ipv4, now, max.dns);

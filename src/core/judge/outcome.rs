@@ -3,7 +3,7 @@
 use super::{
     address::{Judged, is_testified, probes_of, proxy_for},
     findings::may_be_remote_endpoint,
-    round::{Named, Round},
+    round::{Named, Round, hostname_missing},
 };
 use crate::model::{Decision, Outcome, ProxyStep, Severity, Snapshot, Verdict};
 use std::cmp::Reverse;
@@ -71,16 +71,21 @@ fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {
     }
 }
 
-/// The subject that decides: the first of those that stand worst.
-pub(super) fn deciding<'a, 'r, 's>(subjects: &'a [Subject<'r, 's>]) -> Option<&'a Subject<'r, 's>> {
-    subjects.iter().min_by_key(|subject| Reverse(subject.standing))
+/// The subject that decides: the first of those that stand worst. None does where a name that is not known may stand
+/// worse than all of them.
+pub(super) fn deciding<'a, 'r, 's>(
+    snapshot: &Snapshot,
+    subjects: &'a [Subject<'r, 's>],
+) -> Option<&'a Subject<'r, 's>> {
+    let worst = subjects.iter().min_by_key(|subject| Reverse(subject.standing))?;
+    (worst.standing >= Standing::Unknown || hostname_missing(snapshot).is_none()).then_some(worst)
 }
 
 /// What the round comes to.
-pub(super) fn outcome(round: &Round<'_>, subjects: &[Subject<'_, '_>]) -> Outcome {
+pub(super) fn outcome(round: &Round<'_>, subjects: &[Subject<'_, '_>], decided: Option<&Subject<'_, '_>>) -> Outcome {
     let any = |standing| subjects.iter().any(|subject| subject.standing == standing);
     let all = |standing| subjects.iter().all(|subject| subject.standing == standing);
-    match deciding(subjects).map(|subject| subject.standing) {
+    match decided.map(|subject| subject.standing) {
         Some(Standing::OffNet) => Outcome::OffNet,
         None | Some(Standing::Unknown) => Outcome::Undetermined,
         Some(Standing::Dropped) if all(Standing::Dropped) => Outcome::Dropped,

@@ -24,8 +24,8 @@ pub fn judge(snapshot: Snapshot) -> Report {
     let fresh = without_stale(snapshot.clone());
     let round = Round::of(&fresh);
     let subjects = subjects(&fresh, &round.names);
-    let decided = deciding(&subjects);
-    let outcome = outcome(&round, &subjects);
+    let decided = deciding(&fresh, &subjects);
+    let outcome = outcome(&round, &subjects, decided);
     let decided_by = decided.map(Subject::decision);
     let sdk_name = || Some(round.names.first()?.name.hostname.clone());
     Report {
@@ -90,8 +90,8 @@ impl<'s> Round<'s> {
     fn of(snapshot: &'s Snapshot) -> Self {
         let reader = reader(snapshot);
         let has_ipv6 = may_use_ipv6(snapshot);
-        let names = snapshot.names.seen().into_iter().flatten();
-        let names: Vec<Named<'s>> = names.map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
+        let names: Vec<Named<'s>> =
+            snapshot.all_names().map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
         let needs_coverage = needs_coverage(&names);
         let mut findings = Vec::new();
         let mut missing = Vec::new();
@@ -99,6 +99,10 @@ impl<'s> Round<'s> {
             if needs_coverage { cover_tables(&reader, &names, &mut findings, &mut missing) } else { Vec::new() };
         if let Some(gap) = snapshot.host_routes.gap().filter(|_| snapshot.assumed_interface.is_none()) {
             add_missing(&mut missing, Missing::new("the kernel's own routes", gap));
+        }
+        let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind != NameKind::Custom;
+        if let Some(gap) = snapshot.region.gap().filter(|_| names.iter().any(of_a_region)) {
+            add_missing(&mut missing, Missing::new("the Region whose names SDKs here use", gap));
         }
         let judged: Vec<&Judged<'s>> = names.iter().flat_map(|named| &named.addresses).collect();
         let hops = findings::unknown_next_hops(snapshot, &coverages, &judged);
@@ -205,9 +209,11 @@ fn cover_tables<'s>(
     coverages
 }
 
-/// Why no name is known.
+/// Why the names in use are not all known.
 pub(super) fn hostname_missing(snapshot: &Snapshot) -> Option<Missing> {
-    snapshot.names.gap().map(|gap| Missing::new("DynamoDB's hostname", gap))
+    let of_account = |gap| Missing::new("the account-based hostname that SDKs here may use", gap);
+    let hostname = snapshot.names.gap().map(|gap| Missing::new("DynamoDB's hostname", gap));
+    hostname.or_else(|| snapshot.account_name.gap().map(of_account))
 }
 
 /// Reads the VPC's facts for the Region whose prefix list and service count: the one the instance runs in.

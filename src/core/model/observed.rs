@@ -40,6 +40,14 @@ impl<T> Observed<T> {
         }
     }
 
+    /// The same with another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Observed<U> {
+        match self {
+            Self::Seen { value, at, took } => Observed::Seen { value: change(value), at, took },
+            Self::Unseen(gap) => Observed::Unseen(gap),
+        }
+    }
+
     /// The fact, if it was seen.
     pub fn seen(&self) -> Option<&T> {
         self.get().ok()

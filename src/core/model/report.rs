@@ -86,7 +86,7 @@ pub struct Report {
     pub summary: String,
     /// When the round began.
     pub taken_at: Timestamp,
-    /// What decided the outcome; `None` if no name in use is known.
+    /// What decided the outcome; `None` if a name in use that is not known might have.
     pub decided_by: Option<Decision>,
     /// The DynamoDB endpoint beside the path that decided; `None` if that path leads through one, or is not known.
     pub idle_endpoint: Option<IdleEndpoint>,

@@ -1,7 +1,7 @@
 //! Everything one round saw. The only way into `judge`.
 
 use super::{
-    HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, ProbeKind, ProxyVariable, Resolution, Seconds,
+    Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, ProbeKind, ProxyVariable, Resolution, Seconds,
     ServiceName, Source, Timestamp, VpcFacts,
 };
 use schemars::JsonSchema;
@@ -23,8 +23,13 @@ pub struct Snapshot {
     pub instance: Observed<Instance>,
     /// The Region the names were made for: the SDK's choice.
     pub region: Observed<String>,
-    /// The names to judge, the one an SDK would use first.
+    /// The names to judge that depend on no account, the one an SDK would use first.
     pub names: Observed<Vec<ServiceName>>,
+    /// The name that SDKs make of the account id in the credentials found here, and use before the others. Seen and none:
+    /// they make none, be it by the settings or because the credentials have no account id. Without it the names in use
+    /// are not all known.
+    #[serde(default = "not_recorded")]
+    pub account_name: Observed<Option<ServiceName>>,
     /// What each name resolves to.
     pub resolutions: BTreeMap<String, Resolution>,
     /// Proxies that the environment names.
@@ -41,6 +46,27 @@ pub struct Snapshot {
     pub probes: Vec<ProbeAttempt>,
     /// How old a fact may be before it supports no verdict.
     pub max_age: MaxAge,
+}
+
+impl Snapshot {
+    /// Every name that is known, the one an SDK would use first.
+    pub fn all_names(&self) -> impl Iterator<Item = &ServiceName> {
+        all_names(&self.names, &self.account_name)
+    }
+}
+
+/// The account-based name, where there is one, before those that depend on no account.
+pub fn all_names<'n>(
+    names: &'n Observed<Vec<ServiceName>>,
+    account_name: &'n Observed<Option<ServiceName>>,
+) -> impl Iterator<Item = &'n ServiceName> {
+    let account_name = account_name.seen().and_then(Option::as_ref);
+    let is_other = move |name: &&ServiceName| account_name.is_none_or(|first| first.hostname != name.hostname);
+    account_name.into_iter().chain(names.seen().into_iter().flatten().filter(is_other))
+}
+
+fn not_recorded() -> Observed<Option<ServiceName>> {
+    Observed::Unseen(Gap::NotTried { because: "the snapshot does not record it".to_owned() })
 }
 
 /// A probe that was made, or the reason it was not.

@@ -4,7 +4,7 @@ use super::{
     words::{Fact, observed, parse},
     world::Entries,
 };
-use onnet_core::model::{AddressRecord, NameKind, Observed, Resolution, ServiceName};
+use onnet_core::model::{AddressRecord, NameKind, Observed, Resolution, ServiceName, Snapshot};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::{
@@ -34,6 +34,19 @@ impl TryFrom<String> for NameText {
             return Err(format!("{text:?}: {hostname:?} is not a host"));
         }
         Ok(Self(ServiceName { hostname: hostname.to_owned(), port, tls: plain.is_none(), kind, in_use }))
+    }
+}
+
+/// `account_based HOST`, or `none`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct AccountName(pub(super) Option<ServiceName>);
+
+impl TryFrom<String> for AccountName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "none" { Ok(Self(None)) } else { NameText::try_from(text).map(|name| Self(Some(name.0))) }
     }
 }
 
@@ -112,12 +125,11 @@ pub(super) fn addresses(resolutions: &BTreeMap<String, Resolution>) -> BTreeSet<
 }
 
 /// A typing error in a hostname must not pass for a name that is not judged.
-pub(super) fn check(
-    names: &Observed<Vec<ServiceName>>,
-    resolutions: &BTreeMap<String, Resolution>,
-) -> Result<(), String> {
-    let Ok(names) = names.get() else { return Ok(()) };
-    let unused = resolutions.keys().find(|name| names.iter().all(|other| other.hostname != **name));
+pub(super) fn check(world: &Snapshot) -> Result<(), String> {
+    if world.names.seen().is_none() {
+        return Ok(());
+    }
+    let unused = world.resolutions.keys().find(|name| world.all_names().all(|other| other.hostname != **name));
     unused.map_or(Ok(()), |name| Err(format!("{name}: not one of `names`")))
 }
 

@@ -30,7 +30,8 @@
 //! - `instance`, `{id, region, zone}`; `region`: the one that names are made for.
 //! - `interfaces`: all network interfaces, `{id, mac, number, subnet, vpc, addresses, subnet_ranges, public}`, where
 //!   `public` maps private to public addresses. An interface of the base world keeps what is not given.
-//! - `names`: all names, as `regional HOST`, `account_based HOST` or `custom URL`, then `(not in use)`.
+//! - `names`: all names that depend on no account, as `regional HOST` or `custom URL`, then `(not in use)`.
+//! - `account_name`: `account_based HOST`, or `none`.
 //! - `dns`: by name, the addresses, or `{ipv4, ipv6, hosts_file, cnames, servers}`.
 //! - `devices`: by name, `{mac, kind}`.
 //! - `kernel`: by address, what `ip route get` prints (`via 172.31.16.1 dev ens5 src 172.31.16.10`), `local`, or

@@ -1,7 +1,7 @@
 //! A world, and the changes that a scenario makes to it.
 
 use super::{
-    dns::{self, Dns, NameText},
+    dns::{self, AccountName, Dns, NameText},
     host::{self, DeviceChange, InstanceChange, InterfaceChange, KernelText, ProbeChange, ProxyChange},
     vpc::{self, EndpointChange, ListChange, TableChange},
     words::{Fact, InterfaceText, Moment, RouteChange, id, observed, parse, taken_at, word},
@@ -46,6 +46,7 @@ impl World {
             instance: nothing(),
             region: nothing(),
             names: nothing(),
+            account_name: nothing(),
             resolutions: BTreeMap::new(),
             proxies: Vec::new(),
             assumed_interface: None,
@@ -73,7 +74,7 @@ impl World {
 
     /// The snapshot, once every change is made.
     pub(super) fn finish(mut self) -> Result<Snapshot, String> {
-        dns::check(&self.snapshot.names, &self.snapshot.resolutions).map_err(|error| format!("dns: {error}"))?;
+        dns::check(&self.snapshot).map_err(|error| format!("dns: {error}"))?;
         host::route_the_rest(&mut self).map_err(|error| format!("kernel: {error}"))?;
         let Some(patch) = self.merge else { return Ok(self.snapshot) };
         let mut json = serde_json::to_value(&self.snapshot).map_err(|error| error.to_string())?;
@@ -128,6 +129,7 @@ pub(super) struct Changes {
     interfaces: Option<Vec<InterfaceChange>>,
     region: Option<Fact<String>>,
     names: Option<Fact<Vec<NameText>>>,
+    account_name: Option<Fact<AccountName>>,
     dns: Entries<String, Dns>,
     devices: BTreeMap<String, DeviceChange>,
     kernel: Entries<IpOrDefault, Fact<KernelText>>,
@@ -195,6 +197,9 @@ impl Changes {
         if let Some(names) = self.names.take() {
             snapshot.names = names.observed(|names| Ok(names.into_iter().map(|name| name.0).collect()))?;
         }
+        if let Some(name) = self.account_name.take() {
+            snapshot.account_name = name.observed(|name| Ok(name.0))?;
+        }
         at("dns", dns::resolutions(&mut snapshot.resolutions, mem::take(&mut self.dns)))?;
         host::devices(&mut world.devices, mem::take(&mut self.devices));
         if let Some(routes) = self.host_routes.take() {
@@ -249,6 +254,7 @@ enum Dated {
     Public,
     Region,
     Names,
+    AccountName,
     Dns,
     HostsFile,
     Kernel,
@@ -266,7 +272,18 @@ impl Dated {
     fn date(self, snapshot: &mut Snapshot, moment: Timestamp) -> Result<(), String> {
         let mut dated = 0;
         let mut count = |observed: bool| dated += usize::from(observed);
-        let Snapshot { instance, region, names, resolutions, kernel_routes, host_routes, vpc, probes, .. } = snapshot;
+        let Snapshot {
+            instance,
+            region,
+            names,
+            account_name,
+            resolutions,
+            kernel_routes,
+            host_routes,
+            vpc,
+            probes,
+            ..
+        } = snapshot;
         match self {
             Self::Instance => count(date(instance, moment)),
             Self::Zone => each(instance, |instance| count(date(&mut instance.availability_zone, moment))),
@@ -281,6 +298,7 @@ impl Dated {
             }),
             Self::Region => count(date(region, moment)),
             Self::Names => count(date(names, moment)),
+            Self::AccountName => count(date(account_name, moment)),
             Self::Dns => resolutions.values_mut().for_each(|name| {
                 count(date(&mut name.ipv4, moment));
                 count(date(&mut name.ipv6, moment));
