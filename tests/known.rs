@@ -354,6 +354,9 @@ fn a_change_is_told_from_the_same_again() {
     assert_eq!(known.identity(identity(&world)), Changed::default());
     assert_eq!(known.addresses(resolved(&world)), Changed::default());
     assert_eq!(known.kernel(kernel(&world)), Changed::default());
+    let mut later = world.clone();
+    restamp(&mut later, MINUTE);
+    assert_eq!(known.identity(identity(&later)), Changed::default(), "only the times differ");
 
     let mut other = world.clone();
     let renamed = |text: &str| text.replace("52.94.0.10", "52.94.0.11").replace("ens5", "ens6");

@@ -96,8 +96,12 @@ impl Known {
         }
         let now = &self.identity;
         let names = !now.all_names().eq(before.all_names());
-        let instance = now.instance.seen() != before.instance.seen() || now.region.seen() != before.region.seen();
-        Changed { instance: instance && before.instance.seen().is_some(), names, ..Changed::default() }
+        let same_instance = match (before.instance.seen(), now.instance.seen()) {
+            (Some(before), Some(now)) => is_same(before, now) && same_region,
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        Changed { instance: !same_instance, names, ..Changed::default() }
     }
 
     /// Takes in what the name servers said.
@@ -378,6 +382,24 @@ fn keep_within(known: &Instance, now: &mut Instance) {
             keep_one(&known.public_addresses, &mut interface.public_addresses);
         }
     }
+}
+
+/// Whether an instance is described as before, whenever each fact of it was observed.
+fn is_same(before: &Instance, now: &Instance) -> bool {
+    let Instance { id, region, availability_zone, interfaces } = before;
+    *id == now.id
+        && *region == now.region
+        && availability_zone.seen() == now.availability_zone.seen()
+        && interfaces.len() == now.interfaces.len()
+        && interfaces.iter().zip(&now.interfaces).all(|(before, now)| is_same_interface(before, now))
+}
+
+fn is_same_interface(before: &Interface, now: &Interface) -> bool {
+    let Interface { id, mac, device_number, subnet, vpc, addresses, subnet_cidrs, public_addresses } = before;
+    (id, mac, device_number, subnet, vpc, addresses)
+        == (&now.id, &now.mac, &now.device_number, &now.subnet, &now.vpc, &now.addresses)
+        && subnet_cidrs.seen() == now.subnet_cidrs.seen()
+        && public_addresses.seen() == now.public_addresses.seen()
 }
 
 fn keep_resolution(known: &mut Resolution, seen: Resolution) {

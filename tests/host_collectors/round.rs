@@ -108,6 +108,20 @@ async fn an_account_id_in_the_credentials_adds_a_name_and_nothing_is_asked_twice
 }
 
 #[tokio::test]
+async fn credentials_that_hang_leave_the_account_based_name_open() {
+    let (imds, dns) = (FakeImds::start(plain()).await, dns().await);
+    let resolver = dns.address.to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config");
+    std::fs::write(&config, "[default]\ncredential_process = /bin/sleep 60\n").unwrap();
+    let config = config.display().to_string();
+    let seen = round(imds.address, &[("ONNET_RESOLVER", &resolver), ("AWS_CONFIG_FILE", &config)]).await;
+    assert_eq!(seen.names.seen().unwrap()[0].hostname, "dynamodb.eu-west-1.amazonaws.com");
+    assert_eq!(seen.resolutions.len(), 1);
+    assert_eq!(seen.account_name.gap().unwrap().reason(), "timed_out");
+}
+
+#[tokio::test]
 async fn metadata_that_are_switched_off_here_are_not_asked() {
     let imds = silent_imds().await;
     let seen = round(imds.address, &[("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_REGION", "us-east-1")]).await;
