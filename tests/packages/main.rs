@@ -11,6 +11,11 @@ mod lab;
 #[path = "../systemd/machine.rs"]
 mod machine;
 mod perfdata;
+#[allow(dead_code, reason = "a part of it is for the test of the binary as it is built")]
+#[path = "../settings/run.rs"]
+mod settings;
+#[path = "../settings/table.rs"]
+mod table;
 
 use lab::{Lab, Mode, Ran, World, rights, world::MAIN_TABLE};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
     }
     let tests: Vec<(&str, Test)> = vec![
         ("both_packages_hold_the_same", contents),
+        ("the_packaged_binary_outlives_every_setting", settings),
         ("the_debian_package_lives_and_dies_as_debian_expects", debian),
         ("nrpe_runs_the_plugin_and_its_line_parses", nrpe),
         ("an_instance_without_metadata_does_not_hold_up_the_installation", without_metadata),
@@ -133,6 +139,16 @@ fn contents() -> Done {
     for line in ["Name        : onnet", "License     : Apache-2.0", "Architecture: x86_64"] {
         assert!(information.contains(line), "{information}");
     }
+    Ok(())
+}
+
+/// Nothing can be caught in what is packaged: it is built without unwinding.
+fn settings() -> Done {
+    let directory = tempfile::tempdir()?;
+    run("dpkg-deb", &["--extract", path(&package("deb")), path(directory.path())])?;
+    let onnet = directory.path().join("usr/bin/onnet");
+    settings::at_the_start(&onnet);
+    settings::on_sighup(&onnet);
     Ok(())
 }
 

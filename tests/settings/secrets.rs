@@ -1,7 +1,7 @@
 //! Secrets in every place that onnet gets them from: none of them is ever written, at whatever level.
 
 use crate::{
-    ONNET, PATIENCE,
+    ONNET,
     lab::{self, Lab, METADATA_TOKEN, Mode, SECRET_KEY, SESSION_TOKEN, World},
 };
 use serde_json::Value;
@@ -11,7 +11,10 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::Stdio,
+    time::Duration,
 };
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// No secret that is planted is without it; what instance metadata of the lab holds comes on top.
 const PLANTED: &str = "PLANTED";
