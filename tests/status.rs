@@ -206,8 +206,10 @@ async fn urls_that_are_none_are_named_and_not_repeated() {
         assert_eq!(ran.code, 3, "{url}");
         assert!(ran.err.contains("--url holds no http or https URL") && !ran.err.contains("secret"), "{}", ran.err);
     }
-    let ran = status("http://u:secret@127.0.0.1", &[]).await;
-    assert!(ran.err.contains("--password-file") && !ran.err.contains("secret"), "{}", ran.err);
+    for url in ["http://u:secret@127.0.0.1", "http://u:80/secret@127.0.0.1", "http://u:secret@secret@127.0.0.1"] {
+        let ran = status(url, &[]).await;
+        assert!(ran.err.contains("--password-file") && !ran.err.contains("secret"), "{}", ran.err);
+    }
 }
 
 #[tokio::test]

@@ -51,7 +51,8 @@ impl Access {
     pub(super) fn url(text: &str) -> Result<Url, ClientError> {
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let mut url = url.ok_or(ClientError::NotUrl)?;
-        if !url.username().is_empty() || url.password().is_some() {
+        // Behind a raw `/`, `?` or `#` it is part of a password, too, and would be shown.
+        if text.contains('@') {
             return Err(ClientError::PasswordInUrl);
         }
         url.set_query(None);
