@@ -7,6 +7,7 @@ mod lookups;
 mod settings;
 
 use super::{
+    limits::{CREDENTIALS_ANSWER, EC2_ANSWER},
     seen::chain,
     tls::{Roots, TlsError},
 };
@@ -22,7 +23,9 @@ use aws_credential_types::{
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use credentials::SharedCredentials;
+pub use http::TooLong;
 pub use http::{Proxies, control_plane};
+use http::{client, limited};
 use imds::Metadata;
 pub use lookups::Lookups;
 pub use settings::SettingsError;
@@ -84,12 +87,12 @@ impl Aws {
         let settings = Settings::read(region).await?;
         let roots = Roots::load()?;
         let lookups = Lookups::default();
-        let http = control_plane(&roots, Proxies::OfTheEnvironment, lookups.clone())?;
+        let client = client(&roots, Proxies::OfTheEnvironment, lookups.clone())?;
         let metadata = Metadata::new(&settings.metadata)?;
         // Nothing is left for the SDK to read that it could stumble over: what is set here it does not look for.
         let providers = ProviderConfig::empty()
             .with_behavior_version(Some(behavior_version()))
-            .with_http_client(http.clone())
+            .with_http_client(limited(&client, CREDENTIALS_ANSWER))
             .with_sleep_impl(sleep())
             .with_retry_config(RetryConfig::standard())
             .with_region(settings.region.clone())
@@ -97,7 +100,7 @@ impl Aws {
             .with_use_dual_stack(Some(settings.use_dual_stack.unwrap_or(false)));
         let credentials = SharedCredentials::new(&providers, metadata.client().clone(), &settings.profile);
         let mut loader = aws_config::defaults(behavior_version())
-            .http_client(http)
+            .http_client(limited(&client, EC2_ANSWER))
             .sleep_impl(sleep())
             .retry_config(RetryConfig::standard())
             .region(settings.region)

@@ -3,7 +3,10 @@
 //! Three round trips, or four: the session token; what the instance is and which interfaces it has; every attribute of
 //! every interface; and, only where an interface has several private addresses and a public one, which belongs to which.
 
-use super::seen::{Stopwatch, chain};
+use super::{
+    aws::{TooLong, find_cause},
+    seen::{Stopwatch, chain},
+};
 use crate::model::{Gap, Instance, Interface, MacAddress, PublicAddress};
 use aws_config::imds::{Client, client::error as sdk};
 use aws_smithy_runtime_api::{
@@ -46,6 +49,15 @@ pub enum ImdsError {
         #[source]
         cause: BoxError,
     },
+    /// Answered with more than any answer holds.
+    #[error("instance metadata answers {path} without an end")]
+    TooLong {
+        /// What was asked for.
+        path: String,
+        /// How long an answer may be.
+        #[source]
+        cause: TooLong,
+    },
     /// Answered with an error status.
     #[error("instance metadata answered {path} with HTTP {status}")]
     Status {
@@ -74,6 +86,7 @@ impl ImdsError {
         match self {
             Self::Silent { after, .. } => Gap::TimedOut { after: (*after).into() },
             Self::Unreachable { .. } => Gap::Unreachable { detail: detail() },
+            Self::TooLong { path, cause } => cause.gap(path),
             Self::Malformed { .. } => Gap::Malformed { detail: detail() },
             Self::Status { path, status: status @ (401 | 403) } => {
                 Gap::Denied { action: format!("{path} (HTTP {status}): {OFF}") }
@@ -94,6 +107,9 @@ impl ImdsError {
     fn new(path: &str, error: sdk::ImdsError) -> Self {
         if let sdk::ImdsError::ErrorResponse(answer) = &error {
             return Self::Status { path: path.to_owned(), status: answer.response().status().as_u16() };
+        }
+        if let Some(cause) = find_cause::<TooLong>(&error) {
+            return Self::TooLong { path: path.to_owned(), cause: *cause };
         }
         let cause = error.source();
         if let Some(SdkError::ServiceError(token)) =

@@ -11,5 +11,17 @@ pub(super) const PAGES: usize = 1_000;
 /// stays below.
 pub(super) const ITEMS: usize = 100_000;
 
+/// Bytes of one answer of EC2's API.
+///
+/// A page has a hundred route tables; of the largest legal ones, with a thousand routes and a hundred propagated ones each,
+/// it takes 27 MB.
+pub(super) const EC2_ANSWER: usize = 32 << 20;
+
+/// Bytes of one answer of STS, SSO or a container's agent. Credentials take a few thousand.
+pub(super) const CREDENTIALS_ANSWER: usize = 256 << 10;
+
+/// Bytes of one answer of instance metadata. The longest lists a network interface's addresses.
+pub(super) const METADATA_ANSWER: usize = 64 << 10;
+
 /// Bytes of one file of settings: a profile with a thousand roles has a tenth of it.
 pub(super) const SETTINGS_FILE: u64 = 1 << 20;

@@ -241,6 +241,17 @@ async fn an_answer_that_cannot_be_read_is_malformed() {
 }
 
 #[tokio::test]
+async fn an_answer_of_32_mebibytes_is_read_and_not_one_more() {
+    let whole = document("DescribeRouteTables", TABLES);
+    for (length, reason) in [(32 << 20, None), ((32 << 20) + 1, Some("over_limit"))] {
+        let body = whole.clone() + &" ".repeat(length - whole.len());
+        let server = Ec2::new().with("DescribeRouteTables", answer(200, XML, &body)).start().await;
+        let facts = facts(&server).await;
+        assert_eq!(facts.route_tables.gap().map(Gap::reason), reason, "{:?}", facts.route_tables.gap());
+    }
+}
+
+#[tokio::test]
 async fn a_bad_route_is_named_by_table_and_field() {
     let gap = gap_of(good("DescribeRouteTables", &TABLES.replace("10.0.0.0/16", "10.0.0.0/64"))).await;
     let text = gap.to_string();

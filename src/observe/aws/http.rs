@@ -1,7 +1,10 @@
 //! The SDK's way to the network: reqwest's, so that one HTTP client and one set of certificates serve all of onnet.
 
 use super::{AwsError, Lookups};
-use crate::observe::tls::Roots;
+use crate::{
+    model::Gap,
+    observe::{limits::EC2_ANSWER, tls::Roots},
+};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
@@ -9,9 +12,10 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use http::Response;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use reqwest::{Client, ClientBuilder, Request, redirect::Policy};
 use rustls::client::Resumption;
+use std::error::Error;
 
 /// How many servers' sessions are kept. Three of AWS's services are asked, in one Region.
 const SESSIONS: usize = 8;
@@ -27,36 +31,62 @@ pub enum Proxies {
 
 /// How the AWS APIs are reached. Probes never go this way.
 pub fn control_plane(roots: &Roots, proxies: Proxies, lookups: Lookups) -> Result<SharedHttpClient, AwsError> {
+    Ok(limited(&client(roots, proxies, lookups)?, EC2_ANSWER))
+}
+
+/// The same, whatever the length of an answer.
+pub(super) fn client(roots: &Roots, proxies: Proxies, lookups: Lookups) -> Result<Client, AwsError> {
     let mut tls = roots.client_config()?.as_ref().clone();
     tls.resumption = Resumption::in_memory_sessions(SESSIONS);
     let builder = Client::builder().tls_backend_preconfigured(tls).dns_resolver(lookups);
     let builder = if proxies == Proxies::None { builder.no_proxy() } else { builder };
-    let connector = connector(builder)?;
-    Ok(http_client_fn(move |_, _| connector.clone()))
+    built(builder)
 }
 
-/// A connector that leaves it to the SDK to follow redirects and to try again.
-pub(super) fn connector(builder: ClientBuilder) -> Result<SharedHttpConnector, AwsError> {
-    let client = builder
-        .http1_only()
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never())
-        .build()
-        .map_err(|error| AwsError::Setup(error.into()))?;
-    Ok(SharedHttpConnector::new(Connector(client)))
+/// A client that leaves it to the SDK to follow redirects and to try again.
+pub(super) fn built(builder: ClientBuilder) -> Result<Client, AwsError> {
+    let builder = builder.http1_only().redirect(Policy::none()).retry(reqwest::retry::never());
+    builder.build().map_err(|error| AwsError::Setup(error.into()))
+}
+
+/// The client as the SDK takes it, for answers of at most so many bytes.
+pub(super) fn limited(client: &Client, longest: usize) -> SharedHttpClient {
+    let connector = connector(client.clone(), longest);
+    http_client_fn(move |_, _| connector.clone())
+}
+
+pub(super) fn connector(client: Client, longest: usize) -> SharedHttpConnector {
+    SharedHttpConnector::new(Connector { client, longest })
+}
+
+/// An answer that is longer than any should be. It is not read on.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer is longer than {0} bytes")]
+pub struct TooLong(usize);
+
+impl TooLong {
+    /// The error as the reason for a missing fact. `request` is what was answered so.
+    pub(crate) fn gap(self, request: &str) -> Gap {
+        let allowed = u64::try_from(self.0).unwrap_or(u64::MAX);
+        Gap::OverLimit { limit: format!("bytes in the answer to {request}"), allowed, found: allowed.saturating_add(1) }
+    }
 }
 
 #[derive(Debug)]
-struct Connector(Client);
+struct Connector {
+    client: Client,
+    longest: usize,
+}
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.0.clone();
+        let (client, longest) = (self.client.clone(), self.longest);
         HttpConnectorFuture::new(async move {
             let request = sent(request)?;
             let (head, body) =
                 Response::<reqwest::Body>::from(client.execute(request).await.map_err(failed)?).into_parts();
-            let body = body.collect().await.map_err(failed)?.to_bytes();
+            let body = Limited::new(body, longest).collect().await;
+            let body = body.map_err(|error| not_whole(error, longest))?.to_bytes();
             HttpResponse::try_from(Response::from_parts(head, SdkBody::from(body)))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
@@ -71,6 +101,14 @@ fn sent(request: HttpRequest) -> Result<Request, ConnectorError> {
     Request::try_from(http::Request::from_parts(head, body)).map_err(|error| ConnectorError::user(error.into()))
 }
 
+fn not_whole(error: Box<dyn Error + Send + Sync>, longest: usize) -> ConnectorError {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => failed(*error),
+        Err(error) if error.is::<LengthLimitError>() => ConnectorError::other(TooLong(longest).into(), None),
+        Err(error) => ConnectorError::io(error),
+    }
+}
+
 /// By what the SDK decides whether to try again.
 fn failed(error: reqwest::Error) -> ConnectorError {
     if error.is_timeout() {
@@ -79,5 +117,74 @@ fn failed(error: reqwest::Error) -> ConnectorError {
         ConnectorError::user(error.into())
     } else {
         ConnectorError::io(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::observe::{aws::find_cause, tls::empty_roots};
+    use std::net::SocketAddr;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+    /// Answers every request by `start`, and then by `tail` again and again, if there is one.
+    async fn serve(start: String, tail: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = answer(&mut stream, &start, tail).await;
+            }
+        });
+        address
+    }
+
+    async fn answer(stream: &mut TcpStream, start: &str, tail: &str) -> std::io::Result<()> {
+        let _ = stream.read(&mut [0; 4096]).await?;
+        stream.write_all(start.as_bytes()).await?;
+        while !tail.is_empty() {
+            stream.write_all(tail.as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes the answer has, or the error.
+    async fn asked(address: SocketAddr, longest: usize) -> Result<usize, ConnectorError> {
+        let client = built(Client::builder().tls_backend_preconfigured(empty_roots().unwrap()).no_proxy()).unwrap();
+        let request = http::Request::get(format!("http://{address}/")).body(SdkBody::empty()).unwrap();
+        let answer = connector(client, longest).call(HttpRequest::try_from(request).unwrap()).await?;
+        Ok(answer.body().bytes().unwrap().len())
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_the_limit_and_no_further() {
+        let ten = format!("{HEAD}5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n");
+        assert_eq!(asked(serve(ten.clone(), "").await, 10).await.unwrap(), 10);
+        for (start, tail) in [(ten, ""), (HEAD.to_owned(), "5\r\n01234\r\n")] {
+            let error = asked(serve(start, tail).await, 9).await.unwrap_err();
+            let gap = find_cause::<TooLong>(&error).unwrap().gap("ec2:DescribeRouteTables");
+            assert_eq!(gap.reason(), "over_limit", "{gap}");
+        }
+    }
+
+    /// These limits are hyper's own.
+    #[tokio::test]
+    async fn heads_chunk_extensions_and_trailers_end_too() {
+        for (start, tail) in [
+            ("HTTP/1.1 200 OK\r\n", "x: y\r\n"),
+            ("HTTP/1.1 200 OK\r\nx: ", "y"),
+            ("HTTP/1.1 200 ", "OK"),
+            (&format!("{HEAD}5;"), "extension"),
+            (&format!("{HEAD}0\r\n"), "x: y\r\n"),
+        ] {
+            assert!(asked(serve(start.to_owned(), tail).await, 1 << 20).await.is_err(), "{start:?} {tail:?}");
+        }
     }
 }

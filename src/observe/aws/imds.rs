@@ -1,7 +1,11 @@
 //! The way to the instance metadata service. Off EC2 nobody answers there, and finding out is to cost a second once.
 
-use super::{AwsError, http::connector, sentence};
-use crate::observe::tls::empty_roots;
+use super::{
+    AwsError,
+    http::{built, connector},
+    sentence,
+};
+use crate::observe::{limits::METADATA_ANSWER, tls::empty_roots};
 use aws_config::{imds, provider_config::ProviderConfig};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
@@ -35,7 +39,8 @@ impl Metadata {
         let heard = Arc::new(Mutex::new(Heard::Nothing));
         // No proxy: another machine's metadata would be worse than none.
         let client = Client::builder().tls_backend_preconfigured(empty_roots()?).no_proxy();
-        let inner = connector(client.connect_timeout(PATIENCE).read_timeout(PATIENCE))?;
+        let client = built(client.connect_timeout(PATIENCE).read_timeout(PATIENCE))?;
+        let inner = connector(client, METADATA_ANSWER);
         let connector = SharedHttpConnector::new(Listening { inner, heard: Arc::clone(&heard) });
         let http: SharedHttpClient = http_client_fn(move |_, _| connector.clone());
         let config = ProviderConfig::empty()
@@ -140,7 +145,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     #[tokio::test]
     async fn a_silent_metadata_service_costs_its_patience_once() {
@@ -158,6 +166,25 @@ mod tests {
         assert!(first >= PATIENCE && first < PATIENCE * 2, "the first wait: {first:?}");
         assert!(second < PATIENCE / 2, "the second wait: {second:?}");
         assert!(metadata.silence().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_cut_off() {
+        let endless = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", endless.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = endless.accept().await {
+                stream.read(&mut [0; 4096]).await.unwrap();
+                let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                while sent.is_ok() {
+                    sent = stream.write_all(&[b'x'; 4096]).await;
+                }
+            }
+        });
+        let metadata = Metadata::new(&endpoint).unwrap();
+        let gap = crate::observe::imds::instance(metadata.client()).await.unwrap_err().gap();
+        assert_eq!(gap.reason(), "over_limit", "{gap}");
+        assert!(gap.to_string().contains("65536"), "{gap}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::whole::NotWhole;
 use crate::{
     model::{Gap, Seconds},
-    observe::aws::{find_cause, root_cause},
+    observe::aws::{TooLong, find_cause, root_cause},
 };
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::{
@@ -19,6 +19,9 @@ where
 {
     if let Some(missing) = find_cause::<CredentialsError>(error) {
         return Gap::Credentials { detail: root_cause(missing) };
+    }
+    if let Some(answer) = find_cause::<TooLong>(error) {
+        return answer.gap(action);
     }
     if let Some(answer) = find_cause::<NotWhole>(error) {
         let detail = format!("{action}: {answer}");
