@@ -8,7 +8,7 @@ use crate::{
         Status,
     },
     present::metrics::{
-        CHANGES, DURATION, EC2, FAILURES, GAPS, Metric, PHASE, PROBES, ROUNDS, STARTED_AT, Samples, samples,
+        CHANGES, DURATION, EC2, FAILURES, GAPS, Metric, PHASE, PROBES, ROUNDS, STARTED_AT, Samples, Series, samples,
     },
 };
 use prometheus::{
@@ -22,10 +22,7 @@ use prometheus::{
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// The commit a package was built from, where its builder says so.
-const REVISION: &str = match option_env!("ONNET_REVISION") {
-    Some(revision) => revision,
-    None => "unknown",
-};
+const REVISION: Option<&str> = option_env!("ONNET_REVISION");
 
 fn opts(metric: &Metric) -> Opts {
     Opts::new(metric.name, metric.help)
@@ -34,11 +31,11 @@ fn opts(metric: &Metric) -> Opts {
 /// A family as it is, for it is read once: what a registry does for a gauge that changes takes most of a scrape.
 fn family(samples: Samples<'_>) -> MetricFamily {
     let Samples { metric, series } = samples;
-    let series = series.into_iter().map(|(values, value)| {
+    let series = series.into_iter().map(|Series { labels, value }| {
         let mut gauge = proto::Gauge::default();
         gauge.set_value(value);
         let mut series = proto::Metric::from_gauge(gauge);
-        series.set_label(metric.labels.iter().zip(values).map(|(name, value)| label(name, value)).collect());
+        series.set_label(labels.into_iter().map(|(name, value)| label(name, value)).collect());
         series
     });
     let mut family = MetricFamily::default();
@@ -165,7 +162,7 @@ impl Counters {
 /// `/metrics`, in Prometheus' text format. `web` is how the reading of the server's own settings went.
 pub fn exposition(status: &Status, web: SettingsStatus, counters: &Counters) -> Result<String, prometheus::Error> {
     let mut families = counters.registry.gather();
-    let build = [env!("CARGO_PKG_VERSION"), REVISION];
+    let build = (env!("CARGO_PKG_VERSION"), REVISION);
     families.extend(samples(status, status.settings.and(web), build).into_iter().map(family));
     families.sort_by(|a, b| a.name().cmp(b.name()));
     let mut text = Vec::new();

@@ -114,7 +114,7 @@ fn metrics(expression: &str) -> Vec<(String, String)> {
 fn is_possible(label: &str, value: &str) -> bool {
     let all: Vec<&str> = match label {
         "outcome" => Outcome::ALL.map(Outcome::name).into(),
-        "path" => PathKind::ALL.map(PathKind::name).into(),
+        "path" => PathKind::ALL.iter().map(|kind| kind.name()).collect(),
         "probe" => ProbeKind::ALL.map(ProbeKind::name).into(),
         "phase" => Phase::ALL.map(Phase::name).into(),
         "source" => Source::ALL.map(Source::name).into(),

@@ -53,11 +53,12 @@ fn picture(page: &str) -> String {
 }
 
 /// The labels of `onnet_route_info`, series by series.
-fn route_info(report: &Report) -> Vec<[String; 4]> {
+fn route_info(report: &Report) -> Vec<Vec<(&'static str, String)>> {
     let (status, _) = page::status(Some(report.clone()));
-    let all = samples(&status, status.settings, ["version", "revision"]);
+    let all = samples(&status, status.settings, ("version", Some("revision")));
     let series = all.into_iter().filter(|samples| samples.metric.name == "onnet_route_info").flat_map(|s| s.series);
-    series.map(|(labels, _)| <[&str; 4]>::try_from(labels).unwrap().map(str::to_owned)).collect()
+    let owned = |(name, value): (&'static str, &str)| (name, value.to_owned());
+    series.map(|series| series.labels.into_iter().map(owned).collect()).collect()
 }
 
 /// What a person or a program reads of one report, held against what decided it.
@@ -84,9 +85,15 @@ fn disagreements(report: &Report) -> Vec<String> {
     expect(event.hostname == decision.map(Decision::hostname), format!("{event:?}"));
     expect(event.address == address, format!("{event:?}"));
 
-    // The metric is the event's fields, and is absent without a subnet.
+    // The metric is the event's fields, and is absent without a subnet. A field that is not known is not a label.
     let fields = event.subnet.zip(event.path).map(|(subnet, path)| {
-        [subnet, event.route_table.unwrap_or(""), path, event.target.unwrap_or("")].map(str::to_owned)
+        let labels = [
+            ("subnet", Some(subnet)),
+            ("route_table", event.route_table),
+            ("path", Some(path)),
+            ("target", event.target),
+        ];
+        labels.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned()))).collect::<Vec<_>>()
     });
     expect(routes == Vec::from_iter(fields), format!("onnet_route_info is {routes:?}, the event {event:?}"));
 
@@ -112,7 +119,8 @@ fn disagreements(report: &Report) -> Vec<String> {
             expect(event.route_table == table, format!("{event:?}, but {table:?}"));
             if let Some(path) = path {
                 // The host itself and the VPC's own route are named in words.
-                let named = |face: &str| ["lo", "local"].contains(&path.target.as_str()) || face.contains(&path.target);
+                let named =
+                    |face: &str| ["lo", "local"].contains(&path.target.as_str()) || face.contains(path.target.as_str());
                 expect(named(&picture), format!("the picture lacks {path}: {picture}"));
                 let in_summary = matches!(report.outcome, Outcome::OnNet | Outcome::OffNet);
                 expect(named(&report.summary) || !in_summary, format!("the summary lacks {path}"));

@@ -8,7 +8,7 @@ mod page;
 
 use common::scenario;
 use onnet_core::{
-    model::{Report, Source, Status, Timestamp},
+    model::{Report, Source, Status, SubnetId, Timestamp, VpcId},
     present::status_page,
 };
 use std::time::Duration;
@@ -62,8 +62,13 @@ fn the_answer_comes_first_then_the_way_then_what_to_do() {
             assert!(page.contains(&format!("<code>{}</code>", finding.code)), "{name}: {}", finding.code);
         }
         if let Some(instance) = &report.instance {
-            for id in [Some(&instance.id), instance.vpc.as_ref(), instance.subnet.as_ref()].into_iter().flatten() {
-                assert!(page.contains(id.as_str()), "{name}: {id}");
+            let ids = [
+                Some(instance.id.as_str()),
+                instance.vpc.as_ref().map(VpcId::as_str),
+                instance.subnet.as_ref().map(SubnetId::as_str),
+            ];
+            for id in ids.into_iter().flatten() {
+                assert!(page.contains(id), "{name}: {id}");
             }
         }
     }

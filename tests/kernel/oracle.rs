@@ -85,7 +85,7 @@ fn world() -> impl Strategy<Value = World> {
             };
             table.push(Route {
                 destination,
-                target: Target::NatGateway(format!("nat-{n}")),
+                target: Target::NatGateway(format!("nat-{n}").into()),
                 origin: if kind == 2 { Origin::EnableVgwRoutePropagation } else { Origin::CreateRoute },
                 state: if blackhole { RouteState::Blackhole } else { RouteState::Active },
             });

@@ -74,7 +74,7 @@ pub(super) fn a_route_names_device_mac_source_and_gateway() {
     furnished(|kernel| async move {
         let route = kernel.route(address("52.94.0.10"), 443).await.unwrap();
         let KernelRoute::Via { device, source, gateway } = route else { panic!("{route:?}") };
-        assert_eq!(device.name, "ens5");
+        assert_eq!(device.name.as_str(), "ens5");
         assert_eq!(device.mac.unwrap().as_str(), "06:00:00:00:00:0a");
         assert_eq!(device.kind.as_deref(), Some("veth"));
         assert_eq!(source, Some(address("192.0.2.10")));
@@ -115,7 +115,7 @@ pub(super) fn host_routes_are_those_of_every_table_that_are_more_specific_than_a
     furnished(|kernel| async move {
         let routes = kernel.host_routes().await.unwrap();
         let told = |route: &HostRoute| {
-            let device = route.device.as_ref().map(|device| device.name.clone());
+            let device = route.device.as_ref().map(|device| device.name.to_string());
             (route.destination.to_string(), device, route.table)
         };
         let mut told: Vec<_> = routes.iter().map(told).collect();

@@ -120,15 +120,15 @@ impl RawRoute<'_> {
         type Field<'a> = (Option<&'a str>, fn(String) -> Target);
         let fields: [Field<'_>; 12] = [
             (self.gateway_id, gateway),
-            (self.nat_gateway_id, Target::NatGateway),
-            (self.egress_only_internet_gateway_id, Target::EgressOnlyInternetGateway),
-            (self.transit_gateway_id, Target::TransitGateway),
-            (self.vpc_peering_connection_id, Target::PeeringConnection),
-            (self.local_gateway_id, Target::LocalGateway),
-            (self.carrier_gateway_id, Target::CarrierGateway),
-            (self.core_network_arn, Target::CoreNetwork),
+            (self.nat_gateway_id, |id| Target::NatGateway(id.into())),
+            (self.egress_only_internet_gateway_id, |id| Target::EgressOnlyInternetGateway(id.into())),
+            (self.transit_gateway_id, |id| Target::TransitGateway(id.into())),
+            (self.vpc_peering_connection_id, |id| Target::PeeringConnection(id.into())),
+            (self.local_gateway_id, |id| Target::LocalGateway(id.into())),
+            (self.carrier_gateway_id, |id| Target::CarrierGateway(id.into())),
+            (self.core_network_arn, |arn| Target::CoreNetwork(arn.into())),
             (self.odb_network_arn, |value| other("OdbNetworkArn", value)),
-            (self.instance_id, Target::Instance),
+            (self.instance_id, |id| Target::Instance(id.into())),
             (self.network_interface_id, |id| Target::NetworkInterface(id.into())),
             (self.ip_address, |value| other("IpAddress", value)),
         ];
@@ -148,42 +148,41 @@ fn gateway(id: String) -> Target {
     match id.split_once('-').map_or(id.as_str(), |(prefix, _)| prefix) {
         "local" => Target::Local,
         "vpce" => Target::VpcEndpoint(id.into()),
-        "igw" => Target::InternetGateway(id),
-        "vgw" => Target::VirtualPrivateGateway(id),
-        "lgw" => Target::LocalGateway(id),
-        "cagw" => Target::CarrierGateway(id),
-        "nat" => Target::NatGateway(id),
-        "tgw" => Target::TransitGateway(id),
-        "eigw" => Target::EgressOnlyInternetGateway(id),
-        "pcx" => Target::PeeringConnection(id),
+        "igw" => Target::InternetGateway(id.into()),
+        "vgw" => Target::VirtualPrivateGateway(id.into()),
+        "lgw" => Target::LocalGateway(id.into()),
+        "cagw" => Target::CarrierGateway(id.into()),
+        "nat" => Target::NatGateway(id.into()),
+        "tgw" => Target::TransitGateway(id.into()),
+        "eigw" => Target::EgressOnlyInternetGateway(id.into()),
+        "pcx" => Target::PeeringConnection(id.into()),
         "eni" => Target::NetworkInterface(id.into()),
-        "i" => Target::Instance(id),
+        "i" => Target::Instance(id.into()),
         _ => other("GatewayId", id),
     }
 }
 
-/// Reads `Origin`; `absent` where the API gave nothing.
+/// Reads `Origin`.
 pub fn origin(word: Option<&str>) -> Origin {
     match word {
         Some("CreateRouteTable") => Origin::CreateRouteTable,
         Some("CreateRoute") => Origin::CreateRoute,
         Some("EnableVgwRoutePropagation") => Origin::EnableVgwRoutePropagation,
         Some("Advertisement") => Origin::Advertisement,
-        word => Origin::Other(word.unwrap_or(ABSENT).to_owned()),
+        Some(word) => Origin::Other(word.to_owned()),
+        None => Origin::Absent,
     }
 }
 
-/// Reads a route's `State` in any case; `absent` where the API gave nothing.
+/// Reads a route's `State` in any case.
 pub fn route_state(word: Option<&str>) -> RouteState {
     match word.map(str::to_ascii_lowercase).as_deref() {
         Some("active") => RouteState::Active,
         Some("blackhole") => RouteState::Blackhole,
-        word => RouteState::Other(word.unwrap_or(ABSENT).to_owned()),
+        Some(word) => RouteState::Other(word.to_owned()),
+        None => RouteState::Absent,
     }
 }
-
-/// What our `Other` variants hold where the API left a field out.
-const ABSENT: &str = "absent";
 
 /// An association of a route table as `DescribeRouteTables` has it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -219,6 +218,9 @@ fn association_state(word: Option<&str>) -> AssociationState {
     }
 }
 
+/// The service of an endpoint that has none, such as a VPC Lattice endpoint's.
+const NO_SERVICE: &str = "absent";
+
 /// A VPC endpoint as `DescribeVpcEndpoints` has it.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are the API's own")]
@@ -242,8 +244,8 @@ impl RawEndpoint<'_> {
             id: required("VpcEndpointId", self.vpc_endpoint_id)?.into(),
             kind: endpoint_type(self.vpc_endpoint_type),
             vpc: required("VpcId", self.vpc_id)?.into(),
-            service: self.service_name.unwrap_or(ABSENT).to_owned(),
-            state: EndpointState::parse(self.state.unwrap_or(ABSENT)),
+            service: self.service_name.unwrap_or(NO_SERVICE).to_owned(),
+            state: self.state.map_or(EndpointState::Absent, EndpointState::parse),
             route_tables: self.route_table_ids.iter().copied().map(Into::into).collect(),
             interfaces: self.network_interface_ids.iter().copied().map(Into::into).collect(),
         })
@@ -252,11 +254,12 @@ impl RawEndpoint<'_> {
 
 /// Reads `VpcEndpointType`; new types keep coming and are kept as they are.
 fn endpoint_type(word: Option<&str>) -> EndpointType {
-    match word.map(str::to_ascii_lowercase).as_deref() {
-        Some("gateway") => EndpointType::Gateway,
-        Some("interface") => EndpointType::Interface,
-        Some("gatewayloadbalancer") => EndpointType::GatewayLoadBalancer,
-        _ => EndpointType::Other(word.unwrap_or(ABSENT).to_owned()),
+    let Some(word) = word else { return EndpointType::Absent };
+    match word.to_ascii_lowercase().as_str() {
+        "gateway" => EndpointType::Gateway,
+        "interface" => EndpointType::Interface,
+        "gatewayloadbalancer" => EndpointType::GatewayLoadBalancer,
+        _ => EndpointType::Other(word.to_owned()),
     }
 }
 
@@ -328,10 +331,10 @@ mod tests {
     #[test]
     fn words_we_do_not_know_are_kept_and_missing_ones_said() {
         assert_eq!(route_state(Some("filtered")), RouteState::Other("filtered".into()));
-        assert_eq!(route_state(None), RouteState::Other("absent".into()));
+        assert_eq!(route_state(None), RouteState::Absent);
         assert_eq!(origin(Some("Advertisement")), Origin::Advertisement);
-        assert_eq!(origin(None), Origin::Other("absent".into()));
-        assert_eq!(endpoint_type(None), EndpointType::Other("absent".into()));
+        assert_eq!(origin(None), Origin::Absent);
+        assert_eq!(endpoint_type(None), EndpointType::Absent);
         assert_eq!(endpoint_type(Some("Tunnel")), EndpointType::Other("Tunnel".into()));
     }
 

@@ -9,8 +9,8 @@ use super::{
     subnet::table_of,
 };
 use crate::model::{
-    AddressReport, AssociationKind, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path, Probe,
-    ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict, Witness,
+    AddressReport, AssociationKind, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path, PathTarget,
+    Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict, Witness,
 };
 use std::net::IpAddr;
 
@@ -149,23 +149,32 @@ fn reason(address: IpAddr, verdict: &Verdict) -> String {
 
 /// Names the way out, and says no more: AWS states that such traffic stays on its network, China aside.
 pub(super) fn off_net_words(what: &str, path: &Path) -> String {
-    use crate::model::PathKind;
-    match (path.kind, path.field.as_deref()) {
-        (PathKind::Other, Some("device")) if path.target == "lo" => {
+    match &path.target {
+        PathTarget::HostDevice(device) if device.is_loopback() => {
             format!("{what} is kept by this host itself, not sent to a VPC endpoint")
         }
-        (PathKind::Other, Some("device")) => {
+        PathTarget::HostDevice(_) => {
             format!("{what} leaves the host by {path}, which is no network interface of the instance")
         }
-        (PathKind::Local, _) => format!("{what} stays in the VPC, at no interface endpoint of DynamoDB"),
-        (PathKind::GatewayEndpoint | PathKind::InterfaceEndpoint, _) => {
-            let service = path.service.as_deref().unwrap_or("another service");
-            format!("{what} leaves by {path}, which is an endpoint of {service}, not of DynamoDB")
-        }
-        (PathKind::GatewayLoadBalancerEndpoint | PathKind::Other, _) => {
+        PathTarget::Local => format!("{what} stays in the VPC, at no interface endpoint of DynamoDB"),
+        PathTarget::GatewayEndpoint(_) | PathTarget::InterfaceEndpoint(_) => match &path.service {
+            Some(service) => format!("{what} leaves by {path}, which is an endpoint of {service}, not of DynamoDB"),
+            None => format!("{what} leaves by {path}, which is not an endpoint of DynamoDB"),
+        },
+        PathTarget::GatewayLoadBalancerEndpoint(_) | PathTarget::Other { .. } => {
             format!("{what} leaves by {path}, not by an endpoint of DynamoDB's")
         }
-        _ => format!("{what} leaves the VPC by {path}, not by a VPC endpoint"),
+        PathTarget::InternetGateway(_)
+        | PathTarget::EgressOnlyInternetGateway(_)
+        | PathTarget::NatGateway(_)
+        | PathTarget::TransitGateway(_)
+        | PathTarget::VirtualPrivateGateway(_)
+        | PathTarget::PeeringConnection(_)
+        | PathTarget::NetworkInterface(_)
+        | PathTarget::Instance(_)
+        | PathTarget::LocalGateway(_)
+        | PathTarget::CarrierGateway(_)
+        | PathTarget::CoreNetwork(_) => format!("{what} leaves the VPC by {path}, not by a VPC endpoint"),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     coverage::{Coverage, cover},
     diagnosis::{Place, diagnose},
     gaps::finding_of_gap,
-    path::Reader,
+    path::{Reader, service_name},
     subnet::Associations,
 };
 use crate::model::{
@@ -15,7 +15,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 /// Judges every subnet of the inventory, or of one VPC.
 pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
-    let reader = Reader { facts: &inventory.facts, region: &inventory.region };
+    let reader = Reader { facts: &inventory.facts, region: Ok(&inventory.region) };
     let mut tables =
         Tables { reader: &reader, associations: Associations::of(reader.facts, |_, _| true), covered: BTreeMap::new() };
     let mut subnets: Vec<SubnetAudit> = match &inventory.subnets {
@@ -52,7 +52,7 @@ pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     Audit {
         schema: SCHEMA,
         region: inventory.region.clone(),
-        service: reader.service_name(),
+        service: service_name(&inventory.facts, &inventory.region),
         outcome: subnets.iter().map(|subnet| subnet.outcome).max().unwrap_or(Outcome::Undetermined),
         findings,
         subnets,

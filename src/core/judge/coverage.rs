@@ -34,10 +34,7 @@ pub(super) struct Coverage<'t> {
 /// The fact that is missing: which lists are DynamoDB's, or what is in them.
 pub(super) fn cover<'t>(reader: &Reader<'t>, table: &'t RouteTable) -> Result<Coverage<'t>, Missing> {
     let facts = reader.facts;
-    let lists = facts
-        .service_prefix_lists
-        .get()
-        .map_err(|gap| Missing::new(format!("DynamoDB's prefix list in {}", reader.region), gap))?;
+    let lists = facts.service_prefix_lists.get().map_err(|gap| Missing::new(reader.list_words(), gap))?;
     let expanded = expand(table, &facts.prefix_lists);
     let mut coverage = Coverage { table, entries: Vec::new(), ranges: Vec::new() };
     for list in lists {
@@ -58,7 +55,7 @@ pub(super) fn cover<'t>(reader: &Reader<'t>, table: &'t RouteTable) -> Result<Co
     }
     if coverage.entries.is_empty() {
         let why = Gap::NotFound { detail: "there is none, or it is empty".into() };
-        return Err(Missing { what: format!("DynamoDB's prefix list in {}", reader.region), why });
+        return Err(Missing { what: reader.list_words(), why });
     }
     Ok(coverage)
 }

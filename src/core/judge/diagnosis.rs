@@ -3,11 +3,11 @@
 use super::{
     coverage::{Coverage, Range},
     lookup::{Match, Selection},
-    path::Reader,
+    path::{Reader, service_name},
 };
 use crate::model::{
-    Destination, Drop, EndpointState, EndpointType, Finding, FindingCode, Origin, PathKind, RouteState, RouteTableId,
-    Severity, SubnetId, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcId, addresses_in, grouped, is_dynamodb_service,
+    Destination, Drop, EndpointState, EndpointType, Finding, FindingCode, Gap, Origin, PathKind, RouteState,
+    RouteTableId, Severity, SubnetId, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcId, addresses_in, grouped,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -54,8 +54,11 @@ fn endpoint_route<'t>(reader: &Reader<'_>, coverage: &Coverage<'t>) -> Option<&'
     let lists: BTreeSet<_> = coverage.ranges.iter().map(|range| range.list).collect();
     let another = |id: &VpcEndpointId| {
         let endpoints = reader.facts.vpc_endpoints.seen().map_or(&[][..], Vec::as_slice);
-        let known = |e: &VpcEndpoint| !matches!(e.kind, EndpointType::Other(_));
-        endpoints.iter().any(|e| e.id == *id && known(e) && !is_dynamodb_gateway(e, reader.region))
+        let known = |e: &VpcEndpoint| match e.kind {
+            EndpointType::Gateway | EndpointType::Interface | EndpointType::GatewayLoadBalancer => true,
+            EndpointType::Absent | EndpointType::Other(_) => false,
+        };
+        endpoints.iter().any(|e| e.id == *id && known(e) && is_dynamodb_gateway(reader, e) == Ok(false))
     };
     coverage.table.routes.iter().find_map(|route| match (&route.destination, &route.target) {
         (Destination::PrefixList(list), Target::VpcEndpoint(id)) if lists.contains(list) && !another(id) => Some(id),
@@ -63,8 +66,9 @@ fn endpoint_route<'t>(reader: &Reader<'_>, coverage: &Coverage<'t>) -> Option<&'
     })
 }
 
-fn is_dynamodb_gateway(endpoint: &VpcEndpoint, region: &str) -> bool {
-    endpoint.kind == EndpointType::Gateway && is_dynamodb_service(&endpoint.service, region)
+/// Whether an endpoint is a gateway endpoint of DynamoDB's; an error where the Region is not known.
+fn is_dynamodb_gateway<'a>(reader: &Reader<'a>, endpoint: &VpcEndpoint) -> Result<bool, &'a Gap> {
+    if endpoint.kind == EndpointType::Gateway { reader.is_dynamodb(&endpoint.service) } else { Ok(false) }
 }
 
 /// No route of the table leads DynamoDB's list to an endpoint: either there is no endpoint, or it is not associated.
@@ -72,11 +76,11 @@ fn no_endpoint_route(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place
     if coverage.ranges.iter().all(|range| range.verdict.is_on_net()) {
         return None;
     }
-    let endpoints = reader.facts.vpc_endpoints.seen()?;
+    let (endpoints, region) = (reader.facts.vpc_endpoints.seen()?, reader.region.ok()?);
     let (vpc, table) = (place.vpc, &coverage.table.id);
     let mut usable: Vec<_> = endpoints
         .iter()
-        .filter(|e| e.vpc == *vpc && is_dynamodb_gateway(e, reader.region))
+        .filter(|e| e.vpc == *vpc && is_dynamodb_gateway(reader, e) == Ok(true))
         .filter(|e| e.state != EndpointState::Deleted && e.state != EndpointState::Deleting)
         .collect();
     usable.sort_by_key(|e| (e.state != EndpointState::Available, e.id.clone()));
@@ -88,7 +92,7 @@ fn no_endpoint_route(reader: &Reader<'_>, coverage: &Coverage<'_>, place: &Place
             format!(
                 "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Gateway --service-name {} \
                  --route-table-ids {table}",
-                reader.service_name(),
+                service_name(reader.facts, region),
             ),
         ),
         Some(endpoint) => (
@@ -129,7 +133,7 @@ fn way_out(coverage: &Coverage<'_>, place: &Place<'_>) -> String {
     match paths.first() {
         Some(Some(path)) if paths.iter().all(|other| *other == Some(*path)) => {
             // A check has seen the source address; an audit has none.
-            let to_be_seen = place.in_use.is_empty() && path.kind == PathKind::InternetGateway;
+            let to_be_seen = place.in_use.is_empty() && path.kind() == PathKind::InternetGateway;
             let condition = if to_be_seen { ", if the source has a public address" } else { "" };
             format!("{subnet} uses {table}, which sends all of DynamoDB's prefix list to {path}{condition}")
         }
@@ -255,7 +259,7 @@ fn overlapping(coverage: &Coverage<'_>) -> Option<Finding> {
 fn unknown_states(coverage: &Coverage<'_>) -> Vec<Finding> {
     by_winner(coverage, |range| {
         matches!(&range.selection, Selection::One { winner, .. }
-            if matches!(winner.route.state, RouteState::Other(_)))
+            if matches!(winner.route.state, RouteState::Absent | RouteState::Other(_)))
     })
     .into_iter()
     .map(|(winner, _)| Finding {
@@ -323,7 +327,7 @@ fn severity(ranges: &[&Range<'_>], coverage: &Coverage<'_>, place: &Place<'_>) -
 /// The command that takes a route out of a table, where a command can and little else would go with it.
 fn remove_route(m: &Match<'_>, ranges: &[&Range<'_>], table: &RouteTableId) -> Option<String> {
     let is_gateway_endpoint =
-        ranges.iter().any(|range| range.verdict.path().is_some_and(|path| path.kind == PathKind::GatewayEndpoint));
+        ranges.iter().any(|range| range.verdict.path().is_some_and(|path| path.kind() == PathKind::GatewayEndpoint));
     match (&m.route.origin, &m.route.destination, &m.route.target) {
         (Origin::EnableVgwRoutePropagation, _, Target::VirtualPrivateGateway(gateway)) => {
             Some(format!("aws ec2 disable-vgw-route-propagation --route-table-id {table} --gateway-id {gateway}"))

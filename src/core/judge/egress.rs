@@ -1,9 +1,9 @@
 //! How a packet to one address leaves the instance: which device, hence which network interface.
 
-use super::path::{plain, undetermined};
+use super::path::undetermined;
 use crate::model::{
-    Device, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, KernelRoute, Missing, Observed,
-    Path, PathKind, Snapshot, Verdict,
+    Device, DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, KernelRoute, Missing,
+    Observed, Path, PathTarget, Snapshot, Verdict,
 };
 use std::net::IpAddr;
 
@@ -98,7 +98,7 @@ pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> (Option<EgressStep
     let route = snapshot.kernel_routes.get(&address).map_or(Err(&not_asked), Observed::get);
     match route {
         Err(gap) => (None, Err(undetermined(format!("the kernel's route to {address}"), gap))),
-        Ok(KernelRoute::Local) => (None, Err(Verdict::Via(by_device("lo")))),
+        Ok(KernelRoute::Local) => (None, Err(by_device(DeviceName::loopback()))),
         Ok(KernelRoute::NoRoute { detail }) => {
             (None, Err(Verdict::Dropped(Drop::NoKernelRoute { detail: detail.clone() })))
         }
@@ -143,7 +143,7 @@ fn through(interface: &Interface, source: Option<IpAddr>, gateway: Option<IpAddr
 fn interface_of<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -> Result<&'s Interface, Verdict> {
     let tunnel = device.kind.as_deref().is_some_and(|kind| TUNNELS.contains(&kind));
     let Some(mac) = device.mac.as_ref().filter(|_| !tunnel) else {
-        return Err(Verdict::Via(by_device(&device.name)));
+        return Err(by_device(device.name.clone()));
     };
     let what = format!("the network interface behind device {}", device.name);
     let instance = instance.map_err(|gap| undetermined(&what, gap))?;
@@ -153,9 +153,8 @@ fn interface_of<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -> Re
     })
 }
 
-/// A path that is a device of the host: a tunnel, or the host itself.
-fn by_device(name: &str) -> Path {
-    plain(PathKind::Other, name, Some("device"))
+fn by_device(device: DeviceName) -> Verdict {
+    Verdict::Via(PathTarget::HostDevice(device).into())
 }
 
 fn step_of(interface: &Interface) -> InterfaceStep {
@@ -170,7 +169,7 @@ fn primary_address(interface: &Interface, destination: IpAddr) -> Option<IpAddr>
 /// Heeds that an internet gateway carries IPv4 only from an address that has a public one.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html>
 pub(super) fn heed_public_address(verdict: Verdict, interface: &Interface, source: Option<IpAddr>) -> Verdict {
-    let Verdict::Via(Path { kind: PathKind::InternetGateway, target, .. }) = &verdict else { return verdict };
+    let Verdict::Via(Path { target: PathTarget::InternetGateway(target), .. }) = &verdict else { return verdict };
     if source.is_some_and(|source| source.is_ipv6()) {
         return verdict;
     }

@@ -7,8 +7,8 @@ use super::{
     subnet::table_of,
 };
 use crate::model::{
-    AssociatedWith, Explanation, Inventory, Loser, LostBy, Matched, Missing, Path, PathKind, RouteTable, SubnetId,
-    Verdict, VpcId, WinningRoute,
+    AssociatedWith, Destination, Explanation, Inventory, Loser, LostBy, Matched, Missing, Path, PathKind, RouteTable,
+    SubnetId, Verdict, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use std::net::IpAddr;
 /// The ids of the subnets that are known, if `subnet` is not one of them.
 pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Result<Explanation, UnknownSubnet> {
     let (vpc, cidrs) = locate(inventory, subnet)?;
-    let reader = Reader { facts: &inventory.facts, region: &inventory.region };
+    let reader = Reader { facts: &inventory.facts, region: Ok(&inventory.region) };
     let (table, association) = match table_of(&inventory.facts, &vpc, subnet) {
         Ok(found) => found,
         Err(missing) => {
@@ -109,7 +109,7 @@ pub(super) fn matched(m: &Match<'_>) -> Matched {
 
 fn winning_route(m: &Match<'_>) -> WinningRoute {
     WinningRoute {
-        destination: m.route.destination.to_string(),
+        destination: m.route.destination.clone(),
         prefix: m.prefix,
         origin: m.route.origin.clone(),
         state: m.route.state.clone(),
@@ -129,8 +129,10 @@ fn reason(
             let condition = condition(address, path);
             match route {
                 Some(WinningRoute { prefix, destination, .. }) => {
-                    let of_list =
-                        if *destination == prefix.to_string() { String::new() } else { format!(" of {destination}") };
+                    let of_list = match destination {
+                        Destination::Cidr(_) => String::new(),
+                        Destination::PrefixList(list) => format!(" of {list}"),
+                    };
                     format!(
                         "{prefix}{of_list} is the longest match for {address} in {table}, and leads to {path}{condition}"
                     )
@@ -149,7 +151,7 @@ fn reason(
 
 /// What a subnet alone does not show.
 fn condition(address: IpAddr, path: &Path) -> &'static str {
-    let by_gateway = path.kind == PathKind::InternetGateway;
+    let by_gateway = path.kind() == PathKind::InternetGateway;
     if by_gateway && address.is_ipv4() { ", if the source has a public address" } else { "" }
 }
 

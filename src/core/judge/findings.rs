@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     AddressReport, Device, Drop, EndpointState, Finding, FindingCode, Gap, HostRoute, Missing, NameKind, Path,
-    PathKind, Probe, ProbeResult, ProxyVariable, ServiceName, Severity, Snapshot, Verdict,
+    PathKind, PathTarget, Probe, ProbeResult, ProxyVariable, ServiceName, Severity, Snapshot, Verdict,
 };
 use std::net::IpAddr;
 
@@ -214,7 +214,7 @@ fn of_address(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {
     let mut findings = Vec::new();
     let address = report.address;
     match &report.verdict {
-        Verdict::Via(Path { kind: PathKind::Other, field: Some(field), .. }) if field == "device" => {
+        Verdict::Via(Path { target: PathTarget::HostDevice(_), .. }) => {
             findings.push(finding(FindingCode::LeavesByTunnel, Severity::Critical, report.reason.clone()));
         }
         Verdict::Via(path) if may_be_remote_endpoint(report) => findings.push(finding(
@@ -225,11 +225,11 @@ fn of_address(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {
                  it, which cannot be seen from here"
             ),
         )),
-        Verdict::Via(Path { kind: PathKind::InterfaceEndpoint, target, .. }) => {
+        Verdict::Via(Path { target: PathTarget::InterfaceEndpoint(id), .. }) => {
             let endpoints = snapshot.vpc.vpc_endpoints.seen();
-            let endpoint = endpoints.and_then(|endpoints| endpoints.iter().find(|e| e.id.as_str() == target));
+            let endpoint = endpoints.and_then(|endpoints| endpoints.iter().find(|e| e.id == *id));
             if let Some(endpoint) = endpoint.filter(|e| e.state != EndpointState::Available) {
-                let message = format!("{target}, which has {address}, is {}, not available", endpoint.state);
+                let message = format!("{id}, which has {address}, is {}, not available", endpoint.state);
                 findings.push(finding(FindingCode::EndpointNotAvailable, Severity::Warning, message));
             }
         }
@@ -282,7 +282,7 @@ pub(super) fn may_be_remote_endpoint(report: &AddressReport) -> bool {
     };
     let elsewhere =
         [PathKind::TransitGateway, PathKind::PeeringConnection, PathKind::VirtualPrivateGateway, PathKind::CoreNetwork];
-    private && report.verdict.path().is_some_and(|path| elsewhere.contains(&path.kind))
+    private && report.verdict.path().is_some_and(|path| elsewhere.contains(&path.kind()))
 }
 
 fn of_probes(snapshot: &Snapshot, report: &AddressReport) -> Vec<Finding> {

@@ -24,7 +24,10 @@ pub(super) fn idle_endpoint(reader: &Reader<'_>, decided: &Subject<'_, '_>) -> O
         Err(gap) => return Some(IdleEndpoint::NotKnown { why: gap.clone() }),
     };
     let vpc = judged.and_then(|judged| Some(&judged.egress.as_ref()?.interface.vpc));
-    let ours = dynamodb_endpoints(reader, endpoints, vpc);
+    let ours = match reader.region {
+        Ok(region) => dynamodb_endpoints(region, endpoints, vpc),
+        Err(gap) => return Some(IdleEndpoint::NotKnown { why: gap.clone() }),
+    };
     let trace = judged.map(|judged| &judged.report.trace);
     let lost = trace.filter(|_| otherwise == IdleReason::NotTaken).and_then(|trace| lost(&ours, trace));
     let found = lost.or_else(|| {
@@ -39,13 +42,9 @@ pub(super) fn idle_endpoint(reader: &Reader<'_>, decided: &Subject<'_, '_>) -> O
 }
 
 /// DynamoDB's endpoints in the VPC, gateway endpoints first.
-fn dynamodb_endpoints<'f>(
-    reader: &Reader<'_>,
-    endpoints: &'f [VpcEndpoint],
-    vpc: Option<&VpcId>,
-) -> Vec<&'f VpcEndpoint> {
+fn dynamodb_endpoints<'f>(region: &str, endpoints: &'f [VpcEndpoint], vpc: Option<&VpcId>) -> Vec<&'f VpcEndpoint> {
     let is_ours = |endpoint: &&VpcEndpoint| {
-        is_dynamodb_service(&endpoint.service, reader.region) && vpc.is_none_or(|vpc| endpoint.vpc == *vpc)
+        is_dynamodb_service(&endpoint.service, region) && vpc.is_none_or(|vpc| endpoint.vpc == *vpc)
     };
     let mut ours: Vec<&VpcEndpoint> = endpoints.iter().filter(is_ours).collect();
     ours.sort_by_key(|endpoint| endpoint.kind != EndpointType::Gateway);

@@ -3,7 +3,7 @@
 use super::lookup::{Match, Selection};
 use crate::model::{
     Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, InterfaceId, Missing, Path,
-    PathKind, RouteState, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_service,
+    PathTarget, RouteState, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -12,17 +12,22 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
     pub(super) facts: &'a VpcFacts,
-    pub(super) region: &'a str,
+    /// The Region whose service counts.
+    pub(super) region: Result<&'a str, &'a Gap>,
 }
 
 impl<'a> Reader<'a> {
-    /// The service's name for endpoints. AWS gives the prefix list the same one; the pattern serves where it is unread.
-    pub(super) fn service_name(&self) -> String {
-        let lists = self.facts.service_prefix_lists.seen().into_iter().flatten();
-        lists
-            .filter_map(|id| self.facts.prefix_lists.get(id)?.seen()?.name.clone())
-            .find(|name| is_dynamodb_service(name, self.region))
-            .unwrap_or_else(|| format!("com.amazonaws.{}.dynamodb", self.region))
+    /// Whether a service is the Region's DynamoDB.
+    ///
+    /// # Errors
+    /// Why the Region is not known.
+    pub(super) fn is_dynamodb(&self, service: &str) -> Result<bool, &'a Gap> {
+        self.region.map(|region| is_dynamodb_service(service, region))
+    }
+
+    /// DynamoDB's prefix list in a sentence.
+    pub(super) fn list_words(&self) -> String {
+        self.region.map_or("DynamoDB's prefix list".to_owned(), |region| format!("DynamoDB's prefix list in {region}"))
     }
 
     /// What follows from a selection of a table of `vpc` for an address, or for a range within which every address fares
@@ -51,7 +56,10 @@ impl<'a> Reader<'a> {
                 Verdict::Ambiguous(more) => paths.extend(more),
                 Verdict::Undetermined(more) => missing.extend(more),
                 // A way that drops is still one of the ways AWS may choose; it is named by its target.
-                Verdict::Dropped(_) => paths.push(plain(PathKind::Other, m.route.target.id(), Some("blackhole"))),
+                Verdict::Dropped(_) => {
+                    let (field, value) = ("blackhole".to_owned(), m.route.target.id().to_owned());
+                    paths.push(PathTarget::Other { field, value }.into());
+                }
             }
         }
         if missing.is_empty() { Verdict::Ambiguous(paths) } else { Verdict::Undetermined(missing) }
@@ -62,29 +70,32 @@ impl<'a> Reader<'a> {
         match &m.route.state {
             RouteState::Active => {}
             RouteState::Blackhole => {
-                return Verdict::Dropped(Drop::Blackhole { target: target.id().to_owned() });
+                return Verdict::Dropped(Drop::Blackhole { target: target.id().into() });
+            }
+            RouteState::Absent => {
+                return undetermined(format!("the state of the route to {}", m.route.destination), &absent("State"));
             }
             RouteState::Other(state) => {
                 let what = format!("what state {state:?} of the route to {} means", m.route.destination);
                 return undetermined(what, &undocumented("State", state));
             }
         }
-        match target {
-            Target::Local => self.within_vpc(vpc, range),
-            Target::VpcEndpoint(id) => self.endpoint(vpc, id),
-            Target::InternetGateway(id) => via(PathKind::InternetGateway, id),
-            Target::EgressOnlyInternetGateway(id) => via(PathKind::EgressOnlyInternetGateway, id),
-            Target::NatGateway(id) => via(PathKind::NatGateway, id),
-            Target::TransitGateway(id) => via(PathKind::TransitGateway, id),
-            Target::VirtualPrivateGateway(id) => via(PathKind::VirtualPrivateGateway, id),
-            Target::PeeringConnection(id) => via(PathKind::PeeringConnection, id),
-            Target::NetworkInterface(id) => via(PathKind::NetworkInterface, id.as_str()),
-            Target::Instance(id) => via(PathKind::Instance, id),
-            Target::LocalGateway(id) => via(PathKind::LocalGateway, id),
-            Target::CarrierGateway(id) => via(PathKind::CarrierGateway, id),
-            Target::CoreNetwork(arn) => via(PathKind::CoreNetwork, arn),
-            Target::Other { field, value } => Verdict::Via(plain(PathKind::Other, value, Some(field))),
-        }
+        via(match target.clone() {
+            Target::Local => return self.within_vpc(vpc, range),
+            Target::VpcEndpoint(id) => return self.endpoint(vpc, &id),
+            Target::InternetGateway(id) => PathTarget::InternetGateway(id),
+            Target::EgressOnlyInternetGateway(id) => PathTarget::EgressOnlyInternetGateway(id),
+            Target::NatGateway(id) => PathTarget::NatGateway(id),
+            Target::TransitGateway(id) => PathTarget::TransitGateway(id),
+            Target::VirtualPrivateGateway(id) => PathTarget::VirtualPrivateGateway(id),
+            Target::PeeringConnection(id) => PathTarget::PeeringConnection(id),
+            Target::NetworkInterface(id) => PathTarget::NetworkInterface(id),
+            Target::Instance(id) => PathTarget::Instance(id),
+            Target::LocalGateway(id) => PathTarget::LocalGateway(id),
+            Target::CarrierGateway(id) => PathTarget::CarrierGateway(id),
+            Target::CoreNetwork(arn) => PathTarget::CoreNetwork(arn),
+            Target::Other { field, value } => PathTarget::Other { field, value },
+        })
     }
 
     /// Traffic that stays within the VPC: an interface endpoint's, if one of its network interfaces has the address.
@@ -102,11 +113,11 @@ impl<'a> Reader<'a> {
         };
         let is_host = range.prefix_len() == range.max_prefix_len();
         if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range.addr()) {
-            return self.by_endpoint(endpoint, PathKind::InterfaceEndpoint);
+            return self.by_endpoint(endpoint, PathTarget::InterfaceEndpoint(endpoint.id.clone()));
         }
         match self.unlisted(endpoints, interfaces, vpc) {
             Some(missing) => Verdict::Undetermined(vec![missing]),
-            None => via(PathKind::Local, "local"),
+            None => via(PathTarget::Local),
         }
     }
 
@@ -114,7 +125,8 @@ impl<'a> Reader<'a> {
     /// different times.
     fn unlisted(&self, endpoints: &[VpcEndpoint], interfaces: &[EndpointInterface], vpc: &VpcId) -> Option<Missing> {
         let ours = |e: &&VpcEndpoint| {
-            e.vpc == *vpc && e.kind == EndpointType::Interface && is_dynamodb_service(&e.service, self.region)
+            // Where the Region is not known, any of them may be DynamoDB's.
+            e.vpc == *vpc && e.kind == EndpointType::Interface && self.is_dynamodb(&e.service).unwrap_or(true)
         };
         let is_listed = |id: &&InterfaceId| interfaces.iter().any(|interface| interface.id == **id);
         endpoints.iter().filter(ours).find_map(|endpoint| {
@@ -149,34 +161,43 @@ impl<'a> Reader<'a> {
             return undetermined(format!("whether {id} carries traffic"), &gap);
         }
         match &endpoint.kind {
-            EndpointType::Gateway => self.by_endpoint(endpoint, PathKind::GatewayEndpoint),
+            EndpointType::Gateway => self.by_endpoint(endpoint, PathTarget::GatewayEndpoint(id.clone())),
             EndpointType::GatewayLoadBalancer => Verdict::Via(Path {
                 service: Some(endpoint.service.clone()),
-                ..plain(PathKind::GatewayLoadBalancerEndpoint, id.as_str(), None)
+                ..PathTarget::GatewayLoadBalancerEndpoint(id.clone()).into()
             }),
             // It cannot be the target of a route as AWS documents it.
             EndpointType::Interface => Verdict::Via(Path {
                 service: Some(endpoint.service.clone()),
-                ..plain(PathKind::Other, id.as_str(), Some("GatewayId"))
+                ..PathTarget::Other { field: "GatewayId".to_owned(), value: id.to_string() }.into()
             }),
+            EndpointType::Absent => undetermined(format!("what kind of endpoint {id} is"), &absent("VpcEndpointType")),
             EndpointType::Other(kind) => {
                 undetermined(format!("what kind of endpoint {id} is"), &undocumented("VpcEndpointType", kind))
             }
         }
     }
 
-    fn by_endpoint(&self, endpoint: &VpcEndpoint, kind: PathKind) -> Verdict {
+    fn by_endpoint(&self, endpoint: &VpcEndpoint, target: PathTarget) -> Verdict {
         if let Some(gap) = why_not_carried(&endpoint.state) {
             return undetermined(format!("whether {} carries traffic", endpoint.id), &gap);
         }
-        Verdict::Via(Path {
-            kind,
-            target: endpoint.id.to_string(),
-            field: None,
-            service: Some(endpoint.service.clone()),
-            is_dynamodb_endpoint: is_dynamodb_service(&endpoint.service, self.region),
-        })
+        match self.is_dynamodb(&endpoint.service) {
+            Ok(is_dynamodb_endpoint) => {
+                Verdict::Via(Path { target, service: Some(endpoint.service.clone()), is_dynamodb_endpoint })
+            }
+            Err(gap) => undetermined(format!("the Region that {} would have to serve", endpoint.id), gap),
+        }
     }
+}
+
+/// The service's name for endpoints. AWS gives the prefix list the same one; the pattern serves where it is unread.
+pub(super) fn service_name(facts: &VpcFacts, region: &str) -> String {
+    let lists = facts.service_prefix_lists.seen().into_iter().flatten();
+    lists
+        .filter_map(|id| facts.prefix_lists.get(id)?.seen()?.name.clone())
+        .find(|name| is_dynamodb_service(name, region))
+        .unwrap_or_else(|| format!("com.amazonaws.{region}.dynamodb"))
 }
 
 /// The endpoint of `vpc` that has the address, and the network interface by which it has it.
@@ -206,8 +227,13 @@ fn why_not_carried(state: &EndpointState) -> Option<Gap> {
             let other = "traffic is still routed to it".to_owned();
             Some(Gap::Conflicting { one: format!("its state is {state}"), other })
         }
+        EndpointState::Absent => Some(absent("State")),
         EndpointState::Other(state) => Some(undocumented("State", state)),
     }
+}
+
+fn absent(field: &str) -> Gap {
+    Gap::NotFound { detail: format!("the answer has no {field}") }
 }
 
 fn undocumented(field: &str, value: &str) -> Gap {
@@ -219,17 +245,6 @@ pub(super) fn undetermined(what: impl Into<String>, gap: &Gap) -> Verdict {
     Verdict::Undetermined(vec![Missing::new(what, gap)])
 }
 
-fn via(kind: PathKind, target: &str) -> Verdict {
-    Verdict::Via(plain(kind, target, None))
-}
-
-/// A path that is no endpoint of any service.
-pub(super) fn plain(kind: PathKind, target: &str, field: Option<&str>) -> Path {
-    Path {
-        kind,
-        target: target.to_owned(),
-        field: field.map(str::to_owned),
-        service: None,
-        is_dynamodb_endpoint: false,
-    }
+fn via(target: PathTarget) -> Verdict {
+    Verdict::Via(target.into())
 }

@@ -153,12 +153,12 @@ impl<'s> Round<'s> {
         };
         let interface = judged.and_then(|judged| Some(judged.egress.as_ref()?.interface));
         Some(InstanceSummary {
-            id: instance.id.to_string(),
+            id: instance.id.clone(),
             region: instance.region.clone(),
-            interface: interface.map(|i| i.id.to_string()),
-            subnet: interface.map(|i| i.subnet.to_string()),
-            vpc: interface.map(|i| i.vpc.to_string()),
-            route_table: judged.and_then(|judged| judged.table).map(|(table, _)| table.id.to_string()),
+            interface: interface.map(|i| i.id.clone()),
+            subnet: interface.map(|i| i.subnet.clone()),
+            vpc: interface.map(|i| i.vpc.clone()),
+            route_table: judged.and_then(|judged| judged.table).map(|(table, _)| table.id.clone()),
         })
     }
 }
@@ -173,7 +173,7 @@ fn in_use<'n, 's>(names: &'n [Named<'s>]) -> impl Iterator<Item = &'n Judged<'s>
 /// or an alias of it.
 fn needs_coverage(names: &[Named<'_>]) -> bool {
     let through_gateway =
-        |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind == PathKind::GatewayEndpoint);
+        |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind() == PathKind::GatewayEndpoint);
     names.iter().any(|named| named.name.in_use && named.name.kind != NameKind::Custom)
         || in_use(names).any(through_gateway)
 }
@@ -218,10 +218,9 @@ pub(super) fn hostname_missing(snapshot: &Snapshot) -> Option<Missing> {
 
 /// Reads the VPC's facts for the Region whose prefix list and service count: the one the instance runs in.
 fn reader(snapshot: &Snapshot) -> Reader<'_> {
-    let region = match (snapshot.instance.seen(), snapshot.region.seen()) {
-        (Some(instance), _) => &instance.region,
-        (None, Some(region)) => region,
-        (None, None) => "an unknown Region",
+    let region = match snapshot.instance.seen() {
+        Some(instance) => Ok(instance.region.as_str()),
+        None => snapshot.region.get().map(String::as_str),
     };
     Reader { facts: &snapshot.vpc, region }
 }

@@ -1,8 +1,8 @@
 //! The steps from an address to its verdict as the JSON contract has them: [`super::Trace`] as a list.
 
 use super::{
-    EgressStep, EndpointInterfaceStep, InterfaceId, InterfaceStep, ProbeResult, ProxyStep, Route, RouteTableId,
-    RoutingStep, SubnetId, Trace, VpcEndpointId, Witness,
+    DeviceName, EgressStep, EndpointInterfaceStep, InterfaceId, InterfaceStep, ProbeResult, ProxyStep, Route,
+    RouteTableId, RoutingStep, SubnetId, Trace, VpcEndpointId, Witness,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -72,7 +72,7 @@ pub enum Evidence {
     /// The kernel would send it out by this device.
     LeavesBy {
         /// The device.
-        device: String,
+        device: DeviceName,
         /// The source address.
         source: Option<IpAddr>,
         /// The next hop.

@@ -1,6 +1,6 @@
 //! What the instance knows of itself: its network interfaces, its names and addresses, its kernel's routes.
 
-use super::{Gap, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
+use super::{DeviceName, Gap, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ pub enum KernelRoute {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Device {
     /// The kernel's name: `ens5`.
-    pub name: String,
+    pub name: DeviceName,
     /// Its hardware address; a tunnel has none.
     pub mac: Option<MacAddress>,
     /// The kind of a virtual device: `tun`, `wireguard`, `veth`, … `None` for a physical one.

@@ -67,6 +67,63 @@ id!(
     VpcEndpointId
 );
 
+id!(
+    /// An internet gateway, `igw-…`.
+    InternetGatewayId
+);
+id!(
+    /// An egress-only internet gateway, `eigw-…`.
+    EgressOnlyInternetGatewayId
+);
+id!(
+    /// A NAT gateway, `nat-…`.
+    NatGatewayId
+);
+id!(
+    /// A transit gateway, `tgw-…`.
+    TransitGatewayId
+);
+id!(
+    /// A virtual private gateway, `vgw-…`.
+    VirtualPrivateGatewayId
+);
+id!(
+    /// A peering connection, `pcx-…`.
+    PeeringConnectionId
+);
+id!(
+    /// A local gateway, `lgw-…`.
+    LocalGatewayId
+);
+id!(
+    /// A carrier gateway, `cagw-…`.
+    CarrierGatewayId
+);
+id!(
+    /// The ARN of a Cloud WAN core network.
+    CoreNetworkArn
+);
+id!(
+    /// What a route points at, whatever its kind: an id or an ARN.
+    TargetId
+);
+id!(
+    /// A network device of the kernel, by its name: `ens5`.
+    DeviceName
+);
+
+impl DeviceName {
+    /// The host itself.
+    pub fn loopback() -> Self {
+        Self("lo".to_owned())
+    }
+
+    /// Whether it is the host itself.
+    pub fn is_loopback(&self) -> bool {
+        *self == Self::loopback()
+    }
+}
+
 /// A hardware address, lower case with colons: `06:00:00:00:00:01`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "String")]

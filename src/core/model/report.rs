@@ -1,8 +1,9 @@
 //! What was concluded. The only way into `present`.
 
 use super::{
-    AssociationKind, Decision, Finding, IdleEndpoint, Loser, Origin, Outcome, PrefixListId, Probe, ProofLevel,
-    RouteState, RouteTableId, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
+    AssociationKind, Decision, Destination, Finding, IdleEndpoint, InstanceId, InterfaceId, Loser, Origin, Outcome,
+    PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
+    destination_as_text,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -47,17 +48,17 @@ pub struct CoverageRange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InstanceSummary {
     /// `i-…`
-    pub id: String,
+    pub id: InstanceId,
     /// The Region it runs in.
     pub region: String,
-    /// The network interface DynamoDB traffic leaves by, if known.
-    pub interface: Option<String>,
+    /// The network interface that DynamoDB traffic goes through, if known.
+    pub interface: Option<InterfaceId>,
     /// Its subnet.
-    pub subnet: Option<String>,
+    pub subnet: Option<SubnetId>,
     /// Its VPC.
-    pub vpc: Option<String>,
+    pub vpc: Option<VpcId>,
     /// The route table that subnet uses.
-    pub route_table: Option<String>,
+    pub route_table: Option<RouteTableId>,
 }
 
 /// How much of the prefix list is on-net, in CIDRs and in addresses.
@@ -143,7 +144,9 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WinningRoute {
     /// A CIDR or a prefix list's id.
-    pub destination: String,
+    #[serde(with = "destination_as_text")]
+    #[schemars(with = "String")]
+    pub destination: Destination,
     /// The range by which it matched.
     #[schemars(with = "String")]
     pub prefix: IpNet,

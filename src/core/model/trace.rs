@@ -1,7 +1,8 @@
 //! The record of how one address was judged. The JSON list `evidence` is derived from it, step by step.
 
 use super::{
-    AssociationKind, Evidence, InterfaceId, Loser, Matched, ProbeResult, RouteTableId, SubnetId, VpcEndpointId,
+    AssociationKind, DeviceName, Evidence, InterfaceId, Loser, Matched, ProbeResult, RouteTableId, SubnetId,
+    VpcEndpointId,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -31,7 +32,7 @@ pub enum EgressStep {
     /// As the kernel decides.
     Kernel {
         /// The device.
-        device: String,
+        device: DeviceName,
         /// The source address.
         source: Option<IpAddr>,
         /// The next hop.

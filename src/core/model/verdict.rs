@@ -1,132 +1,9 @@
-//! What can be said of one address or range: the way it takes, or why there is none.
+//! What can be said of one address or range: its path, or why there is none.
 
-use super::Missing;
+use super::{InternetGatewayId, Missing, Path, PathKind, TargetId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// What a winning route's target is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the variants are the names EC2 gives these things")]
-pub enum PathKind {
-    GatewayEndpoint,
-    InterfaceEndpoint,
-    InternetGateway,
-    EgressOnlyInternetGateway,
-    NatGateway,
-    TransitGateway,
-    VirtualPrivateGateway,
-    PeeringConnection,
-    NetworkInterface,
-    Instance,
-    LocalGateway,
-    CarrierGateway,
-    CoreNetwork,
-    GatewayLoadBalancerEndpoint,
-    Local,
-    Other,
-}
-
-impl PathKind {
-    /// Every kind.
-    pub const ALL: [Self; 16] = [
-        Self::GatewayEndpoint,
-        Self::InterfaceEndpoint,
-        Self::InternetGateway,
-        Self::EgressOnlyInternetGateway,
-        Self::NatGateway,
-        Self::TransitGateway,
-        Self::VirtualPrivateGateway,
-        Self::PeeringConnection,
-        Self::NetworkInterface,
-        Self::Instance,
-        Self::LocalGateway,
-        Self::CarrierGateway,
-        Self::CoreNetwork,
-        Self::GatewayLoadBalancerEndpoint,
-        Self::Local,
-        Self::Other,
-    ];
-
-    /// The kind as a label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GatewayEndpoint => "gateway_endpoint",
-            Self::InterfaceEndpoint => "interface_endpoint",
-            Self::InternetGateway => "internet_gateway",
-            Self::EgressOnlyInternetGateway => "egress_only_internet_gateway",
-            Self::NatGateway => "nat_gateway",
-            Self::TransitGateway => "transit_gateway",
-            Self::VirtualPrivateGateway => "virtual_private_gateway",
-            Self::PeeringConnection => "peering_connection",
-            Self::NetworkInterface => "network_interface",
-            Self::Instance => "instance",
-            Self::LocalGateway => "local_gateway",
-            Self::CarrierGateway => "carrier_gateway",
-            Self::CoreNetwork => "core_network",
-            Self::GatewayLoadBalancerEndpoint => "gateway_load_balancer_endpoint",
-            Self::Local => "local",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl PathKind {
-    /// The kind in a sentence, spelled as EC2's guides do: `NAT gateway`.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::GatewayEndpoint => "gateway endpoint",
-            Self::InterfaceEndpoint => "interface endpoint",
-            Self::InternetGateway => "internet gateway",
-            Self::EgressOnlyInternetGateway => "egress-only internet gateway",
-            Self::NatGateway => "NAT gateway",
-            Self::TransitGateway => "transit gateway",
-            Self::VirtualPrivateGateway => "virtual private gateway",
-            Self::PeeringConnection => "peering connection",
-            Self::NetworkInterface => "network interface",
-            Self::Instance => "instance",
-            Self::LocalGateway => "local gateway",
-            Self::CarrierGateway => "carrier gateway",
-            Self::CoreNetwork => "core network",
-            Self::GatewayLoadBalancerEndpoint => "Gateway Load Balancer endpoint",
-            Self::Local => "the VPC's local route",
-            Self::Other => "other target",
-        }
-    }
-}
-
-impl fmt::Display for PathKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// The way traffic takes: the kind of the target, its id, and whether it is DynamoDB's own endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Path {
-    /// What it is.
-    pub kind: PathKind,
-    /// Its id: the endpoint's, for an interface endpoint; `local` for the local route.
-    pub target: String,
-    /// The API's field, for [`PathKind::Other`].
-    pub field: Option<String>,
-    /// The service the endpoint is for; `None` where the path is no endpoint.
-    pub service: Option<String>,
-    /// Whether this is a VPC endpoint of the Region's DynamoDB service: the only thing that makes on-net.
-    pub is_dynamodb_endpoint: bool,
-}
-
-impl fmt::Display for Path {
-    /// `gateway endpoint vpce-…`, `device wg0`, `NAT gateway nat-…`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.kind, &self.field) {
-            (PathKind::Local, _) => f.write_str(self.kind.words()),
-            (_, Some(field)) => write!(f, "{field} {}", self.target),
-            (_, None) => write!(f, "{} {}", self.kind.words(), self.target),
-        }
-    }
-}
 
 /// Why packets go nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -137,12 +14,12 @@ pub enum Drop {
     /// The winning route's target is gone. It does not fall through to the next.
     Blackhole {
         /// What it pointed at.
-        target: String,
+        target: TargetId,
     },
-    /// An internet gateway is the way and the source address has no public one.
+    /// The path is an internet gateway, and the source address has no public one.
     NoPublicAddress {
         /// The gateway.
-        target: String,
+        target: InternetGatewayId,
     },
     /// The instance's own kernel has no route.
     NoKernelRoute {
@@ -215,7 +92,7 @@ impl Verdict {
 struct VerdictJson {
     /// What can be said.
     verdict: VerdictKind,
-    /// What the winning route's target is; null unless `via`.
+    /// The kind of what the path goes through; null unless `via`.
     path: Option<PathKind>,
     /// The id the winning route points at, also of a blackhole; null if none.
     target: Option<String>,
@@ -263,16 +140,17 @@ impl From<Verdict> for VerdictJson {
         };
         match verdict {
             Verdict::Via(path) => Self {
-                path: Some(path.kind),
-                target: Some(path.target),
+                path: Some(path.kind()),
+                field: path.target.field().map(str::to_owned),
+                target: Some(path.target.to_string()),
                 is_dynamodb_endpoint: path.is_dynamodb_endpoint,
                 service: path.service,
-                field: path.field,
                 ..blank(VerdictKind::Via)
             },
             Verdict::Dropped(drop) => {
                 let target = match &drop {
-                    Drop::Blackhole { target } | Drop::NoPublicAddress { target } => Some(target.clone()),
+                    Drop::Blackhole { target } => Some(target.to_string()),
+                    Drop::NoPublicAddress { target } => Some(target.to_string()),
                     Drop::NoRoute | Drop::NoKernelRoute { .. } => None,
                 };
                 Self { target, dropped: Some(drop), ..blank(VerdictKind::Dropped) }
@@ -285,15 +163,13 @@ impl From<Verdict> for VerdictJson {
 
 impl From<VerdictJson> for Verdict {
     fn from(json: VerdictJson) -> Self {
-        match (json.verdict, json.path, json.target, json.dropped) {
-            (VerdictKind::Via, Some(kind), Some(target), _) => Self::Via(Path {
-                kind,
-                target,
-                field: json.field,
-                service: json.service,
-                is_dynamodb_endpoint: json.is_dynamodb_endpoint,
-            }),
-            (VerdictKind::Dropped, _, _, Some(drop)) => Self::Dropped(drop),
+        let target = json.path.zip(json.target).and_then(|(kind, target)| kind.target(target, json.field));
+        match (json.verdict, target, json.dropped) {
+            (VerdictKind::Via, Some(target), _) => {
+                let (service, is_dynamodb_endpoint) = (json.service, json.is_dynamodb_endpoint);
+                Self::Via(Path { target, service, is_dynamodb_endpoint })
+            }
+            (VerdictKind::Dropped, _, Some(drop)) => Self::Dropped(drop),
             (VerdictKind::Ambiguous, ..) => Self::Ambiguous(json.tied),
             // Also a `via` without a path and a `dropped` without a reason: fail closed.
             (VerdictKind::Via | VerdictKind::Dropped | VerdictKind::Undetermined, ..) => {

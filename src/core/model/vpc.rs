@@ -1,6 +1,10 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
-use super::{Gap, InterfaceId, Observed, PrefixListId, RouteTableId, SubnetId, VpcEndpointId, VpcId};
+use super::{
+    CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, Gap, InstanceId, InterfaceId, InternetGatewayId,
+    LocalGatewayId, NatGatewayId, Observed, PeeringConnectionId, PrefixListId, RouteTableId, SubnetId,
+    TransitGatewayId, VirtualPrivateGatewayId, VpcEndpointId, VpcId,
+};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +55,24 @@ impl fmt::Display for Destination {
     }
 }
 
+/// A destination in JSON as its text alone.
+pub(super) mod destination_as_text {
+    use super::Destination;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(in super::super) fn serialize<S: Serializer>(destination: &Destination, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(destination)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Destination, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.starts_with("pl-") {
+            return Ok(Destination::PrefixList(text.into()));
+        }
+        text.parse().map(Destination::Cidr).map_err(D::Error::custom)
+    }
+}
+
 /// What a route points at. Over ten optional fields in the EC2 API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "id")]
@@ -60,27 +82,27 @@ pub enum Target {
     /// An endpoint of any type: a gateway endpoint and a Gateway Load Balancer endpoint look alike here.
     VpcEndpoint(VpcEndpointId),
     /// `igw-…`
-    InternetGateway(String),
+    InternetGateway(InternetGatewayId),
     /// `eigw-…`
-    EgressOnlyInternetGateway(String),
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
     /// `nat-…`
-    NatGateway(String),
+    NatGateway(NatGatewayId),
     /// `tgw-…`
-    TransitGateway(String),
+    TransitGateway(TransitGatewayId),
     /// `vgw-…`
-    VirtualPrivateGateway(String),
+    VirtualPrivateGateway(VirtualPrivateGatewayId),
     /// `pcx-…`
-    PeeringConnection(String),
+    PeeringConnection(PeeringConnectionId),
     /// `eni-…`, where the API names no instance.
     NetworkInterface(InterfaceId),
     /// `i-…`, where the API names the instance.
-    Instance(String),
+    Instance(InstanceId),
     /// `lgw-…`
-    LocalGateway(String),
+    LocalGateway(LocalGatewayId),
     /// `cagw-…`
-    CarrierGateway(String),
+    CarrierGateway(CarrierGatewayId),
     /// The ARN of a Cloud WAN core network.
-    CoreNetwork(String),
+    CoreNetwork(CoreNetworkArn),
     /// A kind this build does not know, kept as the API gave it.
     Other {
         /// The API's field, such as `OdbNetworkArn`.
@@ -97,17 +119,17 @@ impl Target {
             Self::Local => "local",
             Self::VpcEndpoint(id) => id.as_str(),
             Self::NetworkInterface(id) => id.as_str(),
-            Self::InternetGateway(id)
-            | Self::EgressOnlyInternetGateway(id)
-            | Self::NatGateway(id)
-            | Self::TransitGateway(id)
-            | Self::VirtualPrivateGateway(id)
-            | Self::PeeringConnection(id)
-            | Self::Instance(id)
-            | Self::LocalGateway(id)
-            | Self::CarrierGateway(id)
-            | Self::CoreNetwork(id)
-            | Self::Other { value: id, .. } => id,
+            Self::InternetGateway(id) => id.as_str(),
+            Self::EgressOnlyInternetGateway(id) => id.as_str(),
+            Self::NatGateway(id) => id.as_str(),
+            Self::TransitGateway(id) => id.as_str(),
+            Self::VirtualPrivateGateway(id) => id.as_str(),
+            Self::PeeringConnection(id) => id.as_str(),
+            Self::Instance(id) => id.as_str(),
+            Self::LocalGateway(id) => id.as_str(),
+            Self::CarrierGateway(id) => id.as_str(),
+            Self::CoreNetwork(arn) => arn.as_str(),
+            Self::Other { value, .. } => value,
         }
     }
 }
@@ -123,6 +145,9 @@ pub enum Origin {
     EnableVgwRoutePropagation,
     /// Advertised by a VPC Route Server.
     Advertisement,
+    /// The API names no origin.
+    #[serde(rename = "absent")]
+    Absent,
     /// Anything else, kept as the API gave it.
     #[serde(untagged)]
     Other(String),
@@ -133,7 +158,7 @@ impl Origin {
     pub fn is_propagated(&self) -> bool {
         match self {
             Self::EnableVgwRoutePropagation | Self::Advertisement => true,
-            Self::CreateRouteTable | Self::CreateRoute | Self::Other(_) => false,
+            Self::CreateRouteTable | Self::CreateRoute | Self::Absent | Self::Other(_) => false,
         }
     }
 }
@@ -146,6 +171,8 @@ pub enum RouteState {
     Active,
     /// Its target is gone: what matches is dropped.
     Blackhole,
+    /// The API names no state.
+    Absent,
     /// Anything else, such as the undocumented `filtered`, kept as the API gave it.
     #[serde(untagged)]
     Other(String),
@@ -235,7 +262,9 @@ pub enum EndpointType {
     Interface,
     /// An appliance or firewall in the way.
     GatewayLoadBalancer,
-    /// Anything else, kept as the API gave it; `absent` where it gave nothing.
+    /// The API names no type.
+    Absent,
+    /// Anything else, kept as the API gave it.
     #[serde(untagged)]
     Other(String),
 }
@@ -262,6 +291,8 @@ pub enum EndpointState {
     Expired,
     /// Part of it works.
     Partial,
+    /// The API names no state.
+    Absent,
     /// Anything else, kept as the API gave it.
     #[serde(untagged)]
     Other(String),
@@ -297,6 +328,7 @@ impl fmt::Display for EndpointState {
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::Partial => "partial",
+            Self::Absent => "without a state",
             Self::Other(word) => word,
         })
     }

@@ -102,7 +102,7 @@ fn ways(subnet: &SubnetAudit) -> String {
     const MOST: usize = 3;
     let mut ways: BTreeMap<String, u64> = BTreeMap::new();
     for range in &subnet.coverage {
-        let way = range.verdict.path().map_or_else(|| words::brief(&range.verdict), |path| path.target.clone());
+        let way = range.verdict.path().map_or_else(|| words::brief(&range.verdict), |path| path.target.to_string());
         let sum = ways.entry(way).or_default();
         *sum = sum.saturating_add(addresses_in([&range.cidr]));
     }

@@ -41,8 +41,8 @@ pub fn outcome_changed(from: Option<Outcome>, report: &Report) -> OutcomeChanged
         proof: report.proof.name(),
         hostname: decided.map(Decision::hostname),
         address: decided.and_then(Decision::address),
-        subnet: place.and_then(|place| place.subnet.as_deref()),
-        route_table: place.and_then(|place| place.route_table.as_deref()),
+        subnet: place.and_then(|place| Some(place.subnet.as_ref()?.as_str())),
+        route_table: place.and_then(|place| Some(place.route_table.as_ref()?.as_str())),
         path: route.map(|(path, _)| path),
         target: route.and_then(|(_, target)| target),
     }

@@ -4,7 +4,7 @@ use super::{
     page::{INDENT, Page},
     words::{self, FAINT},
 };
-use crate::model::{Drop, Explanation, Origin, RouteState, Verdict};
+use crate::model::{Destination, Drop, Explanation, Origin, RouteState, Verdict};
 
 /// The explanation for people. Answer first.
 pub fn explanation(explanation: &Explanation) -> String {
@@ -20,9 +20,8 @@ pub fn explanation(explanation: &Explanation) -> String {
         page.label("table").put(format_args!("{table} ({})", association.name())).end();
     }
     if let Some(route) = route {
-        let list = if route.destination == route.prefix.to_string() { None } else { Some(&route.destination) };
         page.label("wins");
-        if let Some(list) = list {
+        if let Destination::PrefixList(list) = &route.destination {
             page.put(list).put(" ");
         }
         page.put(route.prefix).put(" → ").put(target(verdict));
@@ -55,9 +54,12 @@ pub fn explanation(explanation: &Explanation) -> String {
 
 fn target(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Via(path) => path.target.clone(),
-        Verdict::Dropped(Drop::Blackhole { target } | Drop::NoPublicAddress { target }) => target.clone(),
-        Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_) => words::brief(verdict),
+        Verdict::Via(path) => path.target.to_string(),
+        Verdict::Dropped(Drop::Blackhole { target }) => target.to_string(),
+        Verdict::Dropped(Drop::NoPublicAddress { target }) => target.to_string(),
+        Verdict::Dropped(Drop::NoRoute | Drop::NoKernelRoute { .. })
+        | Verdict::Ambiguous(_)
+        | Verdict::Undetermined(_) => words::brief(verdict),
     }
 }
 
@@ -68,6 +70,7 @@ fn origin(origin: &Origin) -> &str {
         Origin::CreateRoute => "static",
         Origin::EnableVgwRoutePropagation => "propagated by a virtual private gateway",
         Origin::Advertisement => "advertised by a route server",
+        Origin::Absent => "of unknown origin",
         Origin::Other(word) => word,
     }
 }
@@ -76,6 +79,7 @@ fn state(state: &RouteState) -> &str {
     match state {
         RouteState::Active => "active",
         RouteState::Blackhole => "blackhole",
+        RouteState::Absent => "without a state",
         RouteState::Other(word) => word,
     }
 }

@@ -6,8 +6,8 @@
 
 use super::{event::deciding_route, words};
 use crate::model::{
-    CoverageRange, InstanceSummary, Outcome, PathKind, ProofLevel, Report, SettingsStatus, Status, Timestamp, Verdict,
-    addresses_in,
+    CoverageRange, InstanceSummary, Outcome, PathKind, ProofLevel, Report, RouteTableId, SettingsStatus, Status,
+    Timestamp, Verdict, addresses_in,
 };
 use std::collections::BTreeMap;
 
@@ -91,13 +91,22 @@ metrics! {
         "Start time of the process since unix epoch in seconds.";
 }
 
-/// One gauge with its series: the values of its labels, in the order of [`Metric::labels`], and the value.
+/// One gauge with its series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Samples<'a> {
     /// Which gauge.
     pub metric: Metric,
     /// Never empty.
-    pub series: Vec<(Vec<&'a str>, f64)>,
+    pub series: Vec<Series<'a>>,
+}
+
+/// One series of a gauge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series<'a> {
+    /// Its labels. One whose value is not known is absent.
+    pub labels: Vec<(&'static str, &'a str)>,
+    /// The gauge's value.
+    pub value: f64,
 }
 
 /// The gauges of one scrape.
@@ -106,23 +115,34 @@ struct Gauges<'a>(Vec<Samples<'a>>);
 
 impl<'a> Gauges<'a> {
     fn gauge(&mut self, metric: Metric, value: f64) {
-        self.gauges(metric, [(Vec::new(), value)]);
+        self.gauges(metric, [(Vec::<&str>::new(), value)]);
     }
 
-    /// A gauge with labels; no series, no gauge.
-    fn gauges(&mut self, metric: Metric, series: impl IntoIterator<Item = (Vec<&'a str>, f64)>) {
-        let series: Vec<_> = series.into_iter().collect();
+    /// A gauge with the values of its labels, in the order of [`Metric::labels`]; no series, no gauge.
+    fn gauges<L>(&mut self, metric: Metric, series: impl IntoIterator<Item = (Vec<L>, f64)>)
+    where
+        L: Into<Option<&'a str>>,
+    {
+        let labels = |values: Vec<L>| {
+            metric.labels.iter().zip(values).filter_map(|(name, value)| Some((*name, value.into()?))).collect()
+        };
+        let series: Vec<_> =
+            series.into_iter().map(|(values, value)| Series { labels: labels(values), value }).collect();
         if !series.is_empty() {
             self.0.push(Samples { metric, series });
         }
     }
 }
 
-/// The gauges for what is known now. `build` is version and revision; `settings` is how the last reading of all settings
-/// files went.
-pub fn samples<'a>(status: &'a Status, settings: SettingsStatus, build: [&'a str; 2]) -> Vec<Samples<'a>> {
+/// The gauges for what is known now. `build` is the version, and the revision if it is known; `settings` is how the last
+/// reading of all settings files went.
+pub fn samples<'a>(
+    status: &'a Status,
+    settings: SettingsStatus,
+    build: (&'a str, Option<&'a str>),
+) -> Vec<Samples<'a>> {
     let mut gauges = Gauges::default();
-    gauges.gauges(BUILD, [(build.to_vec(), 1.0)]);
+    gauges.gauges(BUILD, [(vec![Some(build.0), build.1], 1.0)]);
     gauges.gauge(STARTED_AT, seconds(status.started_at));
     gauges.gauge(READY, truth(status.ready));
     gauges.gauge(RELOADED, truth(settings.successful));
@@ -175,9 +195,9 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
     gauges.gauges(FINDINGS, findings.into_iter().map(|((code, severity), count)| (vec![code, severity], count)));
 
     if let Some(InstanceSummary { subnet: Some(subnet), route_table, .. }) = &report.instance {
-        let table = route_table.as_deref().unwrap_or("");
-        let series = deciding_route(report)
-            .map(|(path, target)| (vec![subnet.as_str(), table, path, target.unwrap_or("")], 1.0));
+        let table = route_table.as_ref().map(RouteTableId::as_str);
+        let series =
+            deciding_route(report).map(|(path, target)| (vec![Some(subnet.as_str()), table, Some(path), target], 1.0));
         gauges.gauges(ROUTE, series);
     }
 }
@@ -185,7 +205,7 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
 /// What takes which way, and zero for every way that nothing takes.
 fn by_way<'v>(verdicts: impl Iterator<Item = (&'v Verdict, f64)>) -> Vec<(Vec<&'static str>, f64)> {
     let ways =
-        PathKind::ALL.map(PathKind::name).into_iter().chain([words::DROPPED, words::AMBIGUOUS, words::UNDETERMINED]);
+        PathKind::ALL.iter().map(|kind| kind.name()).chain([words::DROPPED, words::AMBIGUOUS, words::UNDETERMINED]);
     let mut counts: BTreeMap<&'static str, f64> = ways.map(|way| (way, 0.0)).collect();
     for (verdict, count) in verdicts {
         *counts.entry(words::path_label(verdict)).or_insert(0.0) += count;

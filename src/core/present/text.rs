@@ -6,8 +6,8 @@ use super::{
     words::{self, FAINT},
 };
 use crate::model::{
-    AddressReport, CoverageRange, EgressStep, EndpointInterfaceStep, Gap, InstanceSummary, Observed, Probe, ProxyStep,
-    Report, RoutingStep, Trace, grouped,
+    AddressReport, CoverageRange, EgressStep, EndpointInterfaceStep, Gap, InstanceSummary, InterfaceId, Observed,
+    Probe, ProxyStep, Report, RouteTableId, RoutingStep, SubnetId, Trace, VpcId, grouped,
 };
 use std::net::IpAddr;
 
@@ -51,8 +51,13 @@ fn answer(page: &mut Page, report: &Report) {
 /// Where the instance stands, as far as it is known.
 fn place(instance: &InstanceSummary) -> Vec<&str> {
     let InstanceSummary { id, region, interface, subnet, vpc, route_table } = instance;
-    let known = [interface, subnet, vpc, route_table].into_iter().filter_map(|part| part.as_deref());
-    [id.as_str(), region.as_str()].into_iter().chain(known).collect()
+    let known = [
+        interface.as_ref().map(InterfaceId::as_str),
+        subnet.as_ref().map(SubnetId::as_str),
+        vpc.as_ref().map(VpcId::as_str),
+        route_table.as_ref().map(RouteTableId::as_str),
+    ];
+    [id.as_str(), region.as_str()].into_iter().chain(known.into_iter().flatten()).collect()
 }
 
 /// Addresses that fare alike, told together: DNS may answer with dozens.
@@ -96,7 +101,7 @@ fn address(page: &mut Page, group: &[&AddressReport], decides: bool) {
 pub(super) fn way(trace: &Trace) -> Vec<String> {
     let first = trace.egress.as_ref().map(|egress| match egress {
         EgressStep::Kernel { device, source: Some(source), .. } => format!("{device} ({source})"),
-        EgressStep::Kernel { device, source: None, .. } => device.clone(),
+        EgressStep::Kernel { device, source: None, .. } => device.to_string(),
         EgressStep::Assumed(step) => format!("--interface {}", step.interface),
     });
     let interface = trace.interface().map(|step| [step.interface.to_string(), step.subnet.to_string()]);
@@ -154,11 +159,11 @@ fn coverage(page: &mut Page, report: &Report) {
 }
 
 /// The DynamoDB endpoints that carry some of the list.
-pub(super) fn targets(coverage: &[CoverageRange]) -> Vec<String> {
-    let mut targets: Vec<String> = Vec::new();
+pub(super) fn targets(coverage: &[CoverageRange]) -> Vec<&str> {
+    let mut targets: Vec<&str> = Vec::new();
     for path in coverage.iter().filter_map(|range| range.verdict.path()).filter(|path| path.is_dynamodb_endpoint) {
-        if !targets.contains(&path.target) {
-            targets.push(path.target.clone());
+        if !targets.contains(&path.target.as_str()) {
+            targets.push(path.target.as_str());
         }
     }
     targets

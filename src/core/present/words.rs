@@ -83,7 +83,7 @@ pub(super) const UNDETERMINED: &str = "undetermined";
 /// The verdict as a label: the path, or why there is none.
 pub(super) fn path_label(verdict: &Verdict) -> &'static str {
     match verdict {
-        Verdict::Via(path) => path.kind.name(),
+        Verdict::Via(path) => path.kind().name(),
         Verdict::Dropped(_) => DROPPED,
         Verdict::Ambiguous(_) => AMBIGUOUS,
         Verdict::Undetermined(_) => UNDETERMINED,
@@ -132,6 +132,7 @@ pub(super) fn matched_parts(matched: &Matched) -> (String, String) {
     let state = match &route.state {
         RouteState::Active => String::new(),
         RouteState::Blackhole => ", blackhole".to_owned(),
+        RouteState::Absent => ", without a state".to_owned(),
         RouteState::Other(word) => format!(", state {word}"),
     };
     (format!("{list}{}", matched.prefix), format!("{}{propagated}{state}", route.target.id()))

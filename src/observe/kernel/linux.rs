@@ -218,17 +218,17 @@ impl Kernel {
 }
 
 fn device(link: &LinkMessage) -> Result<(u32, Device), KernelError> {
-    let mut device = Device { name: String::new(), mac: None, kind: None };
+    let (mut name, mut mac, mut kind) = (None, None, None);
     for attribute in &link.attributes {
         match attribute {
-            LinkAttribute::IfName(name) => device.name.clone_from(name),
+            LinkAttribute::IfName(given) => name = Some(given.as_str()),
             // An IPv4 tunnel has an address of 4 bytes here, a loopback device one of zeros.
             LinkAttribute::Address(bytes) => {
-                device.mac =
+                mac =
                     <[u8; 6]>::try_from(bytes.as_slice()).ok().filter(|mac| *mac != [0; 6]).map(MacAddress::from_bytes);
             }
             LinkAttribute::LinkInfo(infos) => {
-                device.kind = infos.iter().find_map(|info| match info {
+                kind = infos.iter().find_map(|info| match info {
                     LinkInfo::Kind(kind) => Some(kind.to_string()),
                     _ => None,
                 });
@@ -236,10 +236,9 @@ fn device(link: &LinkMessage) -> Result<(u32, Device), KernelError> {
             _ => {}
         }
     }
-    if device.name.is_empty() {
-        return Err(malformed(format!("the name of device {}", link.header.index)));
-    }
-    Ok((link.header.index, device))
+    let index = link.header.index;
+    let name = name.filter(|name| !name.is_empty()).ok_or_else(|| malformed(format!("the name of device {index}")))?;
+    Ok((index, Device { name: name.into(), mac, kind }))
 }
 
 /// That there is no route is what was asked for, not a failure to ask.

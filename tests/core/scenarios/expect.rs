@@ -1,7 +1,7 @@
 //! What a scenario expects of its report.
 
 use onnet_core::model::{
-    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, Outcome, Path, PathKind, ProofLevel,
+    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, Outcome, Path, PathTarget, ProofLevel,
     Report, Severity, Verdict,
 };
 use serde::Deserialize;
@@ -134,11 +134,11 @@ fn verdict(verdict: &Verdict) -> String {
 }
 
 fn words(path: &Path) -> String {
-    if path.kind == PathKind::Local {
-        return path.kind.to_string();
+    match &path.target {
+        PathTarget::Local => path.kind().to_string(),
+        PathTarget::Other { field, value } => format!("{} {field} {value}", path.kind()),
+        target => format!("{} {target}", path.kind()),
     }
-    let field = path.field.as_ref().map_or(String::new(), |field| format!("{field} "));
-    format!("{} {field}{}", path.kind, path.target)
 }
 
 /// `5 of 6 CIDRs, 6144 of 6656 addresses`.

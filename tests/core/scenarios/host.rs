@@ -109,7 +109,7 @@ pub(super) struct DeviceChange {
 
 pub(super) fn devices(to: &mut BTreeMap<String, Device>, changes: BTreeMap<String, DeviceChange>) {
     for (name, DeviceChange { mac, kind }) in changes {
-        to.insert(name.clone(), Device { name, mac, kind });
+        to.insert(name.clone(), Device { name: name.into(), mac, kind });
     }
 }
 

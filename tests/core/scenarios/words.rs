@@ -155,8 +155,7 @@ impl TryFrom<String> for TypeText {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // An answer without a type is kept as this word.
-        documented(&text, |kind| matches!(kind, EndpointType::Other(word) if word != "absent")).map(Self)
+        documented(&text, |kind| matches!(kind, EndpointType::Other(_))).map(Self)
     }
 }
 
@@ -240,6 +239,7 @@ impl TryFrom<String> for RouteChange {
                 "propagated" => route.origin = Origin::EnableVgwRoutePropagation,
                 "advertised" => route.origin = Origin::Advertisement,
                 "blackhole" => route.state = RouteState::Blackhole,
+                "stateless" => route.state = RouteState::Absent,
                 "undocumented" => {
                     let state = format!("undocumented {}", words.next().unwrap_or_default());
                     route.state = documented(&state, |state| matches!(state, RouteState::Other(_))).map_err(wrong)?;
@@ -256,26 +256,25 @@ fn destination(text: &str) -> Result<Destination, String> {
 }
 
 fn target(text: &str) -> Result<Target, String> {
-    let id = || text.to_owned();
     if let Some((field, value)) = text.split_once('=') {
         return Ok(Target::Other { field: field.to_owned(), value: value.to_owned() });
     }
     if text.starts_with("arn:") && text.contains(":core-network/") {
-        return Ok(Target::CoreNetwork(id()));
+        return Ok(Target::CoreNetwork(text.into()));
     }
     Ok(match text.split_once('-').map_or(text, |(kind, _)| kind) {
         "local" => Target::Local,
         "vpce" => Target::VpcEndpoint(text.into()),
-        "igw" => Target::InternetGateway(id()),
-        "eigw" => Target::EgressOnlyInternetGateway(id()),
-        "nat" => Target::NatGateway(id()),
-        "tgw" => Target::TransitGateway(id()),
-        "vgw" => Target::VirtualPrivateGateway(id()),
-        "pcx" => Target::PeeringConnection(id()),
+        "igw" => Target::InternetGateway(text.into()),
+        "eigw" => Target::EgressOnlyInternetGateway(text.into()),
+        "nat" => Target::NatGateway(text.into()),
+        "tgw" => Target::TransitGateway(text.into()),
+        "vgw" => Target::VirtualPrivateGateway(text.into()),
+        "pcx" => Target::PeeringConnection(text.into()),
         "eni" => Target::NetworkInterface(text.into()),
-        "i" => Target::Instance(id()),
-        "lgw" => Target::LocalGateway(id()),
-        "cagw" => Target::CarrierGateway(id()),
+        "i" => Target::Instance(text.into()),
+        "lgw" => Target::LocalGateway(text.into()),
+        "cagw" => Target::CarrierGateway(text.into()),
         _ => return Err(format!("{text:?} is not a target")),
     })
 }

@@ -3,9 +3,9 @@
 use super::html::Tone;
 use crate::{
     model::{
-        AddressReport, AssociationKind, CoverageRange, Decision, Drop, EgressStep, EndpointType, IdleEndpoint,
-        IdleReason, Loser, Missing, Outcome, Path, PathKind, ProxyStep, Report, RoutingStep, Target, Trace, Verdict,
-        addresses_in, grouped,
+        AddressReport, AssociationKind, CoverageRange, Decision, DeviceName, Drop, EgressStep, EndpointType,
+        IdleEndpoint, IdleReason, Loser, Missing, Outcome, Path, PathKind, PathTarget, ProxyStep, Report, RoutingStep,
+        Target, Trace, Verdict, addresses_in, grouped,
     },
     present::words,
 };
@@ -162,7 +162,7 @@ pub(super) fn picture(report: &Report) -> Picture {
     let summary = report.instance.as_ref();
     Picture {
         region: summary.map(|i| i.region.clone()).or_else(|| report.snapshot.region.seen().cloned()),
-        vpc: summary.and_then(|i| i.vpc.clone()),
+        vpc: summary.and_then(|i| Some(i.vpc.as_ref()?.to_string())),
         subnet: artist.subnet(),
         instance: artist.instance(),
         first,
@@ -187,7 +187,7 @@ impl<'r> Artist<'r> {
 
     fn subnet(&self) -> Option<String> {
         let of_address = self.trace().and_then(Trace::interface).map(|step| step.subnet.to_string());
-        of_address.or_else(|| self.report.instance.as_ref()?.subnet.clone())
+        of_address.or_else(|| Some(self.report.instance.as_ref()?.subnet.as_ref()?.to_string()))
     }
 
     fn instance(&self) -> Card {
@@ -267,12 +267,12 @@ impl<'r> Artist<'r> {
             (_, true) => Tone::Good,
             (_, false) => Tone::Bad,
         };
-        if let (PathKind::Other, Some("device")) = (path.kind, path.field.as_deref()) {
-            return self.by_device(path, tone);
+        if let PathTarget::HostDevice(device) = &path.target {
+            return self.by_device(device, tone);
         }
         let card = self.taken(path, tone);
         // Behind these something else decides; the rest of the way is not in this subnet's route table.
-        let line = match path.kind {
+        let line = match path.kind() {
             PathKind::GatewayEndpoint
             | PathKind::InterfaceEndpoint
             | PathKind::InternetGateway
@@ -288,6 +288,7 @@ impl<'r> Artist<'r> {
             | PathKind::CoreNetwork
             | PathKind::GatewayLoadBalancerEndpoint
             | PathKind::Local
+            | PathKind::HostDevice
             | PathKind::Other => Line::dashed(tone),
         };
         let taken = Way { card: Some(card), into: Some(Line::to(tone)), out: Some(line) };
@@ -301,13 +302,13 @@ impl<'r> Artist<'r> {
     }
 
     fn taken(&self, path: &Path, tone: Tone) -> Card {
-        let label = match (&path.field, path.kind) {
-            (Some(field), _) => field.clone(),
-            (None, PathKind::Local) => "Within the VPC".to_owned(),
-            (None, kind) => capitalized(kind.words()),
+        let label = match &path.target {
+            PathTarget::Other { field, .. } => field.clone(),
+            PathTarget::Local => "Within the VPC".to_owned(),
+            target => capitalized(PathKind::from(target).words()),
         };
         let card = Card::new(label, tone).id(&path.target);
-        let card = match (path.kind, self.trace().and_then(|trace| trace.endpoint.as_ref())) {
+        let card = match (path.kind(), self.trace().and_then(|trace| trace.endpoint.as_ref())) {
             (PathKind::InterfaceEndpoint, Some(step)) => card.id(&step.interface),
             (PathKind::Local, _) => card.words("no endpoint of DynamoDB's has this address"),
             _ if path.is_dynamodb_endpoint => card,
@@ -345,12 +346,12 @@ impl<'r> Artist<'r> {
         }
     }
 
-    fn by_device(&self, path: &Path, tone: Tone) -> Drawn {
-        if path.target == "lo" {
+    fn by_device(&self, device: &DeviceName, tone: Tone) -> Drawn {
+        if device.is_loopback() {
             let card = Card::new("This host itself", tone).marked(Mark::Taken).words("the address is its own");
             return (Line::to(tone), card, self.idle_endpoint().into_iter().collect());
         }
-        let card = Card::new("Device", tone).marked(Mark::Taken).id(&path.target);
+        let card = Card::new("Device", tone).marked(Mark::Taken).id(device);
         let card = card.words("no network interface of the instance");
         (Line::to(tone), card, self.beside(onward(tone)))
     }
@@ -374,7 +375,7 @@ impl<'r> Artist<'r> {
                 (Line::to(bad), table, self.beside(dropped))
             }
             Drop::Blackhole { target } => {
-                let card = gone(target).words("gone: a blackhole, packets are dropped");
+                let card = gone(target.as_str()).words("gone: a blackhole, packets are dropped");
                 let dropped = Way { card: Some(card), into: Some(Line::cross(bad)), out: None };
                 let at_endpoint = won.is_some_and(|won| matches!(won.route.target, Target::VpcEndpoint(_)));
                 let ways = match at_endpoint {
@@ -394,7 +395,8 @@ impl<'r> Artist<'r> {
 
     fn tied(&self, tied: &[Path]) -> Drawn {
         let way = |path: &Path| {
-            let card = Card::new(capitalized(path.kind.words()), Tone::Unknown).marked(Mark::Question).id(&path.target);
+            let card =
+                Card::new(capitalized(path.kind().words()), Tone::Unknown).marked(Mark::Question).id(&path.target);
             let card = card.words("a tie: AWS does not say which wins");
             let line = Some(Line::dashed(Tone::Unknown));
             Way { card: Some(card), into: line, out: line }
@@ -474,7 +476,7 @@ impl<'r> Artist<'r> {
         let total = self.report.coverage_summary.map(|summary| summary.addresses)?;
         let (card, out) = match &first.verdict {
             Verdict::Via(path) => {
-                (Card::new(capitalized(path.kind.words()), Tone::Warn).id(&path.target), Line::to(Tone::Warn))
+                (Card::new(capitalized(path.kind().words()), Tone::Warn).id(&path.target), Line::to(Tone::Warn))
             }
             Verdict::Dropped(_) => (Card::new("Dropped", Tone::Warn).words(brief), Line::cross(Tone::Warn)),
             Verdict::Ambiguous(_) | Verdict::Undetermined(_) => {

@@ -1,0 +1,250 @@
+//! The path of traffic: through which kind of thing, and which one.
+
+use super::{
+    CarrierGatewayId, CoreNetworkArn, DeviceName, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
+    InternetGatewayId, LocalGatewayId, NatGatewayId, PeeringConnectionId, TransitGatewayId, VirtualPrivateGatewayId,
+    VpcEndpointId,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use strum::{EnumDiscriminants, IntoStaticStr, VariantArray};
+
+/// What a path goes through. In JSON two strings, the kind and the id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EnumDiscriminants)]
+#[strum_discriminants(
+    name(PathKind),
+    doc = "The kind of what a path goes through.",
+    derive(PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray),
+    serde(rename_all = "snake_case"),
+    strum(serialize_all = "snake_case"),
+    expect(missing_docs, reason = "the variants are the names EC2 gives these things")
+)]
+#[expect(missing_docs, reason = "the variants are the names EC2 gives these things")]
+pub enum PathTarget {
+    GatewayEndpoint(VpcEndpointId),
+    InterfaceEndpoint(VpcEndpointId),
+    InternetGateway(InternetGatewayId),
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    NatGateway(NatGatewayId),
+    TransitGateway(TransitGatewayId),
+    VirtualPrivateGateway(VirtualPrivateGatewayId),
+    PeeringConnection(PeeringConnectionId),
+    NetworkInterface(InterfaceId),
+    Instance(InstanceId),
+    LocalGateway(LocalGatewayId),
+    CarrierGateway(CarrierGatewayId),
+    CoreNetwork(CoreNetworkArn),
+    GatewayLoadBalancerEndpoint(VpcEndpointId),
+    /// The VPC's local route.
+    Local,
+    /// A device of the host that is not a network interface of the instance: a tunnel, or the host itself.
+    HostDevice(DeviceName),
+    /// A kind this build does not know.
+    Other {
+        /// The API's field, such as `OdbNetworkArn`.
+        field: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl PathKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// The kind as a label.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The kind in a sentence, spelled as EC2's guides do: `NAT gateway`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::GatewayEndpoint => "gateway endpoint",
+            Self::InterfaceEndpoint => "interface endpoint",
+            Self::InternetGateway => "internet gateway",
+            Self::EgressOnlyInternetGateway => "egress-only internet gateway",
+            Self::NatGateway => "NAT gateway",
+            Self::TransitGateway => "transit gateway",
+            Self::VirtualPrivateGateway => "virtual private gateway",
+            Self::PeeringConnection => "peering connection",
+            Self::NetworkInterface => "network interface",
+            Self::Instance => "instance",
+            Self::LocalGateway => "local gateway",
+            Self::CarrierGateway => "carrier gateway",
+            Self::CoreNetwork => "core network",
+            Self::GatewayLoadBalancerEndpoint => "Gateway Load Balancer endpoint",
+            Self::Local => "the VPC's local route",
+            Self::HostDevice => "device",
+            Self::Other => "other target",
+        }
+    }
+
+    /// The target of this kind with this id; `None` where the kind takes a field, and there is none.
+    pub(super) fn target(self, id: String, field: Option<String>) -> Option<PathTarget> {
+        Some(match self {
+            Self::GatewayEndpoint => PathTarget::GatewayEndpoint(id.into()),
+            Self::InterfaceEndpoint => PathTarget::InterfaceEndpoint(id.into()),
+            Self::InternetGateway => PathTarget::InternetGateway(id.into()),
+            Self::EgressOnlyInternetGateway => PathTarget::EgressOnlyInternetGateway(id.into()),
+            Self::NatGateway => PathTarget::NatGateway(id.into()),
+            Self::TransitGateway => PathTarget::TransitGateway(id.into()),
+            Self::VirtualPrivateGateway => PathTarget::VirtualPrivateGateway(id.into()),
+            Self::PeeringConnection => PathTarget::PeeringConnection(id.into()),
+            Self::NetworkInterface => PathTarget::NetworkInterface(id.into()),
+            Self::Instance => PathTarget::Instance(id.into()),
+            Self::LocalGateway => PathTarget::LocalGateway(id.into()),
+            Self::CarrierGateway => PathTarget::CarrierGateway(id.into()),
+            Self::CoreNetwork => PathTarget::CoreNetwork(id.into()),
+            Self::GatewayLoadBalancerEndpoint => PathTarget::GatewayLoadBalancerEndpoint(id.into()),
+            Self::Local => PathTarget::Local,
+            Self::HostDevice => PathTarget::HostDevice(id.into()),
+            Self::Other => PathTarget::Other { field: field?, value: id },
+        })
+    }
+}
+
+impl fmt::Display for PathKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl PathTarget {
+    /// Its id, ARN or name; `local` for the local route.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::GatewayEndpoint(id) | Self::InterfaceEndpoint(id) | Self::GatewayLoadBalancerEndpoint(id) => {
+                id.as_str()
+            }
+            Self::InternetGateway(id) => id.as_str(),
+            Self::EgressOnlyInternetGateway(id) => id.as_str(),
+            Self::NatGateway(id) => id.as_str(),
+            Self::TransitGateway(id) => id.as_str(),
+            Self::VirtualPrivateGateway(id) => id.as_str(),
+            Self::PeeringConnection(id) => id.as_str(),
+            Self::NetworkInterface(id) => id.as_str(),
+            Self::Instance(id) => id.as_str(),
+            Self::LocalGateway(id) => id.as_str(),
+            Self::CarrierGateway(id) => id.as_str(),
+            Self::CoreNetwork(arn) => arn.as_str(),
+            Self::Local => "local",
+            Self::HostDevice(name) => name.as_str(),
+            Self::Other { value, .. } => value,
+        }
+    }
+
+    pub(super) fn field(&self) -> Option<&str> {
+        if let Self::Other { field, .. } = self { Some(field) } else { None }
+    }
+}
+
+impl fmt::Display for PathTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The path of traffic: what it goes through, and whether that is DynamoDB's own endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "PathJson", into = "PathJson")]
+#[schemars(with = "PathJson")]
+pub struct Path {
+    /// What it goes through.
+    pub target: PathTarget,
+    /// The service the endpoint is for; `None` where the path is not an endpoint.
+    pub service: Option<String>,
+    /// Whether this is a VPC endpoint of the Region's DynamoDB service: the only thing that makes on-net.
+    pub is_dynamodb_endpoint: bool,
+}
+
+impl Path {
+    /// What kind of thing it goes through.
+    pub fn kind(&self) -> PathKind {
+        PathKind::from(&self.target)
+    }
+}
+
+impl From<PathTarget> for Path {
+    /// A path that is not an endpoint of any service.
+    fn from(target: PathTarget) -> Self {
+        Self { target, service: None, is_dynamodb_endpoint: false }
+    }
+}
+
+impl fmt::Display for Path {
+    /// `gateway endpoint vpce-…`, `device wg0`, `NAT gateway nat-…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            PathTarget::Local => f.write_str(self.kind().words()),
+            PathTarget::Other { field, value } => write!(f, "{field} {value}"),
+            target => write!(f, "{} {target}", self.kind().words()),
+        }
+    }
+}
+
+/// A path as the JSON contracts have it: kind and id side by side, as strings.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Path")]
+struct PathJson {
+    /// What it goes through.
+    kind: PathKind,
+    /// Its id: the endpoint's, for an interface endpoint; the device's name, for a device of the host; `local` for the
+    /// local route.
+    target: String,
+    /// The API's field, for kind `other`.
+    field: Option<String>,
+    /// The service the endpoint is for; null where the path is not an endpoint.
+    service: Option<String>,
+    /// Whether this is a VPC endpoint of the Region's DynamoDB service: the only thing that makes on-net.
+    is_dynamodb_endpoint: bool,
+}
+
+impl From<Path> for PathJson {
+    fn from(path: Path) -> Self {
+        Self {
+            kind: path.kind(),
+            field: path.target.field().map(str::to_owned),
+            target: path.target.to_string(),
+            service: path.service,
+            is_dynamodb_endpoint: path.is_dynamodb_endpoint,
+        }
+    }
+}
+
+impl TryFrom<PathJson> for Path {
+    type Error = &'static str;
+
+    fn try_from(json: PathJson) -> Result<Self, Self::Error> {
+        let target = json.kind.target(json.target, json.field).ok_or("a path of kind `other` without a field")?;
+        Ok(Self { target, service: json.service, is_dynamodb_endpoint: json.is_dynamodb_endpoint })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn every_kind_is_two_strings_in_json_and_reads_back() {
+        for &kind in PathKind::ALL {
+            let target = kind.target("x-1".to_owned(), Some("OdbNetworkArn".to_owned())).unwrap();
+            let path = Path { service: Some("s".to_owned()), is_dynamodb_endpoint: true, ..target.into() };
+            let json = serde_json::to_value(&path).unwrap();
+            assert_eq!(json["kind"], Value::from(kind.name()), "the label is the name in JSON");
+            assert_eq!(json["target"], if kind == PathKind::Local { json!("local") } else { json!("x-1") });
+            assert_eq!(json["field"].is_string(), kind == PathKind::Other);
+            assert_eq!(serde_json::from_value::<Path>(json).unwrap(), path);
+        }
+    }
+
+    #[test]
+    fn a_kind_this_build_does_not_know_is_refused() {
+        let path = |kind: &str| json!({"kind": kind, "target": "x-1", "field": null, "service": null, "is_dynamodb_endpoint": true});
+        assert!(serde_json::from_value::<Path>(path("wormhole")).is_err());
+        assert!(serde_json::from_value::<Path>(path("other")).is_err(), "without a field");
+    }
+}
