@@ -1,7 +1,10 @@
 //! What the README says, held against the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-use onnet_core::model::{FindingCode, Outcome, ProofLevel};
+use onnet_core::{
+    judge::{CatalogueEntry, catalogue},
+    model::{FindingCode, Outcome, ProofLevel},
+};
 use std::{
     collections::BTreeSet,
     fs,
@@ -26,12 +29,37 @@ fn first_cells(heading: &str) -> Vec<String> {
     cells.collect()
 }
 
+/// The table that follows `heading`, as lines.
+fn table(heading: &str) -> String {
+    let text = readme();
+    let (_, section) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    rows.flat_map(|row| [row, "\n"]).collect()
+}
+
 #[test]
-fn the_findings_table_lists_every_code_once_and_no_other() {
-    let listed = first_cells("## Findings");
-    let codes: Vec<String> = FindingCode::ALL.iter().map(|code| code.name().to_owned()).collect();
-    assert_eq!(listed.iter().collect::<BTreeSet<_>>(), codes.iter().collect::<BTreeSet<_>>());
-    assert_eq!(listed.len(), codes.len());
+fn the_findings_table_is_the_catalogue() {
+    let row = |entry: &CatalogueEntry| {
+        // A path is set as code.
+        let meaning = entry.meaning.replace("/etc/hosts", "`/etc/hosts`");
+        format!("| `{}` | {} | {meaning} |\n", entry.code, entry.severity.name())
+    };
+    let rows: String = catalogue().iter().map(row).collect();
+    let expected = format!("| code | severity | means |\n| --- | --- | --- |\n{rows}");
+    assert!(table("## Findings") == expected, "the table of the README must be\n{expected}");
+}
+
+#[test]
+fn the_catalogue_has_every_code_once_and_says_something_of_each() {
+    let codes: Vec<FindingCode> = catalogue().iter().map(|entry| entry.code).collect();
+    assert_eq!(codes, FindingCode::ALL);
+    for entry in catalogue() {
+        assert_eq!(entry.code.entry(), *entry);
+        for text in [entry.meaning, entry.evidence, entry.fix] {
+            assert!((5..=140).contains(&text.chars().count()), "{}: {text}", entry.code);
+            assert!(!text.ends_with('.') && !text.contains("  "), "{}: {text}", entry.code);
+        }
+    }
 }
 
 #[test]

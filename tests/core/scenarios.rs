@@ -7,10 +7,10 @@ mod common;
 use common::scenarios::{self, Scenario};
 use onnet_core::{
     judge::judge,
-    model::{Gap, Report, Severity},
+    model::{FindingCode, Gap, Observed, Outcome, ProbeResult, Report, Severity},
 };
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every scenario: its name, the report on its world, and what is expected.
 fn scenarios() -> impl Iterator<Item = (&'static str, Report, &'static Scenario)> {
@@ -65,6 +65,31 @@ fn on_net_is_said_only_where_every_address_and_range_is_on_net_and_nothing_warns
         assert!(report.findings.iter().all(|finding| finding.severity == Severity::Info), "{name}");
     }
     assert!(on_net > 5, "only {on_net} scenarios are on-net");
+}
+
+#[test]
+fn no_finding_is_worse_than_its_catalogue_entry_and_each_code_occurs_at_its_worst() {
+    let mut worst: BTreeMap<FindingCode, Severity> = BTreeMap::new();
+    for (name, report, _) in scenarios() {
+        for finding in &report.findings {
+            assert!(finding.severity <= finding.code.entry().severity, "{name}: {finding:?}");
+            let known = worst.entry(finding.code).or_insert(finding.severity);
+            *known = finding.severity.max(*known);
+        }
+    }
+    let catalogued: BTreeMap<_, _> = FindingCode::ALL.iter().map(|code| (*code, code.entry().severity)).collect();
+    assert_eq!(worst, catalogued);
+}
+
+#[test]
+fn credentials_that_dynamodb_does_not_accept_show_a_working_path() {
+    let mut world = scenarios::base();
+    let Observed::Seen { value: probe, .. } = &mut world.probes[0].probe else { panic!("{:?}", world.probes) };
+    probe.result = ProbeResult::Credentials;
+    let report = judge(world);
+    let findings: Vec<_> = report.findings.iter().map(|finding| (finding.code, finding.severity)).collect();
+    assert_eq!(findings, [(FindingCode::NoCredentials, Severity::Info)]);
+    assert_eq!(report.outcome, Outcome::OnNet);
 }
 
 #[test]

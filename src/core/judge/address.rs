@@ -1,7 +1,6 @@
 //! One address judged: from the kernel's device to the winning route.
 
 use super::{
-    diagnosis::Place,
     egress::{Egress, egress, heed_public_address},
     explain::{losers, matched, undetermined, winner},
     lookup::{Selection, select},
@@ -9,8 +8,9 @@ use super::{
     subnet::table_of,
 };
 use crate::model::{
-    AddressReport, AssociationKind, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path, PathTarget,
-    Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict, Witness,
+    AddressReport, AssociationKind, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path, PathKind,
+    PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict,
+    Witness,
 };
 use std::net::IpAddr;
 
@@ -205,10 +205,13 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, has_ipv6: bool) 
     (addresses, missing)
 }
 
-impl Judged<'_> {
-    /// Where this address leaves the VPC's subnet, if that is known.
-    pub(super) fn place<'a>(&'a self, in_use: &'a [IpAddr]) -> Option<Place<'a>> {
-        let interface = self.egress.as_ref()?.interface;
-        Some(Place { vpc: &interface.vpc, subnet: &interface.subnet, in_use })
-    }
+/// Whether a private address leaves the VPC for another network, where an interface endpoint may have it.
+pub(super) fn may_be_remote_endpoint(report: &AddressReport) -> bool {
+    let private = match report.address {
+        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    };
+    let elsewhere =
+        [PathKind::TransitGateway, PathKind::PeeringConnection, PathKind::VirtualPrivateGateway, PathKind::CoreNetwork];
+    private && report.verdict.path().is_some_and(|path| elsewhere.contains(&path.kind()))
 }

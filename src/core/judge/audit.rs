@@ -2,14 +2,13 @@
 
 use super::{
     coverage::{Coverage, cover},
-    diagnosis::{Place, diagnose},
-    gaps::finding_of_gap,
+    findings::{self, Table, World},
     path::{Reader, service_name},
     subnet::Associations,
 };
 use crate::model::{
-    AssociationKind, Audit, CoverageRange, Finding, FindingCode, Gap, Inventory, Missing, Observed, Outcome,
-    RouteTable, SCHEMA, Severity, Subnet, SubnetAudit, Verdict, VpcId,
+    AssociationKind, Audit, CoverageRange, Finding, Gap, Inventory, Missing, Observed, Outcome, RouteTable, SCHEMA,
+    Severity, Subnet, SubnetAudit, Verdict, VpcId,
 };
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -28,27 +27,8 @@ pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     };
     subnets.sort_by(|a, b| (&a.vpc, Reverse(a.outcome), &a.subnet).cmp(&(&b.vpc, Reverse(b.outcome), &b.subnet)));
 
-    let facts = &inventory.facts;
-    let gaps = [
-        ("the subnets", inventory.subnets.gap()),
-        ("the route tables", facts.route_tables.gap()),
-        ("the VPC endpoints", facts.vpc_endpoints.gap()),
-        ("DynamoDB's prefix list", facts.service_prefix_lists.gap()),
-    ];
-    let mut findings: Vec<Finding> =
-        gaps.into_iter().filter_map(|(what, gap)| Some(finding_of_gap(what, gap?, Severity::Warning))).collect();
-    if subnets.is_empty() && inventory.subnets.seen().is_some() {
-        findings.push(Finding {
-            code: FindingCode::MissingFact,
-            severity: Severity::Warning,
-            message: match vpc {
-                Some(vpc) => format!("{vpc} has no subnets here"),
-                None => "there are no subnets here".into(),
-            },
-            fix: None,
-            caution: None,
-        });
-    }
+    let missing = missing(inventory, vpc, subnets.is_empty());
+    let findings = findings::find(&World::of_audit(&reader, &[], &missing));
     Audit {
         schema: SCHEMA,
         region: inventory.region.clone(),
@@ -57,6 +37,23 @@ pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
         findings,
         subnets,
     }
+}
+
+/// What the audit as a whole lacks.
+fn missing(inventory: &Inventory, vpc: Option<&VpcId>, without_subnets: bool) -> Vec<Missing> {
+    let facts = &inventory.facts;
+    let gaps = [
+        ("the subnets", inventory.subnets.gap()),
+        ("the route tables", facts.route_tables.gap()),
+        ("the VPC endpoints", facts.vpc_endpoints.gap()),
+        ("DynamoDB's prefix list", facts.service_prefix_lists.gap()),
+    ];
+    let gaps = gaps.into_iter().filter_map(|(what, gap)| Some(Missing::new(what, gap?)));
+    let none = inventory.subnets.seen().filter(|_| without_subnets).map(|_| {
+        let what = vpc.map_or("a subnet".to_owned(), |vpc| format!("a subnet of {vpc}"));
+        Missing { what, why: Gap::NotFound { detail: "the list of subnets has none".into() } }
+    });
+    gaps.chain(none).collect()
 }
 
 /// The route tables, and what each does with DynamoDB's prefix list: many subnets share one.
@@ -73,50 +70,60 @@ impl Tables<'_> {
             Ok(associations) => associations.table_of(&subnet.vpc, &subnet.id),
             Err(gap) => Err(Missing::new(format!("the route tables of {}", subnet.vpc), gap)),
         };
-        let (table, association) = match found {
-            Ok((table, association)) => (table, association),
-            Err(missing) => {
-                return subnet_audit(subnet, None, Outcome::Undetermined, Vec::new(), vec![missing_finding(&missing)]);
-            }
+        let used = match found {
+            Ok(used) => used,
+            Err(missing) => return self.not_judged(subnet, None, missing),
         };
-        let used = Some((table, association));
+        let table = used.0;
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
+            Ok(coverage) => judged(self.reader, subnet, used, coverage),
             Err(missing) => {
-                subnet_audit(subnet, used, Outcome::Undetermined, Vec::new(), vec![missing_finding(missing)])
-            }
-            Ok(covered) => {
-                let place = Place { vpc: &subnet.vpc, subnet: &subnet.id, in_use: &[] };
-                let coverage = covered.report();
-                let mut findings = diagnose(self.reader, covered, &place);
-                findings.extend(missing_of(&coverage).iter().map(missing_finding));
-                let outcome = outcome(&coverage, &findings);
-                subnet_audit(subnet, used, outcome, coverage, findings)
+                let missing = missing.clone();
+                self.not_judged(subnet, Some(used), missing)
             }
         }
     }
+
+    fn not_judged(
+        &self,
+        subnet: &Subnet,
+        used: Option<(&RouteTable, AssociationKind)>,
+        missing: Missing,
+    ) -> SubnetAudit {
+        let findings = findings::find(&World::of_audit(self.reader, &[], &[missing]));
+        subnet_audit(subnet, used, Outcome::Undetermined, Vec::new(), findings)
+    }
+}
+
+fn judged(
+    reader: &Reader<'_>,
+    subnet: &Subnet,
+    used: (&RouteTable, AssociationKind),
+    coverage: &Coverage<'_>,
+) -> SubnetAudit {
+    let ranges = coverage.report();
+    let table = Table::new(reader, coverage, &subnet.vpc, &subnet.id, &[]);
+    let findings = findings::find(&World::of_audit(reader, &[table], &missing_of(&ranges)));
+    let outcome = outcome(&ranges, &findings);
+    subnet_audit(subnet, Some(used), outcome, ranges, findings)
 }
 
 fn subnet_audit(
     subnet: &Subnet,
-    table: Option<(&RouteTable, AssociationKind)>,
+    used: Option<(&RouteTable, AssociationKind)>,
     outcome: Outcome,
     coverage: Vec<CoverageRange>,
-    mut findings: Vec<Finding>,
+    findings: Vec<Finding>,
 ) -> SubnetAudit {
-    findings.sort_by_key(|finding| Reverse(finding.severity));
     SubnetAudit {
         vpc: subnet.vpc.clone(),
         subnet: subnet.id.clone(),
-        route_table: table.map(|(table, _)| table.id.clone()),
-        association: table.map(|(_, association)| association),
+        route_table: used.map(|(table, _)| table.id.clone()),
+        association: used.map(|(_, association)| association),
         outcome,
         coverage,
         findings,
     }
-}
-
-fn missing_finding(missing: &Missing) -> Finding {
-    finding_of_gap(&missing.what, &missing.why, Severity::Warning)
 }
 
 /// Every fact the ranges lack, each once.

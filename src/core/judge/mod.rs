@@ -5,14 +5,12 @@
 
 mod address;
 mod audit;
-mod catalogue;
 mod coverage;
-mod diagnosis;
 mod egress;
 mod explain;
 mod findings;
 mod fresh;
-mod gaps;
+mod host_routes;
 mod idle;
 pub mod lookup;
 mod outcome;
@@ -23,8 +21,8 @@ mod subnet;
 mod summary;
 
 use crate::model::SubnetId;
+pub use crate::model::{CatalogueEntry, catalogue};
 pub use audit::audit;
-pub use catalogue::{CatalogueEntry, catalogue};
 pub use explain::explain;
 pub use fresh::as_of;
 pub use round::judge;

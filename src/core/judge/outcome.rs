@@ -1,8 +1,7 @@
 //! What a round comes to, and what decided it.
 
 use super::{
-    address::{Judged, is_testified, probes_of, proxy_for},
-    findings::may_be_remote_endpoint,
+    address::{Judged, is_testified, may_be_remote_endpoint, probes_of, proxy_for},
     round::{Named, Round, hostname_missing},
 };
 use crate::model::{Decision, Outcome, ProxyStep, Severity, Snapshot, Verdict};

@@ -4,9 +4,9 @@ use super::{
     address::{Judged, addresses_of, judge_address},
     audit::missing_of,
     coverage::{Coverage, cover},
-    diagnosis::diagnose,
-    findings::{self, add_missing, push},
+    findings::{self, Table, World},
     fresh::without_stale,
+    host_routes::{host_routes, unknown_next_hop},
     idle::idle_endpoint,
     outcome::{About, Subject, deciding, outcome, subjects},
     path::Reader,
@@ -14,10 +14,10 @@ use super::{
     summary::summary,
 };
 use crate::model::{
-    AddressReport, CoverageSummary, Finding, InstanceSummary, KernelRoute, Missing, NameKind, PathKind, Report, SCHEMA,
-    ServiceName, Snapshot, Verdict,
+    CoverageSummary, Finding, InstanceSummary, Interface, KernelRoute, Missing, NameKind, PathKind, Report,
+    RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
 };
-use std::{cmp::Reverse, net::IpAddr};
+use std::net::IpAddr;
 
 /// Judges one round.
 pub fn judge(snapshot: Snapshot) -> Report {
@@ -93,34 +93,10 @@ impl<'s> Round<'s> {
         let names: Vec<Named<'s>> =
             snapshot.all_names().map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
         let needs_coverage = needs_coverage(&names);
-        let mut findings = Vec::new();
-        let mut missing = Vec::new();
-        let coverages =
-            if needs_coverage { cover_tables(&reader, &names, &mut findings, &mut missing) } else { Vec::new() };
-        if let Some(gap) = snapshot.host_routes.gap().filter(|_| snapshot.assumed_interface.is_none()) {
-            add_missing(&mut missing, Missing::new("the kernel's own routes", gap));
-        }
-        let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind != NameKind::Custom;
-        if let Some(gap) = snapshot.region.gap().filter(|_| names.iter().any(of_a_region)) {
-            add_missing(&mut missing, Missing::new("the Region whose names SDKs here use", gap));
-        }
-        let judged: Vec<&Judged<'s>> = names.iter().flat_map(|named| &named.addresses).collect();
-        let hops = findings::unknown_next_hops(snapshot, &coverages, &judged);
-        hops.into_iter().for_each(|hop| add_missing(&mut missing, hop));
-        for judged in in_use(&names) {
-            if let Verdict::Undetermined(more) = &judged.report.verdict {
-                more.iter().for_each(|m| add_missing(&mut missing, m.clone()));
-            }
-        }
-        let reports: Vec<&AddressReport> = judged.iter().map(|judged| &judged.report).collect();
-        let hostname = hostname_missing(snapshot);
-        let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
-        let all: Vec<Missing> = hostname.iter().chain(of_names).chain(&missing).cloned().collect();
-        let service_names: Vec<&ServiceName> = names.iter().map(|named| named.name).collect();
-        let found = findings::of_round(snapshot, &service_names, &reports, &all);
-        let diverting = findings::host_routes(snapshot, &coverages, &judged);
-        found.into_iter().chain(diverting).for_each(|finding| push(&mut findings, finding));
-        findings.sort_by_key(|finding| Reverse(finding.severity));
+        let covered = if needs_coverage { cover_tables(&reader, &names) } else { Vec::new() };
+        let missing = missing(snapshot, &names, &covered);
+        let findings = find_all(&reader, snapshot, &names, &covered, &missing);
+        let coverages = covered.into_iter().filter_map(|covered| covered.coverage.ok()).collect();
         Self { snapshot, names, needs_coverage, coverages, missing, findings }
     }
 
@@ -178,35 +154,77 @@ fn needs_coverage(names: &[Named<'_>]) -> bool {
         || in_use(names).any(through_gateway)
 }
 
-/// The whole list against each route table that addresses in use go by, with what is found and what is missing on the way.
-fn cover_tables<'s>(
-    reader: &Reader<'s>,
-    names: &[Named<'s>],
-    findings: &mut Vec<Finding>,
-    missing: &mut Vec<Missing>,
-) -> Vec<Coverage<'s>> {
-    let addresses: Vec<IpAddr> = in_use(names).map(|judged| judged.report.address).collect();
-    let mut coverages = Vec::new();
-    let mut covered = Vec::new();
+/// A route table that an address in use goes by, and what it does with the whole list.
+struct Covered<'n, 's> {
+    interface: &'s Interface,
+    id: &'n RouteTableId,
+    coverage: Result<Coverage<'s>, Missing>,
+}
+
+impl Covered<'_, '_> {
+    /// The table for the rules, if its coverage is known.
+    fn table<'a>(&'a self, reader: &Reader<'_>, in_use: &'a [IpAddr]) -> Option<Table<'a>> {
+        let coverage = self.coverage.as_ref().ok()?;
+        Some(Table::new(reader, coverage, &self.interface.vpc, &self.interface.subnet, in_use))
+    }
+}
+
+/// The whole list against each route table that addresses in use go by.
+fn cover_tables<'n, 's>(reader: &Reader<'s>, names: &'n [Named<'s>]) -> Vec<Covered<'n, 's>> {
+    let mut all: Vec<Covered<'n, 's>> = Vec::new();
     for judged in in_use(names) {
-        let Some(((table, _), place)) = judged.table.zip(judged.place(&addresses)) else { continue };
-        if covered.contains(&&table.id) {
+        let Some(((table, _), egress)) = judged.table.zip(judged.egress.as_ref()) else { continue };
+        if all.iter().any(|covered| *covered.id == table.id) {
             continue;
         }
-        covered.push(&table.id);
-        match cover(reader, table) {
-            Ok(mut coverage) => {
-                if let Some(egress) = &judged.egress {
-                    coverage.heed_public_address(egress.interface, egress.source);
-                }
-                diagnose(reader, &coverage, &place).into_iter().for_each(|finding| push(findings, finding));
-                missing_of(&coverage.report()).into_iter().for_each(|m| add_missing(missing, m));
-                coverages.push(coverage);
-            }
-            Err(m) => add_missing(missing, m),
+        let coverage = cover(reader, table).map(|mut coverage| {
+            coverage.heed_public_address(egress.interface, egress.source);
+            coverage
+        });
+        all.push(Covered { interface: egress.interface, id: &table.id, coverage });
+    }
+    all
+}
+
+/// Facts other than names and addresses without which the outcome cannot be on-net.
+fn missing(snapshot: &Snapshot, names: &[Named<'_>], covered: &[Covered<'_, '_>]) -> Vec<Missing> {
+    let of_tables = covered.iter().flat_map(|covered| match &covered.coverage {
+        Ok(coverage) => missing_of(&coverage.report()),
+        Err(missing) => vec![missing.clone()],
+    });
+    let by_kernel = snapshot.host_routes.gap().filter(|_| snapshot.assumed_interface.is_none());
+    let of_kernel = by_kernel.map(|gap| Missing::new("the kernel's own routes", gap));
+    let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind != NameKind::Custom;
+    let region = snapshot.region.gap().filter(|_| names.iter().any(of_a_region));
+    let region = region.map(|gap| Missing::new("the Region whose names SDKs here use", gap));
+    let coverage_of = |id: &_| covered.iter().find(|covered| covered.id == id)?.coverage.as_ref().ok();
+    let routes = host_routes(snapshot, in_use(names), coverage_of);
+    let next_hops = routes.into_iter().filter_map(unknown_next_hop);
+    let of_addresses = in_use(names).flat_map(|judged| match &judged.report.verdict {
+        Verdict::Undetermined(missing) => missing.clone(),
+        Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => Vec::new(),
+    });
+    let mut missing = Vec::new();
+    for fact in of_tables.chain(of_kernel).chain(region).chain(next_hops).chain(of_addresses) {
+        if !missing.contains(&fact) {
+            missing.push(fact);
         }
     }
-    coverages
+    missing
+}
+
+fn find_all(
+    reader: &Reader<'_>,
+    snapshot: &Snapshot,
+    names: &[Named<'_>],
+    covered: &[Covered<'_, '_>],
+    missing: &[Missing],
+) -> Vec<Finding> {
+    let addresses: Vec<IpAddr> = in_use(names).map(|judged| judged.report.address).collect();
+    let tables: Vec<Table<'_>> = covered.iter().filter_map(|covered| covered.table(reader, &addresses)).collect();
+    let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
+    let missing: Vec<Missing> = hostname_missing(snapshot).iter().chain(of_names).chain(missing).cloned().collect();
+    findings::find(&World::of_round(reader, snapshot, names, &tables, &missing))
 }
 
 /// Why the names in use are not all known.

@@ -3,6 +3,7 @@
 //! Imports no other module of ours, holds no client, reads no clock and is never `async`.
 //! Everything round-trips through JSON, and nothing here has a field a credential could sit in.
 
+mod catalogue;
 mod decision;
 mod evidence;
 mod finding;
@@ -23,6 +24,7 @@ mod trace;
 mod verdict;
 mod vpc;
 
+pub use catalogue::*;
 pub use decision::*;
 pub use evidence::*;
 pub use finding::*;

@@ -3,6 +3,7 @@
 //! The texts carry colours as ANSI sequences; whoever prints them strips these where they are not wanted.
 
 mod audit;
+mod catalogue;
 mod event;
 mod explanation;
 mod findings;
@@ -15,6 +16,7 @@ mod text;
 mod words;
 
 pub use audit::audit;
+pub use catalogue::{finding_help, finding_table};
 pub use event::{OutcomeChanged, outcome_changed};
 pub use explanation::explanation;
 pub use nagios::{nagios, nagios_unknown};

@@ -1,0 +1,201 @@
+//! Facts that are missing. One finding for each reason, not one for each fact: an API that does not answer makes many facts
+//! missing.
+
+use super::{
+    Draft, Rule, code,
+    probe::{answered, probes},
+    world::World,
+};
+use crate::{
+    judge::round::Named,
+    model::{FindingCode, Gap, Missing, ProbeResult, Severity, Snapshot},
+};
+
+/// A missing fact that is worth a finding.
+pub(super) struct Lack<'a> {
+    what: String,
+    why: &'a Gap,
+    severity: Severity,
+}
+
+impl<'a> Lack<'a> {
+    pub(super) fn of(missing: &'a Missing, severity: Severity) -> Self {
+        Self { what: missing.what.clone(), why: &missing.why, severity }
+    }
+}
+
+impl Rule for code::MissingPermission {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        lacks(world, FindingCode::MissingPermission)
+    }
+}
+
+impl Rule for code::NoCredentials {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let refused = probes(world).filter(|(_, probe)| probe.result == ProbeResult::Credentials);
+        let refused = refused.map(|(_, probe)| answered(probe, "does not accept the credentials"));
+        lacks(world, FindingCode::NoCredentials).into_iter().chain(refused).collect()
+    }
+}
+
+impl Rule for code::SettingsInvalid {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        lacks(world, FindingCode::SettingsInvalid)
+    }
+}
+
+impl Rule for code::MetadataUnavailable {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let draft = |gap: &Gap| {
+            Draft::new(format!(
+                "the instance metadata service could not be read ({gap}). Is this an EC2 instance? Then enable IMDSv2, with \
+                 hop limit 2 for containers. If it is none: onnet explain --from DIR and onnet audit --from DIR need no \
+                 instance"
+            ))
+        };
+        world.snapshot.and_then(metadata_unavailable).map(draft).into_iter().collect()
+    }
+}
+
+impl Rule for code::Ec2Unreachable {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let draft = |gap: &Gap| {
+            Draft::new(format!(
+                "the EC2 API could not be reached ({gap}), so the route tables are not known. A subnet whose only way \
+                 out is the DynamoDB gateway endpoint looks just like this and may be right: an interface endpoint for \
+                 EC2 would let onnet read the routes"
+            ))
+        };
+        world.snapshot.and_then(ec2_unreachable).map(draft).into_iter().collect()
+    }
+}
+
+impl Rule for code::MissingFact {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        lacks(world, FindingCode::MissingFact)
+    }
+}
+
+impl Rule for code::StaleEvidence {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        lacks(world, FindingCode::StaleEvidence)
+    }
+}
+
+/// The missing facts whose reason has this code.
+fn lacks(world: &World<'_>, code: FindingCode) -> Vec<Draft> {
+    let draft = |Lack { what, why, severity }: &Lack<'_>| {
+        let (of_reason, message) = finding_of(what, why);
+        (of_reason == code).then(|| Draft::new(message).severity(*severity))
+    };
+    world.lacks.iter().filter_map(draft).collect()
+}
+
+fn finding_of(what: &str, gap: &Gap) -> (FindingCode, String) {
+    match gap {
+        Gap::Denied { action } => match gap.iam_action() {
+            Some(action) => (
+                FindingCode::MissingPermission,
+                format!("{what} may not be read: allow {action} to the role that onnet runs with"),
+            ),
+            None => (FindingCode::MissingPermission, format!("{what} may not be read: {action}")),
+        },
+        Gap::Credentials { .. } => {
+            (FindingCode::NoCredentials, format!("{what} cannot be read without credentials that are accepted ({gap})"))
+        }
+        Gap::Stale { .. } => {
+            (FindingCode::StaleEvidence, format!("what was seen of {what} supports nothing any more: {gap}"))
+        }
+        // The same for every fact: it is reported once.
+        Gap::Settings { .. } => (FindingCode::SettingsInvalid, gap.to_string()),
+        Gap::TimedOut { .. }
+        | Gap::Unreachable { .. }
+        | Gap::Throttled { .. }
+        | Gap::Malformed { .. }
+        | Gap::Truncated { .. }
+        | Gap::OverLimit { .. }
+        | Gap::Failed { .. }
+        | Gap::Redirected { .. }
+        | Gap::Disabled { .. }
+        | Gap::NotFound { .. }
+        | Gap::NotVisible { .. }
+        | Gap::Changing { .. }
+        | Gap::UndocumentedValue { .. }
+        | Gap::Conflicting { .. }
+        | Gap::SpoofedSource { .. }
+        | Gap::OtherHost { .. }
+        | Gap::NotTried { .. } => (FindingCode::MissingFact, format!("{what} could not be seen: {gap}")),
+    }
+}
+
+/// Why the instance is not known, where that is not for a setting.
+fn metadata_unavailable(snapshot: &Snapshot) -> Option<&Gap> {
+    snapshot.instance.gap().filter(|gap| !matches!(gap, Gap::Settings { .. }))
+}
+
+/// Why the route tables are not known, where the EC2 API did not answer.
+fn ec2_unreachable(snapshot: &Snapshot) -> Option<&Gap> {
+    snapshot.vpc.route_tables.gap().filter(|gap| matches!(gap, Gap::TimedOut { .. } | Gap::Unreachable { .. }))
+}
+
+/// The missing facts of a round that are worth a finding.
+pub(super) fn lacks_of_round<'a>(snapshot: &'a Snapshot, names: &[Named<'_>], missing: &'a [Missing]) -> Vec<Lack<'a>> {
+    let mut lacks = unexplained(snapshot, missing);
+    lacks.extend(permissions(snapshot, &lacks));
+    lacks.extend(probes_not_made(snapshot, names));
+    lacks
+}
+
+/// What the outcome lacks and no other finding explains.
+fn unexplained<'a>(snapshot: &'a Snapshot, missing: &'a [Missing]) -> Vec<Lack<'a>> {
+    let reasons: Vec<&Gap> = metadata_unavailable(snapshot).into_iter().chain(ec2_unreachable(snapshot)).collect();
+    let settings = snapshot.instance.gap().filter(|gap| matches!(gap, Gap::Settings { .. }));
+    // The name servers say that there is nothing: `name-not-resolved`.
+    let absent = |gap: &&Gap| matches!(gap, Gap::NotFound { .. });
+    let resolutions = snapshot.resolutions.values();
+    let records = resolutions.flat_map(|resolution| [resolution.ipv4.gap(), resolution.ipv6.gap()]).flatten();
+    let explained: Vec<&Gap> = reasons.iter().copied().chain(records.filter(absent)).collect();
+    let lack = |why| Lack { what: "the instance".to_owned(), why, severity: Severity::Warning };
+    let mut lacks: Vec<Lack<'a>> = settings.map(lack).into_iter().collect();
+    for fact in missing.iter().filter(|fact| !explained.contains(&&fact.why)) {
+        // A gap that only says "because of another gap" adds nothing to the finding of that other gap.
+        let follows = matches!(fact.why, Gap::NotTried { .. }) && !(reasons.is_empty() && lacks.is_empty());
+        if !follows {
+            lacks.push(Lack::of(fact, Severity::Warning));
+        }
+    }
+    lacks
+}
+
+/// Permissions that are missing without changing the outcome, unless they are among `known`.
+fn permissions<'a>(snapshot: &'a Snapshot, known: &[Lack<'_>]) -> Vec<Lack<'a>> {
+    let facts = &snapshot.vpc;
+    let facts = [
+        ("the route tables", facts.route_tables.gap()),
+        ("the VPC endpoints", facts.vpc_endpoints.gap()),
+        ("the network interfaces of interface endpoints", facts.endpoint_interfaces.gap()),
+        ("DynamoDB's prefix list", facts.service_prefix_lists.gap()),
+    ];
+    let mut actions: Vec<&str> = known.iter().filter_map(|lack| lack.why.iam_action()).collect();
+    let mut lacks = Vec::new();
+    for (what, why) in facts.into_iter().filter_map(|(what, gap)| Some((what, gap?))) {
+        if let Some(action) = why.iam_action().filter(|action| !actions.contains(action)) {
+            actions.push(action);
+            lacks.push(Lack { what: what.to_owned(), why, severity: Severity::Info });
+        }
+    }
+    lacks
+}
+
+/// Probes of addresses in use that were asked for and not made.
+fn probes_not_made<'a>(snapshot: &'a Snapshot, names: &[Named<'_>]) -> Vec<Lack<'a>> {
+    let in_use = names.iter().flat_map(Named::in_use);
+    let attempts = in_use.flat_map(|judged| {
+        let address = judged.report.address;
+        snapshot.probes.iter().filter(move |attempt| attempt.address == address)
+    });
+    let asked_for = |gap: &&Gap| !matches!(gap, Gap::NotTried { .. });
+    let lack = |(address, why)| Lack { what: format!("a probe of {address}"), why, severity: Severity::Info };
+    let gaps = attempts.filter_map(|attempt| Some((attempt.address, attempt.probe.gap().filter(asked_for)?)));
+    gaps.map(lack).collect()
+}

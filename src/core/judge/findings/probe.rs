@@ -1,0 +1,80 @@
+//! Probes: whether they were answered, and whether they confirm the configuration.
+
+use super::{Draft, Rule, code, world::World};
+use crate::{
+    judge::address::{is_testified, probes_of},
+    model::{AddressReport, Probe, ProbeResult, Severity, Snapshot, Verdict},
+};
+
+impl Rule for code::ProbeFailed {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let draft = |(report, probe): (&AddressReport, &Probe)| {
+            let Probe { address, result, .. } = probe;
+            if result.reached_service() {
+                return answered_otherwise(*result).then(|| answered(probe, &format!("said {result}")));
+            }
+            let phase = probe.failed_in.map_or(String::new(), |phase| format!(" in phase {phase}"));
+            let draft = Draft::new(format!("the probe of {address} failed{phase}: {result}{}", detail(probe)));
+            let is_expected = matches!(report.verdict, Verdict::Dropped(_));
+            Some(if is_expected { draft.severity(Severity::Info) } else { draft })
+        };
+        probes(world).filter_map(draft).collect()
+    }
+}
+
+impl Rule for code::AccessDenied {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let denied = probes(world).filter(|(_, probe)| probe.result == ProbeResult::AccessDenied);
+        denied.map(|(_, probe)| answered(probe, "denied the call")).collect()
+    }
+}
+
+impl Rule for code::EvidenceDisagrees {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let contradictions = |snapshot| world.addresses().filter_map(move |report| contradiction(snapshot, report));
+        world.snapshot.into_iter().flat_map(contradictions).map(Draft::new).collect()
+    }
+}
+
+/// The probes of addresses in use.
+pub(super) fn probes<'a>(world: &World<'a>) -> impl Iterator<Item = (&'a AddressReport, &'a Probe)> {
+    let snapshot = world.snapshot;
+    world.addresses().flat_map(move |report| {
+        let probes = snapshot.into_iter().flat_map(|snapshot| probes_of(snapshot, report.address));
+        probes.map(move |probe| (report, probe))
+    })
+}
+
+/// DynamoDB answered, and not as it should.
+pub(super) fn answered(probe: &Probe, said: &str) -> Draft {
+    let message = format!("DynamoDB at {} answered and {said}: the path works{}", probe.address, detail(probe));
+    Draft::new(message).severity(Severity::Info)
+}
+
+fn detail(probe: &Probe) -> String {
+    probe.detail.as_deref().map_or(String::new(), |detail| format!(" ({detail})"))
+}
+
+/// Whether an answer has no finding of its own.
+fn answered_otherwise(result: ProbeResult) -> bool {
+    ![ProbeResult::Ok, ProbeResult::AccessDenied, ProbeResult::Credentials].contains(&result)
+}
+
+/// What packets or the service say against the configuration's verdict.
+pub(in crate::judge) fn contradiction(snapshot: &Snapshot, report: &AddressReport) -> Option<String> {
+    let address = report.address;
+    let answered = probes_of(snapshot, address).find(|probe| probe.result.reached_service());
+    if matches!(report.verdict, Verdict::Dropped(_)) && answered.is_some() {
+        return Some(format!("by its route packets to {address} are dropped, and yet a probe was answered"));
+    }
+    if is_testified(snapshot, address) && report.verdict.is_off_net() {
+        return Some(format!(
+            "{}, and yet DynamoDB says the request came through a VPC endpoint: a NAT gateway whose own subnet uses one \
+             would explain it",
+            report.reason
+        ));
+    }
+    let source = report.trace.kernel_source()?;
+    let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;
+    Some(format!("the kernel would send from {source} to {address}, but a probe went out from {}", local.ip()))
+}
