@@ -1,7 +1,7 @@
 //! One address judged: from the kernel's device to the winning route.
 
 use super::{
-    egress::{Egress, egress, heed_public_address},
+    egress::{Egress, egress, require_public_ipv4},
     explain::{losers, matched, undetermined, winner},
     lookup::{Selection, select},
     path::Reader,
@@ -89,7 +89,7 @@ fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Route
         return routed(Verdict::Undetermined(vec![open]), Some(step(None, Vec::new())), None);
     }
     let verdict = reader.verdict(&interface.vpc, &selection, address.into());
-    let verdict = heed_public_address(verdict, interface, egress.source);
+    let verdict = require_public_ipv4(verdict, interface, egress.source);
     routed(verdict, Some(step(winner(&selection).map(matched), losers(&selection))), endpoint())
 }
 

@@ -1,7 +1,7 @@
 //! How the whole prefix list fares against one route table. DNS answers with a sample; this is all of it.
 
 use super::{
-    egress::heed_public_address,
+    egress::require_public_ipv4,
     lookup::{Selection, expand},
     path::Reader,
 };
@@ -75,10 +75,10 @@ fn without_nested(entries: &[IpNet]) -> Vec<IpNet> {
 }
 
 impl Coverage<'_> {
-    /// See [`heed_public_address`].
-    pub(super) fn heed_public_address(&mut self, interface: &Interface, source: Option<IpAddr>) {
+    /// See [`require_public_ipv4`].
+    pub(super) fn require_public_ipv4(&mut self, interface: &Interface, source: Option<IpAddr>) {
         for range in &mut self.ranges {
-            range.verdict = heed_public_address(range.verdict.clone(), interface, source);
+            range.verdict = require_public_ipv4(range.verdict.clone(), interface, source);
         }
     }
 

@@ -166,9 +166,9 @@ fn primary_address(interface: &Interface, destination: IpAddr) -> Option<IpAddr>
     interface.addresses.iter().copied().find(|address| address.is_ipv4() == destination.is_ipv4())
 }
 
-/// Heeds that an internet gateway carries IPv4 only from an address that has a public one.
+/// An internet gateway carries IPv4 only from an address that has a public one.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html>
-pub(super) fn heed_public_address(verdict: Verdict, interface: &Interface, source: Option<IpAddr>) -> Verdict {
+pub(super) fn require_public_ipv4(verdict: Verdict, interface: &Interface, source: Option<IpAddr>) -> Verdict {
     let Verdict::Via(Path { target: PathTarget::InternetGateway(target), .. }) = &verdict else { return verdict };
     if source.is_some_and(|source| source.is_ipv6()) {
         return verdict;

@@ -1,7 +1,9 @@
-//! What follows from what was seen. Pure: no clock, no client, never `async`.
+//! What follows from what was observed. Pure: no clock, no client, never `async`.
 //!
-//! [`judge`] walks kernel route → network interface → subnet → route table → winning route for every address, and cuts
-//! the whole prefix list into the ranges the table's routes leave it. [`audit`] and [`explain`] do the second half alone.
+//! [`judge`] follows each address from the kernel's route (`egress`) to network interface, subnet and route table (`subnet`),
+//! winning route ([`lookup`]) and what its target is (`path`), and cuts the whole prefix list into the ranges that the
+//! table's routes leave it (`coverage`). `findings` says what is wrong, `outcome` what decides, `proof` how strong the evidence
+//! is, `summary` all that in one sentence. [`audit`] and [`explain`] do the VPC's half alone.
 
 mod address;
 mod audit;

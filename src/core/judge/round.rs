@@ -178,7 +178,7 @@ fn cover_tables<'n, 's>(reader: &Reader<'s>, names: &'n [Named<'s>]) -> Vec<Cove
             continue;
         }
         let coverage = cover(reader, table).map(|mut coverage| {
-            coverage.heed_public_address(egress.interface, egress.source);
+            coverage.require_public_ipv4(egress.interface, egress.source);
             coverage
         });
         all.push(Covered { interface: egress.interface, id: &table.id, coverage });

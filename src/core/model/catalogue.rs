@@ -163,7 +163,7 @@ macro_rules! finding_catalogue {
             EvidenceDisagrees = "evidence-disagrees" Warning {
                 meaning: "a probe or DynamoDB itself contradicts the configuration",
                 evidence: "the probe's answer, its local address, and what DynamoDB said, against the routes",
-                fix: "look for what the routes do not show, such as a NAT gateway whose own subnet uses an endpoint",
+                fix: "check for what the routes do not show, such as a NAT gateway whose own subnet uses an endpoint",
             }
         }
     };
