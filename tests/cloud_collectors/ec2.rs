@@ -71,7 +71,7 @@ async fn good_answers_become_facts() {
             (EndpointType::Interface, EndpointState::Available),
             (EndpointType::GatewayLoadBalancer, EndpointState::PendingAcceptance),
             (EndpointType::Other("Resource".into()), EndpointState::Available),
-            (EndpointType::Other("absent".into()), EndpointState::Other("absent".into())),
+            (EndpointType::Absent, EndpointState::Absent),
         ]
     );
     assert_eq!(endpoints[3].service, "arn:rcfg");
