@@ -232,7 +232,7 @@ fn audit_answers_by_the_worst_subnet() {
     let ran = run(&["audit", "--from", &two_vpcs(), "--format", "json"]);
     assert_eq!(ran.code, 2, "{}", ran.err);
     let json: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((json["schema"].as_u64(), json["region"].as_str()), (Some(1), Some("us-east-1")));
+    assert_eq!((json["schema"].as_u64(), json["region"].as_str()), (Some(2), Some("us-east-1")));
     assert_eq!(json["subnets"].as_array().unwrap().len(), 6);
     let one = run(&["audit", "--from", &two_vpcs(), "--vpc", "vpc-0b"]);
     assert!(!one.out.contains("vpc-0a"), "{}", one.out);

@@ -12,6 +12,7 @@ use onnet::{
     present,
     serve::{Limits, WebConfig},
 };
+use serde_json::Value;
 use std::{process::Command, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -171,10 +172,11 @@ async fn fake(answer: &'static [u8], open: bool) -> String {
 
 #[tokio::test]
 async fn what_is_no_onnet_is_not_taken_for_one() {
-    let cases: [(&[u8], &str); 9] = [
+    let cases: [(&[u8], &str); 10] = [
         (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>welcome</html>", "no JSON object"),
         (b"HTTP/1.1 200 OK\r\n\r\n{\"status\": \"ok\"}", "no `schema`"),
         (b"HTTP/1.1 200 OK\r\n\r\n{\"schema\": 1, \"outcome\": \"on_net\"}", "cannot be read"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{\"schema\": 2, \"outcome\": \"on_net\"}", "cannot be read"),
         (b"HTTP/1.1 200 OK\r\n\r\n{\"schema\": 99, \"outcome\": \"on_net\"}", "newer onnet"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "the file is empty"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n", "HTTP 302"),
@@ -187,6 +189,31 @@ async fn what_is_no_onnet_is_not_taken_for_one() {
         assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{expected}");
         assert!(ran.err.starts_with("onnet: ") && ran.err.contains(expected), "{}lacks {expected}", ran.err);
         assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    }
+}
+
+/// The package was upgraded, and the daemon not restarted yet.
+#[tokio::test]
+async fn the_report_of_a_daemon_of_schema_1_is_judged_here() {
+    for (name, code, words) in [
+        ("on_net_without_aaaa", 0, "leaves by gateway endpoint vpce-0d"),
+        ("tunnel_on_the_host", 2, "leaves the host by device wg0"),
+        ("every_reason", 3, "cannot say"),
+    ] {
+        let file = common::below_tests(&format!("core/saved-1/{name}.json"));
+        let mut report: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let taken_at: Timestamp = serde_json::from_value(report["taken_at"].clone()).unwrap();
+        shift(&mut report, now().since(taken_at).checked_sub(RECENT).unwrap());
+        let answer = format!("HTTP/1.1 200 OK\r\n\r\n{report}");
+        let url = fake(answer.into_bytes().leak(), false).await;
+
+        let ran = status(&url, &[]).await;
+        assert_eq!(ran.code, code, "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains(words), "{}", ran.out);
+        let json = status(&url, &["--format", "json"]).await;
+        let json: Value = serde_json::from_str(&json.out).unwrap();
+        assert_eq!((json["schema"].as_u64(), json["snapshot"]["schema"].as_u64()), (Some(2), Some(2)));
+        assert_eq!(json["outcome"], report["outcome"]);
     }
 }
 

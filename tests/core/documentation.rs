@@ -3,7 +3,7 @@
 
 use onnet_core::{
     judge::{CatalogueEntry, catalogue},
-    model::{FindingCode, Outcome, ProofLevel},
+    model::{FindingCode, Gap, Outcome, ProofLevel},
 };
 use std::{
     collections::BTreeSet,
@@ -60,6 +60,13 @@ fn the_catalogue_has_every_code_once_and_says_something_of_each() {
             assert!(!text.ends_with('.') && !text.contains("  "), "{}: {text}", entry.code);
         }
     }
+}
+
+#[test]
+fn the_table_of_reasons_lists_every_reason_once_and_no_other() {
+    let listed = first_cells("## Missing facts");
+    assert_eq!(listed.iter().map(String::as_str).collect::<BTreeSet<_>>(), Gap::REASONS.iter().copied().collect());
+    assert_eq!(listed.len(), Gap::REASONS.len());
 }
 
 #[test]

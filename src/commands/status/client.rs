@@ -1,12 +1,14 @@
 //! The HTTP client of `onnet status`: it reads `/report.json` of a daemon.
 
 use onnet::{
-    import::json,
+    import::{json, saved},
+    judge,
     model::{Report, SCHEMA},
     observe::{
         aws::{find_cause, root_cause},
         tls::{self, Roots, TlsError},
     },
+    present,
 };
 use reqwest::{Client, Response, StatusCode, Url, redirect::Policy};
 use rustls::{
@@ -152,6 +154,13 @@ fn parse(url: &str, body: Vec<u8>) -> Result<Fetched, ClientError> {
     match head.schema {
         None => return Err(not_onnet("its report has no `schema`".to_owned())),
         Some(found) if found > u64::from(SCHEMA) => return Err(ClientError::Newer { url: url.to_owned(), found }),
+        // An older daemon's: what it saw is judged here, for its conclusions lack what this version adds.
+        Some(found) if found < u64::from(SCHEMA) => {
+            let snapshot = saved::parse("report.json", &body)
+                .map_err(|error| not_onnet(format!("its report cannot be read ({error})")))?;
+            let report = judge::judge(snapshot);
+            return Ok(Fetched { json: present::json(&report), report });
+        }
         Some(_) => {}
     }
     let report = json::parse("report.json", &body, expected).map_err(unreadable)?;

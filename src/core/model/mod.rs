@@ -45,5 +45,5 @@ pub use trace::*;
 pub use verdict::*;
 pub use vpc::*;
 
-/// The version of every JSON document onnet writes. A reader refuses a newer one.
-pub const SCHEMA: u32 = 1;
+/// The version of every JSON document onnet writes. A reader refuses a newer one, and reads saved rounds of older ones.
+pub const SCHEMA: u32 = 2;

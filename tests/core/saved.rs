@@ -1,0 +1,128 @@
+//! Saved rounds of older versions. `saved-1` has reports as onnet d122e8c wrote them, the last commit of schema 1: they and
+//! their snapshots must come to the outcome that it gave.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::below_tests;
+use onnet_core::{
+    import::saved::{self, SavedError},
+    judge::judge,
+    model::{Gap, SCHEMA},
+    present,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, fs};
+
+/// Every report of schema 1, by name.
+fn reports() -> Vec<(String, Value)> {
+    let files = fs::read_dir(below_tests("core/saved-1")).unwrap();
+    let read = |path: std::path::PathBuf| {
+        let report: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!((&report["schema"], &report["snapshot"]["schema"]), (&json!(1), &json!(1)));
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), report)
+    };
+    let reports: Vec<_> = files.map(|file| read(file.unwrap().path())).collect();
+    assert_eq!(reports.len(), 6);
+    reports
+}
+
+/// The reasons of missing facts in a document.
+fn reasons(document: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    match document {
+        Value::Object(fields) => {
+            let is_gap = fields.len() == 2 && fields.contains_key("reason");
+            found.extend(fields.get("reason").filter(|_| is_gap).and_then(Value::as_str).map(str::to_owned));
+            found.extend(fields.values().flat_map(reasons));
+        }
+        Value::Array(items) => found.extend(items.iter().flat_map(reasons)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    found
+}
+
+#[test]
+fn a_report_of_schema_1_and_its_snapshot_come_to_the_outcome_it_had() {
+    for (name, report) in reports() {
+        for saved in [&report, &report["snapshot"]] {
+            let snapshot = saved::parse(&name, saved.to_string().as_bytes()).unwrap();
+            assert_eq!(snapshot.schema, SCHEMA, "{name}: it is written again as a snapshot of this version");
+            let judged = judge(snapshot);
+            assert_eq!(json!(judged.outcome), report["outcome"], "{name}: {}", judged.summary);
+            assert_eq!(json!(judged.proof), report["proof"], "{name}");
+            let verdicts = |report: &Value| {
+                let addresses = report["addresses"].as_array().unwrap().iter();
+                addresses.map(|address| (address["address"].clone(), address["verdict"].clone())).collect::<Vec<_>>()
+            };
+            assert_eq!(verdicts(&json!(judged)), verdicts(&report), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_reason_of_schema_1_is_still_a_missing_fact() {
+    let all: BTreeSet<String> = reports().iter().flat_map(|(_, report)| reasons(report)).collect();
+    let of_schema_1 = [
+        "credentials",
+        "denied",
+        "disabled",
+        "failed",
+        "malformed",
+        "not_found",
+        "not_tried",
+        "stale",
+        "throttled",
+        "timed_out",
+        "unreachable",
+    ];
+    assert_eq!(all.iter().map(String::as_str).collect::<Vec<_>>(), of_schema_1, "the files have each of them");
+    for (name, report) in reports() {
+        let snapshot = saved::parse(&name, report.to_string().as_bytes()).unwrap();
+        assert_eq!(reasons(&json!(snapshot)), reasons(&report["snapshot"]), "{name}");
+    }
+    assert!(of_schema_1.iter().all(|reason| Gap::REASONS.contains(reason)));
+}
+
+#[test]
+fn what_is_read_is_written_as_this_version_writes_it() {
+    for (name, report) in reports() {
+        let snapshot = saved::parse(&name, report.to_string().as_bytes()).unwrap();
+        let written = present::json(&snapshot);
+        assert_eq!(saved::parse(&name, written.as_bytes()).unwrap(), snapshot, "{name}");
+    }
+}
+
+#[test]
+fn a_path_through_a_host_device_has_a_kind_of_its_own_now() {
+    let (_, report) = reports().into_iter().find(|(name, _)| name == "tunnel_on_the_host").unwrap();
+    let path = |report: &Value| {
+        let address = &report["addresses"][0];
+        [&address["path"], &address["target"], &address["field"]].map(Clone::clone)
+    };
+    assert_eq!(path(&report), [json!("other"), json!("wg0"), json!("device")]);
+    let snapshot = saved::parse("tunnel", report.to_string().as_bytes()).unwrap();
+    assert_eq!(path(&json!(judge(snapshot))), [json!("host_device"), json!("wg0"), Value::Null]);
+}
+
+#[test]
+fn a_newer_schema_and_a_reason_that_is_not_known_are_refused() {
+    let (_, report) = reports().into_iter().find(|(name, _)| name == "every_reason").unwrap();
+    let newer = SCHEMA + 1;
+    for change in [json!({"schema": newer}), json!({"snapshot": {"schema": newer}})] {
+        let mut report = report.clone();
+        for (key, value) in change.as_object().unwrap() {
+            match value {
+                Value::Object(inner) => report[key]["schema"] = inner["schema"].clone(),
+                value => report[key] = value.clone(),
+            }
+        }
+        let error = saved::parse("newer.json", report.to_string().as_bytes()).unwrap_err();
+        assert!(matches!(error, SavedError::Newer { found, .. } if found == u64::from(newer)), "{error}");
+    }
+    let mut unknown = report;
+    unknown["snapshot"]["vpc"]["route_tables"]["unseen"]["reason"] = json!("on_holiday");
+    let error = saved::parse("unknown.json", unknown.to_string().as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("on_holiday") && error.contains("snapshot.vpc.route_tables"), "{error}");
+}
