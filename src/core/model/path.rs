@@ -135,7 +135,8 @@ impl PathTarget {
         }
     }
 
-    pub(super) fn field(&self) -> Option<&str> {
+    /// The API's field, for a kind this build does not know.
+    pub fn field(&self) -> Option<&str> {
         if let Self::Other { field, .. } = self { Some(field) } else { None }
     }
 }
@@ -176,10 +177,10 @@ impl From<PathTarget> for Path {
 impl fmt::Display for Path {
     /// `gateway endpoint vpce-…`, `device wg0`, `NAT gateway nat-…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.target {
-            PathTarget::Local => f.write_str(self.kind().words()),
-            PathTarget::Other { field, value } => write!(f, "{field} {value}"),
-            target => write!(f, "{} {target}", self.kind().words()),
+        match (self.kind(), self.target.field()) {
+            (PathKind::Local, _) => f.write_str(self.kind().words()),
+            (_, Some(field)) => write!(f, "{field} {}", self.target),
+            (kind, None) => write!(f, "{} {}", kind.words(), self.target),
         }
     }
 }

@@ -302,10 +302,10 @@ impl<'r> Artist<'r> {
     }
 
     fn taken(&self, path: &Path, tone: Tone) -> Card {
-        let label = match &path.target {
-            PathTarget::Other { field, .. } => field.clone(),
-            PathTarget::Local => "Within the VPC".to_owned(),
-            target => capitalized(PathKind::from(target).words()),
+        let label = match (path.target.field(), path.kind()) {
+            (Some(field), _) => field.to_owned(),
+            (None, PathKind::Local) => "Within the VPC".to_owned(),
+            (None, kind) => capitalized(kind.words()),
         };
         let card = Card::new(label, tone).id(&path.target);
         let card = match (path.kind(), self.trace().and_then(|trace| trace.endpoint.as_ref())) {
