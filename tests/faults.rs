@@ -105,7 +105,8 @@ fn ec2(fault: Fault) -> Option<Expected> {
         Fault::Throttle => unknown(&["throttled"]),
         Fault::Denied => unknown(&["denied"]),
         Fault::BadCredentials => unknown(&["credentials"]),
-        Fault::Html | Fault::Garbage => unknown(&["malformed"]),
+        Fault::Html => unknown(&["malformed"]),
+        Fault::Garbage => unknown(&["truncated"]),
         _ => None,
     }
 }

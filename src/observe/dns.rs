@@ -3,10 +3,7 @@
 //! hickory's servers and transports are used, but not its resolver: that one follows CNAME chains with queries of its
 //! own and tells a loop and an empty answer alike. glibc asks once per family and takes what the answer holds; so do we.
 
-use super::{
-    aws::find_cause,
-    seen::{Stopwatch, chain},
-};
+use super::seen::{Stopwatch, chain};
 use crate::model::{AddressRecord, Gap, Observed, Resolution, Seconds};
 use futures_util::StreamExt;
 use hickory_resolver::{
@@ -20,7 +17,6 @@ use hickory_resolver::{
     system_conf::read_system_conf,
 };
 use std::{
-    error::Error,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -317,12 +313,15 @@ fn system_hosts() -> Result<Hosts, Gap> {
     Hosts::from_system().or_else(|error| without_hosts(&error))
 }
 
-fn without_hosts(error: &(dyn Error + 'static)) -> Result<Hosts, Gap> {
-    match find_cause::<io::Error>(error).map(io::Error::kind) {
-        Some(io::ErrorKind::NotFound) => Ok(Hosts::default()),
+fn without_hosts(error: &io::Error) -> Result<Hosts, Gap> {
+    let kind = error.kind();
+    if kind == io::ErrorKind::NotFound {
+        Ok(Hosts::default())
+    } else if kind == io::ErrorKind::PermissionDenied {
         // A refusal: what was read before says nothing of what is there now.
-        Some(io::ErrorKind::PermissionDenied) => Err(Gap::Denied { action: "/etc/hosts".to_owned() }),
-        Some(_) | None => Err(Gap::Failed { detail: format!("/etc/hosts: {}", chain(error)) }),
+        Err(Gap::Denied { action: "/etc/hosts".to_owned() })
+    } else {
+        Err(Gap::Failed { detail: format!("/etc/hosts: {}", chain(error)) })
     }
 }
 
@@ -337,8 +336,7 @@ mod tests {
             (io::ErrorKind::PermissionDenied, Some("denied")),
             (io::ErrorKind::InvalidData, Some("failed")),
         ] {
-            let error = NetError::from(io::Error::from(kind));
-            assert_eq!(without_hosts(&error).err().map(|gap| gap.reason()), reason, "{kind}");
+            assert_eq!(without_hosts(&io::Error::from(kind)).err().map(|gap| gap.reason()), reason, "{kind}");
         }
     }
 }

@@ -54,7 +54,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What a look brought.
 enum Seen {
-    Imds(Identity),
+    Imds(Box<Identity>),
     Dns(BTreeMap<String, Resolved>),
     Kernel(KernelRoutes),
     Health(Vec<ProbeAttempt>),
@@ -232,7 +232,7 @@ impl Daemon {
         let sources = Arc::clone(&self.sources);
         let region = self.known.region().unwrap_or("unknown").to_owned();
         match source {
-            Source::Imds => async move { Seen::Imds(sources.identity().await) }.boxed(),
+            Source::Imds => async move { Seen::Imds(Box::new(sources.identity().await)) }.boxed(),
             Source::Dns => {
                 let names = self.known.names().unwrap_or_default();
                 async move { Seen::Dns(sources.addresses(&names).await) }.boxed()
@@ -278,7 +278,7 @@ impl Daemon {
         let gaps = gaps_of(&seen);
         let changed = match seen {
             Seen::Settings(result) => return self.settings_read(*result, now),
-            Seen::Imds(identity) => self.known.identity(identity),
+            Seen::Imds(identity) => self.known.identity(*identity),
             Seen::Dns(resolved) => self.known.addresses(resolved),
             Seen::Kernel(routes) => self.known.kernel(routes),
             Seen::Health(probes) => {
@@ -503,7 +503,8 @@ fn tell(from: Option<Outcome>, report: &Report) {
 /// What a look lacked; what it did not even ask for only if that is all.
 fn gaps_of(seen: &Seen) -> Vec<Gap> {
     let all: Vec<&Gap> = match seen {
-        Seen::Imds(Identity { instance, region, names, account_name }) => {
+        Seen::Imds(identity) => {
+            let Identity { instance, region, names, account_name } = &**identity;
             let within = instance.seen().into_iter().flat_map(Instance::gaps);
             [instance.gap(), region.gap(), names.gap(), account_name.gap()]
                 .into_iter()

@@ -174,7 +174,7 @@ mod tests {
         let endpoint = format!("http://{}", endless.local_addr().unwrap());
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = endless.accept().await {
-                stream.read(&mut [0; 4096]).await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await.unwrap();
                 let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
                 while sent.is_ok() {
                     sent = stream.write_all(&[b'x'; 4096]).await;
