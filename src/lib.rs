@@ -10,12 +10,11 @@
 //! ```
 //!
 //! The crate `onnet-core` holds what has no network, no clock and no SDK: model, judge, import, present. Here is the rest:
-//! [`observe`] collects, [`watch`] is the daemon's loop, [`serve`] answers HTTP requests with what it publishes.
+//! [`observe`] collects, [`engine`] is the daemon's loop, [`serve`] answers HTTP requests with what it publishes.
 
 #![warn(clippy::wildcard_enum_match_arm)] // here only: tests may match as loosely as they like
 
-pub mod metrics;
+pub mod engine;
 pub mod observe;
 pub mod serve;
-pub mod watch;
 pub use onnet_core::{import, judge, model, present};

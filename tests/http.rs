@@ -7,7 +7,7 @@ mod web;
 
 use common::scenario;
 use onnet::{
-    metrics::Counters,
+    engine::metrics::Counters,
     model::{Report, Seconds, Source, SourceStatus, Status},
     present,
     serve::{Limits, Listeners, WebConfig},
@@ -102,7 +102,7 @@ async fn before_the_first_report_it_is_healthy_and_not_ready() {
         backing_off_until: None,
     };
     let sources = [(Source::Dns, source(Some(true))), (Source::Ec2, source(None))];
-    server.publisher.publish(Status { sources: sources.into(), ..unready() });
+    server.publisher.publish(Status { sources: sources.into_iter().collect(), ..unready() });
     assert_eq!(server.get("/-/healthy").await.status, 200);
     assert_eq!(server.get("/").await.status, 200);
     assert!(server.get("/metrics").await.body.contains("\nonnet_ready 0\n"));
@@ -369,7 +369,7 @@ fn the_child_of_the_test_of_socket_activation() {
     assert!(std::env::var_os("LISTEN_FDS").is_none() && std::env::var_os("LISTEN_PID").is_none());
     assert!(Listeners::from_systemd().unwrap().is_none(), "a socket is handed over once");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (_publisher, published) = onnet::watch::publishing(large());
+    let (_publisher, published) = onnet::engine::publishing(large());
     let counters = Counters::new().unwrap();
     let forever = std::future::pending();
     runtime

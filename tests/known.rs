@@ -5,13 +5,13 @@ mod common;
 
 use common::{Scenario, scenarios};
 use onnet::{
+    engine::{Changed, Known, Step},
     judge::judge,
     model::{Gap, Observed, Outcome, ProbeKind, Report, Seconds, Snapshot, Timestamp, VpcFacts},
     observe::{
         Settings,
         sources::{Identity, KernelRoutes, Resolved},
     },
-    watch::{Changed, Known, Step},
 };
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 

@@ -7,13 +7,15 @@ mod common;
 use common::{golden, scenario};
 use libtest_mimic::{Arguments, Failed, Trial};
 use onnet::{
-    metrics::{Counters, exposition},
+    engine::{
+        Periods,
+        metrics::{Counters, exposition},
+    },
     model::{
         Ec2Request, Ec2Result, Gap, History, Outcome, Report, Seconds, SettingsStatus, Source, SourceStatus, Status,
         Timestamp,
     },
     present::metrics::Metric,
-    watch::Periods,
 };
 use std::{
     collections::BTreeSet,
@@ -63,7 +65,7 @@ fn status(report: Option<Report>) -> Status {
     Status {
         started_at: at("2026-11-22T09:00:00Z"),
         ready: report.is_some(),
-        sources: Source::ALL.map(source).into(),
+        sources: Source::ALL.map(source).into_iter().collect(),
         history: History::default(),
         settings: SettingsStatus { successful: true, read_at: at("2026-11-22T09:00:00Z") },
         report: report.map(Into::into),

@@ -91,7 +91,7 @@ async fn it_prints_and_ends_as_check_does() {
 #[tokio::test]
 async fn an_old_report_is_judged_again_and_never_on_net() {
     let server = Server::start(WebConfig::none(), Limits::default());
-    let shortest = MaxAge::default().dns.as_duration();
+    let shortest = MaxAge::default().0.dns.as_duration();
     for (age, code) in
         [(shortest.checked_sub(Duration::from_secs(15)).unwrap(), 0), (shortest * 2, 3), (shortest * 100, 3)]
     {
@@ -110,7 +110,7 @@ async fn an_old_report_is_judged_again_and_never_on_net() {
 fn a_report_holds_until_its_first_fact_is_too_old_and_none_from_the_future_does() {
     let report = judge::judge(Scenario::read(ON_NET).world);
     let ended = report.taken_at.plus(report.snapshot.took.as_duration());
-    let shortest = MaxAge::default().dns.as_duration();
+    let shortest = MaxAge::default().0.dns.as_duration();
     let second = Duration::from_secs(1);
     assert_eq!(judge::as_of(report.clone(), ended), report);
     assert_eq!(judge::as_of(report.clone(), ended.plus(shortest)), report);

@@ -4,13 +4,12 @@ use super::{Answer, Output, block_on};
 use crate::cli::{CollectArgs, duration, period, socket, time};
 use clap::Args;
 use onnet::{
-    metrics::Counters,
-    model::{History, SettingsStatus, Status},
+    engine::{self, Daemon, Periods, metrics::Counters, publishing},
+    model::{BySource, History, SettingsStatus, Status},
     observe::seen::chain,
     serve::{Limits, Listeners, ServeError, WebConfig, WebConfigError, serve},
-    watch::{self, Daemon, Periods, publishing},
 };
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch::channel as watch_channel},
@@ -140,29 +139,29 @@ async fn reload_on(mut hang_up: Signal, web: &WebConfig, reread: mpsc::Sender<bo
     std::future::pending().await
 }
 
-fn settings(args: &RunArgs) -> watch::Settings {
-    watch::Settings {
+fn settings(args: &RunArgs) -> engine::Settings {
+    engine::Settings {
         look: args.collect.settings(args.timeout),
-        periods: Periods {
+        periods: Periods(BySource {
             imds: args.imds_every,
             dns: args.dns_every,
             kernel: args.kernel_every,
             health: args.health_every,
             list_tables: args.list_tables_every,
             ec2: args.ec2_every,
-        },
+        }),
         splay: args.splay,
     }
 }
 
 /// The status before the first round.
 fn initial_status() -> Status {
-    let started_at = watch::now().wall;
+    let started_at = engine::now().wall;
     Status {
         started_at,
         report: None,
         ready: false,
-        sources: BTreeMap::new(),
+        sources: BySource::default(),
         history: History::default(),
         settings: SettingsStatus { successful: true, read_at: started_at },
     }

@@ -143,7 +143,7 @@ impl Work<'_, '_> {
 
     /// The probes of one address: the one asked for, or the reason there is none and the next best.
     async fn probes(&self, name: &ServiceName, address: IpAddr, resolve: Option<Seconds>) -> Vec<ProbeAttempt> {
-        let attempt = |probe| ProbeAttempt { address, hostname: name.hostname.clone(), probe };
+        let attempt = |probe| ProbeAttempt { address, hostname: name.hostname.clone(), kind: None, probe };
         let prober = match &self.prober {
             Ok(prober) => prober,
             Err(gap) => return vec![attempt(Observed::Unseen(gap.clone()))],

@@ -228,7 +228,7 @@ impl Target {
     }
 
     fn attempt(&self, probe: Observed<Probe>) -> ProbeAttempt {
-        ProbeAttempt { address: self.address, hostname: self.name.hostname.clone(), probe }
+        ProbeAttempt { address: self.address, hostname: self.name.hostname.clone(), kind: None, probe }
     }
 }
 

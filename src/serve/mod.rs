@@ -15,7 +15,7 @@ pub use limits::Limits;
 pub use listen::{Listeners, ServeError};
 pub use web_config::{WebConfig, WebConfigError};
 
-use crate::{metrics::Counters, watch::Published};
+use crate::engine::{Published, metrics::Counters};
 use admission::Connections;
 use connection::Host;
 use routes::Served;

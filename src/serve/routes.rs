@@ -2,10 +2,12 @@
 
 use super::web_config::{Admission, HashQueue, WebConfig};
 use crate::{
-    metrics::{Counters, exposition},
+    engine::{
+        self, Published,
+        metrics::{Counters, exposition},
+    },
     model::Status,
     present,
-    watch::{self, Published},
 };
 use axum::{
     Router,
@@ -137,7 +139,7 @@ async fn guard(State(served): State<Arc<Served>>, request: Request, next: Next) 
 
 async fn page(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();
-    let render = || Ok(present::status_page(&status, watch::now().wall).into());
+    let render = || Ok(present::status_page(&status, engine::now().wall).into());
     rendered(served.page.of(&status, render), HTML)
 }
 
@@ -163,7 +165,7 @@ async fn ready(State(served): State<Arc<Served>>) -> Response {
     if status.ready {
         return text(StatusCode::OK, "onnet is ready\n");
     }
-    let waiting = status.sources.iter().filter(|(_, source)| source.up.is_none());
+    let waiting = status.sources.present().filter(|(_, source)| source.up.is_none());
     let waiting: Vec<&str> = waiting.map(|(source, _)| source.name()).collect();
     let waiting = if waiting.is_empty() { String::new() } else { format!(": {}", waiting.join(", ")) };
     let sentence = format!("onnet is not ready: not every source has been looked at since it started{waiting}\n");

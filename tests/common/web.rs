@@ -2,15 +2,13 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use onnet::{
-    metrics::Counters,
-    model::{History, SettingsStatus, Status, Timestamp},
+    engine::{Publisher, metrics::Counters, publishing},
+    model::{BySource, History, SettingsStatus, Status, Timestamp},
     serve::{Limits, Listeners, ServeError, WebConfig, serve},
-    watch::{Publisher, publishing},
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -47,7 +45,7 @@ pub(crate) fn unready() -> Status {
         started_at: now(),
         report: None,
         ready: false,
-        sources: BTreeMap::new(),
+        sources: BySource::default(),
         history: History::default(),
         settings: SettingsStatus { successful: true, read_at: now() },
     }

@@ -12,8 +12,8 @@ use onnet_core::{
         lookup::{Match, PrefixLists, Selection, covers, expand, select},
     },
     model::{
-        Destination, Gap, Observed, Origin, Outcome, PrefixList, PrefixListId, Report, Route, RouteState, RouteTable,
-        Snapshot, Target, Verdict,
+        BySource, Destination, Gap, MaxAge, Observed, Origin, Outcome, PrefixList, PrefixListId, Report, Route,
+        RouteState, RouteTable, Snapshot, Target, Verdict,
     },
 };
 use proptest::prelude::*;
@@ -141,14 +141,7 @@ fn small_worlds() -> Vec<Snapshot> {
 /// Facts made here are stamped with the epoch; none is to count as stale.
 fn refresh(mut world: Snapshot) -> Snapshot {
     let century = std::time::Duration::from_secs(100 * 365 * 86_400).into();
-    world.max_age = onnet_core::model::MaxAge {
-        imds: century,
-        dns: century,
-        kernel: century,
-        health: century,
-        list_tables: century,
-        ec2: century,
-    };
+    world.max_age = MaxAge(BySource::from_fn(|_| century));
     world
 }
 

@@ -116,7 +116,7 @@ fn a_report_that_is_old_says_so() {
 #[test]
 fn a_throttled_source_says_until_when_it_is_left_alone() {
     let page = looked_at(ON_NET, |status, now| {
-        let ec2 = status.sources.get_mut(&Source::Ec2).unwrap();
+        let ec2 = status.sources[Source::Ec2].as_mut().unwrap();
         ec2.backing_off_until = Some(now.plus(Duration::from_secs(300)));
     });
     assert!(page.contains("throttled, left alone until"), "{page}");

@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args;
 use client::{Access, Fetched};
-use onnet::{judge, observe::seen::chain, present, watch};
+use onnet::{engine, judge, observe::seen::chain, present};
 use std::{error::Error, path::PathBuf, time::Duration};
 
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ fn fetch(args: &StatusArgs) -> Result<Fetched, Box<dyn Error>> {
 
 fn output(fetched: Fetched, format: ReportFormat) -> Output {
     let Fetched { report: given, json } = fetched;
-    let current = judge::as_of(given.clone(), watch::now().wall);
+    let current = judge::as_of(given.clone(), engine::now().wall);
     match format {
         // Unchanged, as the daemon wrote it: it may have fields that this version does not know.
         ReportFormat::Json if current == given => Output { text: json, code: current.outcome.exit_code() },

@@ -1,6 +1,6 @@
 //! What the instance knows of itself: its network interfaces, its names and addresses, its kernel's routes.
 
-use super::{DeviceName, Gap, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
+use super::{DeviceName, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,17 +17,6 @@ pub struct Instance {
     pub availability_zone: Observed<String>,
     /// Its network interfaces, primary first.
     pub interfaces: Vec<Interface>,
-}
-
-impl Instance {
-    /// What is missing of it.
-    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
-        let of_interfaces = self.interfaces.iter().flat_map(|interface| {
-            let Interface { subnet_cidrs, public_addresses, .. } = interface;
-            [subnet_cidrs.gap(), public_addresses.gap()]
-        });
-        [self.availability_zone.gap()].into_iter().chain(of_interfaces).flatten()
-    }
 }
 
 /// A network interface of the instance.

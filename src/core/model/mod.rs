@@ -3,9 +3,11 @@
 //! Imports no other module of ours, holds no client, reads no clock and is never `async`.
 //! Everything round-trips through JSON, and nothing here has a field a credential could sit in.
 
+mod by_source;
 mod catalogue;
 mod decision;
 mod evidence;
+mod fact;
 mod finding;
 mod host;
 mod ids;
@@ -24,9 +26,11 @@ mod trace;
 mod verdict;
 mod vpc;
 
+pub use by_source::*;
 pub use catalogue::*;
 pub use decision::*;
 pub use evidence::*;
+pub use fact::*;
 pub use finding::*;
 pub use host::*;
 pub use ids::*;

@@ -1,6 +1,6 @@
 //! One timed request to one address: phases that never overlap and add up to the total.
 
-use super::Seconds;
+use super::{Seconds, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -28,6 +28,14 @@ impl ProbeKind {
         match self {
             Self::ListTables => "list_tables",
             Self::Health => "health",
+        }
+    }
+
+    /// The source that such probes are.
+    pub fn source(self) -> Source {
+        match self {
+            Self::ListTables => Source::ListTables,
+            Self::Health => Source::Health,
         }
     }
 }

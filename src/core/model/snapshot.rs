@@ -1,8 +1,8 @@
 //! Everything one round saw. The only way into `judge`.
 
 use super::{
-    Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, ProbeKind, ProxyVariable, Resolution, Seconds,
-    ServiceName, Source, Timestamp, VpcFacts,
+    Gap, HostRoute, Instance, InterfaceId, KernelRoute, MaxAge, Observed, Probe, ProbeKind, ProxyVariable, Resolution,
+    Seconds, ServiceName, Timestamp, VpcFacts,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,55 +76,16 @@ pub struct ProbeAttempt {
     pub address: IpAddr,
     /// The name it was for.
     pub hostname: String,
-    /// What came of it.
+    /// Which request; absent where probes are switched off, and in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ProbeKind>,
+    /// The result.
     pub probe: Observed<Probe>,
 }
 
-/// How old a fact may be before it supports no verdict: three periods of the daemon, by source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct MaxAge {
-    /// Instance metadata.
-    pub imds: Seconds,
-    /// Names.
-    pub dns: Seconds,
-    /// Kernel routes.
-    pub kernel: Seconds,
-    /// Route tables, endpoints, prefix lists.
-    pub ec2: Seconds,
-    /// Unsigned probes.
-    pub health: Seconds,
-    /// Signed probes.
-    pub list_tables: Seconds,
-}
-
-impl MaxAge {
-    /// How old a fact of `source` may be.
-    pub fn of(&self, source: Source) -> Seconds {
-        match source {
-            Source::Imds => self.imds,
-            Source::Dns => self.dns,
-            Source::Kernel => self.kernel,
-            Source::Health => self.health,
-            Source::ListTables => self.list_tables,
-            Source::Ec2 => self.ec2,
-        }
-    }
-
-    /// How old a probe of `kind` may be.
-    pub fn of_probe(&self, kind: ProbeKind) -> Seconds {
-        match kind {
-            ProbeKind::Health => self.health,
-            ProbeKind::ListTables => self.list_tables,
-        }
-    }
-}
-
-impl Default for MaxAge {
-    /// Three periods of the design's cadence: DNS, kernel and unsigned probe every 15 s, instance metadata and
-    /// `ListTables` every 60 s, EC2 every 5 min.
-    fn default() -> Self {
-        let seconds = |n| Seconds::from(std::time::Duration::from_secs(n));
-        let (fast, slow) = (seconds(45), seconds(180));
-        Self { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2: seconds(900) }
+impl ProbeAttempt {
+    /// Which request it was, or would have been: where nothing says so, the one that is made by default.
+    pub fn kind(&self) -> ProbeKind {
+        self.probe.seen().map(|probe| probe.kind).or(self.kind).unwrap_or(ProbeKind::ListTables)
     }
 }

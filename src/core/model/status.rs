@@ -1,11 +1,7 @@
 //! What the daemon knows besides its last report: how its sources fare, and what came before.
 
-use super::{Gap, Outcome, ProbeKind, ProbeResult, Report, Seconds, Source, Timestamp};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use super::{BySource, Gap, Outcome, ProbeKind, ProbeResult, Report, Seconds, Timestamp};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// What the daemon knows at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +13,7 @@ pub struct Status {
     /// Whether every source that the answer rests on was looked at since the start.
     pub ready: bool,
     /// How each source that is looked at fares.
-    pub sources: BTreeMap<Source, SourceStatus>,
+    pub sources: BySource<Option<SourceStatus>>,
     /// What came before.
     pub history: History,
     /// When the settings files were last read without an error, and whether the last attempt was such a one.

@@ -1,7 +1,7 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
 use super::{
-    CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, Gap, InstanceId, InterfaceId, InternetGatewayId,
+    CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId,
     LocalGatewayId, NatGatewayId, Observed, PeeringConnectionId, PrefixListId, RouteTableId, SubnetId,
     TransitGatewayId, VirtualPrivateGatewayId, VpcEndpointId, VpcId,
 };
@@ -23,17 +23,6 @@ pub struct VpcFacts {
     pub service_prefix_lists: Observed<Vec<PrefixListId>>,
     /// The prefix lists that the route tables name, and the DynamoDB ones.
     pub prefix_lists: BTreeMap<PrefixListId, Observed<PrefixList>>,
-}
-
-impl VpcFacts {
-    /// What is missing of them.
-    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
-        let Self { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists } = self;
-        [route_tables.gap(), vpc_endpoints.gap(), endpoint_interfaces.gap(), service_prefix_lists.gap()]
-            .into_iter()
-            .chain(prefix_lists.values().map(Observed::gap))
-            .flatten()
-    }
 }
 
 /// Where a route applies. Three optional fields in the EC2 API; here, one of two.

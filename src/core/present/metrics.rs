@@ -159,7 +159,7 @@ fn truth(truth: bool) -> f64 {
 }
 
 fn sources<'a>(gauges: &mut Gauges<'a>, status: &'a Status) {
-    let all = || status.sources.iter().map(|(source, status)| (vec![source.name()], status));
+    let all = || status.sources.present().map(|(source, status)| (vec![source.name()], status));
     gauges.gauges(UP, all().filter_map(|(labels, status)| Some((labels, truth(status.up?)))));
     gauges.gauges(SEEN_AT, all().filter_map(|(labels, status)| Some((labels, seconds(status.last_seen?)))));
     gauges.gauges(PERIOD, all().map(|(labels, status)| (labels, status.every.as_secs_f64())));

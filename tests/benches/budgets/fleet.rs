@@ -2,8 +2,8 @@
 
 use crate::{Bench, Row, Rows, Spread};
 use onnet::{
-    model::Source,
-    watch::{Moment, Periods, Schedule},
+    engine::{Moment, Periods, Schedule},
+    model::{BySource, Source},
 };
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -40,7 +40,7 @@ struct Came {
 
 fn simulate(count: usize, every: Duration) -> Came {
     let mut random = fastrand::Rng::with_seed(7);
-    let periods = Periods { ec2: every, ..Periods::default() };
+    let periods = Periods(BySource { ec2: every, ..Periods::default().0 });
     let kept = every * 3;
     let boot = Moment::after_boot(Duration::from_secs(1));
     let splay = Duration::from_secs(60);
@@ -107,7 +107,7 @@ fn stale(seen: Option<Moment>, now: Moment, kept: Duration, from: Moment) -> Dur
 
 /// Fleets at the default period, and the large one as the README advises.
 pub(crate) fn fleet(bench: &mut Bench) -> Rows {
-    let default = Periods::default().ec2;
+    let default = Periods::default().of(Source::Ec2);
     let advised = Duration::from_secs(10_000 / 4);
     let fleets = [
         ("EC2 API, 1 instance at default settings", 1, default),

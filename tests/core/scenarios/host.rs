@@ -297,7 +297,7 @@ impl ProbeChange {
             Fact::Is(result) => observed(Probe { result, ..probe }),
             Fact::Gap(gap) => Observed::Unseen(gap),
         };
-        Ok(ProbeAttempt { address, hostname, probe })
+        Ok(ProbeAttempt { address, hostname, kind: None, probe })
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     judge::round::Named,
-    model::{FindingCode, Gap, Missing, ProbeResult, Severity, Snapshot},
+    model::{FindingCode, Gap, Missing, ProbeResult, Severity, Snapshot, Verdict},
 };
 
 /// A missing fact that is worth a finding.
@@ -187,15 +187,30 @@ fn permissions<'a>(snapshot: &'a Snapshot, known: &[Lack<'_>]) -> Vec<Lack<'a>> 
     lacks
 }
 
-/// Probes of addresses in use that were asked for and not made.
+/// Probes of addresses in use that were asked for and have no result. One that did not come back may have failed, so it
+/// counts like one that did.
 fn probes_not_made<'a>(snapshot: &'a Snapshot, names: &[Named<'_>]) -> Vec<Lack<'a>> {
-    let in_use = names.iter().flat_map(Named::in_use);
-    let attempts = in_use.flat_map(|judged| {
+    let mut lacks = Vec::new();
+    for judged in names.iter().flat_map(Named::in_use) {
         let address = judged.report.address;
-        snapshot.probes.iter().filter(move |attempt| attempt.address == address)
-    });
-    let asked_for = |gap: &&Gap| !matches!(gap, Gap::NotTried { .. });
-    let lack = |(address, why)| Lack { what: format!("a probe of {address}"), why, severity: Severity::Info };
-    let gaps = attempts.filter_map(|attempt| Some((attempt.address, attempt.probe.gap().filter(asked_for)?)));
-    gaps.map(lack).collect()
+        let expected_to_fail = matches!(judged.report.verdict, Verdict::Dropped(_));
+        let attempts = || snapshot.probes.iter().filter(|attempt| attempt.address == address);
+        let any_made = attempts().any(|attempt| attempt.probe.seen().is_some());
+        for why in attempts().filter_map(|attempt| attempt.probe.gap()) {
+            // One that was not asked for is not missed.
+            if matches!(why, Gap::NotTried { .. }) {
+                continue;
+            }
+            let is_replaced = any_made
+                && matches!(
+                    why,
+                    Gap::Denied { .. } | Gap::Credentials { .. } | Gap::Disabled { .. } | Gap::NotFound { .. }
+                );
+            // A stale one was answered: a stale failure is a gap of another kind. Any other may have failed.
+            let is_harmless = expected_to_fail || is_replaced || matches!(why, Gap::Stale { .. });
+            let severity = if is_harmless { Severity::Info } else { Severity::Warning };
+            lacks.push(Lack { what: format!("a probe of {address}"), why, severity });
+        }
+    }
+    lacks
 }

@@ -142,9 +142,9 @@ fn means(outcome: Outcome) -> &'static str {
 fn starting(status: &Status) -> Markup {
     let waiting: Vec<&str> = status
         .sources
-        .iter()
+        .present()
         .filter(|(_, source)| source.up.is_none())
-        .map(|(source, _)| words::source(*source))
+        .map(|(source, _)| words::source(source))
         .collect();
     html! {
         section.answer.unknown aria-labelledby="answer" {

@@ -2,17 +2,18 @@
 
 use super::{
     clock::{Moment, Reading, now},
-    known::{Changed, Known, is_passing},
+    facts::{Changed, Known, is_passing},
+    metrics::Counters,
     published::Publisher,
     schedule::{Periods, Schedule},
-    supervisor::Supervisor,
+    systemd::Supervisor,
 };
 use crate::{
     judge::judge,
-    metrics::Counters,
     model::{
-        Ec2Request, Gap, History, Instance, Observed, Outcome, OutcomeChange, ProbeAttempt, ProbeSample, Report,
-        Seconds, SettingsStatus, Source, SourceStatus, Status, VpcFacts,
+        BySource, Ec2Request, Fact, FactPath, FactVisitor, Gap, History, Observed, Outcome, OutcomeChange,
+        ProbeAttempt, ProbeSample, Report, Seconds, SettingsStatus, Source, SourceStatus, Status, VpcFacts,
+        visit_instance,
     },
     observe::{
         self, ProbeChoice,
@@ -78,7 +79,7 @@ pub struct Daemon {
     looks: FuturesUnordered<BoxFuture<'static, Look>>,
     known: Known,
     schedule: Schedule,
-    status: BTreeMap<Source, SourceStatus>,
+    status: BySource<Option<SourceStatus>>,
     history: History,
     counters: Counters,
     publisher: Publisher,
@@ -175,7 +176,7 @@ impl Daemon {
         if let Some(step) = now.step_since(&self.clock) {
             tracing::info!(?step, "the clock was set");
             self.known.restamp(step);
-            for status in self.status.values_mut() {
+            for status in self.status.present_mut() {
                 status.last_seen = status.last_seen.map(|at| step.applied_to(at));
             }
             self.clock = now;
@@ -267,7 +268,7 @@ impl Daemon {
 
     /// Takes in what a look brought, and what follows from it for the schedule.
     fn take_in(&mut self, look: Look) {
-        let Look { began, source, seen } = look;
+        let Look { began, source, mut seen } = look;
         let now = self.read_clock();
         if let (Some(source), Some(_)) = (source, now.step_since(&began)) {
             // The clock was set while we looked: what was seen carries a time that is neither the old nor the new one.
@@ -275,7 +276,7 @@ impl Daemon {
             self.schedule.at_once(now.moment, source);
             return;
         }
-        let gaps = gaps_of(&seen);
+        let gaps = gaps_of(&mut seen);
         let changed = match seen {
             Seen::Settings(result) => return self.settings_read(*result, now),
             Seen::Imds(identity) => self.known.identity(*identity),
@@ -362,7 +363,7 @@ impl Daemon {
             self.schedule.answered(source);
         }
         let backing_off = self.schedule.backing_off_until(now.moment, source);
-        let Some(status) = self.status.get_mut(&source) else { return };
+        let Some(status) = self.status[source].as_mut() else { return };
         let was = status.up.replace(gaps.is_empty());
         let backed_off = status.backing_off_until.is_some();
         status.backing_off_until = backing_off.map(|until| now.wall_at(until));
@@ -387,7 +388,7 @@ impl Daemon {
     /// case, for facts grow old by themselves.
     fn conclude(&mut self, now: Reading) {
         let max_age = self.settings.periods.max_age(self.settings.look.timeout);
-        let is_old = self.judged.is_some_and(|judged| now.moment.since(judged) > self.settings.periods.dns);
+        let is_old = self.judged.is_some_and(|judged| now.moment.since(judged) > self.settings.periods.of(Source::Dns));
         if is_old && self.unjudged.is_none() {
             self.unjudged = Some((now, now.moment));
         }
@@ -424,7 +425,7 @@ impl Daemon {
     fn publish_status(&mut self) {
         self.ready |= self.report.is_some()
             && self.known.instance().is_some()
-            && self.status.values().all(|status| status.up.is_some());
+            && self.status.present().all(|(_, status)| status.up.is_some());
         let ready = self.ready;
         let line = match &self.report {
             Some(report) => format!("{}: {}", report.outcome, report.summary),
@@ -501,38 +502,44 @@ fn tell(from: Option<Outcome>, report: &Report) {
 }
 
 /// What a look lacked; what it did not even ask for only if that is all.
-fn gaps_of(seen: &Seen) -> Vec<Gap> {
-    let all: Vec<&Gap> = match seen {
+fn gaps_of(seen: &mut Seen) -> Vec<Gap> {
+    let mut all = Gaps::default();
+    match seen {
         Seen::Imds(identity) => {
-            let Identity { instance, region, names, account_name } = &**identity;
-            let within = instance.seen().into_iter().flat_map(Instance::gaps);
-            [instance.gap(), region.gap(), names.gap(), account_name.gap()]
-                .into_iter()
-                .flatten()
-                .chain(within)
-                .collect()
+            let Identity { instance, region, names, account_name } = &mut **identity;
+            visit_instance(instance, &mut all);
+            all.fact(FactPath::Region, region);
+            all.fact(FactPath::Names, names);
+            all.fact(FactPath::AccountName, account_name);
         }
-        Seen::Dns(resolved) => resolved
-            .values()
-            .flat_map(|(resolution, _)| [resolution.ipv4.gap(), resolution.ipv6.gap(), resolution.hosts_file.gap()])
-            .flatten()
-            .collect(),
+        Seen::Dns(resolved) => {
+            resolved.iter_mut().for_each(|(name, (resolution, _))| resolution.visit_facts(name, &mut all));
+        }
         Seen::Kernel(KernelRoutes { routes, host_routes }) => {
-            routes.values().map(Observed::gap).chain([host_routes.gap()]).flatten().collect()
+            routes.iter_mut().for_each(|(address, route)| all.fact(FactPath::KernelRoute(*address), route));
+            all.fact(FactPath::HostRoutes, host_routes);
         }
         Seen::Health(probes) | Seen::ListTables(probes) => {
-            probes.iter().filter_map(|attempt| attempt.probe.gap()).collect()
+            probes.iter_mut().for_each(|attempt| attempt.visit_facts(&mut all));
         }
-        Seen::Ec2(facts, _) => facts.gaps().collect(),
-        Seen::Settings(_) => Vec::new(),
-    };
-    let tried = |gap: &&Gap| !matches!(gap, Gap::NotTried { .. });
-    let any_tried = all.iter().any(tried);
-    let mut gaps: Vec<Gap> = Vec::new();
-    for gap in all.into_iter().filter(|gap| !any_tried || tried(gap)) {
-        if !gaps.contains(gap) {
-            gaps.push(gap.clone());
+        Seen::Ec2(facts, _) => facts.visit_facts(&mut all),
+        Seen::Settings(_) => {}
+    }
+    let tried = |gap: &Gap| !matches!(gap, Gap::NotTried { .. });
+    if all.0.iter().any(tried) {
+        all.0.retain(tried);
+    }
+    all.0
+}
+
+/// The different reasons for which facts are missing.
+#[derive(Default)]
+struct Gaps(Vec<Gap>);
+
+impl FactVisitor for Gaps {
+    fn fact<T: Fact>(&mut self, _: FactPath, fact: &mut Observed<T>) {
+        if let Some(gap) = fact.gap().filter(|gap| !self.0.contains(gap)) {
+            self.0.push(gap.clone());
         }
     }
-    gaps
 }

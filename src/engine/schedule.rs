@@ -1,25 +1,12 @@
 //! When each source is looked at. Pure: the moments and the chance come from outside, so the schedule is tested by table.
 
 use super::clock::Moment;
-use crate::model::{MaxAge, Seconds, Source};
-use std::{collections::BTreeMap, time::Duration};
+use crate::model::{BySource, MaxAge, Seconds, Source};
+use std::time::Duration;
 
 /// How often each source is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Periods {
-    /// Instance metadata.
-    pub imds: Duration,
-    /// Names.
-    pub dns: Duration,
-    /// Kernel routes.
-    pub kernel: Duration,
-    /// Unsigned probes.
-    pub health: Duration,
-    /// Signed probes: each is recorded by CloudTrail.
-    pub list_tables: Duration,
-    /// The EC2 API.
-    pub ec2: Duration,
-}
+pub struct Periods(pub BySource<Duration>);
 
 /// For how many of its periods a fact supports a verdict.
 const PERIODS_KEPT: u32 = 3;
@@ -27,14 +14,7 @@ const PERIODS_KEPT: u32 = 3;
 impl Periods {
     /// How often `source` is looked at.
     pub fn of(&self, source: Source) -> Duration {
-        match source {
-            Source::Imds => self.imds,
-            Source::Dns => self.dns,
-            Source::Kernel => self.kernel,
-            Source::Health => self.health,
-            Source::ListTables => self.list_tables,
-            Source::Ec2 => self.ec2,
-        }
+        self.0[source]
     }
 
     /// How old a fact may be: three of its periods. A look that may take longer than its period is made as often as it
@@ -42,14 +22,7 @@ impl Periods {
     /// the knowledge that a probe failed.
     pub fn max_age(&self, longest_look: Duration) -> MaxAge {
         let of = |source| Seconds::from(self.of(source).max(longest_look).saturating_mul(PERIODS_KEPT));
-        MaxAge {
-            imds: of(Source::Imds),
-            dns: of(Source::Dns),
-            kernel: of(Source::Kernel),
-            health: of(Source::Health),
-            list_tables: of(Source::ListTables),
-            ec2: of(Source::Ec2),
-        }
+        MaxAge(BySource::from_fn(of))
     }
 }
 
@@ -57,7 +30,7 @@ impl Default for Periods {
     fn default() -> Self {
         let (fast, slow) = (Duration::from_secs(15), Duration::from_secs(60));
         let ec2 = Duration::from_secs(300);
-        Self { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2 }
+        Self(BySource { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2 })
     }
 }
 
@@ -116,7 +89,7 @@ struct Plan {
 /// When each source is looked at.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    plans: BTreeMap<Source, Plan>,
+    plans: BySource<Option<Plan>>,
     /// Where in its period this instance looks, between 0 and 1: chosen once, so that instances do not meet, and the
     /// same for all sources, so that those with equal periods stay together.
     phase: f64,
@@ -155,44 +128,44 @@ impl Schedule {
 
     /// The sources it is for.
     pub fn sources(&self) -> impl Iterator<Item = Source> + '_ {
-        self.plans.keys().copied()
+        self.plans.present().map(|(source, _)| source)
     }
 
     /// How often `source` is looked at; `None` if it is not.
     pub fn every(&self, source: Source) -> Option<Duration> {
-        self.plans.get(&source).map(|plan| plan.every)
+        self.plans[source].as_ref().map(|plan| plan.every)
     }
 
     /// Whether `source` is to be looked at now.
     pub fn is_due(&self, now: Moment, source: Source) -> bool {
-        self.plans.get(&source).is_some_and(|plan| !plan.in_flight && plan.due_at(now) <= now)
+        self.plans[source].as_ref().is_some_and(|plan| !plan.in_flight && plan.due_at(now) <= now)
     }
 
     /// Since when `source` has been due; the moment may lie ahead. `None` while a look is under way.
     pub fn due_at(&self, now: Moment, source: Source) -> Option<Moment> {
-        self.plans.get(&source).filter(|plan| !plan.in_flight).map(|plan| plan.due_at(now))
+        self.plans[source].as_ref().filter(|plan| !plan.in_flight).map(|plan| plan.due_at(now))
     }
 
     /// Whether a look at `source` is under way.
     pub fn is_in_flight(&self, source: Source) -> bool {
-        self.plans.get(&source).is_some_and(|plan| plan.in_flight)
+        self.plans[source].as_ref().is_some_and(|plan| plan.in_flight)
     }
 
     /// Whether any look is under way.
     pub fn is_busy(&self) -> bool {
-        self.plans.values().any(|plan| plan.in_flight)
+        self.plans.present().any(|(_, plan)| plan.in_flight)
     }
 
     /// Until when a throttled source is left alone.
     pub fn backing_off_until(&self, now: Moment, source: Source) -> Option<Moment> {
-        let plan = self.plans.get(&source).filter(|plan| plan.stretch > 1.0)?;
+        let plan = self.plans[source].as_ref().filter(|plan| plan.stretch > 1.0)?;
         plan.hold.filter(|until| *until > now)
     }
 
     /// A look at `source` begins. It never overlaps another one at the same source.
     pub fn begin(&mut self, now: Moment, source: Source) {
         let phase = self.phase;
-        let Some(plan) = self.plans.get_mut(&source) else { return };
+        let Some(plan) = self.plans[source].as_mut() else { return };
         if plan.wanted.take().is_some() {
             plan.brought_forward = Some(now);
             plan.gap = plan.gap.saturating_mul(2).min(plan.every.max(least_gap(source, plan.every)));
@@ -212,7 +185,7 @@ impl Schedule {
 
     /// The look at `source` ended with an answer, or with a refusal that asking again would not change.
     pub fn answered(&mut self, source: Source) {
-        let Some(plan) = self.plans.get_mut(&source) else { return };
+        let Some(plan) = self.plans[source].as_mut() else { return };
         plan.in_flight = false;
         (plan.failures, plan.hold) = (0, None);
         let first = !std::mem::replace(&mut plan.answered, true);
@@ -225,7 +198,7 @@ impl Schedule {
 
     /// The look at `source` failed, and nothing is known of it: it is tried again, at first soon.
     pub fn failed(&mut self, now: Moment, source: Source, chance: f64) {
-        if let Some(plan) = self.plans.get_mut(&source) {
+        if let Some(plan) = self.plans[source].as_mut() {
             plan.in_flight = false;
             plan.hold = None;
             let wait = FIRST_RETRY.saturating_mul(1 << plan.failures.min(16)).min(plan.every);
@@ -237,7 +210,7 @@ impl Schedule {
     /// The source asked us to come back later: after its period at the soonest, whatever changes meanwhile, and up to twice
     /// as many periods as before. Full jitter, for whoever else was throttled comes back too.
     pub fn throttled(&mut self, now: Moment, source: Source, chance: f64) {
-        if let Some(plan) = self.plans.get_mut(&source) {
+        if let Some(plan) = self.plans[source].as_mut() {
             plan.in_flight = false;
             plan.stretch = (plan.stretch * 2.0).min(MOST_STRETCH);
             let period = if plan.answered { plan.every } else { plan.every.min(FIRST_PERIOD) };
@@ -248,7 +221,7 @@ impl Schedule {
 
     /// Something changed that `source` may know more of: it is looked at as soon as its last such look is long enough ago.
     pub fn bring_forward(&mut self, now: Moment, source: Source) {
-        if let Some(plan) = self.plans.get_mut(&source) {
+        if let Some(plan) = self.plans[source].as_mut() {
             let soonest = plan.last.map_or(now, |last| last + plan.gap);
             plan.wanted = Some(plan.wanted.map_or(soonest, |wanted| wanted.min(soonest)).max(now));
         }
@@ -256,7 +229,7 @@ impl Schedule {
 
     /// What the last look at `source` was for is not what there is now: it is looked at again at once.
     pub fn at_once(&mut self, now: Moment, source: Source) {
-        if let Some(plan) = self.plans.get_mut(&source) {
+        if let Some(plan) = self.plans[source].as_mut() {
             plan.wanted = Some(now);
         }
     }
@@ -501,6 +474,10 @@ mod tests {
         let ten = Duration::from_secs(10);
         assert_eq!(Periods::default().max_age(ten), MaxAge::default());
         let minute = Duration::from_secs(60);
-        assert_eq!(Periods::default().max_age(minute).health.as_duration(), 3 * minute, "if a look may take a minute");
+        assert_eq!(
+            Periods::default().max_age(minute).of(Source::Health).as_duration(),
+            3 * minute,
+            "if a look may take a minute"
+        );
     }
 }

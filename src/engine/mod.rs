@@ -9,14 +9,15 @@
 //! Each source has a schedule of its own, and at most one look under way: a slow one delays no other.
 
 mod clock;
-mod daemon;
-mod known;
+mod facts;
+pub mod metrics;
 mod published;
+mod run;
 mod schedule;
-mod supervisor;
+mod systemd;
 
 pub use clock::{Moment, Reading, Step, now};
-pub use daemon::{Daemon, Settings};
-pub use known::{Changed, Known};
+pub use facts::{Changed, Known};
 pub use published::{Published, Publisher, publishing};
+pub use run::{Daemon, Settings};
 pub use schedule::{Periods, Schedule, due};
