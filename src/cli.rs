@@ -11,8 +11,8 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use onnet::{
+    engine,
     model::{FindingCode, InterfaceId},
-    observe,
     present::Contract,
 };
 use std::{
@@ -122,13 +122,13 @@ pub(crate) struct CollectArgs {
 
 impl CollectArgs {
     /// The settings of the collectors.
-    pub(crate) fn settings(&self, timeout: Duration) -> observe::Settings {
-        observe::Settings {
+    pub(crate) fn settings(&self, timeout: Duration) -> engine::CollectSettings {
+        engine::CollectSettings {
             timeout,
             probe: match self.probe {
-                ProbeChoice::ListTables => observe::ProbeChoice::ListTables,
-                ProbeChoice::Health => observe::ProbeChoice::Health,
-                ProbeChoice::None => observe::ProbeChoice::None,
+                ProbeChoice::ListTables => engine::ProbeChoice::ListTables,
+                ProbeChoice::Health => engine::ProbeChoice::Health,
+                ProbeChoice::None => engine::ProbeChoice::None,
             },
             interface: self.interface.clone(),
             resolver: self.resolver,

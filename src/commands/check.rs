@@ -7,10 +7,10 @@ use crate::{
 };
 use clap::Args;
 use onnet::{
+    engine::once,
     import::saved,
     judge::judge,
     model::{Outcome, Report},
-    observe::observe,
 };
 use std::{path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -70,7 +70,7 @@ pub(super) async fn check(
     let started = Instant::now();
     let [mut pause, longest] = PAUSES;
     loop {
-        let report = judge(observe(&collect.settings(timeout)).await);
+        let report = judge(once(&collect.settings(timeout)).await);
         let is_right = report.outcome <= Outcome::AtRisk;
         if is_right || started.elapsed() >= wait {
             return report;

@@ -139,9 +139,9 @@ async fn reload_on(mut hang_up: Signal, web: &WebConfig, reread: mpsc::Sender<bo
     std::future::pending().await
 }
 
-fn settings(args: &RunArgs) -> engine::Settings {
-    engine::Settings {
-        look: args.collect.settings(args.timeout),
+fn settings(args: &RunArgs) -> engine::RunSettings {
+    engine::RunSettings {
+        collect: args.collect.settings(args.timeout),
         periods: Periods(BySource {
             imds: args.imds_every,
             dns: args.dns_every,

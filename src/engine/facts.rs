@@ -1,68 +1,78 @@
-//! What is known, source by source, between the looks: the facts a [`Snapshot`] is put together from.
+//! What is known between collections: the facts of the next [`Snapshot`].
 //!
-//! A look that failed for a while (no answer, throttled, broken off) leaves the facts it would have replaced, with their
-//! age; the judge takes them for what they are until they are too old. A refusal and a "there is none" are answers, and
-//! replace what was known at once.
+//! A collection that failed for a passing reason (no answer, throttled, broken off) leaves the facts it would have
+//! replaced, with their age, and the judge accounts for that. A refusal and "there is none" are answers: they replace what
+//! was known at once.
 
-use super::clock::Step;
-use crate::{
-    model::{
-        Gap, Instance, Interface, KernelRoute, MaxAge, Observed, PrefixListId, ProbeAttempt, Resolution, SCHEMA,
-        Seconds, ServiceName, Snapshot, Timestamp, VpcFacts,
-    },
-    observe::{
-        ProbeChoice, Settings, addresses, nothing,
-        sources::{Identity, KernelRoutes, Resolved, Target, proxies},
-    },
+use super::{
+    clock::Step,
+    collections::{Answer, Target},
 };
+use crate::model::{
+    Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, MaxAge, Observed, PrefixListId, ProbeAttempt, ProbeKind,
+    ProxyVariable, Resolution, SCHEMA, Seconds, ServiceName, Snapshot, Timestamp, VpcFacts, visit_instance,
+};
+use serde::{Deserialize, Serialize};
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet},
+    mem,
     net::IpAddr,
 };
 
+/// Which request is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeChoice {
+    /// A signed `ListTables`; without credentials a `GET /`.
+    ListTables,
+    /// An unsigned `GET /`.
+    Health,
+    /// None.
+    None,
+}
+
+/// What facts are wanted, and how long they count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Which request is timed.
+    pub probe: ProbeChoice,
+    /// Whether the unsigned request is made beside the signed one, not only in its place.
+    pub both_probes: bool,
+    /// Judge as if traffic left through this network interface.
+    pub interface: Option<InterfaceId>,
+    /// How old a fact may be before it supports no verdict.
+    pub max_age: MaxAge,
+}
+
 /// What is known.
 #[derive(Clone, Debug)]
-pub struct Known {
-    identity: Identity,
-    resolved: BTreeMap<String, Resolved>,
-    kernel: KernelRoutes,
-    vpc: VpcFacts,
-    health: Vec<ProbeAttempt>,
-    list_tables: Vec<ProbeAttempt>,
+pub struct Facts {
+    scope: Scope,
+    /// The facts but the probes. What is about the snapshot itself is filled in by [`Facts::snapshot`].
+    known: Snapshot,
+    probes: BTreeMap<ProbeKey, ProbeAttempt>,
+    /// Whether SDKs make a name of the account id, as the last names said that were known.
+    uses_account: bool,
+    /// How long each name took to resolve.
+    took: BTreeMap<String, Seconds>,
 }
 
-impl Default for Known {
-    /// Nothing yet.
-    fn default() -> Self {
-        let gap = not_yet();
-        Self {
-            identity: Identity {
-                instance: Observed::Unseen(gap.clone()),
-                region: Observed::Unseen(gap.clone()),
-                names: Observed::Unseen(gap.clone()),
-                account_name: Observed::Unseen(gap.clone()),
-            },
-            resolved: BTreeMap::new(),
-            kernel: KernelRoutes { routes: BTreeMap::new(), host_routes: Observed::Unseen(gap.clone()) },
-            vpc: nothing(&gap),
-            health: Vec::new(),
-            list_tables: Vec::new(),
-        }
-    }
+/// One attempt is kept for each.
+type ProbeKey = (ProbeKind, IpAddr, String);
+
+fn key(attempt: &ProbeAttempt) -> ProbeKey {
+    (attempt.kind(), attempt.address, attempt.hostname.clone())
 }
 
-fn not_yet() -> Gap {
-    Gap::NotTried { because: "not looked at yet".to_owned() }
-}
-
-/// What changed with a look, as far as other sources may know more of it.
+/// What changed with an answer, as far as other sources may know more about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
     /// The instance, its interfaces, or the Region.
     pub instance: bool,
     /// The names to judge.
     pub names: bool,
-    /// The addresses in use.
+    /// Addresses came that were not in use before.
     pub addresses: bool,
     /// An address came that none of DynamoDB's prefix lists holds, as far as these are known.
     pub strangers: bool,
@@ -72,138 +82,198 @@ pub struct Changed {
     pub probe_failed: bool,
 }
 
-impl Known {
-    /// Takes in what instance metadata said.
-    pub fn identity(&mut self, mut seen: Identity) -> Changed {
-        let before = self.identity.clone();
-        if let (Observed::Seen { value: now, .. }, Some(known)) = (&mut seen.instance, before.instance.seen()) {
-            keep_within(known, now);
-        }
-        keep(&mut self.identity.instance, seen.instance);
-        keep(&mut self.identity.region, seen.region);
-        keep_dependent(&mut self.identity.names, seen.names);
-        // The account-based name of another Region is not this one's.
-        let same_region = self.identity.region.seen() == before.region.seen();
-        let no_credentials = matches!(seen.account_name, Observed::Unseen(Gap::Credentials { .. }));
-        let account_name = &mut self.identity.account_name;
-        if !same_region {
-            *account_name = seen.account_name;
-        } else if !(no_credentials && account_name.seen().is_some()) {
-            keep_dependent(account_name, seen.account_name);
-        }
-        if let Some(names) = self.names() {
-            self.resolved.retain(|hostname, _| names.iter().any(|name| name.hostname == *hostname));
-        }
-        let now = &self.identity;
-        let names = !now.all_names().eq(before.all_names());
-        let same_instance = match (before.instance.seen(), now.instance.seen()) {
-            (Some(before), Some(now)) => is_same(before, now) && same_region,
-            (None, _) => true,
-            (Some(_), None) => false,
+fn not_yet() -> Gap {
+    Gap::NotTried { because: "not collected yet".to_owned() }
+}
+
+impl Facts {
+    /// Nothing is known yet.
+    pub fn new(scope: Scope) -> Self {
+        let needs = |what: &str| Gap::NotTried { because: format!("the {what} is not known") };
+        let known = Snapshot {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            taken_at: Timestamp::from(std::time::UNIX_EPOCH),
+            took: Seconds::default(),
+            instance: Observed::Unseen(not_yet()),
+            region: Observed::Unseen(not_yet()),
+            names: Observed::Unseen(needs("Region")),
+            account_name: Observed::Unseen(needs("Region")),
+            resolutions: BTreeMap::new(),
+            proxies: Vec::new(),
+            assumed_interface: scope.interface.clone(),
+            kernel_routes: BTreeMap::new(),
+            host_routes: Observed::Unseen(not_yet()),
+            vpc: VpcFacts::unseen(&needs("VPC")),
+            probes: Vec::new(),
+            max_age: scope.max_age,
         };
-        Changed { instance: !same_instance, names, ..Changed::default() }
+        Self { scope, known, probes: BTreeMap::new(), uses_account: false, took: BTreeMap::new() }
     }
 
-    /// Takes in what the name servers said.
-    pub fn addresses(&mut self, seen: BTreeMap<String, Resolved>) -> Changed {
-        let before: BTreeSet<IpAddr> = self.destinations().into_iter().map(|(address, _)| address).collect();
-        for (hostname, (resolution, took)) in seen {
-            match self.resolved.get_mut(&hostname) {
-                Some((known, known_took)) => {
-                    keep_resolution(known, resolution);
-                    *known_took = took.or(*known_took);
-                }
-                None => {
-                    self.resolved.insert(hostname, (resolution, took));
-                }
+    /// Takes in what a collection brought.
+    pub fn take(&mut self, answer: Answer) -> Changed {
+        match answer {
+            Answer::Instance(_) | Answer::Region(_) => self.take_identity(answer),
+            Answer::Names { .. } | Answer::AccountName(_) => self.take_names(answer),
+            Answer::Resolution { .. } => self.take_resolution(answer),
+            Answer::KernelRoute(address, _) => {
+                let before = self.known.kernel_routes.get(&address).cloned();
+                self.replace(answer);
+                let routes = before.is_some_and(|before| differs(&before, &self.known.kernel_routes[&address]));
+                Changed { routes, ..Changed::default() }
+            }
+            Answer::HostRoutes(_) => {
+                let before = self.known.host_routes.clone();
+                self.replace(answer);
+                Changed { routes: differs(&before, &self.known.host_routes), ..Changed::default() }
+            }
+            Answer::Probe(attempt) => self.take_probe(attempt),
+            Answer::Vpc { .. } => {
+                self.take_vpc(answer);
+                Changed::default()
             }
         }
-        let now: BTreeSet<IpAddr> = self.destinations().into_iter().map(|(address, _)| address).collect();
-        self.kernel.routes.retain(|address, _| now.contains(address));
-        let of_now = |attempt: &ProbeAttempt| now.contains(&attempt.address);
-        self.health.retain(of_now);
-        self.list_tables.retain(of_now);
+    }
+
+    fn take_identity(&mut self, answer: Answer) -> Changed {
+        let before = (undated(&self.known.instance), self.known.region.seen().cloned());
+        self.replace(answer);
+        let now = (undated(&self.known.instance), self.known.region.seen().cloned());
+        if before.1 != now.1 {
+            // The account-based name of another Region is not this one's.
+            self.known.account_name = Observed::Unseen(not_yet());
+        }
+        Changed { instance: before.0.is_some() && before != now, ..Changed::default() }
+    }
+
+    fn take_names(&mut self, answer: Answer) -> Changed {
+        let before = self.all_names();
+        if let Answer::Names { names: names @ Observed::Seen { .. }, by_account } = &answer {
+            self.uses_account = *by_account;
+            if !by_account {
+                self.known.account_name = names.clone().map(|_| None);
+            }
+        }
+        self.replace(answer);
+        self.forget_unused();
+        Changed { names: self.all_names() != before, ..Changed::default() }
+    }
+
+    fn take_resolution(&mut self, answer: Answer) -> Changed {
+        if let Answer::Resolution { hostname, took: Some(took), .. } = &answer {
+            self.took.insert(hostname.clone(), *took);
+        }
+        let before = self.addresses();
+        self.replace(answer);
+        self.forget_unused();
+        let now = self.addresses();
         let strangers = !before.is_empty() && now.difference(&before).any(|address| self.is_stranger(*address));
         Changed { addresses: !now.is_subset(&before), strangers, ..Changed::default() }
     }
 
-    /// Takes in what the kernel said.
-    pub fn kernel(&mut self, seen: KernelRoutes) -> Changed {
-        let mut routes = false;
-        for (address, route) in seen.routes {
-            if let Some(known) = self.kernel.routes.get_mut(&address) {
-                routes |= route.seen().is_some() && known.seen().is_some() && route.seen() != known.seen();
-                keep(known, route);
-            } else {
-                self.kernel.routes.insert(address, route);
+    fn take_probe(&mut self, attempt: ProbeAttempt) -> Changed {
+        let probe_failed = attempt.probe.seen().is_some_and(|probe| !probe.result.reached_service());
+        // The names may have changed while the probe was under way.
+        if self.is_in_use(attempt.address) {
+            self.probes.insert(key(&attempt), attempt);
+        }
+        Changed { probe_failed, ..Changed::default() }
+    }
+
+    fn take_vpc(&mut self, mut answer: Answer) {
+        if let Answer::Vpc { facts, .. } = &mut answer
+            && (facts.route_tables.seen().is_none() || facts.service_prefix_lists.seen().is_none())
+        {
+            // A list that is no longer named is dropped only where it is known which lists are named.
+            for (id, list) in &self.known.vpc.prefix_lists {
+                facts.prefix_lists.entry(id.clone()).or_insert_with(|| list.clone());
             }
         }
-        let (known, now) = (&mut self.kernel.host_routes, seen.host_routes);
-        routes |= now.seen().is_some() && known.seen().is_some() && now.seen() != known.seen();
-        keep(known, now);
-        Changed { routes, ..Changed::default() }
+        self.replace(answer);
     }
 
-    /// Takes in the unsigned probes.
-    pub fn health(&mut self, seen: Vec<ProbeAttempt>) -> Changed {
-        let probe_failed = seen.iter().any(failed);
-        self.health = self.current(seen);
-        Changed { probe_failed, ..Changed::default() }
+    /// Puts what was collected in the place of what was known, except for facts that are missing for a passing reason.
+    fn replace(&mut self, mut answer: Answer) {
+        let mut passing = Passing(BTreeSet::new());
+        answer.visit_facts(&mut passing);
+        self.swap(&mut answer);
+        if !passing.0.is_empty() {
+            let mut kept = Kept { paths: passing.0, facts: BTreeMap::new() };
+            answer.visit_facts(&mut kept);
+            self.known.visit_facts(&mut Restore(kept.facts));
+        }
     }
 
-    /// Takes in the signed probes.
-    pub fn list_tables(&mut self, seen: Vec<ProbeAttempt>) -> Changed {
-        let probe_failed = seen.iter().any(failed);
-        self.list_tables = self.current(seen);
-        Changed { probe_failed, ..Changed::default() }
-    }
-
-    /// Those of addresses that are still in use: the names may have changed while the probes were under way.
-    fn current(&self, mut seen: Vec<ProbeAttempt>) -> Vec<ProbeAttempt> {
-        let addresses: BTreeSet<IpAddr> = self.destinations().into_iter().map(|(address, _)| address).collect();
-        seen.retain(|attempt| addresses.contains(&attempt.address));
-        seen
-    }
-
-    /// Takes in what EC2 said.
-    pub fn vpc(&mut self, seen: VpcFacts) {
-        let VpcFacts { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists } = seen;
-        // A list that is named no more is dropped only where it is known which are named.
-        let complete = route_tables.seen().is_some() && service_prefix_lists.seen().is_some();
-        let known = &mut self.vpc;
-        known.prefix_lists.retain(|id, _| !complete || prefix_lists.contains_key(id));
-        keep(&mut known.route_tables, route_tables);
-        keep(&mut known.vpc_endpoints, vpc_endpoints);
-        keep_dependent(&mut known.endpoint_interfaces, endpoint_interfaces);
-        keep(&mut known.service_prefix_lists, service_prefix_lists);
-        for (id, list) in prefix_lists {
-            match known.prefix_lists.get_mut(&id) {
-                Some(known) => keep(known, list),
-                None => {
-                    known.prefix_lists.insert(id, list);
+    /// Exchanges what was collected and what was known.
+    fn swap(&mut self, answer: &mut Answer) {
+        let known = &mut self.known;
+        match answer {
+            Answer::Instance(instance) => mem::swap(&mut known.instance, instance),
+            Answer::Region(region) => mem::swap(&mut known.region, region),
+            Answer::Names { names, by_account: _ } => mem::swap(&mut known.names, names),
+            Answer::AccountName(name) => mem::swap(&mut known.account_name, name),
+            Answer::Resolution { hostname, resolution, took: _ } => {
+                let known = known.resolutions.entry(hostname.clone()).or_insert_with(|| Resolution::unseen(&not_yet()));
+                if resolution.ipv4.seen().is_none() && resolution.ipv6.seen().is_none() {
+                    resolution.cnames.clone_from(&known.cnames);
+                    resolution.servers.clone_from(&known.servers);
                 }
+                mem::swap(known, resolution);
             }
+            Answer::HostRoutes(routes) => mem::swap(&mut known.host_routes, routes),
+            Answer::KernelRoute(address, route) => {
+                mem::swap(known.kernel_routes.entry(*address).or_insert(Observed::Unseen(not_yet())), route);
+            }
+            // Each probe is an event of its own.
+            Answer::Probe(_) => {}
+            Answer::Vpc { facts, requests: _ } => mem::swap(&mut known.vpc, facts),
         }
     }
 
-    /// The names to resolve, if those that depend on no account are known.
-    pub fn names(&self) -> Option<Vec<ServiceName>> {
-        self.identity.names.seen().map(|_| self.identity.all_names().cloned().collect())
+    /// Drops what is known of names and addresses that are no longer in use.
+    fn forget_unused(&mut self) {
+        let hostnames: BTreeSet<String> = self.names().map(|name| name.hostname.clone()).collect();
+        self.known.resolutions.retain(|hostname, _| hostnames.contains(hostname));
+        self.took.retain(|hostname, _| hostnames.contains(hostname));
+        let addresses = self.addresses();
+        self.known.kernel_routes.retain(|address, _| addresses.contains(address));
+        self.probes.retain(|(_, address, _), _| addresses.contains(address));
     }
 
-    /// The Region the names were made for.
+    /// The names to resolve, the one an SDK would use first.
+    pub fn names(&self) -> impl Iterator<Item = &ServiceName> {
+        self.known.all_names()
+    }
+
+    /// The same, to keep.
+    pub fn all_names(&self) -> Vec<ServiceName> {
+        self.names().cloned().collect()
+    }
+
+    /// Whether SDKs make a name of the account id.
+    pub(super) fn uses_account(&self) -> bool {
+        self.uses_account
+    }
+
+    /// The Region the names are made for.
     pub fn region(&self) -> Option<&str> {
-        self.identity.region.seen().map(String::as_str)
+        self.known.region.seen().map(String::as_str)
     }
 
-    /// What instance metadata said.
+    /// The instance.
     pub fn instance(&self) -> Option<&Instance> {
-        self.identity.instance.seen()
+        self.known.instance.seen()
     }
 
-    /// What EC2 said.
-    pub fn vpc_facts(&self) -> &VpcFacts {
-        &self.vpc
+    /// What EC2 knows of the VPC.
+    pub fn vpc(&self) -> &VpcFacts {
+        &self.known.vpc
+    }
+
+    /// The network interface to judge by, whatever the kernel's routes say.
+    pub fn assumed_interface(&self) -> Option<&InterfaceId> {
+        self.scope.interface.as_ref()
     }
 
     /// Every address of every name, and the port that is used there.
@@ -211,122 +281,88 @@ impl Known {
         self.targets().into_iter().map(|target| (target.address, target.name.port)).collect()
     }
 
+    fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.targets().into_iter().map(|target| target.address).collect()
+    }
+
+    fn is_in_use(&self, address: IpAddr) -> bool {
+        let resolutions = self.names().filter_map(|name| self.known.resolutions.get(&name.hostname));
+        resolutions.flat_map(Resolution::addresses).any(|known| known == address)
+    }
+
     /// What to send probes to.
-    pub fn targets(&self) -> Vec<Target> {
+    pub(super) fn targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
-        for name in self.identity.all_names() {
-            let Some((resolution, resolve)) = self.resolved.get(&name.hostname) else { continue };
-            targets.extend(addresses(resolution).into_iter().map(|address| Target {
-                name: name.clone(),
-                address,
-                resolve: *resolve,
-            }));
+        for name in self.names() {
+            let Some(resolution) = self.known.resolutions.get(&name.hostname) else { continue };
+            let resolve = self.took.get(&name.hostname).copied();
+            let target = |address| Target { name: name.clone(), address, resolve };
+            targets.extend(resolution.addresses().collect::<BTreeSet<_>>().into_iter().map(target));
         }
         targets
     }
 
-    /// Whether the service testified to the way of an address, and nothing but its testimony says which way that is.
+    /// Whether a probe of this kind is to be sent there.
+    pub(super) fn wants_probe(&self, kind: ProbeKind, target: &Target) -> bool {
+        match (self.scope.probe, kind) {
+            (ProbeChoice::None, _) | (ProbeChoice::Health, ProbeKind::ListTables) => false,
+            (ProbeChoice::Health, ProbeKind::Health) | (ProbeChoice::ListTables, ProbeKind::ListTables) => true,
+            (ProbeChoice::ListTables, ProbeKind::Health) => {
+                let signed = self.attempt(ProbeKind::ListTables, target);
+                self.scope.both_probes || signed.is_some_and(|attempt| attempt.probe.seen().is_none())
+            }
+        }
+    }
+
+    fn attempt(&self, kind: ProbeKind, target: &Target) -> Option<&ProbeAttempt> {
+        self.probes.get(&(kind, target.address, target.name.hostname.clone()))
+    }
+
+    /// Whether the service testified to the path of an address, and nothing but its testimony says which path that is.
     pub fn rests_on_testimony(&self) -> bool {
-        self.vpc.route_tables.seen().is_none()
-            && self.list_tables.iter().any(|attempt| attempt.probe.seen().is_some_and(|p| p.testimony.is_some()))
+        self.known.vpc.route_tables.seen().is_none()
+            && self.probes.values().any(|attempt| attempt.probe.seen().is_some_and(|p| p.testimony.is_some()))
     }
 
     fn is_stranger(&self, address: IpAddr) -> bool {
-        let lists = self.vpc.service_prefix_lists.seen().into_iter().flatten();
-        let mut known = lists.filter_map(|id: &PrefixListId| self.vpc.prefix_lists.get(id)?.seen()).peekable();
+        let vpc = &self.known.vpc;
+        let lists = vpc.service_prefix_lists.seen().into_iter().flatten();
+        let mut known = lists.filter_map(|id: &PrefixListId| vpc.prefix_lists.get(id)?.seen()).peekable();
         known.peek().is_some() && !known.any(|list| list.entries.iter().any(|entry| entry.contains(&address)))
     }
 
-    /// Everything that is known, as one round would have seen it that began then and took so long.
-    pub fn snapshot(&self, taken_at: Timestamp, took: Seconds, max_age: MaxAge, settings: &Settings) -> Snapshot {
-        let mut probes: Vec<ProbeAttempt> = self.list_tables.iter().chain(&self.health).cloned().collect();
-        if settings.probe == ProbeChoice::None {
-            probes.extend(self.targets().iter().map(Target::switched_off));
+    /// Everything that is known, as a round that began then and took so long.
+    pub fn snapshot(&self, taken_at: Timestamp, took: Seconds, proxies: Vec<ProxyVariable>) -> Snapshot {
+        let targets = self.targets();
+        let mut probes: Vec<ProbeAttempt> = ProbeKind::ALL
+            .into_iter()
+            .flat_map(|kind| targets.iter().filter_map(move |target| self.attempt(kind, target).cloned()))
+            .collect();
+        if self.scope.probe == ProbeChoice::None {
+            let switched_off = || Observed::Unseen(Gap::NotTried { because: "probes are switched off".to_owned() });
+            probes.extend(targets.iter().map(|target| target.attempt(None, switched_off())));
         }
-        Snapshot {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            taken_at,
-            took,
-            instance: self.identity.instance.clone(),
-            region: self.identity.region.clone(),
-            proxies: proxies(&self.identity.all_names().cloned().collect::<Vec<_>>()),
-            names: self.identity.names.clone(),
-            account_name: self.identity.account_name.clone(),
-            resolutions: self.resolutions(),
-            assumed_interface: settings.interface.clone(),
-            kernel_routes: self.kernel_routes(),
-            host_routes: self.kernel.host_routes.clone(),
-            vpc: self.vpc.clone(),
-            probes,
-            max_age,
+        // A name that has not been resolved, and an address whose route is not known, are in it as well.
+        let mut resolutions = self.known.resolutions.clone();
+        for name in self.names() {
+            resolutions.entry(name.hostname.clone()).or_insert_with(|| Resolution::unseen(&not_yet()));
         }
-    }
-
-    /// Of each name, though it was not asked for yet.
-    fn resolutions(&self) -> BTreeMap<String, Resolution> {
-        let unresolved = || Resolution {
-            ipv4: Observed::Unseen(not_yet()),
-            ipv6: Observed::Unseen(not_yet()),
-            cnames: Vec::new(),
-            servers: Vec::new(),
-            hosts_file: Observed::Unseen(not_yet()),
-        };
-        let names = self.identity.all_names().map(|name| name.hostname.clone());
-        let known = |hostname: &String| self.resolved.get(hostname).map(|(resolution, _)| resolution.clone());
-        names
-            .map(|hostname| (known(&hostname), hostname))
-            .map(|(known, hostname)| (hostname, known.unwrap_or_else(unresolved)))
-            .collect()
-    }
-
-    /// Of each address, though it was not asked for yet.
-    fn kernel_routes(&self) -> BTreeMap<IpAddr, Observed<KernelRoute>> {
-        let route = |address| self.kernel.routes.get(&address).cloned().unwrap_or_else(|| Observed::Unseen(not_yet()));
-        self.destinations().into_iter().map(|(address, _)| (address, route(address))).collect()
+        let mut kernel_routes = self.known.kernel_routes.clone();
+        for target in &targets {
+            kernel_routes.entry(target.address).or_insert(Observed::Unseen(not_yet()));
+        }
+        Snapshot { taken_at, took, proxies, resolutions, kernel_routes, probes, ..self.known.clone() }
     }
 
     /// The wall clock was set: every fact keeps its age.
     pub fn restamp(&mut self, step: Step) {
-        let Self { identity, resolved, kernel, vpc, health, list_tables } = self;
-        restamp(&mut identity.instance, step);
-        if let Observed::Seen { value: instance, .. } = &mut identity.instance {
-            restamp(&mut instance.availability_zone, step);
-            for interface in &mut instance.interfaces {
-                restamp(&mut interface.subnet_cidrs, step);
-                restamp(&mut interface.public_addresses, step);
-            }
-        }
-        restamp(&mut identity.region, step);
-        restamp(&mut identity.names, step);
-        restamp(&mut identity.account_name, step);
-        for (resolution, _) in resolved.values_mut() {
-            restamp(&mut resolution.ipv4, step);
-            restamp(&mut resolution.ipv6, step);
-            restamp(&mut resolution.hosts_file, step);
-        }
-        for route in kernel.routes.values_mut() {
-            restamp(route, step);
-        }
-        restamp(&mut kernel.host_routes, step);
-        restamp(&mut vpc.route_tables, step);
-        restamp(&mut vpc.vpc_endpoints, step);
-        restamp(&mut vpc.endpoint_interfaces, step);
-        restamp(&mut vpc.service_prefix_lists, step);
-        for list in vpc.prefix_lists.values_mut() {
-            restamp(list, step);
-        }
-        for attempt in health.iter_mut().chain(list_tables) {
-            restamp(&mut attempt.probe, step);
-        }
+        let mut restamp = Restamp(step);
+        self.known.visit_facts(&mut restamp);
+        self.probes.values_mut().for_each(|attempt| attempt.visit_facts(&mut restamp));
     }
 }
 
-fn failed(attempt: &ProbeAttempt) -> bool {
-    attempt.probe.seen().is_some_and(|probe| !probe.result.reached_service())
-}
-
-/// Whether a look that ended so says nothing of what was known before.
+/// Whether a collection that ended so says nothing about what was known before.
 pub(super) fn is_passing(gap: &Gap) -> bool {
     match gap {
         Gap::TimedOut { .. }
@@ -353,67 +389,96 @@ pub(super) fn is_passing(gap: &Gap) -> bool {
     }
 }
 
-fn keep<T>(known: &mut Observed<T>, seen: Observed<T>) {
-    let passing = seen.gap().is_some_and(is_passing);
-    if !(passing && known.seen().is_some()) {
-        *known = seen;
+/// Whether the fact that was known stays where a collection ended so.
+fn leaves_known(path: &FactPath, gap: &Gap) -> bool {
+    match path {
+        FactPath::Probe { .. } => false,
+        // Not even asked for where another fact is missing.
+        FactPath::Names | FactPath::EndpointInterfaces => is_passing(gap) || matches!(gap, Gap::NotTried { .. }),
+        // Credentials that are missing now say nothing about the account.
+        FactPath::AccountName => is_passing(gap) || matches!(gap, Gap::NotTried { .. } | Gap::Credentials { .. }),
+        FactPath::Instance
+        | FactPath::AvailabilityZone
+        | FactPath::SubnetCidrs { .. }
+        | FactPath::PublicAddresses { .. }
+        | FactPath::Region
+        | FactPath::Ipv4(_)
+        | FactPath::Ipv6(_)
+        | FactPath::HostsFile(_)
+        | FactPath::KernelRoute(_)
+        | FactPath::HostRoutes
+        | FactPath::RouteTables
+        | FactPath::VpcEndpoints
+        | FactPath::ServicePrefixLists
+        | FactPath::PrefixList(_) => is_passing(gap),
     }
 }
 
-/// The same for a fact that is not even asked for where another one is missing.
-fn keep_dependent<T>(known: &mut Observed<T>, seen: Observed<T>) {
-    if !matches!(seen, Observed::Unseen(Gap::NotTried { .. })) || known.seen().is_none() {
-        keep(known, seen);
-    }
-}
+/// The facts that are missing for a passing reason.
+struct Passing(BTreeSet<FactPath>);
 
-/// The same for the facts within an instance that was described again: each has a reason of its own to be missing.
-fn keep_within(known: &Instance, now: &mut Instance) {
-    fn keep_one<T: Clone>(known: &Observed<T>, now: &mut Observed<T>) {
-        let mut kept = known.clone();
-        keep(&mut kept, now.clone());
-        *now = kept;
-    }
-    keep_one(&known.availability_zone, &mut now.availability_zone);
-    for interface in &mut now.interfaces {
-        let same = |known: &&Interface| known.id == interface.id && known.subnet == interface.subnet;
-        if let Some(known) = known.interfaces.iter().find(same) {
-            keep_one(&known.subnet_cidrs, &mut interface.subnet_cidrs);
-            keep_one(&known.public_addresses, &mut interface.public_addresses);
+impl FactVisitor for Passing {
+    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
+        if fact.gap().is_some_and(|gap| leaves_known(&at, gap)) {
+            self.0.insert(at);
         }
     }
 }
 
-/// Whether an instance is described as before, whenever each fact of it was observed.
-fn is_same(before: &Instance, now: &Instance) -> bool {
-    let Instance { id, region, availability_zone, interfaces } = before;
-    *id == now.id
-        && *region == now.region
-        && availability_zone.seen() == now.availability_zone.seen()
-        && interfaces.len() == now.interfaces.len()
-        && interfaces.iter().zip(&now.interfaces).all(|(before, now)| is_same_interface(before, now))
+/// Takes those of `paths` that were known out of what is replaced.
+struct Kept {
+    paths: BTreeSet<FactPath>,
+    facts: BTreeMap<FactPath, Box<dyn Any>>,
 }
 
-fn is_same_interface(before: &Interface, now: &Interface) -> bool {
-    let Interface { id, mac, device_number, subnet, vpc, addresses, subnet_cidrs, public_addresses } = before;
-    (id, mac, device_number, subnet, vpc, addresses)
-        == (&now.id, &now.mac, &now.device_number, &now.subnet, &now.vpc, &now.addresses)
-        && subnet_cidrs.seen() == now.subnet_cidrs.seen()
-        && public_addresses.seen() == now.public_addresses.seen()
-}
-
-fn keep_resolution(known: &mut Resolution, seen: Resolution) {
-    if seen.ipv4.seen().is_some() || seen.ipv6.seen().is_some() {
-        known.cnames = seen.cnames;
-        known.servers = seen.servers;
+impl FactVisitor for Kept {
+    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
+        if self.paths.contains(&at) && fact.seen().is_some() {
+            let kept = mem::replace(fact, Observed::Unseen(not_yet()));
+            self.facts.insert(at, Box::new(kept));
+        }
     }
-    keep(&mut known.ipv4, seen.ipv4);
-    keep(&mut known.ipv6, seen.ipv6);
-    keep(&mut known.hosts_file, seen.hosts_file);
 }
 
-fn restamp<T>(fact: &mut Observed<T>, step: Step) {
-    if let Observed::Seen { at, .. } = fact {
-        *at = step.applied_to(*at);
+/// Puts them where they are missing.
+struct Restore(BTreeMap<FactPath, Box<dyn Any>>);
+
+impl FactVisitor for Restore {
+    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
+        if let Some(kept) = self.0.remove(&at).and_then(|kept| kept.downcast().ok()) {
+            *fact = *kept;
+        }
     }
+}
+
+struct Restamp(Step);
+
+impl FactVisitor for Restamp {
+    fn fact<T: Fact>(&mut self, _: FactPath, fact: &mut Observed<T>) {
+        if let Observed::Seen { at, .. } = fact {
+            *at = self.0.applied_to(*at);
+        }
+    }
+}
+
+/// Whether two observations of a fact found different things.
+fn differs<T: PartialEq>(before: &Observed<T>, now: &Observed<T>) -> bool {
+    before.seen().zip(now.seen()).is_some_and(|(before, now)| before != now)
+}
+
+/// The instance without the times of the facts within it, which are new with each collection.
+fn undated(instance: &Observed<Instance>) -> Option<Instance> {
+    struct Undate;
+
+    impl FactVisitor for Undate {
+        fn fact<T: Fact>(&mut self, _: FactPath, fact: &mut Observed<T>) {
+            if let Observed::Seen { at, took, .. } = fact {
+                (*at, *took) = (Timestamp::from(std::time::UNIX_EPOCH), Seconds::default());
+            }
+        }
+    }
+
+    let mut instance = instance.clone();
+    visit_instance(&mut instance, &mut Undate);
+    instance.into_result().ok()
 }

@@ -1,23 +1,37 @@
-//! The daemon's loop: what is due is looked at, what was seen is judged, what was concluded is published.
+//! One engine for `check` and `run`: collects facts, keeps what is known, has it judged.
 //!
 //! ```text
-//! schedule ──due──► observe ──facts──► known ──Snapshot──► judge ──Report──► published ──► whoever asks by HTTP
-//!     ▲                                  │
-//!     └────────────── changes ───────────┘
+//! schedule ──due──► batch of collections ──answers──► facts ──Snapshot──► judge ──Report──► published ──► HTTP server
+//!     ▲                       ▲                         │
+//!     │                       └── what can be collected ┤
+//!     └─────────────────── changes ─────────────────────┘
 //! ```
 //!
-//! Each source has a schedule of its own, and at most one look under way: a slow one delays no other.
+//! - `collections`: what can be collected, and which answers each collection needs, as data.
+//! - `collectors`: how each collection is made. `batch`: collections that run together, each as soon as it can begin.
+//! - [`facts`](Facts): what is known between collections. `schedule`: when each source is collected from. `clock`: both clocks.
+//! - [`once`]: everything once, for `check`. [`run`](Daemon): on the schedule, for the daemon; `reports`, `sources`,
+//!   `metrics`, `published` and `systemd` are what it says about it.
 
+mod batch;
 mod clock;
+mod collections;
+mod collectors;
 mod facts;
 pub mod metrics;
+mod once;
 mod published;
+mod reports;
 mod run;
 mod schedule;
+mod sources;
 mod systemd;
 
 pub use clock::{Moment, Reading, Step, now};
-pub use facts::{Changed, Known};
+pub use collections::Answer;
+pub use collectors::CollectSettings;
+pub use facts::{Changed, Facts, ProbeChoice, Scope};
+pub use once::once;
 pub use published::{Published, Publisher, publishing};
-pub use run::{Daemon, Settings};
+pub use run::{Daemon, RunSettings};
 pub use schedule::{Periods, Schedule, due};

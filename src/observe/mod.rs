@@ -1,7 +1,7 @@
-//! Looking: async, with deadlines. The types of the AWS SDK end here.
+//! The live collectors: async, with deadlines. The types of the AWS SDK end here.
 //!
-//! Each collector has its own error type, which becomes a [`Gap`](crate::model::Gap) in one place; [`observe`] runs
-//! them all and always comes back with a [`Snapshot`](crate::model::Snapshot), whatever failed.
+//! Each collector has its own error type, which becomes a [`Gap`](crate::model::Gap) in one place. When which of them runs
+//! is for [`engine`](crate::engine) to say.
 
 pub mod aws;
 mod destination;
@@ -14,12 +14,6 @@ pub mod kernel;
 mod limits;
 pub mod names;
 pub mod probe;
-mod round;
 pub mod seen;
-mod services;
-pub mod sources;
 pub mod tls;
 mod url;
-
-pub use round::{ProbeChoice, Settings, nothing, observe};
-pub use services::addresses;

@@ -2,9 +2,9 @@
 
 use super::{
     destination::{Destination, anonymous},
-    seen::{chain, seen},
+    seen::chain,
 };
-use crate::model::{Gap, NameKind, Observed, ServiceName};
+use crate::model::{Gap, NameKind, ServiceName};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
@@ -12,7 +12,6 @@ use aws_sdk_dynamodb::{
     config::{Builder, retry::RetryConfig},
 };
 use aws_smithy_runtime_api::box_error::BoxError;
-use tokio::time::Instant;
 
 /// Why there is no name to judge.
 #[derive(Debug, thiserror::Error)]
@@ -72,25 +71,6 @@ pub async fn account_name(config: &SdkConfig, credentials: &Credentials) -> Resu
     let (chosen, regional) = (chosen?, regional?);
     let differs = chosen.host() != regional.host();
     differs.then(|| name(&chosen, NameKind::AccountBased, true)).transpose()
-}
-
-/// Where the account-based name would be used: what it is, or why that is not known.
-pub(super) async fn account_name_beside(
-    names: &Observed<Names>,
-    config: &SdkConfig,
-    credentials: impl Future<Output = Result<Credentials, Gap>>,
-    deadline: Instant,
-) -> Observed<Option<ServiceName>> {
-    match names {
-        Observed::Unseen(gap) => Observed::Unseen(gap.clone()),
-        Observed::Seen { value, at, took } if !value.by_account => Observed::Seen { value: None, at: *at, took: *took },
-        Observed::Seen { .. } => match credentials.await {
-            Ok(credentials) => {
-                seen("account-based name", deadline, account_name(config, &credentials), NamesError::gap).await
-            }
-            Err(gap) => Observed::Unseen(gap),
-        },
-    }
 }
 
 /// Without a custom endpoint and without any account.

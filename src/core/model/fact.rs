@@ -5,7 +5,7 @@
 
 use super::{
     Instance, Interface, InterfaceId, Observed, PrefixListId, ProbeAttempt, ProbeKind, Resolution, Snapshot, Source,
-    VpcFacts,
+    SubnetId, VpcFacts,
 };
 use serde::Serialize;
 use std::{fmt, net::IpAddr};
@@ -27,8 +27,8 @@ pub trait FactVisitor {
 pub enum FactPath {
     Instance,
     AvailabilityZone,
-    SubnetCidrs(InterfaceId),
-    PublicAddresses(InterfaceId),
+    SubnetCidrs { interface: InterfaceId, subnet: SubnetId },
+    PublicAddresses { interface: InterfaceId, subnet: SubnetId },
     Region,
     Names,
     AccountName,
@@ -51,8 +51,8 @@ impl FactPath {
         match self {
             Self::Instance
             | Self::AvailabilityZone
-            | Self::SubnetCidrs(_)
-            | Self::PublicAddresses(_)
+            | Self::SubnetCidrs { .. }
+            | Self::PublicAddresses { .. }
             | Self::Region
             | Self::Names
             | Self::AccountName => Source::Imds,
@@ -73,8 +73,8 @@ impl fmt::Display for FactPath {
         match self {
             Self::Instance => f.write_str("instance"),
             Self::AvailabilityZone => f.write_str("instance.availability_zone"),
-            Self::SubnetCidrs(interface) => write!(f, "instance.interfaces[{interface}].subnet_cidrs"),
-            Self::PublicAddresses(interface) => write!(f, "instance.interfaces[{interface}].public_addresses"),
+            Self::SubnetCidrs { interface, .. } => write!(f, "instance.interfaces[{interface}].subnet_cidrs"),
+            Self::PublicAddresses { interface, .. } => write!(f, "instance.interfaces[{interface}].public_addresses"),
             Self::Region => f.write_str("region"),
             Self::Names => f.write_str("names"),
             Self::AccountName => f.write_str("account_name"),
@@ -140,10 +140,12 @@ pub fn visit_instance(instance: &mut Observed<Instance>, visitor: &mut impl Fact
     };
     visitor.fact(FactPath::AvailabilityZone, availability_zone);
     for interface in interfaces {
-        let Interface { id, mac: _, device_number: _, subnet: _, vpc: _, addresses: _, subnet_cidrs, public_addresses } =
+        let Interface { id, mac: _, device_number: _, subnet, vpc: _, addresses: _, subnet_cidrs, public_addresses } =
             interface;
-        visitor.fact(FactPath::SubnetCidrs(id.clone()), subnet_cidrs);
-        visitor.fact(FactPath::PublicAddresses(id.clone()), public_addresses);
+        let (interface, subnet) = (id.clone(), subnet.clone());
+        let path = FactPath::SubnetCidrs { interface: interface.clone(), subnet: subnet.clone() };
+        visitor.fact(path, subnet_cidrs);
+        visitor.fact(FactPath::PublicAddresses { interface, subnet }, public_addresses);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the instance knows of itself: its network interfaces, its names and addresses, its kernel's routes.
 
-use super::{DeviceName, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
+use super::{DeviceName, Gap, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ pub struct PublicAddress {
 }
 
 /// Why a hostname is the one (or one of those) to judge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NameKind {
     /// `dynamodb.us-east-1.amazonaws.com`, or its FIPS or dual-stack form.
@@ -63,7 +63,7 @@ pub enum NameKind {
 }
 
 /// A hostname of DynamoDB.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceName {
     /// The host, without scheme or port. May be an address, in a custom endpoint URL.
     pub hostname: String,
@@ -90,6 +90,25 @@ pub struct Resolution {
     pub servers: Vec<SocketAddr>,
     /// The addresses `/etc/hosts` has for the name. Where there are any, applications use these.
     pub hosts_file: Observed<Vec<IpAddr>>,
+}
+
+impl Resolution {
+    /// Nothing is known of the name, for one reason.
+    pub fn unseen(gap: &Gap) -> Self {
+        Self {
+            ipv4: Observed::Unseen(gap.clone()),
+            ipv6: Observed::Unseen(gap.clone()),
+            cnames: Vec::new(),
+            servers: Vec::new(),
+            hosts_file: Observed::Unseen(gap.clone()),
+        }
+    }
+
+    /// Every address that an application may get for the name; one that is in several places comes several times.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let records = [&self.ipv4, &self.ipv6].into_iter().filter_map(Observed::seen).flatten();
+        records.map(|record| record.address).chain(self.hosts_file.seen().into_iter().flatten().copied())
+    }
 }
 
 /// An address and how long it may be kept.

@@ -1,7 +1,7 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
 use super::{
-    CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, InstanceId, InterfaceId, InternetGatewayId,
+    CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, Gap, InstanceId, InterfaceId, InternetGatewayId,
     LocalGatewayId, NatGatewayId, Observed, PeeringConnectionId, PrefixListId, RouteTableId, SubnetId,
     TransitGatewayId, VirtualPrivateGatewayId, VpcEndpointId, VpcId,
 };
@@ -23,6 +23,19 @@ pub struct VpcFacts {
     pub service_prefix_lists: Observed<Vec<PrefixListId>>,
     /// The prefix lists that the route tables name, and the DynamoDB ones.
     pub prefix_lists: BTreeMap<PrefixListId, Observed<PrefixList>>,
+}
+
+impl VpcFacts {
+    /// Nothing is known of the VPC, for one reason.
+    pub fn unseen(gap: &Gap) -> Self {
+        Self {
+            route_tables: Observed::Unseen(gap.clone()),
+            vpc_endpoints: Observed::Unseen(gap.clone()),
+            endpoint_interfaces: Observed::Unseen(gap.clone()),
+            service_prefix_lists: Observed::Unseen(gap.clone()),
+            prefix_lists: BTreeMap::new(),
+        }
+    }
 }
 
 /// Where a route applies. Three optional fields in the EC2 API; here, one of two.

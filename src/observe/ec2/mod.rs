@@ -4,6 +4,7 @@ mod calls;
 mod convert;
 mod gap;
 mod listing;
+mod merge;
 mod whole;
 
 use crate::model::{
@@ -17,7 +18,7 @@ use futures_util::future::{join, join_all};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
-/// What EC2 knows of `vpc`, and what was asked for it. Whatever cannot be had by `deadline` is a gap.
+/// What EC2 knows of `vpc`, and the requests that were made for it. What is not available by `deadline` is a gap.
 pub async fn vpc_facts(
     config: &SdkConfig,
     vpc: &VpcId,
@@ -27,6 +28,19 @@ pub async fn vpc_facts(
     let ec2 = Ec2::new(config, deadline);
     let facts = facts(&ec2, std::slice::from_ref(vpc), region, Interfaces::OfDynamoDb).await;
     (facts, ec2.requests())
+}
+
+/// The same of several VPCs.
+pub async fn vpcs_facts(
+    config: &SdkConfig,
+    vpcs: &[VpcId],
+    region: &str,
+    deadline: Instant,
+) -> (VpcFacts, Vec<Ec2Request>) {
+    let each = join_all(vpcs.iter().map(|vpc| vpc_facts(config, vpc, region, deadline))).await;
+    let (facts, requests): (Vec<_>, Vec<_>) = each.into_iter().unzip();
+    let none = || VpcFacts::unseen(&Gap::NotTried { because: "the instance has no network interface".to_owned() });
+    (facts.into_iter().reduce(merge::merge).unwrap_or_else(none), requests.concat())
 }
 
 /// Whose endpoints' network interfaces to ask for.

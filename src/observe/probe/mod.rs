@@ -5,6 +5,7 @@ mod health;
 mod list_tables;
 mod timeline;
 mod transport;
+mod turns;
 
 use super::{
     aws::{Aws, AwsError},
@@ -20,6 +21,7 @@ use std::{
 };
 use timeline::Clock;
 use tokio::time::Instant;
+pub(crate) use turns::Turns;
 
 /// For each phase; the deadline may leave less.
 const PHASE_LIMIT: Duration = Duration::from_secs(3);

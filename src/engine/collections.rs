@@ -1,0 +1,271 @@
+//! What can be collected: which source each collection belongs to, which answers it needs, and what it is made with.
+
+use super::facts::Facts;
+use crate::model::{
+    Ec2Request, Fact, FactPath, FactVisitor, Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed,
+    ProbeAttempt, ProbeKind, Resolution, Seconds, ServiceName, Source, VpcFacts, VpcId, visit_instance,
+};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// A kind of collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The instance and its network interfaces.
+    Instance,
+    /// The Region that SDKs use here.
+    Region,
+    /// The names that depend on no account.
+    Names,
+    /// The name that SDKs make of the account id.
+    AccountName,
+    /// What one name resolves to.
+    Resolution,
+    /// The routes of the kernel that treat some addresses differently.
+    HostRoutes,
+    /// The kernel's route to one address.
+    KernelRoute,
+    /// A signed `ListTables` to one address.
+    ListTables,
+    /// An unsigned `GET /` to one address.
+    Health,
+    /// What EC2 knows of the VPC.
+    Vpc,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 10] = [
+        Self::Instance,
+        Self::Region,
+        Self::Names,
+        Self::AccountName,
+        Self::Resolution,
+        Self::HostRoutes,
+        Self::KernelRoute,
+        Self::ListTables,
+        Self::Health,
+        Self::Vpc,
+    ];
+
+    /// The source it belongs to, and the kinds whose answers it goes by.
+    const fn rule(self) -> (Source, &'static [Self]) {
+        match self {
+            Self::Instance => (Source::Imds, &[]),
+            Self::Region => (Source::Imds, &[]),
+            Self::Names => (Source::Imds, &[Self::Region]),
+            Self::AccountName => (Source::Imds, &[Self::Names]),
+            Self::Resolution => (Source::Dns, &[Self::Names, Self::AccountName]),
+            Self::HostRoutes => (Source::Kernel, &[]),
+            Self::KernelRoute => (Source::Kernel, &[Self::Resolution]),
+            Self::ListTables => (Source::ListTables, &[Self::Resolution]),
+            Self::Health => (Source::Health, &[Self::Resolution, Self::ListTables]),
+            Self::Vpc => (Source::Ec2, &[Self::Instance]),
+        }
+    }
+
+    pub(super) fn source(self) -> Source {
+        self.rule().0
+    }
+
+    /// Whether it goes by answers of `other`.
+    pub(super) fn needs(self, other: Self) -> bool {
+        self.rule().1.contains(&other)
+    }
+
+    /// Whether it needs no answer of its own source.
+    fn is_first(self) -> bool {
+        !self.rule().1.iter().any(|needed| needed.source() == self.source())
+    }
+
+    /// What of this kind can be collected with what is known.
+    pub(super) fn collections(self, facts: &Facts) -> Vec<Collection> {
+        let of_region = |make: fn(String) -> Collection| {
+            facts.region().map(|region| make(region.to_owned())).into_iter().collect::<Vec<_>>()
+        };
+        match self {
+            Self::Instance => vec![Collection::Instance],
+            Self::Region => vec![Collection::Region],
+            Self::Names => of_region(Collection::Names),
+            Self::AccountName if facts.uses_account() => of_region(Collection::AccountName),
+            Self::AccountName => Vec::new(),
+            Self::Resolution => facts.names().map(|name| Collection::Resolution(name.hostname.clone())).collect(),
+            Self::HostRoutes => vec![Collection::HostRoutes],
+            Self::KernelRoute => {
+                facts.destinations().into_iter().map(|(address, port)| Collection::KernelRoute(address, port)).collect()
+            }
+            Self::ListTables => probes(facts, ProbeKind::ListTables),
+            Self::Health => probes(facts, ProbeKind::Health),
+            Self::Vpc => {
+                facts.instance().map(|instance| vpc(instance, facts.assumed_interface())).into_iter().collect()
+            }
+        }
+    }
+}
+
+fn probes(facts: &Facts, kind: ProbeKind) -> Vec<Collection> {
+    let Some(region) = facts.region() else { return Vec::new() };
+    let targets = facts.targets().into_iter().filter(|target| facts.wants_probe(kind, target));
+    targets.map(|target| Collection::Probe { kind, region: region.to_owned(), target }).collect()
+}
+
+/// The VPC of the interface to judge by; else that of every interface, the primary one's first.
+fn vpc(instance: &Instance, assumed: Option<&InterfaceId>) -> Collection {
+    let mut vpcs: Vec<VpcId> = Vec::new();
+    let assumed = instance.interfaces.iter().find(|interface| assumed == Some(&interface.id));
+    for interface in assumed.map_or(&instance.interfaces[..], std::slice::from_ref) {
+        if !vpcs.contains(&interface.vpc) {
+            vpcs.push(interface.vpc.clone());
+        }
+    }
+    Collection::Vpc { region: instance.region.clone(), vpcs }
+}
+
+/// Whether a collection of `source` can begin: all of its kinds that come first have something to collect.
+pub(super) fn can_begin(source: Source, facts: &Facts) -> bool {
+    let mut first = Kind::ALL.into_iter().filter(|kind| kind.source() == source && kind.is_first());
+    first.all(|kind| !kind.collections(facts).is_empty())
+}
+
+/// One collection, with what it is made with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Collection {
+    Instance,
+    Region,
+    Names(String),
+    AccountName(String),
+    Resolution(String),
+    HostRoutes,
+    KernelRoute(IpAddr, u16),
+    Probe { kind: ProbeKind, region: String, target: Target },
+    Vpc { region: String, vpcs: Vec<VpcId> },
+}
+
+/// What a probe is sent to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Target {
+    /// The name it carries.
+    pub(super) name: ServiceName,
+    /// The address it goes to.
+    pub(super) address: IpAddr,
+    /// How long the name took to resolve, for the first phase.
+    pub(super) resolve: Option<Seconds>,
+}
+
+impl Target {
+    pub(super) fn attempt(&self, kind: Option<ProbeKind>, probe: Observed<crate::model::Probe>) -> ProbeAttempt {
+        ProbeAttempt { address: self.address, hostname: self.name.hostname.clone(), kind, probe }
+    }
+}
+
+/// What a collection brought.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The instance.
+    Instance(Observed<Instance>),
+    /// The Region that SDKs use here.
+    Region(Observed<String>),
+    /// The names that depend on no account.
+    Names {
+        /// The names.
+        names: Observed<Vec<ServiceName>>,
+        /// Whether SDKs here make another name of the account id.
+        by_account: bool,
+    },
+    /// The name that SDKs make of the account id, if they make one.
+    AccountName(Observed<Option<ServiceName>>),
+    /// What a name resolves to.
+    Resolution {
+        /// The name.
+        hostname: String,
+        /// Its addresses.
+        resolution: Resolution,
+        /// How long that took, where a name server was asked.
+        took: Option<Seconds>,
+    },
+    /// The kernel's routes that treat some addresses differently.
+    HostRoutes(Observed<Vec<HostRoute>>),
+    /// The kernel's route to an address.
+    KernelRoute(IpAddr, Observed<KernelRoute>),
+    /// A probe, or the reason there is none.
+    Probe(ProbeAttempt),
+    /// What EC2 knows of the VPC.
+    Vpc {
+        /// The facts.
+        facts: Box<VpcFacts>,
+        /// The requests that were made for them.
+        #[serde(skip)]
+        requests: Vec<Ec2Request>,
+    },
+}
+
+impl Answer {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Instance(_) => Kind::Instance,
+            Self::Region(_) => Kind::Region,
+            Self::Names { .. } => Kind::Names,
+            Self::AccountName(_) => Kind::AccountName,
+            Self::Resolution { .. } => Kind::Resolution,
+            Self::HostRoutes(_) => Kind::HostRoutes,
+            Self::KernelRoute(..) => Kind::KernelRoute,
+            Self::Probe(attempt) => match attempt.kind() {
+                ProbeKind::ListTables => Kind::ListTables,
+                ProbeKind::Health => Kind::Health,
+            },
+            Self::Vpc { .. } => Kind::Vpc,
+        }
+    }
+
+    /// Every fact in it.
+    pub(super) fn visit_facts(&mut self, visitor: &mut impl FactVisitor) {
+        match self {
+            Self::Instance(instance) => visit_instance(instance, visitor),
+            Self::Region(region) => visitor.fact(FactPath::Region, region),
+            Self::Names { names, by_account: _ } => visitor.fact(FactPath::Names, names),
+            Self::AccountName(name) => visitor.fact(FactPath::AccountName, name),
+            Self::Resolution { hostname, resolution, took: _ } => resolution.visit_facts(hostname, visitor),
+            Self::HostRoutes(routes) => visitor.fact(FactPath::HostRoutes, routes),
+            Self::KernelRoute(address, route) => visitor.fact(FactPath::KernelRoute(*address), route),
+            Self::Probe(attempt) => attempt.visit_facts(visitor),
+            Self::Vpc { facts, requests: _ } => facts.visit_facts(visitor),
+        }
+    }
+
+    /// The different reasons for which facts are missing.
+    pub(super) fn gaps(&mut self) -> Vec<Gap> {
+        let mut gaps = Gaps::default();
+        self.visit_facts(&mut gaps);
+        gaps.0
+    }
+}
+
+#[derive(Default)]
+struct Gaps(Vec<Gap>);
+
+impl FactVisitor for Gaps {
+    fn fact<T: Fact>(&mut self, _: FactPath, fact: &mut Observed<T>) {
+        if let Some(gap) = fact.gap().filter(|gap| !self.0.contains(gap)) {
+            self.0.push(gap.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kind_needs_comes_before_it() {
+        for (at, kind) in Kind::ALL.into_iter().enumerate() {
+            assert!(Kind::ALL[at..].iter().all(|later| !kind.needs(*later)), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_source_has_a_kind_that_comes_first() {
+        for source in Source::ALL {
+            assert!(Kind::ALL.iter().any(|kind| kind.source() == source && kind.is_first()), "{source}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! How each collection is made: the collectors of [`observe`](crate::observe), with what they share and their deadlines.
+
+use super::{
+    collections::{Answer, Collection, Target},
+    facts::ProbeChoice,
+};
+use crate::{
+    model::{
+        Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, ProbeKind, Resolution, Seconds,
+        ServiceName, VpcFacts,
+    },
+    observe::{
+        aws::Aws,
+        dns::{Dns, DnsError},
+        ec2, environment,
+        imds::{self, ImdsError},
+        kernel::{Kernel, KernelError},
+        names::{Names, NamesError, account_name, names},
+        probe::{Prober, Turns},
+        seen::{Stopwatch, chain, seen, within},
+    },
+};
+use aws_credential_types::Credentials;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
+
+/// What EC2 and the probes leave of the time, so that they can still say how far they came.
+const MARGIN: Duration = Duration::from_millis(200);
+
+/// How much longer the credentials may take once instance metadata turned out silent.
+///
+/// Most likely they are waiting for the same silence. Off EC2 a check must end within two seconds.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// What is collected, and within which time.
+#[derive(Clone, Debug)]
+pub struct CollectSettings {
+    /// How long collections that run together may take.
+    pub timeout: Duration,
+    /// Which request to time.
+    pub probe: ProbeChoice,
+    /// Judge as if traffic left through this network interface.
+    pub interface: Option<InterfaceId>,
+    /// The name server to ask in place of the system's.
+    pub resolver: Option<SocketAddr>,
+}
+
+/// What collections are made with, for as long as the settings of the SDK are the same.
+#[derive(Debug)]
+pub(super) struct Collectors {
+    settings: CollectSettings,
+    aws: Result<Aws, Gap>,
+    /// Of all probes, whatever kind they are of.
+    turns: Arc<Turns>,
+}
+
+impl Collectors {
+    /// Reads the settings of the SDK. They are read again by [`Collectors::reopened`].
+    pub(super) async fn open(settings: CollectSettings, deadline: Instant) -> Self {
+        let aws = load(deadline).await;
+        Self { settings, aws, turns: Arc::default() }
+    }
+
+    /// The same with the settings of the SDK read again; an error where they cannot be used.
+    pub(super) async fn reopened(&self) -> Result<Self, Gap> {
+        let aws = load(Instant::now() + self.settings.timeout).await?;
+        Ok(Self { settings: self.settings.clone(), aws: Ok(aws), turns: Arc::clone(&self.turns) })
+    }
+
+    /// Why no request can be made to AWS at all, if so.
+    pub(super) fn broken(&self) -> Option<&Gap> {
+        self.aws.as_ref().err()
+    }
+
+    /// For collections that run together, until `deadline`.
+    pub(super) fn session(self: &Arc<Self>, deadline: Instant) -> Session {
+        Session {
+            collectors: Arc::clone(self),
+            deadline,
+            silence: watch::Sender::new(None),
+            dns: OnceLock::new(),
+            kernel: OnceLock::new(),
+            prober: OnceLock::new(),
+        }
+    }
+}
+
+async fn load(deadline: Instant) -> Result<Aws, Gap> {
+    within(deadline, async {
+        Aws::load(None).await.map_err(|error| {
+            tracing::debug!(error = chain(&error), "no AWS configuration");
+            error.gap()
+        })
+    })
+    .await
+    .into_result()
+}
+
+/// What collections that run together share.
+pub(super) struct Session {
+    collectors: Arc<Collectors>,
+    deadline: Instant,
+    /// Why instance metadata turned out not to answer at all.
+    silence: watch::Sender<Option<Gap>>,
+    dns: OnceLock<Result<Dns, DnsError>>,
+    kernel: OnceLock<Result<Kernel, KernelError>>,
+    prober: OnceLock<Result<Prober, Gap>>,
+}
+
+impl Session {
+    /// Makes a collection. Ends at the deadline: what is late is missing.
+    pub(super) async fn collect(&self, collection: Collection) -> Answer {
+        match collection {
+            Collection::Instance => Answer::Instance(self.instance().await),
+            Collection::Region => Answer::Region(self.region().await),
+            Collection::Names(region) => {
+                let names = self.names(&region).await;
+                let by_account = names.seen().is_some_and(|names| names.by_account);
+                Answer::Names { names: names.map(|names| names.names), by_account }
+            }
+            Collection::AccountName(region) => Answer::AccountName(self.account_name(&region).await),
+            Collection::Resolution(hostname) => {
+                let (resolution, took) = self.resolution(&hostname).await;
+                Answer::Resolution { hostname, resolution, took }
+            }
+            Collection::HostRoutes => Answer::HostRoutes(self.host_routes().await),
+            Collection::KernelRoute(address, port) => {
+                Answer::KernelRoute(address, self.kernel_route(address, port).await)
+            }
+            Collection::Probe { kind, region, target } => {
+                let probe = match kind {
+                    ProbeKind::ListTables => self.list_tables(&region, &target).await,
+                    ProbeKind::Health => self.health(&region, &target).await,
+                };
+                Answer::Probe(target.attempt(Some(kind), probe))
+            }
+            Collection::Vpc { region, vpcs } => {
+                let (facts, requests) = match (self.aws(), self.credentials().await) {
+                    (Ok(aws), Ok(_)) => {
+                        ec2::vpcs_facts(&aws.sdk_config(&region), &vpcs, &region, self.deadline - MARGIN).await
+                    }
+                    (Err(gap), _) => (VpcFacts::unseen(gap), Vec::new()),
+                    (Ok(_), Err(gap)) => (VpcFacts::unseen(&gap), Vec::new()),
+                };
+                Answer::Vpc { facts: Box::new(facts), requests }
+            }
+        }
+    }
+
+    /// Fetches what is on the longest path before it is asked for: the credentials, and the address of EC2's API.
+    pub(super) async fn prefetch(&self) {
+        let _ = tokio::join!(self.credentials(), async {
+            if let (Ok(aws), Some(region)) = (self.aws(), self.region().await.seen())
+                && let Some(host) = ec2::host(&aws.sdk_config(region)).await
+            {
+                aws.look_up(&host).await;
+            }
+        });
+    }
+
+    fn aws(&self) -> Result<&Aws, &Gap> {
+        self.collectors.aws.as_ref()
+    }
+
+    async fn instance(&self) -> Observed<Instance> {
+        let instance = match self.aws() {
+            Ok(_) if environment::metadata_disabled() => {
+                Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() })
+            }
+            Ok(aws) => seen("instance", self.deadline, imds::instance(aws.imds()), ImdsError::gap).await,
+            Err(gap) => Observed::Unseen(gap.clone()),
+        };
+        if let Observed::Unseen(gap @ (Gap::TimedOut { .. } | Gap::Unreachable { .. })) = &instance {
+            self.silence.send_replace(Some(gap.clone()));
+        }
+        instance
+    }
+
+    /// Ends when instance metadata turn out not to answer at all, and never otherwise.
+    async fn silence(&self) -> Gap {
+        let mut silence = self.silence.subscribe();
+        let answers = silence.wait_for(Option::is_some).await.map(|gap| gap.clone());
+        match answers {
+            Ok(Some(gap)) => gap,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The SDK's Region. Where that comes from instance metadata and these are silent, they are not waited for twice.
+    async fn region(&self) -> Observed<String> {
+        let aws = match self.aws() {
+            Ok(aws) => aws,
+            Err(gap) => return Observed::Unseen(gap.clone()),
+        };
+        tokio::select! {
+            biased;
+            region = within(self.deadline, aws.region()) => region,
+            gap = self.silence() => Observed::Unseen(gap),
+        }
+    }
+
+    /// The SDK's credentials, which are fetched once for all that ask for them.
+    async fn credentials(&self) -> Result<Credentials, Gap> {
+        let aws = self.aws().map_err(Clone::clone)?;
+        let credentials = tokio::select! {
+            biased;
+            credentials = within(self.deadline, aws.credentials()) => credentials,
+            () = async { self.silence().await; sleep(GRACE).await } => {
+                let detail = "none found before instance metadata turned out silent".to_owned();
+                Observed::Unseen(Gap::Credentials { detail })
+            }
+        };
+        credentials.into_result()
+    }
+
+    async fn names(&self, region: &str) -> Observed<Names> {
+        match self.aws() {
+            Ok(aws) => seen("names", self.deadline, names(&aws.sdk_config(region)), NamesError::gap).await,
+            Err(gap) => Observed::Unseen(gap.clone()),
+        }
+    }
+
+    async fn account_name(&self, region: &str) -> Observed<Option<ServiceName>> {
+        match (self.aws(), self.credentials().await) {
+            (Ok(aws), Ok(credentials)) => {
+                let config = aws.sdk_config(region);
+                let name = account_name(&config, &credentials);
+                seen("account-based name", self.deadline, name, NamesError::gap).await
+            }
+            (Err(gap), _) => Observed::Unseen(gap.clone()),
+            (Ok(_), Err(gap)) => Observed::Unseen(gap),
+        }
+    }
+
+    async fn resolution(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
+        let watch = Stopwatch::start();
+        let gap = match self.dns.get_or_init(|| Dns::from_system(self.collectors.settings.resolver)) {
+            Ok(dns) => match timeout_at(self.deadline, dns.resolve(hostname)).await {
+                Ok((resolution, took)) => {
+                    let asked = !resolution.servers.is_empty();
+                    return (resolution, asked.then_some(took));
+                }
+                Err(_) => Gap::TimedOut { after: watch.took() },
+            },
+            Err(error) => error.gap(watch.took()),
+        };
+        (Resolution::unseen(&gap), None)
+    }
+
+    fn kernel(&self) -> Result<&Kernel, &KernelError> {
+        self.kernel.get_or_init(Kernel::open).as_ref()
+    }
+
+    async fn host_routes(&self) -> Observed<Vec<HostRoute>> {
+        match self.kernel() {
+            Ok(kernel) => seen("host routes", self.deadline, kernel.host_routes(), KernelError::gap).await,
+            Err(error) => Observed::Unseen(error.gap()),
+        }
+    }
+
+    async fn kernel_route(&self, address: IpAddr, port: u16) -> Observed<KernelRoute> {
+        match self.kernel() {
+            Ok(kernel) => seen("kernel route", self.deadline, kernel.route(address, port), KernelError::gap).await,
+            Err(error) => Observed::Unseen(error.gap()),
+        }
+    }
+
+    fn prober(&self, region: &str) -> Result<&Prober, &Gap> {
+        let open = || {
+            let aws = self.aws().map_err(Clone::clone)?;
+            Prober::new(aws, region).map_err(|error| {
+                tracing::debug!(error = chain(&error), "no probe");
+                Gap::Failed { detail: chain(&error) }
+            })
+        };
+        self.prober.get_or_init(open).as_ref()
+    }
+
+    async fn list_tables(&self, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
+        match (self.prober(region), self.credentials().await) {
+            (Ok(prober), Ok(credentials)) => {
+                self.in_turn(prober.list_tables(&credentials, name, *address, *resolve, self.deadline - MARGIN)).await
+            }
+            (Err(gap), _) => Observed::Unseen(gap.clone()),
+            (Ok(_), Err(gap @ Gap::Credentials { .. })) => Observed::Unseen(gap),
+            // The probe was not sent: that says nothing about its path.
+            (Ok(_), Err(gap)) => Observed::Unseen(Gap::Credentials { detail: gap.to_string() }),
+        }
+    }
+
+    async fn health(&self, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
+        match self.prober(region) {
+            Ok(prober) => self.in_turn(prober.health(name, *address, *resolve, self.deadline - MARGIN)).await,
+            Err(gap) => Observed::Unseen(gap.clone()),
+        }
+    }
+
+    async fn in_turn(&self, probe: impl Future<Output = Probe>) -> Observed<Probe> {
+        self.collectors.turns.timed(self.deadline, probe).await
+    }
+}
