@@ -167,6 +167,20 @@ fn overturned(less: &Report, more: &Report) -> Option<String> {
     (settled && less.outcome != more.outcome).then(|| format!("{} became {}", less.outcome, more.outcome))
 }
 
+/// A list that gives another id than the one it was asked for by is not taken for that list.
+#[test]
+fn a_prefix_list_that_gives_another_id_supports_nothing() {
+    let mut world = common::scenarios::base();
+    assert_eq!(judge(world.clone()).outcome, Outcome::OnNet);
+    for list in world.vpc.prefix_lists.values_mut() {
+        if let Observed::Seen { value, .. } = list {
+            value.id = "pl-other".into();
+        }
+    }
+    let report = judge(world);
+    assert_eq!(report.outcome, Outcome::Undetermined, "{}", report.summary);
+}
+
 #[test]
 fn learning_more_overturns_no_verdict_and_no_outcome() {
     let worlds = small_worlds();

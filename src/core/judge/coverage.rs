@@ -2,7 +2,7 @@
 
 use super::{
     egress::require_public_ipv4,
-    lookup::{Selection, expand},
+    lookup::{Selection, expand, read},
     path::Reader,
 };
 use crate::model::{
@@ -39,10 +39,7 @@ pub(super) fn cover<'t>(reader: &Reader<'t>, table: &'t RouteTable) -> Result<Co
     let mut coverage = Coverage { table, entries: Vec::new(), ranges: Vec::new() };
     for list in lists {
         let what = format!("the entries of DynamoDB's prefix list {list}");
-        let read = match facts.prefix_lists.get(list) {
-            Some(read) => read.get().map_err(|gap| Missing::new(what, gap))?,
-            None => return Err(Missing { what, why: Gap::NotTried { because: "not asked for".into() } }),
-        };
+        let read = read(&facts.prefix_lists, list).map_err(|gap| Missing::new(what, gap))?;
         for entry in without_nested(&read.entries) {
             coverage.entries.push(entry);
             coverage.ranges.extend(expanded.carve(entry).into_iter().map(|(cidr, selection)| Range {

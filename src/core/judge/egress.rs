@@ -83,6 +83,15 @@ const TUNNELS: [&str; 18] = [
     "ppp",
 ];
 
+/// Kinds of virtual devices that may be a network interface of the instance. A physical device has none; the lab's are one end
+/// of a pair. Any other kind stacks on another device and may have its hardware address: VLAN, MACsec, macvlan, bond, …
+const INTERFACE_KINDS: [&str; 1] = ["veth"];
+
+/// The kind of a device that cannot be a network interface of the instance, whatever its hardware address.
+pub(super) fn stacked_kind(device: &Device) -> Option<&str> {
+    device.kind.as_deref().filter(|kind| !INTERFACE_KINDS.contains(kind))
+}
+
 /// How packets to `address` leave the instance, and through which of its network interfaces.
 ///
 /// # Errors
@@ -147,10 +156,23 @@ fn interface_of<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -> Re
     };
     let what = format!("the network interface behind device {}", device.name);
     let instance = instance.map_err(|gap| undetermined(&what, gap))?;
-    instance.interfaces.iter().find(|interface| interface.mac == *mac).ok_or_else(|| {
+    let mut having = instance.interfaces.iter().filter(|interface| interface.mac == *mac);
+    let Some(interface) = having.next() else {
         let detail = format!("no network interface of the instance has its hardware address {mac}");
-        undetermined(&what, &Gap::NotFound { detail })
-    })
+        return Err(undetermined(&what, &Gap::NotFound { detail }));
+    };
+    let conflicting = |one: String, other: String| undetermined(&what, &Gap::Conflicting { one, other });
+    if let Some(another) = having.next() {
+        let one = format!("{} has the hardware address {mac}", interface.id);
+        return Err(conflicting(one, format!("{} has it too", another.id)));
+    }
+    match stacked_kind(device) {
+        Some(kind) => {
+            let one = format!("{} has the hardware address of {}", device.name, interface.id);
+            Err(conflicting(one, format!("it is a device of kind {kind}, which is not a network interface")))
+        }
+        None => Ok(interface),
+    }
 }
 
 fn by_device(device: DeviceName) -> Verdict {

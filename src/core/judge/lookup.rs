@@ -96,14 +96,31 @@ pub enum Selection<'t> {
 static NOT_ASKED_FOR: LazyLock<Gap> =
     LazyLock::new(|| Gap::NotTried { because: "its entries were not asked for".into() });
 
+static OTHER_LIST: LazyLock<Gap> = LazyLock::new(|| Gap::Conflicting {
+    one: "it was asked for by this id".into(),
+    other: "what was read gives another id".into(),
+});
+
+/// A prefix list as it was read. One that gives another id than it is kept under is not taken for either.
+///
+/// # Errors
+/// Why its entries are not known.
+pub fn read<'t>(lists: &'t PrefixLists, id: &PrefixListId) -> Result<&'t PrefixList, &'t Gap> {
+    match lists.get(id).map(Observed::get) {
+        Some(Ok(read)) if read.id == *id => Ok(read),
+        Some(Ok(_)) => Err(&OTHER_LIST),
+        Some(Err(gap)) => Err(gap),
+        None => Err(&NOT_ASKED_FOR),
+    }
+}
+
 /// The ranges that a route matches; a route of a prefix list that was not read matches nobody knows what.
 fn ranges<'t>(route: &'t Route, lists: &'t PrefixLists) -> Result<&'t [IpNet], UnreadRoute<'t>> {
     match &route.destination {
         Destination::Cidr(cidr) => Ok(std::slice::from_ref(cidr)),
-        Destination::PrefixList(list) => match lists.get(list).map(Observed::get) {
-            Some(Ok(read)) => Ok(&read.entries),
-            Some(Err(gap)) => Err(UnreadRoute { list, gap, route }),
-            None => Err(UnreadRoute { list, gap: &NOT_ASKED_FOR, route }),
+        Destination::PrefixList(list) => match read(lists, list) {
+            Ok(read) => Ok(&read.entries),
+            Err(gap) => Err(UnreadRoute { list, gap, route }),
         },
     }
 }

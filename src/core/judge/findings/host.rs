@@ -3,7 +3,7 @@
 use super::{Draft, Rule, code, world::World};
 use crate::{
     judge::{
-        egress::{Egress, NextHop},
+        egress::{Egress, NextHop, stacked_kind},
         host_routes::host_routes,
     },
     model::{AddressReport, HostRoute, Path, PathTarget, ProxyVariable, Severity, Verdict},
@@ -88,7 +88,9 @@ fn diverting((egress, route): (&Egress<'_>, &HostRoute)) -> Option<Draft> {
         (Some(device), Some(gateway)) if egress.next_hop(gateway) == NextHop::AnotherHost => {
             format!("next hop {gateway} by device {}", device.name)
         }
-        (Some(device), _) if device.mac.as_ref() == Some(&egress.interface.mac) => return None,
+        (Some(device), _) if device.mac.as_ref() == Some(&egress.interface.mac) && stacked_kind(device).is_none() => {
+            return None;
+        }
         (Some(device), None) => format!("device {}", device.name),
         (Some(device), Some(gateway)) => format!("next hop {gateway} by device {}", device.name),
     };

@@ -5,7 +5,7 @@ use crate::{
     judge::{
         address::Judged,
         coverage::{Coverage, Range},
-        lookup::{Match, Selection},
+        lookup::{Match, Selection, read},
         path::Reader,
         round::Named,
     },
@@ -65,7 +65,7 @@ impl<'a> World<'a> {
     pub(super) fn is_outside_lists(&self, address: IpAddr) -> bool {
         let facts = self.reader.facts;
         let Some(lists) = facts.service_prefix_lists.seen() else { return false };
-        let read: Option<Vec<_>> = lists.iter().map(|id| facts.prefix_lists.get(id)?.seen()).collect();
+        let read: Option<Vec<_>> = lists.iter().map(|id| read(&facts.prefix_lists, id).ok()).collect();
         read.is_some_and(|lists| !lists.iter().any(|list| list.entries.iter().any(|entry| entry.contains(&address))))
     }
 }
