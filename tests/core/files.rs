@@ -332,10 +332,30 @@ fn mistakes_name_the_file_the_line_and_the_field() {
         assert!(expected.iter().all(|part| error.contains(part)), "{content}\n{error}\nexpected {expected:?}");
         assert!(error.contains("DIR/x.json"), "{error}");
     }
-    let dir = directory(&[]);
-    fs::write(dir.path().join("p.json"), b"\xff\xfe{\0}\0").unwrap();
-    let error = files::read(dir.path(), None).unwrap_err().to_string();
-    assert!(error.contains("UTF-16"), "{error}");
+    for utf_16 in [&b"\xff\xfe{\0}\0"[..], b"\xfe\xff\0{\0}", b"{\0}\0", b"\0{\0}"] {
+        let dir = directory(&[]);
+        fs::write(dir.path().join("p.json"), utf_16).unwrap();
+        let error = files::read(dir.path(), None).unwrap_err().to_string();
+        assert!(error.contains("UTF-16"), "{error}");
+    }
+}
+
+#[test]
+fn a_list_of_something_else_is_ignored_and_one_that_query_made_is_named() {
+    let tables = |files: &[(&str, &str)]| read(files).unwrap().facts.route_tables.into_result().unwrap();
+    let beside_another = tables(&[("t.json", TABLE), ("p.json", r#"[{"ParameterKey": "VpcId"}]"#)]);
+    assert_eq!(beside_another, tables(&[("t.json", TABLE)]));
+    let error = read(&[("t.json", TABLE), ("q.json", r#"[{"SubnetId": "subnet-1"}]"#)]).unwrap_err();
+    assert!(error.contains("DIR/q.json") && error.contains("--query"), "{error}");
+}
+
+/// Go, jq and .NET write an empty list as null.
+#[test]
+fn a_list_that_is_null_is_empty() {
+    let null = TABLE.replace(r#""Associations": []"#, r#""Associations": null"#);
+    assert_ne!(null, TABLE);
+    let tables = |text: &str| read(&[("t.json", text)]).unwrap().facts.route_tables.into_result().unwrap();
+    assert_eq!(tables(&null), tables(TABLE));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod shapes;
 use super::json::{self, JsonError};
 use crate::model::{Inventory, PrefixListId, Timestamp};
 use assemble::Collected;
+use serde::de::IgnoredAny;
 use shapes::File;
 use std::{
     collections::BTreeMap,
@@ -92,6 +93,17 @@ pub enum FilesError {
         /// The file.
         file: PathBuf,
     },
+    /// A part of what the CLI writes.
+    #[error(
+        "{} is a list of objects with {key}, as the AWS CLI writes it with --query; save the whole output, without --query",
+        .file.display()
+    )]
+    Projection {
+        /// The file.
+        file: PathBuf,
+        /// A key of its rows.
+        key: &'static str,
+    },
     /// Two files differ about one thing.
     #[error("{id} differs between {} and {}; keep the newer one", .first.display(), .second.display())]
     Conflict {
@@ -166,8 +178,32 @@ fn add(collected: &mut Collected, path: &Path) -> Result<(), FilesError> {
     let at = about.modified().map(Timestamp::from).map_err(failed)?;
     let bytes = std::fs::read(path).map_err(failed)?;
     let expected = "AWS CLI output: an object with a key such as RouteTables (--output json)";
+    match list_of(&bytes) {
+        Some(List::Ours(key)) => {
+            return Err(FilesError::Projection { file: path.to_owned(), key });
+        }
+        Some(List::Another) => return Ok(()),
+        None => {}
+    }
     let file: File = json::parse(&path.display().to_string(), &bytes, expected)?;
     collected.add(path, at, file)
+}
+
+/// What a file holds that is a list of objects.
+enum List {
+    /// Rows of ours, by the key that shows it.
+    Ours(&'static str),
+    /// Something else: beside our files, other tools keep theirs.
+    Another,
+}
+
+/// A list with a row at least; `None` for anything else.
+fn list_of(bytes: &[u8]) -> Option<List> {
+    const KEYS: [&str; 6] =
+        ["RouteTableId", "SubnetId", "VpcEndpointId", "PrefixListId", "NetworkInterfaceId", "DestinationCidrBlock"];
+    let rows: Vec<BTreeMap<String, IgnoredAny>> = serde_json::from_slice(bytes).ok()?;
+    let key = KEYS.into_iter().find(|key| rows.iter().any(|row| row.contains_key(*key)));
+    (!rows.is_empty()).then(|| key.map_or(List::Another, List::Ours))
 }
 
 /// The prefix list whose entries a file holds: `<anything>pl-….json`.

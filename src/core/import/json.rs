@@ -40,6 +40,10 @@ pub fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expected: &str
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err(start("this is UTF-16, as PowerShell's `>` writes it; save it as UTF-8".to_owned()));
     }
+    // Text in UTF-16 without a byte order mark has a zero in every other byte of its ASCII.
+    if matches!(bytes, [0, b, ..] | [b, 0, ..] if *b != 0) {
+        return Err(start("this is UTF-16; save it as UTF-8".to_owned()));
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => Err(start(format!("the file is empty, expected {expected}"))),

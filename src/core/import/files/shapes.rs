@@ -13,6 +13,11 @@ use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 use std::net::IpAddr;
 
+/// A list, or `null`: what Go, jq and .NET write for an empty one.
+fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(Vec::new))
+}
+
 /// One file: an object with one or more of the CLI's own top-level keys. Other keys are skipped.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -139,7 +144,7 @@ struct RouteTableJson<'a> {
     #[serde(borrow)]
     route_table_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
-    #[serde(default)]
+    #[serde(borrow, default, deserialize_with = "null_as_empty")]
     associations: Vec<AssociationJson<'a>>,
     /// Every table has at least the local route: without the key this is no whole answer.
     routes: Option<Vec<Checked<Route>>>,
@@ -281,9 +286,9 @@ struct VpcEndpointJson<'a> {
     vpc_id: Option<Text<'a>>,
     service_name: Option<Text<'a>>,
     state: Option<Text<'a>>,
-    #[serde(default)]
+    #[serde(borrow, default, deserialize_with = "null_as_empty")]
     route_table_ids: Vec<Text<'a>>,
-    #[serde(default)]
+    #[serde(borrow, default, deserialize_with = "null_as_empty")]
     network_interface_ids: Vec<Text<'a>>,
 }
 
@@ -357,9 +362,9 @@ struct NetworkInterfaceJson<'a> {
     #[serde(borrow)]
     network_interface_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     private_ip_addresses: Vec<PrivateAddressJson>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty")]
     ipv6_addresses: Vec<Ipv6AddressJson>,
 }
 
