@@ -88,7 +88,7 @@ fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Route
     if let Some(open) = subnet_could_hold(interface, &selection, address) {
         return routed(Verdict::Undetermined(vec![open]), Some(step(None, Vec::new())), None);
     }
-    let verdict = reader.verdict(&interface.vpc, &selection, address.into());
+    let verdict = reader.verdict(table, &selection, address.into());
     let verdict = require_public_ipv4(verdict, interface, egress.source);
     routed(verdict, Some(step(winner(&selection).map(matched), losers(&selection))), endpoint())
 }
@@ -211,7 +211,17 @@ pub(super) fn may_be_remote_endpoint(report: &AddressReport) -> bool {
         IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
         IpAddr::V6(v6) => v6.is_unique_local(),
     };
-    let elsewhere =
-        [PathKind::TransitGateway, PathKind::PeeringConnection, PathKind::VirtualPrivateGateway, PathKind::CoreNetwork];
+    let elsewhere = [
+        PathKind::TransitGateway,
+        PathKind::PeeringConnection,
+        PathKind::VirtualPrivateGateway,
+        PathKind::CoreNetwork,
+        PathKind::NatGateway,
+        PathKind::GatewayLoadBalancerEndpoint,
+        PathKind::NetworkInterface,
+        PathKind::Instance,
+        PathKind::LocalGateway,
+        PathKind::Other,
+    ];
     private && report.verdict.path().is_some_and(|path| elsewhere.contains(&path.kind()))
 }

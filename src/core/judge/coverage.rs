@@ -45,7 +45,7 @@ pub(super) fn cover<'t>(reader: &Reader<'t>, table: &'t RouteTable) -> Result<Co
             coverage.ranges.extend(expanded.carve(entry).into_iter().map(|(cidr, selection)| Range {
                 list: &read.id,
                 cidr,
-                verdict: reader.verdict(&table.vpc, &selection, cidr),
+                verdict: reader.verdict(table, &selection, cidr),
                 selection,
             }));
         }

@@ -51,7 +51,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         return Ok(explanation(reader.within_vpc(&vpc, address.into()), None, Vec::new(), reason));
     }
     let selection = select(table, &inventory.facts.prefix_lists, address);
-    let verdict = reader.verdict(&vpc, &selection, address.into());
+    let verdict = reader.verdict(table, &selection, address.into());
     let route = winner(&selection).map(winning_route);
     let reason = reason(address, subnet, table, &verdict, route.as_ref());
     Ok(explanation(verdict, route, losers(&selection), reason))

@@ -5,7 +5,8 @@ use super::{
     path::Reader,
 };
 use crate::model::{
-    EndpointType, IdleEndpoint, IdleReason, Loser, Target, Trace, Verdict, VpcEndpoint, VpcId, is_dynamodb_service,
+    EndpointType, IdleEndpoint, IdleReason, Loser, Target, Trace, Verdict, VpcEndpoint, VpcId,
+    is_dynamodb_endpoint_service,
 };
 
 /// The endpoint beside the path that decided. `None` where that path leads through one, or is not known.
@@ -44,7 +45,7 @@ pub(super) fn idle_endpoint(reader: &Reader<'_>, decided: &Subject<'_, '_>) -> O
 /// DynamoDB's endpoints in the VPC, gateway endpoints first.
 fn dynamodb_endpoints<'f>(region: &str, endpoints: &'f [VpcEndpoint], vpc: Option<&VpcId>) -> Vec<&'f VpcEndpoint> {
     let is_ours = |endpoint: &&VpcEndpoint| {
-        is_dynamodb_service(&endpoint.service, region) && vpc.is_none_or(|vpc| endpoint.vpc == *vpc)
+        is_dynamodb_endpoint_service(&endpoint.service, region) && vpc.is_none_or(|vpc| endpoint.vpc == *vpc)
     };
     let mut ours: Vec<&VpcEndpoint> = endpoints.iter().filter(is_ours).collect();
     ours.sort_by_key(|endpoint| endpoint.kind != EndpointType::Gateway);

@@ -3,7 +3,8 @@
 use super::lookup::{Match, Selection};
 use crate::model::{
     Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, InterfaceId, Missing, Path,
-    PathTarget, RouteState, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_service,
+    PathTarget, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
+    is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -22,7 +23,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Why the Region is not known.
     pub(super) fn is_dynamodb(&self, service: &str) -> Result<bool, &'a Gap> {
-        self.region.map(|region| is_dynamodb_service(service, region))
+        self.region.map(|region| is_dynamodb_endpoint_service(service, region))
     }
 
     /// DynamoDB's prefix list in a sentence.
@@ -30,13 +31,13 @@ impl<'a> Reader<'a> {
         self.region.map_or("DynamoDB's prefix list".to_owned(), |region| format!("DynamoDB's prefix list in {region}"))
     }
 
-    /// What follows from a selection of a table of `vpc` for an address, or for a range within which every address fares
+    /// What follows from a selection of `table` for an address, or for a range within which every address fares
     /// alike.
-    pub(super) fn verdict(&self, vpc: &VpcId, selection: &Selection<'_>, range: IpNet) -> Verdict {
+    pub(super) fn verdict(&self, table: &RouteTable, selection: &Selection<'_>, range: IpNet) -> Verdict {
         match selection {
             Selection::NoRoute => Verdict::Dropped(Drop::NoRoute),
-            Selection::One { winner, .. } => self.follow(vpc, winner, range),
-            Selection::Tied { tied, .. } => self.tied(vpc, tied, range),
+            Selection::One { winner, .. } => self.follow(table, winner, range),
+            Selection::Tied { tied, .. } => self.tied(table, tied, range),
             Selection::NeedsLists(lists) => Verdict::Undetermined(
                 lists
                     .iter()
@@ -47,11 +48,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A tie is ambiguous only if each way is known; what is missing could turn it into agreement.
-    fn tied(&self, vpc: &VpcId, tied: &[Match<'_>], range: IpNet) -> Verdict {
+    fn tied(&self, table: &RouteTable, tied: &[Match<'_>], range: IpNet) -> Verdict {
         let mut paths = Vec::new();
         let mut missing = Vec::new();
         for m in tied {
-            match self.follow(vpc, m, range) {
+            match self.follow(table, m, range) {
                 Verdict::Via(path) => paths.push(path),
                 Verdict::Ambiguous(more) => paths.extend(more),
                 Verdict::Undetermined(more) => missing.extend(more),
@@ -65,7 +66,7 @@ impl<'a> Reader<'a> {
         if missing.is_empty() { Verdict::Ambiguous(paths) } else { Verdict::Undetermined(missing) }
     }
 
-    fn follow(&self, vpc: &VpcId, m: &Match<'_>, range: IpNet) -> Verdict {
+    fn follow(&self, table: &RouteTable, m: &Match<'_>, range: IpNet) -> Verdict {
         let target = &m.route.target;
         match &m.route.state {
             RouteState::Active => {}
@@ -81,8 +82,8 @@ impl<'a> Reader<'a> {
             }
         }
         via(match target.clone() {
-            Target::Local => return self.within_vpc(vpc, range),
-            Target::VpcEndpoint(id) => return self.endpoint(vpc, &id),
+            Target::Local => return self.within_vpc(&table.vpc, range),
+            Target::VpcEndpoint(id) => return self.endpoint(table, &id),
             Target::InternetGateway(id) => PathTarget::InternetGateway(id),
             Target::EgressOnlyInternetGateway(id) => PathTarget::EgressOnlyInternetGateway(id),
             Target::NatGateway(id) => PathTarget::NatGateway(id),
@@ -94,7 +95,15 @@ impl<'a> Reader<'a> {
             Target::LocalGateway(id) => PathTarget::LocalGateway(id),
             Target::CarrierGateway(id) => PathTarget::CarrierGateway(id),
             Target::CoreNetwork(arn) => PathTarget::CoreNetwork(arn),
-            Target::Other { field, value } => PathTarget::Other { field, value },
+            Target::Other { field, value } if NOT_ENDPOINTS.contains(&field.as_str()) => {
+                PathTarget::Other { field, value }
+            }
+            Target::Other { field, value } => {
+                return undetermined(
+                    format!("where the route to {} leads", m.route.destination),
+                    &undocumented(&field, &value),
+                );
+            }
         })
     }
 
@@ -144,7 +153,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A `vpce-` target says nothing of its type: a firewall's endpoint looks alike. Only `DescribeVpcEndpoints` tells.
-    fn endpoint(&self, vpc: &VpcId, id: &VpcEndpointId) -> Verdict {
+    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId) -> Verdict {
+        let vpc = &table.vpc;
         let endpoints = match self.facts.vpc_endpoints.get() {
             Ok(endpoints) => endpoints,
             Err(gap) => return undetermined(format!("what kind of endpoint {id} is"), gap),
@@ -161,7 +171,16 @@ impl<'a> Reader<'a> {
             return undetermined(format!("whether {id} carries traffic"), &gap);
         }
         match &endpoint.kind {
-            EndpointType::Gateway => self.by_endpoint(endpoint, PathTarget::GatewayEndpoint(id.clone())),
+            EndpointType::Gateway => {
+                let verdict = self.by_endpoint(endpoint, PathTarget::GatewayEndpoint(id.clone()));
+                if verdict.path().is_none() || endpoint.route_tables.contains(&table.id) {
+                    return verdict;
+                }
+                // EC2 is eventually consistent: one of the two answers is older than the last change.
+                let one = format!("a route of {} leads to it", table.id);
+                let other = format!("DescribeVpcEndpoints does not list {} among its route tables", table.id);
+                undetermined(format!("whether {id} carries traffic"), &Gap::Conflicting { one, other })
+            }
             EndpointType::GatewayLoadBalancer => Verdict::Via(Path {
                 service: Some(endpoint.service.clone()),
                 ..PathTarget::GatewayLoadBalancerEndpoint(id.clone()).into()
@@ -190,6 +209,10 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+/// Target fields of EC2's model that have no kind of their own here and are known not to be endpoints of DynamoDB.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Route.html>
+const NOT_ENDPOINTS: [&str; 2] = ["OdbNetworkArn", "IpAddress"];
 
 /// The service's name for endpoints. AWS gives the prefix list the same one; the pattern serves where it is unread.
 pub(super) fn service_name(facts: &VpcFacts, region: &str) -> String {

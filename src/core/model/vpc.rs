@@ -369,11 +369,18 @@ pub struct EndpointInterface {
 ///
 /// What comes first differs by partition (`com.amazonaws`, `cn.com.amazonaws`), so only its end is compared: a prefix
 /// list of a customer's may be named anything that does not begin with `com.amazonaws`.
-/// `…dynamodb-streams` and `…dynamodb-fips` are other services: the gateway endpoint serves neither.
+/// `…dynamodb-streams` and `…dynamodb-fips` are other services: the gateway endpoint serves neither, see
+/// [`is_dynamodb_endpoint_service`].
 pub fn is_dynamodb_service(name: &str, region: &str) -> bool {
     name.strip_suffix(".dynamodb")
         .and_then(|rest| rest.strip_suffix(region))
         .is_some_and(|partition| partition == "com.amazonaws." || partition.ends_with(".com.amazonaws."))
+}
+
+/// Whether a VPC endpoint of this service carries DynamoDB in `region`. Interface endpoints have a service for FIPS too.
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html>
+pub fn is_dynamodb_endpoint_service(name: &str, region: &str) -> bool {
+    is_dynamodb_service(name.strip_suffix("-fips").unwrap_or(name), region)
 }
 
 #[cfg(test)]

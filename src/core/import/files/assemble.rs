@@ -10,7 +10,7 @@ use super::{
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId,
-    RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, is_dynamodb_service,
+    RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, is_dynamodb_endpoint_service,
 };
 use ipnet::IpNet;
 use std::{
@@ -207,7 +207,7 @@ impl Collected {
         let needed: BTreeSet<&str> = self
             .vpc_endpoints
             .values()
-            .filter(|e| e.kind == EndpointType::Interface && is_dynamodb_service(&e.service, region))
+            .filter(|e| e.kind == EndpointType::Interface && is_dynamodb_endpoint_service(&e.service, region))
             .flat_map(|endpoint| endpoint.interfaces.iter().map(|id| id.as_str()))
             .collect();
         let lacking = needed.iter().find(|id| !self.network_interfaces.items.contains_key(**id));
