@@ -356,6 +356,8 @@ fn a_list_that_is_null_is_empty() {
     assert_ne!(null, TABLE);
     let tables = |text: &str| read(&[("t.json", text)]).unwrap().facts.route_tables.into_result().unwrap();
     assert_eq!(tables(&null), tables(TABLE));
+    let subnet = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24", "Ipv6CidrBlockAssociationSet": null}]}"#;
+    assert!(read(&[("s.json", subnet)]).unwrap().subnets.seen().is_some());
 }
 
 #[test]

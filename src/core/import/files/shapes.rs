@@ -243,7 +243,7 @@ struct SubnetJson<'a> {
     vpc_id: Option<Text<'a>>,
     availability_zone: Option<Text<'a>>,
     cidr_block: Option<Text<'a>>,
-    #[serde(default)]
+    #[serde(borrow, default, deserialize_with = "null_as_empty")]
     ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
 }
 
