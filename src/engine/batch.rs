@@ -101,7 +101,7 @@ impl Batches {
                 }
                 batch.under_way += 1;
                 let session = Arc::clone(&batch.session);
-                let collect = async move { Arrival { batch: id, answer: session.collect(collection).await } };
+                let collect = async move { Arrival { batch: id, answer: collection.collect(&session).await } };
                 self.collections.push(collect.boxed());
             }
         }

@@ -1,12 +1,12 @@
-//! What can be collected: which source each collection belongs to, which answers it needs, and what it is made with.
+//! What can be collected: which source each collection belongs to, which answers it needs, and what it brings.
 
-use super::facts::Facts;
+use super::{collectors::Session, facts::Facts};
 use crate::model::{
     Ec2Request, Fact, FactPath, FactVisitor, Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed,
-    ProbeAttempt, ProbeKind, Resolution, Seconds, ServiceName, Source, VpcFacts, VpcId, visit_instance,
+    ProbeAttempt, ProbeKind, Resolution, Seconds, ServiceName, Snapshot, Source, VpcFacts, VpcId, visit_instance,
 };
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::{mem, net::IpAddr};
 
 /// A kind of collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +140,39 @@ pub(super) enum Collection {
     Vpc { region: String, vpcs: Vec<VpcId> },
 }
 
+impl Collection {
+    /// Makes the collection. Ends at the session's deadline: what is late is missing.
+    pub(super) async fn collect(self, session: &Session) -> Answer {
+        match self {
+            Self::Instance => Answer::Instance(session.instance().await),
+            Self::Region => Answer::Region(session.region().await),
+            Self::Names(region) => {
+                let names = session.names(&region).await;
+                let by_account = names.seen().is_some_and(|names| names.by_account);
+                Answer::Names { names: names.map(|names| names.names), by_account }
+            }
+            Self::AccountName(region) => Answer::AccountName(session.account_name(&region).await),
+            Self::Resolution(hostname) => {
+                let (resolution, took) = session.resolution(&hostname).await;
+                Answer::Resolution { hostname, resolution, took }
+            }
+            Self::HostRoutes => Answer::HostRoutes(session.host_routes().await),
+            Self::KernelRoute(address, port) => Answer::KernelRoute(address, session.kernel_route(address, port).await),
+            Self::Probe { kind, region, target } => {
+                let probe = match kind {
+                    ProbeKind::ListTables => session.list_tables(&region, &target).await,
+                    ProbeKind::Health => session.health(&region, &target).await,
+                };
+                Answer::Probe(target.attempt(Some(kind), probe))
+            }
+            Self::Vpc { region, vpcs } => {
+                let (facts, requests) = session.vpc(&region, &vpcs).await;
+                Answer::Vpc { facts: Box::new(facts), requests }
+            }
+        }
+    }
+}
+
 /// What a probe is sent to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Target {
@@ -229,6 +262,32 @@ impl Answer {
             Self::KernelRoute(address, route) => visitor.fact(FactPath::KernelRoute(*address), route),
             Self::Probe(attempt) => attempt.visit_facts(visitor),
             Self::Vpc { facts, requests: _ } => facts.visit_facts(visitor),
+        }
+    }
+
+    /// Exchanges what was collected and what `known` has of it.
+    pub(super) fn swap(&mut self, known: &mut Snapshot) {
+        match self {
+            Self::Instance(instance) => mem::swap(&mut known.instance, instance),
+            Self::Region(region) => mem::swap(&mut known.region, region),
+            Self::Names { names, by_account: _ } => mem::swap(&mut known.names, names),
+            Self::AccountName(name) => mem::swap(&mut known.account_name, name),
+            Self::Resolution { hostname, resolution, took: _ } => {
+                let known =
+                    known.resolutions.entry(hostname.clone()).or_insert_with(|| Resolution::unseen(&Gap::not_yet()));
+                if resolution.ipv4.seen().is_none() && resolution.ipv6.seen().is_none() {
+                    resolution.cnames.clone_from(&known.cnames);
+                    resolution.servers.clone_from(&known.servers);
+                }
+                mem::swap(known, resolution);
+            }
+            Self::HostRoutes(routes) => mem::swap(&mut known.host_routes, routes),
+            Self::KernelRoute(address, route) => {
+                mem::swap(known.kernel_routes.entry(*address).or_insert(Observed::Unseen(Gap::not_yet())), route);
+            }
+            // Each probe is an event of its own.
+            Self::Probe(_) => {}
+            Self::Vpc { facts, requests: _ } => mem::swap(&mut known.vpc, facts),
         }
     }
 

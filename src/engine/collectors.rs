@@ -1,13 +1,10 @@
 //! How each collection is made: the collectors of [`observe`](crate::observe), with what they share and their deadlines.
 
-use super::{
-    collections::{Answer, Collection, Target},
-    facts::ProbeChoice,
-};
+use super::{collections::Target, facts::ProbeChoice};
 use crate::{
     model::{
-        Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, ProbeKind, Resolution, Seconds,
-        ServiceName, VpcFacts,
+        Ec2Request, Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, Resolution, Seconds,
+        ServiceName, VpcFacts, VpcId,
     },
     observe::{
         aws::Aws,
@@ -115,42 +112,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Makes a collection. Ends at the deadline: what is late is missing.
-    pub(super) async fn collect(&self, collection: Collection) -> Answer {
-        match collection {
-            Collection::Instance => Answer::Instance(self.instance().await),
-            Collection::Region => Answer::Region(self.region().await),
-            Collection::Names(region) => {
-                let names = self.names(&region).await;
-                let by_account = names.seen().is_some_and(|names| names.by_account);
-                Answer::Names { names: names.map(|names| names.names), by_account }
-            }
-            Collection::AccountName(region) => Answer::AccountName(self.account_name(&region).await),
-            Collection::Resolution(hostname) => {
-                let (resolution, took) = self.resolution(&hostname).await;
-                Answer::Resolution { hostname, resolution, took }
-            }
-            Collection::HostRoutes => Answer::HostRoutes(self.host_routes().await),
-            Collection::KernelRoute(address, port) => {
-                Answer::KernelRoute(address, self.kernel_route(address, port).await)
-            }
-            Collection::Probe { kind, region, target } => {
-                let probe = match kind {
-                    ProbeKind::ListTables => self.list_tables(&region, &target).await,
-                    ProbeKind::Health => self.health(&region, &target).await,
-                };
-                Answer::Probe(target.attempt(Some(kind), probe))
-            }
-            Collection::Vpc { region, vpcs } => {
-                let (facts, requests) = match (self.aws(), self.credentials().await) {
-                    (Ok(aws), Ok(_)) => {
-                        ec2::vpcs_facts(&aws.sdk_config(&region), &vpcs, &region, self.deadline - MARGIN).await
-                    }
-                    (Err(gap), _) => (VpcFacts::unseen(gap), Vec::new()),
-                    (Ok(_), Err(gap)) => (VpcFacts::unseen(&gap), Vec::new()),
-                };
-                Answer::Vpc { facts: Box::new(facts), requests }
-            }
+    pub(super) async fn vpc(&self, region: &str, vpcs: &[VpcId]) -> (VpcFacts, Vec<Ec2Request>) {
+        match (self.aws(), self.credentials().await) {
+            (Ok(aws), Ok(_)) => ec2::vpcs_facts(&aws.sdk_config(region), vpcs, region, self.deadline - MARGIN).await,
+            (Err(gap), _) => (VpcFacts::unseen(gap), Vec::new()),
+            (Ok(_), Err(gap)) => (VpcFacts::unseen(&gap), Vec::new()),
         }
     }
 
@@ -169,7 +135,7 @@ impl Session {
         self.collectors.aws.as_ref()
     }
 
-    async fn instance(&self) -> Observed<Instance> {
+    pub(super) async fn instance(&self) -> Observed<Instance> {
         let instance = match self.aws() {
             Ok(_) if environment::metadata_disabled() => {
                 Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() })
@@ -194,7 +160,7 @@ impl Session {
     }
 
     /// The SDK's Region. Where that comes from instance metadata and these are silent, they are not waited for twice.
-    async fn region(&self) -> Observed<String> {
+    pub(super) async fn region(&self) -> Observed<String> {
         let aws = match self.aws() {
             Ok(aws) => aws,
             Err(gap) => return Observed::Unseen(gap.clone()),
@@ -220,14 +186,14 @@ impl Session {
         credentials.into_result()
     }
 
-    async fn names(&self, region: &str) -> Observed<Names> {
+    pub(super) async fn names(&self, region: &str) -> Observed<Names> {
         match self.aws() {
             Ok(aws) => seen("names", self.deadline, names(&aws.sdk_config(region)), NamesError::gap).await,
             Err(gap) => Observed::Unseen(gap.clone()),
         }
     }
 
-    async fn account_name(&self, region: &str) -> Observed<Option<ServiceName>> {
+    pub(super) async fn account_name(&self, region: &str) -> Observed<Option<ServiceName>> {
         match (self.aws(), self.credentials().await) {
             (Ok(aws), Ok(credentials)) => {
                 let config = aws.sdk_config(region);
@@ -239,7 +205,7 @@ impl Session {
         }
     }
 
-    async fn resolution(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
+    pub(super) async fn resolution(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
         let watch = Stopwatch::start();
         let gap = match self.dns.get_or_init(|| Dns::from_system(self.collectors.settings.resolver)) {
             Ok(dns) => match timeout_at(self.deadline, dns.resolve(hostname)).await {
@@ -258,14 +224,14 @@ impl Session {
         self.kernel.get_or_init(Kernel::open).as_ref()
     }
 
-    async fn host_routes(&self) -> Observed<Vec<HostRoute>> {
+    pub(super) async fn host_routes(&self) -> Observed<Vec<HostRoute>> {
         match self.kernel() {
             Ok(kernel) => seen("host routes", self.deadline, kernel.host_routes(), KernelError::gap).await,
             Err(error) => Observed::Unseen(error.gap()),
         }
     }
 
-    async fn kernel_route(&self, address: IpAddr, port: u16) -> Observed<KernelRoute> {
+    pub(super) async fn kernel_route(&self, address: IpAddr, port: u16) -> Observed<KernelRoute> {
         match self.kernel() {
             Ok(kernel) => seen("kernel route", self.deadline, kernel.route(address, port), KernelError::gap).await,
             Err(error) => Observed::Unseen(error.gap()),
@@ -283,7 +249,11 @@ impl Session {
         self.prober.get_or_init(open).as_ref()
     }
 
-    async fn list_tables(&self, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
+    pub(super) async fn list_tables(
+        &self,
+        region: &str,
+        Target { name, address, resolve }: &Target,
+    ) -> Observed<Probe> {
         match (self.prober(region), self.credentials().await) {
             (Ok(prober), Ok(credentials)) => {
                 self.in_turn(prober.list_tables(&credentials, name, *address, *resolve, self.deadline - MARGIN)).await
@@ -295,7 +265,7 @@ impl Session {
         }
     }
 
-    async fn health(&self, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
+    pub(super) async fn health(&self, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
         match self.prober(region) {
             Ok(prober) => self.in_turn(prober.health(name, *address, *resolve, self.deadline - MARGIN)).await,
             Err(gap) => Observed::Unseen(gap.clone()),

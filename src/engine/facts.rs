@@ -7,16 +7,15 @@
 use super::{
     clock::Step,
     collections::{Answer, Target},
+    keep::{Kept, Passing, Restamp, Restore},
 };
 use crate::model::{
     Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, MaxAge, Observed, PrefixListId, ProbeAttempt, ProbeKind,
-    ProxyVariable, Resolution, SCHEMA, Seconds, ServiceName, Snapshot, Timestamp, VpcFacts, visit_instance,
+    ProxyVariable, Resolution, Seconds, ServiceName, Snapshot, Source, Timestamp, VpcFacts, visit_instance,
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    any::Any,
     collections::{BTreeMap, BTreeSet},
-    mem,
     net::IpAddr,
 };
 
@@ -82,73 +81,26 @@ pub struct Changed {
     pub probe_failed: bool,
 }
 
-fn not_yet() -> Gap {
-    Gap::NotTried { because: "not collected yet".to_owned() }
-}
-
 impl Facts {
     /// Nothing is known yet.
     pub fn new(scope: Scope) -> Self {
-        let needs = |what: &str| Gap::NotTried { because: format!("the {what} is not known") };
-        let known = Snapshot {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            taken_at: Timestamp::from(std::time::UNIX_EPOCH),
-            took: Seconds::default(),
-            instance: Observed::Unseen(not_yet()),
-            region: Observed::Unseen(not_yet()),
-            names: Observed::Unseen(needs("Region")),
-            account_name: Observed::Unseen(needs("Region")),
-            resolutions: BTreeMap::new(),
-            proxies: Vec::new(),
-            assumed_interface: scope.interface.clone(),
-            kernel_routes: BTreeMap::new(),
-            host_routes: Observed::Unseen(not_yet()),
-            vpc: VpcFacts::unseen(&needs("VPC")),
-            probes: Vec::new(),
-            max_age: scope.max_age,
-        };
+        let known = Snapshot::unknown(scope.interface.clone(), scope.max_age);
         Self { scope, known, probes: BTreeMap::new(), uses_account: false, took: BTreeMap::new() }
     }
 
     /// Takes in what a collection brought.
     pub fn take(&mut self, answer: Answer) -> Changed {
-        match answer {
-            Answer::Instance(_) | Answer::Region(_) => self.take_identity(answer),
-            Answer::Names { .. } | Answer::AccountName(_) => self.take_names(answer),
-            Answer::Resolution { .. } => self.take_resolution(answer),
-            Answer::KernelRoute(address, _) => {
-                let before = self.known.kernel_routes.get(&address).cloned();
-                self.replace(answer);
-                let routes = before.is_some_and(|before| differs(&before, &self.known.kernel_routes[&address]));
-                Changed { routes, ..Changed::default() }
-            }
-            Answer::HostRoutes(_) => {
-                let before = self.known.host_routes.clone();
-                self.replace(answer);
-                Changed { routes: differs(&before, &self.known.host_routes), ..Changed::default() }
-            }
-            Answer::Probe(attempt) => self.take_probe(attempt),
-            Answer::Vpc { .. } => {
-                self.take_vpc(answer);
-                Changed::default()
-            }
+        match answer.kind().source() {
+            Source::Imds => self.take_identity(answer),
+            Source::Dns => self.take_resolution(answer),
+            Source::Kernel => self.take_route(answer),
+            Source::Health | Source::ListTables => self.take_probe(answer),
+            Source::Ec2 => self.take_vpc(answer),
         }
     }
 
     fn take_identity(&mut self, answer: Answer) -> Changed {
-        let before = (undated(&self.known.instance), self.known.region.seen().cloned());
-        self.replace(answer);
-        let now = (undated(&self.known.instance), self.known.region.seen().cloned());
-        if before.1 != now.1 {
-            // The account-based name of another Region is not this one's.
-            self.known.account_name = Observed::Unseen(not_yet());
-        }
-        Changed { instance: before.0.is_some() && before != now, ..Changed::default() }
-    }
-
-    fn take_names(&mut self, answer: Answer) -> Changed {
-        let before = self.all_names();
+        let before = (undated(&self.known.instance), self.known.region.seen().cloned(), self.all_names());
         if let Answer::Names { names: names @ Observed::Seen { .. }, by_account } = &answer {
             self.uses_account = *by_account;
             if !by_account {
@@ -156,8 +108,27 @@ impl Facts {
             }
         }
         self.replace(answer);
+        let (instance, region) = (undated(&self.known.instance), self.known.region.seen().cloned());
+        if before.1 != region {
+            // The account-based name of another Region is not this one's.
+            self.known.account_name = Observed::Unseen(Gap::not_yet());
+        }
         self.forget_unused();
-        Changed { names: self.all_names() != before, ..Changed::default() }
+        let changed = before.0.is_some() && (before.0, before.1) != (instance, region);
+        Changed { instance: changed, names: self.all_names() != before.2, ..Changed::default() }
+    }
+
+    fn take_route(&mut self, answer: Answer) -> Changed {
+        let address = if let Answer::KernelRoute(address, _) = &answer { Some(*address) } else { None };
+        let routes = |known: &Snapshot| {
+            let to_address = address.and_then(|address| known.kernel_routes.get(&address)?.seen().cloned());
+            (to_address, known.host_routes.seen().cloned())
+        };
+        let before = routes(&self.known);
+        self.replace(answer);
+        let now = routes(&self.known);
+        let routes = differs(before.0, now.0) || differs(before.1, now.1);
+        Changed { routes, ..Changed::default() }
     }
 
     fn take_resolution(&mut self, answer: Answer) -> Changed {
@@ -172,7 +143,8 @@ impl Facts {
         Changed { addresses: !now.is_subset(&before), strangers, ..Changed::default() }
     }
 
-    fn take_probe(&mut self, attempt: ProbeAttempt) -> Changed {
+    fn take_probe(&mut self, answer: Answer) -> Changed {
+        let Answer::Probe(attempt) = answer else { return Changed::default() };
         let probe_failed = attempt.probe.seen().is_some_and(|probe| !probe.result.reached_service());
         // The names may have changed while the probe was under way.
         if self.is_in_use(attempt.address) {
@@ -181,7 +153,7 @@ impl Facts {
         Changed { probe_failed, ..Changed::default() }
     }
 
-    fn take_vpc(&mut self, mut answer: Answer) {
+    fn take_vpc(&mut self, mut answer: Answer) -> Changed {
         if let Answer::Vpc { facts, .. } = &mut answer
             && (facts.route_tables.seen().is_none() || facts.service_prefix_lists.seen().is_none())
         {
@@ -191,43 +163,18 @@ impl Facts {
             }
         }
         self.replace(answer);
+        Changed::default()
     }
 
     /// Puts what was collected in the place of what was known, except for facts that are missing for a passing reason.
     fn replace(&mut self, mut answer: Answer) {
-        let mut passing = Passing(BTreeSet::new());
+        let mut passing = Passing::default();
         answer.visit_facts(&mut passing);
-        self.swap(&mut answer);
+        answer.swap(&mut self.known);
         if !passing.0.is_empty() {
-            let mut kept = Kept { paths: passing.0, facts: BTreeMap::new() };
+            let mut kept = Kept::of(passing);
             answer.visit_facts(&mut kept);
             self.known.visit_facts(&mut Restore(kept.facts));
-        }
-    }
-
-    /// Exchanges what was collected and what was known.
-    fn swap(&mut self, answer: &mut Answer) {
-        let known = &mut self.known;
-        match answer {
-            Answer::Instance(instance) => mem::swap(&mut known.instance, instance),
-            Answer::Region(region) => mem::swap(&mut known.region, region),
-            Answer::Names { names, by_account: _ } => mem::swap(&mut known.names, names),
-            Answer::AccountName(name) => mem::swap(&mut known.account_name, name),
-            Answer::Resolution { hostname, resolution, took: _ } => {
-                let known = known.resolutions.entry(hostname.clone()).or_insert_with(|| Resolution::unseen(&not_yet()));
-                if resolution.ipv4.seen().is_none() && resolution.ipv6.seen().is_none() {
-                    resolution.cnames.clone_from(&known.cnames);
-                    resolution.servers.clone_from(&known.servers);
-                }
-                mem::swap(known, resolution);
-            }
-            Answer::HostRoutes(routes) => mem::swap(&mut known.host_routes, routes),
-            Answer::KernelRoute(address, route) => {
-                mem::swap(known.kernel_routes.entry(*address).or_insert(Observed::Unseen(not_yet())), route);
-            }
-            // Each probe is an event of its own.
-            Answer::Probe(_) => {}
-            Answer::Vpc { facts, requests: _ } => mem::swap(&mut known.vpc, facts),
         }
     }
 
@@ -345,11 +292,11 @@ impl Facts {
         // A name that has not been resolved, and an address whose route is not known, are in it as well.
         let mut resolutions = self.known.resolutions.clone();
         for name in self.names() {
-            resolutions.entry(name.hostname.clone()).or_insert_with(|| Resolution::unseen(&not_yet()));
+            resolutions.entry(name.hostname.clone()).or_insert_with(|| Resolution::unseen(&Gap::not_yet()));
         }
         let mut kernel_routes = self.known.kernel_routes.clone();
         for target in &targets {
-            kernel_routes.entry(target.address).or_insert(Observed::Unseen(not_yet()));
+            kernel_routes.entry(target.address).or_insert(Observed::Unseen(Gap::not_yet()));
         }
         Snapshot { taken_at, took, proxies, resolutions, kernel_routes, probes, ..self.known.clone() }
     }
@@ -362,108 +309,9 @@ impl Facts {
     }
 }
 
-/// Whether a collection that ended so says nothing about what was known before.
-pub(super) fn is_passing(gap: &Gap) -> bool {
-    match gap {
-        Gap::TimedOut { .. }
-        | Gap::Unreachable { .. }
-        | Gap::Throttled { .. }
-        | Gap::Malformed { .. }
-        | Gap::Truncated { .. }
-        | Gap::OverLimit { .. }
-        | Gap::Failed { .. }
-        | Gap::Redirected { .. } => true,
-        Gap::Denied { .. }
-        | Gap::Credentials { .. }
-        | Gap::Settings { .. }
-        | Gap::Disabled { .. }
-        | Gap::NotFound { .. }
-        | Gap::NotVisible { .. }
-        | Gap::Changing { .. }
-        | Gap::UndocumentedValue { .. }
-        | Gap::Conflicting { .. }
-        | Gap::SpoofedSource { .. }
-        | Gap::OtherHost { .. }
-        | Gap::NotTried { .. }
-        | Gap::Stale { .. } => false,
-    }
-}
-
-/// Whether the fact that was known stays where a collection ended so.
-fn leaves_known(path: &FactPath, gap: &Gap) -> bool {
-    match path {
-        FactPath::Probe { .. } => false,
-        // Not even asked for where another fact is missing.
-        FactPath::Names | FactPath::EndpointInterfaces => is_passing(gap) || matches!(gap, Gap::NotTried { .. }),
-        // Credentials that are missing now say nothing about the account.
-        FactPath::AccountName => is_passing(gap) || matches!(gap, Gap::NotTried { .. } | Gap::Credentials { .. }),
-        FactPath::Instance
-        | FactPath::AvailabilityZone
-        | FactPath::SubnetCidrs { .. }
-        | FactPath::PublicAddresses { .. }
-        | FactPath::Region
-        | FactPath::Ipv4(_)
-        | FactPath::Ipv6(_)
-        | FactPath::HostsFile(_)
-        | FactPath::KernelRoute(_)
-        | FactPath::HostRoutes
-        | FactPath::RouteTables
-        | FactPath::VpcEndpoints
-        | FactPath::ServicePrefixLists
-        | FactPath::PrefixList(_) => is_passing(gap),
-    }
-}
-
-/// The facts that are missing for a passing reason.
-struct Passing(BTreeSet<FactPath>);
-
-impl FactVisitor for Passing {
-    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
-        if fact.gap().is_some_and(|gap| leaves_known(&at, gap)) {
-            self.0.insert(at);
-        }
-    }
-}
-
-/// Takes those of `paths` that were known out of what is replaced.
-struct Kept {
-    paths: BTreeSet<FactPath>,
-    facts: BTreeMap<FactPath, Box<dyn Any>>,
-}
-
-impl FactVisitor for Kept {
-    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
-        if self.paths.contains(&at) && fact.seen().is_some() {
-            let kept = mem::replace(fact, Observed::Unseen(not_yet()));
-            self.facts.insert(at, Box::new(kept));
-        }
-    }
-}
-
-/// Puts them where they are missing.
-struct Restore(BTreeMap<FactPath, Box<dyn Any>>);
-
-impl FactVisitor for Restore {
-    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
-        if let Some(kept) = self.0.remove(&at).and_then(|kept| kept.downcast().ok()) {
-            *fact = *kept;
-        }
-    }
-}
-
-struct Restamp(Step);
-
-impl FactVisitor for Restamp {
-    fn fact<T: Fact>(&mut self, _: FactPath, fact: &mut Observed<T>) {
-        if let Observed::Seen { at, .. } = fact {
-            *at = self.0.applied_to(*at);
-        }
-    }
-}
-
-/// Whether two observations of a fact found different things.
-fn differs<T: PartialEq>(before: &Observed<T>, now: &Observed<T>) -> bool {
-    before.seen().zip(now.seen()).is_some_and(|(before, now)| before != now)
+/// Whether both were observed, and are different.
+fn differs<T: PartialEq>(before: Option<T>, now: Option<T>) -> bool {
+    before.zip(now).is_some_and(|(before, now)| before != now)
 }
 
 /// The instance without the times of the facts within it, which are new with each collection.

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - `collections`: what can be collected, and which answers each collection needs, as data.
-//! - `collectors`: how each collection is made. `batch`: collections that run together, each as soon as it can begin.
+//! - `collectors`: what collections are made with. `batch`: collections that run together, each as soon as it can begin.
 //! - [`facts`](Facts): what is known between collections. `schedule`: when each source is collected from. `clock`: both clocks.
 //! - [`once`]: everything once, for `check`. [`run`](Daemon): on the schedule, for the daemon; `reports`, `sources`,
 //!   `metrics`, `published` and `systemd` are what it says about it.
@@ -18,6 +18,7 @@ mod clock;
 mod collections;
 mod collectors;
 mod facts;
+mod keep;
 pub mod metrics;
 mod once;
 mod published;

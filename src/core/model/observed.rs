@@ -187,6 +187,11 @@ pub enum Gap {
 }
 
 impl Gap {
+    /// For what has not been collected yet.
+    pub fn not_yet() -> Self {
+        Self::NotTried { because: "not collected yet".to_owned() }
+    }
+
     /// Every reason, as [`Gap::reason`] gives it.
     pub const REASONS: &'static [&'static str] = Self::VARIANTS;
 
