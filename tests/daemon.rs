@@ -13,8 +13,10 @@ use lab::{
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::Signal;
+use onnet::engine::replay;
 use std::{
     collections::BTreeSet,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{ExitCode, Stdio},
     time::Duration,
@@ -63,6 +65,9 @@ fn main() -> ExitCode {
         ("it_ends_at_once_whatever_is_under_way", ends_at_once),
         ("at_sighup_it_reads_the_settings_again_and_keeps_the_last_good_ones", rereads),
         ("a_log_that_cannot_be_written_stops_nothing", full_disk),
+        ("a_recording_of_a_lost_route_replays_to_the_same_outcomes", recording_of_a_lost_route),
+        ("a_recording_of_throttling_and_new_addresses_replays_to_the_same_outcomes", recording_of_throttling),
+        ("a_recording_that_cannot_be_written_stops_nothing", recording_on_a_full_disk),
         ("thirty_two_scrapers_and_a_slow_one_disturb_nothing", scrapers),
         ("nothing_secret_is_logged", nothing_secret),
     ];
@@ -428,6 +433,79 @@ fn full_disk() -> Done {
     assert!(child.try_wait()?.is_none(), "it has ended");
     child.kill()?;
     child.wait()?;
+    Ok(())
+}
+
+/// Records a daemon with periods of a second while `change` changes the lab, and replays the recording.
+fn recorded(name: &str, change: impl Fn(&Lab, &Daemon) -> Done) -> Done {
+    let lab = on_net()?;
+    let file = lab.directory().join(name);
+    let file_name = file.to_str().unwrap();
+    let mut arguments = vec!["--record", file_name, "--timeout", "1s"];
+    for every in
+        ["--imds-every", "--dns-every", "--kernel-every", "--health-every", "--list-tables-every", "--ec2-every"]
+    {
+        arguments.extend([every, "1s"]);
+    }
+    let mut daemon = start(&lab, &arguments)?;
+    change(&lab, &daemon)?;
+    daemon.signal(Signal::SIGTERM)?;
+    daemon.end()?;
+
+    let bytes = std::fs::read(&file)?;
+    assert_eq!(std::fs::metadata(&file)?.permissions().mode() & 0o777, 0o600);
+    let text = String::from_utf8_lossy(&bytes);
+    for secret in [lab::SECRET_KEY, lab::SESSION_TOKEN, lab::METADATA_TOKEN] {
+        assert!(!text.contains(secret), "{secret} is in the recording");
+    }
+    let replay = replay(name, &bytes)?;
+    assert!(replay.is_complete && replay.differing.is_empty(), "{:?}", replay.differing);
+    let outcomes: Vec<_> = replay.changes.iter().map(|change| change.to.name()).collect();
+    assert_eq!(outcomes, daemon.outcomes());
+
+    let judged = lab.onnet(Path::new(ONNET), &["judge", file_name])?;
+    assert_eq!(judged.code, Some(replay.last.outcome.exit_code().into()), "{judged:?}");
+    let changes = judged.stdout.lines().filter(|line| line.starts_with("20"));
+    assert_eq!(changes.count(), outcomes.len(), "{judged:?}");
+    #[expect(clippy::disallowed_methods, reason = "the one setting of the tests")]
+    if std::env::var("ONNET_BLESS").is_ok_and(|bless| bless == "1") {
+        std::fs::write(Path::new("tests/recordings").join(name), &bytes)?;
+    }
+    Ok(())
+}
+
+fn recording_of_a_lost_route() -> Done {
+    recorded("endpoint_route_lost_and_back.jsonl", |lab, daemon| {
+        let (_, seen) = daemon.outcome(0, "on_net")?;
+        dissociate(lab);
+        let (_, seen) = daemon.outcome(seen, "off_net")?;
+        associate(lab);
+        daemon.outcome(seen, "on_net")?;
+        Ok(())
+    })
+}
+
+/// The tables are kept, and lead the new address to the internet gateway, until they are too old.
+fn recording_of_throttling() -> Done {
+    recorded("ec2_throttled_and_addresses_change.jsonl", |lab, daemon| {
+        let (_, seen) = daemon.outcome(0, "on_net")?;
+        lab.set_fault(Service::Ec2, Some(Fault::Throttle));
+        lab.edit(|world| world.dynamodb_addresses = vec!["198.51.100.7".parse().unwrap()]);
+        let (_, seen) = daemon.outcome(seen, "off_net")?;
+        daemon.outcome(seen, "undetermined")?;
+        Ok(())
+    })
+}
+
+fn recording_on_a_full_disk() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &["--record", "/dev/full"])?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+    dissociate(&lab);
+    daemon.outcome(seen, "off_net")?;
+    let events = daemon.events();
+    let ends = events.iter().filter(|event| event["message"] == "the recording cannot be written; it ends here");
+    assert_eq!(ends.count(), 1, "{events:?}");
     Ok(())
 }
 

@@ -4,12 +4,17 @@ use super::{Answer, Output, block_on};
 use crate::cli::{CollectArgs, duration, period, socket, time};
 use clap::Args;
 use onnet::{
-    engine::{self, Daemon, Periods, metrics::Counters, publishing},
+    engine::{self, Daemon, Periods, Recorder, metrics::Counters, publishing},
     model::{BySource, History, SettingsStatus, Status},
     observe::seen::chain,
     serve::{Limits, Listeners, ServeError, WebConfig, WebConfigError, serve},
 };
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch::channel as watch_channel},
@@ -59,6 +64,10 @@ pub(crate) struct RunArgs {
     /// On a machine that has just booted, wait up to this long, at random, before the first EC2 and ListTables request.
     #[arg(long, env = "ONNET_SPLAY", default_value = "60s", value_name = "TIME", value_parser = time, hide_env_values = true)]
     splay: Duration,
+
+    /// Record every fact as it arrives in this file, for `onnet judge`; a file that exists is overwritten.
+    #[arg(long, env = "ONNET_RECORD", value_name = "FILE", hide_env_values = true)]
+    record: Option<PathBuf>,
 }
 
 /// Why the daemon cannot start.
@@ -68,6 +77,12 @@ enum RunError {
     Signals(#[source] io::Error),
     #[error("cannot set up the metrics")]
     Metrics(#[from] prometheus::Error),
+    #[error("cannot record to {}", .file.display())]
+    Record {
+        file: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
@@ -90,6 +105,7 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
         Some(listeners) => listeners,
         None => Listeners::bind(&args.listen)?,
     };
+    let recorder = args.record.as_deref().map(recorder).transpose()?;
     let settings = settings(args);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?settings, "started");
 
@@ -107,9 +123,10 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
             _ = interrupt.recv() => {}
         }
     };
+    let daemon = Daemon::new(settings, publisher, counters, recorder);
     let work = async {
         tokio::select! {
-            () = async { Daemon::new(settings, publisher, counters).await.run(rereading, stop_signal).await } => {}
+            () = async { daemon.await.run(rereading, stop_signal).await } => {}
             () = reload_on(hang_up, &web, reread) => {}
         }
     };
@@ -137,6 +154,10 @@ async fn reload_on(mut hang_up: Signal, web: &WebConfig, reread: mpsc::Sender<bo
         let _ = reread.try_send(read.is_ok());
     }
     std::future::pending().await
+}
+
+fn recorder(file: &Path) -> Result<Recorder, RunError> {
+    Recorder::create(file).map_err(|cause| RunError::Record { file: file.to_owned(), cause })
 }
 
 fn settings(args: &RunArgs) -> engine::RunSettings {

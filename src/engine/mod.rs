@@ -12,6 +12,7 @@
 //! - [`facts`](Facts): what is known between collections. `schedule`: when each source is collected from. `clock`: both clocks.
 //! - [`once`]: everything once, for `check`. [`run`](Daemon): on the schedule, for the daemon; `reports`, `sources`,
 //!   `metrics`, `published` and `systemd` are what it says about it.
+//! - `record`: what the daemon collects, line by line. [`replay`]: the same facts and clocks again, judged at the same moments.
 
 mod batch;
 mod clock;
@@ -22,6 +23,8 @@ mod keep;
 pub mod metrics;
 mod once;
 mod published;
+mod record;
+mod replay;
 mod reports;
 mod run;
 mod schedule;
@@ -34,5 +37,7 @@ pub use collectors::CollectSettings;
 pub use facts::{Changed, Facts, ProbeChoice, Scope};
 pub use once::once;
 pub use published::{Published, Publisher, publishing};
+pub use record::{Event, Header, Line, Recorder, Reported};
+pub use replay::{Replay, ReplayError, is_recording, replay};
 pub use run::{Daemon, RunSettings};
 pub use schedule::{Periods, Schedule, due};

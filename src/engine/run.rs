@@ -9,6 +9,7 @@ use super::{
     keep::is_passing,
     metrics::Counters,
     published::Publisher,
+    record::{Event, Header, Recorder, Reported},
     reports::Reports,
     schedule::{Periods, Schedule},
     sources::Sources,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     judge::judge,
-    model::{BySource, Gap, Observed, ProbeSample, SettingsStatus, Source, Status},
+    model::{BySource, Gap, Observed, ProbeAttempt, ProbeSample, SettingsStatus, Source, Status},
     observe::{environment, kernel::Changes, seen::chain},
 };
 use futures_util::{
@@ -60,6 +61,7 @@ pub struct Daemon {
     reports: Reports,
     counters: Counters,
     publisher: Publisher,
+    recorder: Option<Recorder>,
     supervisor: Supervisor,
     read: SettingsStatus,
     started: Reading,
@@ -71,7 +73,12 @@ pub struct Daemon {
 
 impl Daemon {
     /// Ready to [`run`](Self::run).
-    pub async fn new(settings: RunSettings, publisher: Publisher, counters: Counters) -> Self {
+    pub async fn new(
+        settings: RunSettings,
+        publisher: Publisher,
+        counters: Counters,
+        mut recorder: Option<Recorder>,
+    ) -> Self {
         let started = now();
         let RunSettings { collect, periods, splay } = &settings;
         let enabled = |source: &Source| match source {
@@ -83,23 +90,28 @@ impl Daemon {
         let splay = if just_booted { *splay } else { Duration::ZERO };
         let sources = Source::ALL.into_iter().filter(enabled);
         let schedule = Schedule::new(sources, periods, started.moment, fastrand::f64(), splay);
-        let facts = Facts::new(Scope {
+        let scope = Scope {
             probe: collect.probe,
             both_probes: true,
             interface: collect.interface.clone(),
             max_age: periods.max_age(collect.timeout),
-        });
+        };
+        if let Some(recorder) = &mut recorder {
+            let periods = BySource::from_fn(|source| periods.of(source).into());
+            recorder.write(started, Event::Recording(Box::new(Header::new(scope.clone(), periods))));
+        }
         let collectors = Collectors::open(collect.clone(), Instant::now() + collect.timeout).await;
         Self {
             collectors: Arc::new(collectors),
             rereads: FuturesUnordered::new(),
             batches: Batches::default(),
-            facts,
+            facts: Facts::new(scope),
             sources: Sources::new(&schedule, periods),
             schedule,
             reports: Reports::new(collect.timeout, periods),
             counters,
             publisher,
+            recorder,
             supervisor: Supervisor::from_environment(),
             read: SettingsStatus { successful: true, read_at: started.wall },
             started,
@@ -147,6 +159,8 @@ impl Daemon {
             }
         }
         self.supervisor.stopping();
+        let now = self.read_clock();
+        self.record(now, || Event::End);
     }
 
     /// Reads the clocks. Where the wall's was set, every fact keeps its age.
@@ -196,6 +210,7 @@ impl Daemon {
             self.batches.discard(&arrival)
         } else {
             self.count(&arrival.answer);
+            self.record(now, || Event::Facts(Box::new(arrival.answer.clone())));
             let (changed, ended) = self.batches.take(arrival, &mut self.facts);
             self.follow(changed, now.moment);
             self.reports.changed(began, now);
@@ -207,22 +222,13 @@ impl Daemon {
     }
 
     fn count(&mut self, answer: &Answer) {
-        match answer {
-            Answer::Probe(attempt) => {
-                if let Observed::Seen { value: probe, at, .. } = &attempt.probe {
-                    self.counters.probe(probe);
-                    let (kind, result, total) = (probe.kind, probe.result, probe.total);
-                    self.reports.history.probed(ProbeSample { at: *at, kind, result, total });
-                }
-            }
-            Answer::Vpc { requests, .. } => requests.iter().for_each(|request| self.counters.ec2_request(request)),
-            Answer::Instance(_)
-            | Answer::Region(_)
-            | Answer::Names { .. }
-            | Answer::AccountName(_)
-            | Answer::Resolution { .. }
-            | Answer::HostRoutes(_)
-            | Answer::KernelRoute(..) => {}
+        if let Answer::Probe(ProbeAttempt { probe: Observed::Seen { value: probe, at, .. }, .. }) = answer {
+            self.counters.probe(probe);
+            let (kind, result, total) = (probe.kind, probe.result, probe.total);
+            self.reports.history.probed(ProbeSample { at: *at, kind, result, total });
+        }
+        if let Answer::Vpc { requests, .. } = answer {
+            requests.iter().for_each(|request| self.counters.ec2_request(request));
         }
     }
 
@@ -286,9 +292,18 @@ impl Daemon {
     fn report(&mut self, now: Reading) {
         let Some(began) = self.reports.due(now, self.schedule.is_busy()) else { return };
         let proxies = environment::proxies(&self.facts.all_names());
-        let snapshot = self.facts.snapshot(now.wall_at(began), now.moment.since(began).into(), proxies);
-        self.reports.publish(judge(snapshot), now, &self.counters);
+        let (taken_at, took) = (now.wall_at(began), now.moment.since(began).into());
+        let report = judge(self.facts.snapshot(taken_at, took, proxies.clone()));
+        let outcome = report.outcome;
+        self.record(now, || Event::Report(Reported { taken_at, took, proxies, outcome }));
+        self.reports.publish(report, now, &self.counters);
         self.publish_status();
+    }
+
+    fn record(&mut self, now: Reading, event: impl FnOnce() -> Event) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(now, event());
+        }
     }
 
     fn publish_status(&mut self) {

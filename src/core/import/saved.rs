@@ -54,6 +54,15 @@ pub enum SavedError {
 /// # Errors
 /// If it cannot be read, is neither, or was written by a newer onnet.
 pub fn read(file: &Path) -> Result<Snapshot, SavedError> {
+    let (name, bytes) = content(file)?;
+    parse(&name, &bytes)
+}
+
+/// The name and the content of `file`; `-` is the standard input.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn content(file: &Path) -> Result<(String, Vec<u8>), SavedError> {
     let from_stdin = file == Path::new("-");
     let name = if from_stdin { "standard input".to_owned() } else { file.display().to_string() };
     let mut bytes = Vec::new();
@@ -63,7 +72,7 @@ pub fn read(file: &Path) -> Result<Snapshot, SavedError> {
         fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
     };
     match read {
-        Ok(_) => parse(&name, &bytes),
+        Ok(_) => Ok((name, bytes)),
         Err(cause) => Err(SavedError::Read { file: name, cause }),
     }
 }

@@ -4,6 +4,7 @@
 
 mod audit;
 mod catalogue;
+mod changes;
 mod event;
 mod explanation;
 mod findings;
@@ -17,6 +18,7 @@ mod words;
 
 pub use audit::audit;
 pub use catalogue::{finding_help, finding_table};
+pub use changes::outcome_changes;
 pub use event::{OutcomeChanged, outcome_changed};
 pub use explanation::explanation;
 pub use nagios::{nagios, nagios_unknown};

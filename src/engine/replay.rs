@@ -1,0 +1,212 @@
+//! A recording replayed: the same facts, at the same readings of the clocks, judged where the daemon judged them.
+//!
+//! A line that is missing may have had the fact that mattered. So nothing is concluded from there on: what follows is
+//! undetermined.
+
+use super::{
+    clock::Reading,
+    facts::Facts,
+    record::{Event, Header, Line, Reported},
+};
+use crate::{
+    judge::judge,
+    model::{Gap, Observed, Outcome, OutcomeChange, Report, SCHEMA, Seconds, Snapshot, Timestamp},
+};
+use serde::Deserialize;
+
+/// What a recording comes to.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The settings it was made with.
+    pub header: Header,
+    /// The changes of the outcome.
+    pub changes: Vec<OutcomeChange>,
+    /// The last report.
+    pub last: Report,
+    /// The reports that this onnet judges differently, with the outcome that the daemon recorded.
+    pub differing: Vec<(Timestamp, Outcome)>,
+    /// Whether the recording was ended by the daemon. Otherwise it breaks off.
+    pub is_complete: bool,
+}
+
+/// Why a recording cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A line is not one of a recording.
+    #[error("line {line} of {file} is not a line of a recording")]
+    Line {
+        /// The file.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        #[source]
+        /// What is wrong with it.
+        cause: serde_json::Error,
+    },
+    /// The first line does not begin a recording.
+    #[error("{file} does not begin with the settings of a recording")]
+    NoHeader {
+        /// The file.
+        file: String,
+    },
+    /// A newer onnet wrote it.
+    #[error("{file} has schema {found}, and this onnet knows {SCHEMA} and older: judge it with a newer onnet")]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its schema.
+        found: u64,
+    },
+}
+
+/// What distinguishes a recording from other files, and an old one from a new one, before the rest is read.
+#[derive(Deserialize)]
+struct FirstLine {
+    event: FirstEvent,
+}
+
+#[derive(Deserialize)]
+struct FirstEvent {
+    recording: Head,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    schema: u64,
+}
+
+fn head(bytes: &[u8]) -> Option<Head> {
+    let first: FirstLine = serde_json::from_slice(bytes.split(|byte| *byte == b'\n').next()?).ok()?;
+    Some(first.event.recording)
+}
+
+/// Whether the content of a file is a recording.
+pub fn is_recording(bytes: &[u8]) -> bool {
+    head(bytes).is_some()
+}
+
+/// Replays the recording in `file`. A last line that breaks off is left out.
+///
+/// # Errors
+/// If another line cannot be read, or a newer onnet wrote the recording.
+pub fn replay(file: &str, bytes: &[u8]) -> Result<Replay, ReplayError> {
+    let no_header = || ReplayError::NoHeader { file: file.to_owned() };
+    let found = head(bytes).ok_or_else(no_header)?.schema;
+    if found > u64::from(SCHEMA) {
+        return Err(ReplayError::Newer { file: file.to_owned(), found });
+    }
+    let mut lines = lines(bytes).map(|(line, json, is_whole)| match serde_json::from_slice(json) {
+        Ok(read) => Ok(Some(read)),
+        Err(_) if !is_whole => Ok(None),
+        Err(cause) => Err(ReplayError::Line { file: file.to_owned(), line, cause }),
+    });
+    let Some(Some(first)) = lines.next().transpose()? else { return Err(no_header()) };
+    let mut player = Player::new(first).ok_or_else(no_header)?;
+    for line in lines {
+        if let Some(line) = line? {
+            player.play(line);
+        }
+    }
+    Ok(player.end())
+}
+
+/// The lines with their numbers, and whether each is whole.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8], bool)> {
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').zip(1..);
+    lines.map(|(line, number)| match line.strip_suffix(b"\n") {
+        Some(json) => (number, json, true),
+        None => (number, line, false),
+    })
+}
+
+/// The engine's memory and clocks, as the lines have them.
+struct Player {
+    header: Header,
+    facts: Facts,
+    /// The reading since which the wall clock was not set.
+    clock: Reading,
+    /// The last reading.
+    now: Reading,
+    /// The number that the next line has.
+    next: u64,
+    /// Since a line is missing.
+    lost: Option<Gap>,
+    last: Option<Report>,
+    changes: Vec<OutcomeChange>,
+    differing: Vec<(Timestamp, Outcome)>,
+    is_complete: bool,
+}
+
+impl Player {
+    fn new(first: Line) -> Option<Self> {
+        let clock = first.reading();
+        let Event::Recording(header) = first.event else { return None };
+        Some(Self {
+            facts: Facts::new(header.scope.clone()),
+            header: *header,
+            clock,
+            now: clock,
+            next: first.seq + 1,
+            lost: (first.seq != 0).then(|| missing(0, first.seq)),
+            last: None,
+            changes: Vec::new(),
+            differing: Vec::new(),
+            is_complete: false,
+        })
+    }
+
+    fn play(&mut self, line: Line) {
+        if line.seq != self.next && self.lost.is_none() {
+            // The missing line came after the last one: from then on it may have made a difference.
+            self.lost = Some(missing(self.next, line.seq));
+            self.report(self.snapshot_now());
+        }
+        self.next = line.seq.saturating_add(1);
+        self.now = line.reading();
+        if let Some(step) = self.now.step_since(&self.clock) {
+            self.facts.restamp(step);
+            self.clock = self.now;
+        }
+        match line.event {
+            Event::Recording(_) => {}
+            Event::Facts(answer) => {
+                self.facts.take(*answer);
+            }
+            Event::Report(Reported { taken_at, took, proxies, outcome }) => {
+                if self.report(self.facts.snapshot(taken_at, took, proxies)) != outcome && self.lost.is_none() {
+                    self.differing.push((self.now.wall, outcome));
+                }
+            }
+            Event::End => self.is_complete = true,
+        }
+    }
+
+    fn report(&mut self, mut snapshot: Snapshot) -> Outcome {
+        if let Some(lost) = &self.lost {
+            snapshot.names = Observed::Unseen(lost.clone());
+            snapshot.account_name = Observed::Unseen(lost.clone());
+        }
+        let report = judge(snapshot);
+        let (from, to) = (self.last.as_ref().map(|report| report.outcome), report.outcome);
+        if from != Some(to) {
+            let summary = report.summary.clone();
+            self.changes.push(OutcomeChange { at: self.now.wall, from, to, summary });
+        }
+        self.last = Some(report);
+        to
+    }
+
+    fn snapshot_now(&self) -> Snapshot {
+        self.facts.snapshot(self.now.wall, Seconds::default(), Vec::new())
+    }
+
+    fn end(self) -> Replay {
+        let last = self.last.clone().unwrap_or_else(|| judge(self.snapshot_now()));
+        let Self { header, changes, differing, is_complete, .. } = self;
+        Replay { header, changes, last, differing, is_complete }
+    }
+}
+
+fn missing(from: u64, to: u64) -> Gap {
+    Gap::Truncated { detail: format!("of the recording, lines are missing between numbers {from} and {to}") }
+}
