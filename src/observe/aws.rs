@@ -226,6 +226,14 @@ pub fn root_cause(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
+/// Whether it is that nothing came in time.
+pub(crate) fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        cause.downcast_ref().is_some_and(reqwest::Error::is_timeout)
+            || cause.downcast_ref().is_some_and(|cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut)
+    })
+}
+
 /// An error that carries nothing but a sentence.
 pub(crate) fn sentence(words: &str) -> ConnectorError {
     ConnectorError::io(words.to_owned().into())

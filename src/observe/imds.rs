@@ -4,7 +4,7 @@
 //! every interface; and, only where an interface has several private addresses and a public one, which belongs to which.
 
 use super::{
-    aws::{TooLong, find_cause},
+    aws::{TooLong, find_cause, is_timeout},
     seen::{Stopwatch, chain},
 };
 use crate::model::{Gap, Instance, Interface, MacAddress, PublicAddress};
@@ -104,12 +104,16 @@ impl ImdsError {
     }
 
     /// What the SDK's error means. A refused token comes as a cause of the request that wanted it.
-    fn new(path: &str, error: sdk::ImdsError) -> Self {
+    pub(super) fn new(path: &str, error: sdk::ImdsError) -> Self {
         if let sdk::ImdsError::ErrorResponse(answer) = &error {
             return Self::Status { path: path.to_owned(), status: answer.response().status().as_u16() };
         }
         if let Some(cause) = find_cause::<TooLong>(&error) {
             return Self::TooLong { path: path.to_owned(), cause: *cause };
+        }
+        // Of the two limits, that of the SDK's client may be the first on a busy machine.
+        if is_timeout(&error) {
+            return Self::Silent { path: path.to_owned(), after: ANSWER };
         }
         let cause = error.source();
         if let Some(SdkError::ServiceError(token)) =

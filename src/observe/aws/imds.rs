@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use reqwest::Client;
 use std::{
+    io::{self, ErrorKind},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -66,7 +67,7 @@ impl Metadata {
 
     /// How the service failed to answer, if it did so a moment ago and has never answered.
     pub(super) fn silence(&self) -> Option<String> {
-        silence(&self.heard)
+        silence(&self.heard).map(|(detail, _)| detail)
     }
 }
 
@@ -74,20 +75,21 @@ impl Metadata {
 #[derive(Debug)]
 enum Heard {
     Nothing,
-    Silence { at: Instant, detail: String },
+    Silence { at: Instant, detail: String, timed_out: bool },
     Answer,
 }
 
 impl Heard {
-    fn silence(&self) -> Option<String> {
+    /// How the service failed to answer, and whether it said nothing at all.
+    fn silence(&self) -> Option<(String, bool)> {
         match self {
-            Self::Silence { at, detail } if at.elapsed() < REMEMBERED => Some(detail.clone()),
+            Self::Silence { at, detail, timed_out } if at.elapsed() < REMEMBERED => Some((detail.clone(), *timed_out)),
             Self::Silence { .. } | Self::Nothing | Self::Answer => None,
         }
     }
 }
 
-fn silence(heard: &Mutex<Heard>) -> Option<String> {
+fn silence(heard: &Mutex<Heard>) -> Option<(String, bool)> {
     heard.lock().unwrap_or_else(PoisonError::into_inner).silence()
 }
 
@@ -101,8 +103,10 @@ struct Listening {
 impl HttpConnector for Listening {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let heard = Arc::clone(&self.heard);
-        if let Some(detail) = silence(&heard) {
-            return HttpConnectorFuture::ready(Err(sentence(&detail).never_connected()));
+        if let Some((detail, timed_out)) = silence(&heard) {
+            let again = if timed_out { ErrorKind::TimedOut } else { ErrorKind::Other };
+            let error = ConnectorError::io(io::Error::new(again, detail).into());
+            return HttpConnectorFuture::ready(Err(error.never_connected()));
         }
         let asks_for_role = request.uri().ends_with(ROLES);
         let answer = self.inner.call(request);
@@ -112,7 +116,10 @@ impl HttpConnector for Listening {
             match &answer {
                 Ok(_) => *heard = Heard::Answer,
                 Err(_) if matches!(*heard, Heard::Answer) => {}
-                Err(error) => *heard = Heard::Silence { at: Instant::now(), detail: super::root_cause(error) },
+                Err(error) => {
+                    let (detail, timed_out) = (super::root_cause(error), super::is_timeout(error));
+                    *heard = Heard::Silence { at: Instant::now(), detail, timed_out };
+                }
             }
             drop(heard);
             answer
@@ -145,6 +152,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::observe::imds::ImdsError;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -185,6 +193,17 @@ mod tests {
         let gap = crate::observe::imds::instance(metadata.client()).await.unwrap_err().gap();
         assert_eq!(gap.reason(), "over_limit", "{gap}");
         assert!(gap.to_string().contains("65536"), "{gap}");
+    }
+
+    #[tokio::test]
+    async fn whichever_limit_is_the_first_silence_is_named_so() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let metadata = Metadata::new(&format!("http://{}", silent.local_addr().unwrap())).unwrap();
+        let path = "/latest/meta-data/instance-id";
+        for request in ["the first", "another while the first one is remembered"] {
+            let error = metadata.client().get(path).await.unwrap_err();
+            assert_eq!(ImdsError::new(path, error).gap().reason(), "timed_out", "{request}");
+        }
     }
 
     #[test]
