@@ -6,6 +6,7 @@
 use super::world::{Interface, METADATA, RESOLVER, World};
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::{
+    link::{LinkAttribute, State},
     route::{RouteScope, RouteType},
     rule::{RuleAction, RuleAttribute},
 };
@@ -27,6 +28,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 const LOOPBACK: u32 = 1;
@@ -102,6 +104,8 @@ async fn join(
     instance.link().set(LinkUnspec::new_with_index(index).address(mac).build()).execute().await?;
     instance.address().add(index, interface.address.into(), subnet.cidr.prefix_len()).execute().await?;
     instance.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await?;
+    carries(aws, &router).await?;
+    carries(instance, &device).await?;
     let metric = if number == world.default_interface { 100 } else { 200 };
     let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(subnet.router()).priority(metric).build();
     instance.route().add(default).execute().await
@@ -111,6 +115,18 @@ async fn index_of(handle: &Handle, device: &str) -> Result<u32, rtnetlink::Error
     let mut links = handle.link().get().match_name(device.to_owned()).execute();
     let link = links.try_next().await?.ok_or(rtnetlink::Error::RequestFailed)?;
     Ok(link.header.index)
+}
+
+/// Waits until a device sends: the kernel drops what it is given until it has noticed, in a task of its own, that the other end is up.
+async fn carries(handle: &Handle, device: &str) -> Result<(), rtnetlink::Error> {
+    loop {
+        let mut links = handle.link().get().match_name(device.to_owned()).execute();
+        let link = links.try_next().await?.ok_or(rtnetlink::Error::RequestFailed)?;
+        if link.attributes.contains(&LinkAttribute::OperState(State::Up)) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Lets the kernel of the AWS side treat the instance's packets as the VPC's route tables say.
