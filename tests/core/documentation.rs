@@ -1,5 +1,4 @@
 //! What the README says, held against the code.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 use onnet_core::{
     judge::{CatalogueEntry, catalogue},

@@ -1,12 +1,6 @@
 //! Text, Nagios line, JSON, picture, metrics and log event name the same name, address and path.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/page.rs"]
-mod page;
-
-use common::scenarios::{self, Scenario, scenario};
+use crate::common::scenarios::{self, Scenario, scenario};
 use onnet_core::{
     judge::judge,
     model::{Decision, EndpointType, IdleEndpoint, IdleReason, LostBy, Observed, Outcome, Report, Snapshot, Verdict},
@@ -54,7 +48,7 @@ fn picture(page: &str) -> String {
 
 /// The labels of `onnet_route_info`, series by series.
 fn route_info(report: &Report) -> Vec<Vec<(&'static str, String)>> {
-    let (status, _) = page::status(Some(report.clone()));
+    let (status, _) = crate::page::status(Some(report.clone()));
     let all = samples(&status, status.settings, ("version", Some("revision")));
     let series = all.into_iter().filter(|samples| samples.metric.name == "onnet_route_info").flat_map(|s| s.series);
     let owned = |(name, value): (&'static str, &str)| (name, value.to_owned());
@@ -69,7 +63,7 @@ fn disagreements(report: &Report) -> Vec<String> {
             wrong.push(what);
         }
     };
-    let (status, now) = page::status(Some(report.clone()));
+    let (status, now) = crate::page::status(Some(report.clone()));
     let picture = picture(&present::status_page(&status, now));
     let event = present::outcome_changed(None, report);
     let routes = route_info(report);
@@ -224,7 +218,7 @@ fn the_endpoint_beside_the_path_is_named_with_the_reason_why_traffic_does_not_ta
     ] {
         let report = scenario(name);
         assert_eq!(report.idle_endpoint, expected, "{}", report.summary);
-        let (status, now) = page::status(Some(report));
+        let (status, now) = crate::page::status(Some(report));
         let picture = picture(&present::status_page(&status, now));
         let drawn = picture.contains("vpce-0d") || picture.contains("the VPC has none for DynamoDB");
         assert!(drawn || expected.is_none(), "{picture}");

@@ -1,10 +1,6 @@
 //! What holds for every fact of every scenario: without it, or with it too old or dated ahead, no outcome is better.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
-use common::scenarios;
+use crate::common::scenarios;
 use onnet_core::{
     judge::judge,
     model::{Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Snapshot},

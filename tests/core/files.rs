@@ -1,10 +1,6 @@
 //! `--from DIR` on genuine AWS CLI output, and on what people put into a directory by mistake.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
-use common::{below_tests, report_json, scenario};
+use crate::common::{below_tests, report_json, scenario};
 use onnet_core::{
     import::{files, saved},
     judge::judge,

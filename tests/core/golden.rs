@@ -1,10 +1,6 @@
 //! What people and programs read, held against files. `ONNET_BLESS=1` rewrites them; read the difference.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
-use common::{below_tests, golden, scenario};
+use crate::common::{below_tests, golden, scenario};
 use onnet_core::{
     import::files,
     judge,

@@ -1,9 +1,5 @@
 //! What holds in every world: learning more overturns nothing, `select` agrees with a naive reference, and the ranges of
 //! the coverage are disjoint and add up to the list.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
-
-#[path = "../common/mod.rs"]
-mod common;
 
 use ipnet::{IpNet, Ipv4Net};
 use onnet_core::{
@@ -65,7 +61,7 @@ fn route_tables(world: &mut Snapshot) -> &mut Vec<RouteTable> {
 
 /// Every combination of a default route, a static route, a customer-managed list, an endpoint, and public addresses.
 fn small_worlds() -> Vec<Snapshot> {
-    let base = common::scenarios::base();
+    let base = crate::common::scenarios::base();
     let nat = || Target::NatGateway("nat-0a".into());
     let endpoint = || Target::VpcEndpoint("vpce-0d".into());
     let active = || RouteState::Active;
@@ -170,7 +166,7 @@ fn overturned(less: &Report, more: &Report) -> Option<String> {
 /// A list that gives another id than the one it was asked for by is not taken for that list.
 #[test]
 fn a_prefix_list_that_gives_another_id_supports_nothing() {
-    let mut world = common::scenarios::base();
+    let mut world = crate::common::scenarios::base();
     assert_eq!(judge(world.clone()).outcome, Outcome::OnNet);
     for list in world.vpc.prefix_lists.values_mut() {
         if let Observed::Seen { value, .. } = list {

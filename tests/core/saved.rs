@@ -1,11 +1,7 @@
 //! Saved rounds of older versions. `saved-1` has reports as onnet d122e8c wrote them, the last commit of schema 1: they and
 //! their snapshots must come to the outcome that it gave.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
-use common::below_tests;
+use crate::common::below_tests;
 use onnet_core::{
     import::saved::{self, SavedError},
     judge::judge,

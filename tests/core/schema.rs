@@ -1,10 +1,6 @@
 //! The JSON contracts: what is written holds against the shipped schemas, and these are what the types say.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
-use common::{below_tests, golden, report_json, scenario, scenarios};
+use crate::common::{below_tests, golden, report_json, scenario, scenarios};
 use onnet_core::{import::files, judge, present, present::Contract};
 use serde_json::{Value, json};
 use std::fs;

@@ -1,12 +1,6 @@
 //! The status page as text: what it says in every state, and that nothing foreign gets into it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/page.rs"]
-mod page;
-
-use common::scenario;
+use crate::common::scenario;
 use onnet_core::{
     model::{Report, Source, Status, SubnetId, Timestamp, VpcId},
     present::status_page,
@@ -14,12 +8,12 @@ use onnet_core::{
 use std::time::Duration;
 
 fn page_of(report: Option<Report>) -> String {
-    let (status, now) = page::status(report);
+    let (status, now) = crate::page::status(report);
     status_page(&status, now)
 }
 
 fn looked_at(name: &str, change: impl FnOnce(&mut Status, &mut Timestamp)) -> String {
-    let (mut status, mut now) = page::status(Some(scenario(name)));
+    let (mut status, mut now) = crate::page::status(Some(scenario(name)));
     change(&mut status, &mut now);
     status_page(&status, now)
 }
@@ -28,7 +22,7 @@ const ON_NET: &str = "gateway_endpoint_carries_the_whole_list";
 
 #[test]
 fn every_state_brings_all_it_needs_and_nothing_from_elsewhere() {
-    for (name, page) in page::pages() {
+    for (name, page) in crate::page::pages() {
         assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{name}");
         assert_eq!(page.matches("<h1").count(), 1, "{name}");
         assert!(page.contains("<meta http-equiv=\"refresh\""), "{name}");
@@ -50,7 +44,7 @@ fn every_state_brings_all_it_needs_and_nothing_from_elsewhere() {
 
 #[test]
 fn the_answer_comes_first_then_the_way_then_what_to_do() {
-    for (name, world) in page::STATES {
+    for (name, world) in crate::page::STATES {
         let Some(world) = world else { continue };
         let report = scenario(world);
         let page = page_of(Some(report.clone()));
@@ -77,7 +71,7 @@ fn the_answer_comes_first_then_the_way_then_what_to_do() {
 #[test]
 fn what_comes_from_outside_stays_text() {
     let hostile = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}'\"&";
-    for (name, world) in page::STATES {
+    for (name, world) in crate::page::STATES {
         let Some(world) = world else { continue };
         let json = serde_json::to_string(&scenario(world)).unwrap();
         let hostile = serde_json::to_string(hostile).unwrap();

@@ -12,9 +12,9 @@ mod lab;
 mod machine;
 mod perfdata;
 #[allow(dead_code, reason = "a part of it is for the test of the binary as it is built")]
-#[path = "../settings/run.rs"]
+#[path = "../net/settings/run.rs"]
 mod settings;
-#[path = "../settings/table.rs"]
+#[path = "../net/settings/table.rs"]
 mod table;
 
 use lab::{Lab, Mode, Ran, World, rights, world::MAIN_TABLE};

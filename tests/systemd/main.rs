@@ -106,7 +106,7 @@ fn ready() -> Done {
     let took = began.elapsed();
     assert_eq!(machine.property("onnet.service", "Result")?, "success");
     assert_eq!(machine.property("onnet.service", "ActiveState")?, "inactive");
-    // Within a second, as tests/daemon.rs holds it to; here systemctl is timed as well, which is started in the machine.
+    // Within a second, as tests/lab/tests/daemon.rs holds it to; here systemctl is timed as well, which is started in the machine.
     assert!(took < Duration::from_secs(3), "it took {took:?} to stop");
     Ok(())
 }

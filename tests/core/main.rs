@@ -1,0 +1,17 @@
+//! Tests of the pure part: scenarios, properties, files, texts, contracts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod documentation;
+mod every_scenario;
+mod faces;
+mod facts;
+mod files;
+mod golden;
+#[path = "../common/page.rs"]
+mod page;
+mod properties;
+mod saved;
+mod schema;
+mod status_page;

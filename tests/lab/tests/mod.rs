@@ -1,0 +1,31 @@
+//! The tests, those that take longest first.
+
+mod daemon;
+mod dist;
+mod faults;
+mod metrics;
+mod prometheus;
+mod tutorial;
+mod web_config;
+mod worlds;
+
+pub(crate) use daemon::scrape_if_asked;
+
+use libtest_mimic::Trial;
+
+/// All of them, as far as this machine has what they need.
+pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
+    [
+        prometheus::trials(namespaces),
+        daemon::trials(namespaces),
+        tutorial::trials(namespaces),
+        faults::trials(namespaces),
+        worlds::trials(namespaces),
+        web_config::trials(),
+        dist::trials(),
+        metrics::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

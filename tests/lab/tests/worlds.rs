@@ -1,0 +1,280 @@
+//! Whole worlds, end to end: the unmodified binary with default settings, in an instance's network namespace.
+
+use crate::{
+    ONNET, Test,
+    lab::{
+        Fault, Lab, Mode, Service, World,
+        world::{MAIN_TABLE, Target},
+    },
+    named,
+};
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+use std::{net::Ipv4Addr, path::Path};
+
+/// What `onnet check` must say.
+struct Expected {
+    outcome: &'static str,
+    exit: i32,
+    proof: &'static str,
+    /// Exactly these codes, in alphabetical order.
+    findings: &'static [&'static str],
+}
+
+const fn expect(outcome: &'static str, exit: i32, proof: &'static str, findings: &'static [&'static str]) -> Expected {
+    Expected { outcome, exit, proof, findings }
+}
+
+type Prepare = fn() -> World;
+type Disturb = fn(&Lab);
+
+/// A name, the world, what is disturbed in it, and what must come of it.
+fn worlds() -> Vec<(&'static str, Prepare, Disturb, Expected)> {
+    let calm: Disturb = |_| {};
+    vec![
+        ("the_endpoint_on_the_main_table", World::on_net, calm, expect("on_net", 0, "consistent", &[])),
+        (
+            "a_private_subnet_with_the_endpoint_cannot_reach_the_ec2_api",
+            || World::on_net().private().isolated(),
+            calm,
+            expect("undetermined", 3, "consistent", &["ec2-unreachable"]),
+        ),
+        (
+            "there_the_endpoints_policy_testifies",
+            || World::on_net().private().isolated(),
+            |lab| lab.set_fault(Service::DynamoDb, Some(Fault::EndpointPolicy)),
+            expect("at_risk", 1, "proved", &["access-denied", "ec2-unreachable"]),
+        ),
+        (
+            "the_endpoints_policy_beside_readable_routes",
+            World::on_net,
+            |lab| lab.set_fault(Service::DynamoDb, Some(Fault::EndpointPolicy)),
+            expect("on_net", 0, "proved", &["access-denied"]),
+        ),
+        (
+            "the_endpoint_on_the_main_table_and_the_subnet_on_its_own",
+            || World::on_net().with_explicit_table("rtb-0e5f6071"),
+            calm,
+            expect("off_net", 2, "consistent", &["endpoint-not-associated"]),
+        ),
+        (
+            "a_nat_gateway_for_the_very_range",
+            || World::on_net().with_route("52.94.0.0/22", Target::nat("nat-0a1b2c3d"), "active"),
+            calm,
+            expect("off_net", 2, "consistent", &["partly-diverted"]),
+        ),
+        (
+            "a_blackhole_for_half_a_range_drops_and_the_probe_stalls",
+            || World::on_net().with_route("52.94.0.0/23", Target::nat("nat-0a1b2c3d"), "blackhole"),
+            calm,
+            expect("dropped", 2, "inferred", &["blackhole", "probe-failed"]),
+        ),
+        (
+            "one_of_two_addresses_is_dropped",
+            || {
+                World::on_net().with_addresses(&["52.94.0.10", "52.119.224.9"]).with_route(
+                    "52.119.224.9/32",
+                    Target::nat("nat-0a1b2c3d"),
+                    "blackhole",
+                )
+            },
+            calm,
+            expect("at_risk", 1, "inferred", &["blackhole", "probe-failed"]),
+        ),
+        (
+            "a_firewall_in_the_default_route",
+            || {
+                World::tutorial().with_firewall_endpoint("vpce-0f00f00f").with_route(
+                    "0.0.0.0/0",
+                    Target::gateway("vpce-0f00f00f"),
+                    "active",
+                )
+            },
+            calm,
+            expect("off_net", 2, "consistent", &["no-endpoint"]),
+        ),
+        (
+            "a_customer_managed_list_with_a_longer_entry",
+            || World::on_net().with_list("pl-0123456789abcdef0", &["52.94.0.0/24"], Target::nat("nat-0a1b2c3d")),
+            calm,
+            expect("off_net", 2, "consistent", &["overlapping-prefix-lists", "partly-diverted"]),
+        ),
+        (
+            "a_customer_managed_list_that_may_not_be_read",
+            || World::on_net().with_list("pl-0123456789abcdef0", &["10.0.0.0/8"], Target::nat("nat-0a1b2c3d")),
+            |lab| lab.deny("GetManagedPrefixListEntries"),
+            expect("undetermined", 3, "consistent", &["missing-permission"]),
+        ),
+        (
+            "route_tables_that_may_not_be_read",
+            World::on_net,
+            |lab| lab.deny("DescribeRouteTables"),
+            expect("undetermined", 3, "consistent", &["missing-permission"]),
+        ),
+        (
+            "endpoints_that_may_not_be_read",
+            World::on_net,
+            |lab| lab.deny("DescribeVpcEndpoints"),
+            expect("undetermined", 3, "consistent", &["missing-permission"]),
+        ),
+        (
+            "prefix_lists_that_may_not_be_read_by_one_api_are_read_by_the_other",
+            World::on_net,
+            |lab| lab.deny("DescribePrefixLists"),
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
+            "an_ec2_api_that_leaves_out_what_it_may",
+            || {
+                let mut world = World::on_net();
+                world.omits = &["cidrSet", "propagatingVgwSet", "requesterManaged", "tagSet"];
+                world
+            },
+            calm,
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
+            "an_endpoint_whose_type_is_left_out",
+            || {
+                let mut world = World::on_net();
+                world.omits = &["vpcEndpointType"];
+                world
+            },
+            calm,
+            expect("undetermined", 3, "consistent", &["missing-fact"]),
+        ),
+        (
+            "an_interface_endpoint_by_a_hosted_zone",
+            || {
+                World::on_net()
+                    .with_interface_endpoint(Ipv4Addr::new(172, 31, 32, 77))
+                    .with_addresses(&["172.31.32.77"])
+            },
+            calm,
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
+            "a_second_interface_changes_nothing_while_the_kernel_uses_the_first",
+            || World::on_net().with_second_interface(),
+            calm,
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
+            "credentials_with_an_account_id_bring_a_second_name",
+            || {
+                let mut world = World::on_net();
+                world.account_in_credentials = true;
+                world
+            },
+            calm,
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
+            "a_private_subnet_without_any_way_out",
+            || World::tutorial().private().isolated(),
+            calm,
+            expect("undetermined", 3, "inferred", &["ec2-unreachable", "probe-failed"]),
+        ),
+    ]
+}
+
+pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
+    let check = |(name, world, disturb, expected): (&str, Prepare, Disturb, Expected)| {
+        Trial::test(format!("check::{name}"), move || check(world(), disturb, &expected)).with_ignored_flag(!namespaces)
+    };
+    let others: [(&str, Test); 3] = [
+        ("judge::a_saved_round_is_judged_as_it_was", saved_round),
+        ("audit::agrees_with_check_and_explain", audit_and_explain),
+        ("check::waits_until_the_path_is_right_or_for_as_long_as_it_may", waits),
+    ];
+    worlds().into_iter().map(check).chain(named(others, namespaces)).collect()
+}
+
+fn report(lab: &Lab, arguments: &[&str]) -> Result<(Value, Option<i32>), Failed> {
+    let ran = lab.onnet(Path::new(ONNET), &[arguments, &["--format", "json"]].concat())?;
+    let report = serde_json::from_str(&ran.stdout).map_err(|error| format!("{error}: {ran:?}"))?;
+    Ok((report, ran.code))
+}
+
+fn check(world: World, disturb: Disturb, expected: &Expected) -> Result<(), Failed> {
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    disturb(&lab);
+    let (report, exit) = report(&lab, &["check", "--timeout", "6s"])?;
+
+    let mut codes: Vec<&str> =
+        report["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let said = (report["outcome"].as_str().unwrap(), exit, report["proof"].as_str().unwrap(), codes.as_slice());
+    let wanted = (expected.outcome, Some(expected.exit), expected.proof, expected.findings);
+    assert_eq!(said, wanted, "{}\n{:#}", report["summary"], report["findings"]);
+    Ok(())
+}
+
+/// `--save`, then `judge`: the identical report.
+fn saved_round() -> Result<(), Failed> {
+    let lab =
+        Lab::start(World::on_net().with_route("52.94.2.0/23", Target::nat("nat-0a"), "active"), Mode::Namespaces)?;
+    let file = lab.directory().join("round.json");
+    let file = file.to_str().unwrap();
+    let (seen, exit) = report(&lab, &["check", "--save", file])?;
+    let (judged, again) = report(&lab, &["judge", file])?;
+    assert_eq!(exit, Some(1), "{}", seen["summary"]);
+    assert_eq!((judged, again), (seen, exit));
+    Ok(())
+}
+
+/// `--wait`: looks again until the route is there, and gives up with what it saw last.
+fn waits() -> Result<(), Failed> {
+    let lab = Lab::start(World::tutorial(), Mode::Namespaces)?;
+    let gave_up = lab.onnet(Path::new(ONNET), &["check", "--format", "nagios", "--wait", "1500ms"])?;
+    assert_eq!(gave_up.code, Some(2), "{gave_up:?}");
+    assert_eq!(gave_up.stderr.matches("onnet: off_net, waiting: ").count(), 1, "a state is told once: {gave_up:?}");
+
+    let service = lab.world().dynamodb_service();
+    let looked = || lab.requests().iter().filter(|seen| seen.service == Service::Ec2).count();
+    let before = looked();
+    let waited = std::thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| lab.onnet(Path::new(ONNET), &["check", "--format", "nagios", "--wait", "forever"]));
+        while looked() < before + 3 {
+            std::thread::yield_now();
+        }
+        lab.edit(|world| world.create_endpoint("Gateway", &service, &[MAIN_TABLE.to_owned()]))
+            .map_err(|refused| refused.message)?;
+        waiting.join().unwrap().map_err(|error| error.to_string())
+    })?;
+    assert_eq!(waited.code, Some(0), "{waited:?}");
+    assert!(waited.stdout.contains("leaves by gateway endpoint vpce-"), "{waited:?}");
+    Ok(())
+}
+
+/// Three commands, one judgement.
+fn audit_and_explain() -> Result<(), Failed> {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let (seen, _) = report(&lab, &["check"])?;
+    let (audit, exit) = report(&lab, &["audit"])?;
+    assert_eq!(exit, Some(0), "{audit:#}");
+    let subnet = seen["instance"]["subnet"].as_str().unwrap();
+    let audited = audit["subnets"].as_array().unwrap().iter().find(|audited| audited["subnet"] == subnet).unwrap();
+    assert_eq!(audited["coverage"], seen["coverage"]);
+
+    let (explained, exit) = report(&lab, &["explain", "52.94.0.10"])?;
+    assert_eq!(exit, Some(0), "{explained:#}");
+    assert_eq!(explained["subnet"], subnet, "this instance's own");
+    assert_eq!(explained["target"], seen["addresses"][0]["target"]);
+
+    lab.edit(|world| {
+        world.create_route(
+            MAIN_TABLE,
+            "52.94.0.0/22".parse().map(crate::lab::world::Destination::Cidr).unwrap(),
+            Target::nat("nat-0a"),
+        )
+    })
+    .map_err(|refused| refused.message)?;
+    for (arguments, code) in [(vec!["check"], 2), (vec!["audit"], 1), (vec!["explain", "52.94.0.10"], 2)] {
+        let (answer, exit) = report(&lab, &arguments)?;
+        assert_eq!(exit, Some(code), "{arguments:?}: {answer:#}");
+    }
+    Ok(())
+}

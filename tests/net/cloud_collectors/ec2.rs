@@ -1,0 +1,392 @@
+//! EC2: what good answers become, and which gap each bad one ends in.
+
+use crate::fakes::{
+    ec2::{Ec2, XML, config, document, facts, facts_within, good, keys, parameter, refusal},
+    fixtures::{BARE_LISTS, INTERFACES, NO_ENDPOINTS, TABLES},
+    server::{Authority, Server, Step, answer, head, nobody},
+};
+use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
+use onnet::{
+    model::{
+        AssociatedWith, AssociationState, Destination, EndpointState, EndpointType, Gap, Inventory, Observed, Origin,
+        RouteState, Target,
+    },
+    observe::{
+        ec2::vpc_facts,
+        inventory::{Scope, inventory_of},
+    },
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+fn actions(server: &Server) -> Vec<String> {
+    let mut actions: Vec<_> =
+        server.requests.lock().unwrap().iter().map(|request| parameter(request, "Action").unwrap()).collect();
+    actions.sort();
+    actions
+}
+
+#[tokio::test]
+async fn good_answers_become_facts() {
+    let server = Ec2::new().start().await;
+    let facts = facts(&server).await;
+
+    let table = &facts.route_tables.get().unwrap()[0];
+    assert_eq!((table.id.as_str(), table.vpc.as_str()), ("rtb-1", "vpc-1"));
+    let associations: Vec<_> = table.associations.iter().map(|a| (a.with.clone(), a.state.clone())).collect();
+    assert_eq!(
+        associations,
+        [
+            (AssociatedWith::Main, AssociationState::Associated),
+            (AssociatedWith::Subnet("subnet-1".into()), AssociationState::Changing),
+            (AssociatedWith::Gateway("igw-1".into()), AssociationState::Associated),
+        ]
+    );
+    let cidr = |text: &str| Destination::Cidr(text.parse().unwrap());
+    let other = |field: &str, value: &str| Target::Other { field: field.into(), value: value.into() };
+    let routes: Vec<_> = table.routes.iter().map(|r| (r.destination.clone(), r.target.clone())).collect();
+    assert_eq!(
+        routes,
+        [
+            (cidr("10.0.0.0/16"), Target::Local),
+            (Destination::PrefixList("pl-ddb".into()), Target::VpcEndpoint("vpce-1".into())),
+            (Destination::PrefixList("pl-mine".into()), Target::NatGateway("nat-1".into())),
+            (cidr("::/0"), Target::EgressOnlyInternetGateway("eigw-1".into())),
+            (cidr("192.0.2.0/24"), Target::Instance("i-1".into())),
+            (cidr("198.51.100.0/24"), other("none", "none")),
+            (cidr("203.0.113.0/24"), other("OdbNetworkArn", "arn:odb")),
+        ]
+    );
+    assert_eq!(table.routes[4].state, RouteState::Blackhole);
+    assert_eq!(table.routes[5].origin, Origin::EnableVgwRoutePropagation);
+    assert_eq!(table.routes[6].origin, Origin::Other("NewOrigin".into()));
+    assert_eq!(table.routes[6].state, RouteState::Other("filtered".into()));
+
+    let endpoints = facts.vpc_endpoints.get().unwrap();
+    let kinds: Vec<_> = endpoints.iter().map(|e| (e.kind.clone(), e.state.clone())).collect();
+    assert_eq!(
+        kinds,
+        [
+            (EndpointType::Gateway, EndpointState::Available),
+            (EndpointType::Interface, EndpointState::Available),
+            (EndpointType::GatewayLoadBalancer, EndpointState::PendingAcceptance),
+            (EndpointType::Other("Resource".into()), EndpointState::Available),
+            (EndpointType::Absent, EndpointState::Absent),
+        ]
+    );
+    assert_eq!(endpoints[3].service, "arn:rcfg");
+
+    let interfaces = facts.endpoint_interfaces.get().unwrap();
+    assert_eq!(
+        interfaces[0].addresses,
+        ["10.0.0.5".parse::<std::net::IpAddr>().unwrap(), "2001:db8::5".parse().unwrap()]
+    );
+    assert_eq!(facts.service_prefix_lists.get().unwrap(), &["pl-ddb".into()]);
+    let lists: Vec<_> =
+        facts.prefix_lists.iter().map(|(id, list)| (id.as_str(), list.get().unwrap().entries.len())).collect();
+    assert_eq!(lists, [("pl-ddb", 2), ("pl-mine", 1)], "S3's list is nobody's concern");
+    assert_eq!(
+        actions(&server),
+        [
+            "DescribeNetworkInterfaces",
+            "DescribePrefixLists",
+            "DescribeRouteTables",
+            "DescribeVpcEndpoints",
+            "GetManagedPrefixListEntries"
+        ],
+        "no call more than needed"
+    );
+    let filtered = server
+        .requests
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|r| r.body.contains("vpc-id") && r.body.contains("vpc-1"))
+        .count();
+    assert_eq!(filtered, 2, "tables and endpoints are those of the VPC");
+}
+
+#[tokio::test]
+async fn without_interface_endpoints_there_is_nothing_to_ask() {
+    let server = Ec2::new().with_set("DescribeVpcEndpoints", NO_ENDPOINTS).start().await;
+    let facts = facts(&server).await;
+    assert!(facts.endpoint_interfaces.get().unwrap().is_empty());
+    assert!(!actions(&server).contains(&"DescribeNetworkInterfaces".to_owned()));
+}
+
+#[tokio::test]
+async fn an_interface_that_ec2_does_not_show_is_a_gap() {
+    let server = Ec2::new().with_set("DescribeNetworkInterfaces", &INTERFACES.replace("eni-1", "eni-2")).start().await;
+    let gap = facts(&server).await.endpoint_interfaces.gap().cloned();
+    assert!(matches!(&gap, Some(Gap::NotFound { detail }) if detail.contains("eni-1")), "{gap:?}");
+}
+
+#[tokio::test]
+async fn lists_that_come_without_entries_are_asked_for() {
+    let server = Ec2::new().with_set("DescribePrefixLists", BARE_LISTS).start().await;
+    let facts = facts(&server).await;
+    assert_eq!(facts.service_prefix_lists.get().unwrap(), &["pl-ddb".into(), "pl-ddb6".into()]);
+    let ids: Vec<_> = facts.prefix_lists.keys().map(|id| id.as_str()).collect();
+    assert_eq!(ids, ["pl-ddb", "pl-ddb6", "pl-mine"]);
+    let ddb = facts.prefix_lists[&"pl-ddb".into()].get().unwrap();
+    assert_eq!(ddb.name.as_deref(), Some("com.amazonaws.us-east-1.dynamodb"));
+    assert_eq!(ddb.entries, ["192.0.2.128/25".parse().unwrap()], "without the bits of the host");
+}
+
+#[tokio::test]
+async fn only_a_customers_list_may_be_empty() {
+    let server = Ec2::new()
+        .with_set("DescribePrefixLists", BARE_LISTS)
+        .with_set("GetManagedPrefixListEntries", "<entrySet/>")
+        .start()
+        .await;
+    let lists = facts(&server).await.prefix_lists;
+    assert!(lists[&"pl-mine".into()].get().unwrap().entries.is_empty());
+    let gap = lists[&"pl-ddb".into()].gap();
+    assert!(matches!(gap, Some(Gap::Malformed { detail }) if detail.contains("pl-ddb")), "{gap:?}");
+}
+
+#[tokio::test]
+async fn a_region_without_a_dynamodb_list_is_not_believed() {
+    let server = Ec2::new().with_set("DescribePrefixLists", "<prefixListSet/>").start().await;
+    let gap = facts(&server).await.service_prefix_lists.gap().cloned();
+    assert!(matches!(gap, Some(Gap::NotFound { .. })), "{gap:?}");
+}
+
+#[tokio::test]
+async fn the_other_api_serves_where_the_first_is_denied() {
+    let managed = "<prefixListSet><item><prefixListId>pl-ddb</prefixListId><ownerId>AWS</ownerId>
+        <prefixListName>com.amazonaws.us-east-1.dynamodb</prefixListName></item></prefixListSet>";
+    let denied = Ec2::new().with("DescribePrefixLists", refusal(403, "UnauthorizedOperation"));
+    let server = denied.clone().with_set("DescribeManagedPrefixLists", managed).start().await;
+    let both = facts(&server).await;
+    assert_eq!(both.service_prefix_lists.get().unwrap(), &["pl-ddb".into()]);
+    assert_eq!(both.prefix_lists[&"pl-ddb".into()].get().unwrap().entries.len(), 1);
+
+    let server = denied.with("DescribeManagedPrefixLists", refusal(403, "UnauthorizedOperation")).start().await;
+    let neither = facts(&server).await;
+    assert_eq!(
+        neither.service_prefix_lists.gap(),
+        Some(&Gap::Denied { action: "ec2:DescribePrefixLists".into() }),
+        "the first refusal names the permission to give"
+    );
+}
+
+#[tokio::test]
+async fn endpoints_unknown_means_their_interfaces_were_not_looked_for() {
+    let server = Ec2::new().with("DescribeVpcEndpoints", refusal(403, "UnauthorizedOperation")).start().await;
+    let facts = facts(&server).await;
+    assert_eq!(facts.vpc_endpoints.gap(), Some(&Gap::Denied { action: "ec2:DescribeVpcEndpoints".into() }));
+    assert!(matches!(facts.endpoint_interfaces.gap(), Some(Gap::NotTried { .. })));
+    assert!(facts.route_tables.seen().is_some(), "the rest is not lost");
+}
+
+/// The gap that `steps` for an answer to DescribeRouteTables end in.
+async fn gap_of(steps: Vec<Step>) -> Gap {
+    let server = Ec2::new().with("DescribeRouteTables", steps).start().await;
+    let facts = facts(&server).await;
+    assert!(facts.vpc_endpoints.seen().is_some(), "the other calls are not to suffer");
+    facts.route_tables.gap().expect("a gap").clone()
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_reason() {
+    for (status, code, reason) in [
+        (403, "UnauthorizedOperation", "denied"),
+        (400, "AccessDenied", "denied"),
+        (401, "AuthFailure", "credentials"),
+        (400, "InvalidClientTokenId", "credentials"),
+        (400, "RequestExpired", "credentials"),
+        (400, "ExpiredToken", "credentials"),
+        (503, "RequestLimitExceeded", "throttled"),
+        (400, "Throttling", "throttled"),
+        (503, "EC2ThrottledException", "throttled"),
+        (400, "InvalidParameterValue", "failed"),
+        (500, "InternalError", "failed"),
+        (302, "Found", "redirected"),
+    ] {
+        let gap = gap_of(refusal(status, code)).await;
+        assert_eq!(gap.reason(), reason, "{status} {code}: {gap}");
+        if reason != "denied" && reason != "redirected" {
+            assert!(gap.to_string().contains(code), "{gap}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_truncated() {
+    let whole = document("DescribeRouteTables", TABLES);
+    let gap = gap_of(answer(200, XML, &whole[..whole.len() / 2])).await;
+    assert_eq!(gap.reason(), "truncated", "{gap}");
+    assert!(gap.to_string().contains("breaks off"), "{gap}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_malformed() {
+    for body in [
+        "<html><body>Welcome</body></html>",
+        "",
+        "{}",
+        &document("DescribeRouteTables", ""),
+        &document("DescribeRouteTables", &TABLES.replace("10.0.0.0/16", "10.0.0.0/64")),
+        &document(
+            "DescribeRouteTables",
+            &TABLES.replace("<destinationPrefixListId>pl-ddb</destinationPrefixListId>", ""),
+        ),
+        &document("DescribeRouteTables", &TABLES.replace("<routeTableId>rtb-1</routeTableId><vpcId>", "<vpcId>")),
+    ] {
+        let gap = gap_of(answer(200, XML, body)).await;
+        assert_eq!(gap.reason(), "malformed", "{body:.60}: {gap}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_32_mebibytes_is_read_and_not_one_more() {
+    let whole = document("DescribeRouteTables", TABLES);
+    for (length, reason) in [(32 << 20, None), ((32 << 20) + 1, Some("over_limit"))] {
+        let body = whole.clone() + &" ".repeat(length - whole.len());
+        let server = Ec2::new().with("DescribeRouteTables", answer(200, XML, &body)).start().await;
+        let facts = facts(&server).await;
+        assert_eq!(facts.route_tables.gap().map(Gap::reason), reason, "{:?}", facts.route_tables.gap());
+    }
+}
+
+#[tokio::test]
+async fn a_bad_route_is_named_by_table_and_field() {
+    let gap = gap_of(good("DescribeRouteTables", &TABLES.replace("10.0.0.0/16", "10.0.0.0/64"))).await;
+    let text = gap.to_string();
+    assert!(text.contains("rtb-1") && text.contains("DestinationCidrBlock") && text.contains("10.0.0.0/64"), "{text}");
+}
+
+#[tokio::test]
+async fn a_page_of_html_is_a_failure_and_names_the_status() {
+    let gap = gap_of(answer(500, "text/html", "<html>oops</html>")).await;
+    assert!(matches!(&gap, Gap::Failed { detail } if detail.contains("500")), "{gap:?}");
+}
+
+#[tokio::test]
+async fn a_connection_cut_in_the_body_is_unreachable() {
+    let cut = vec![Step::Write(head(200, XML, 9999) + "<?xml"), Step::Close];
+    let gap = gap_of(cut).await;
+    assert_eq!(gap.reason(), "unreachable", "{gap:?}");
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout_well_within_the_default_deadline() {
+    let began = Instant::now();
+    let gap = gap_of(vec![Step::Hang]).await;
+    assert_eq!(gap.reason(), "timed_out", "{gap:?}");
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_deadline_ends_every_call() {
+    let silent = Server::plain(|_| vec![Step::Hang]).await;
+    let facts = facts_within(silent.address, Duration::from_millis(300)).await;
+    for gap in [facts.route_tables.gap(), facts.vpc_endpoints.gap(), facts.service_prefix_lists.gap()] {
+        assert!(
+            matches!(gap, Some(Gap::TimedOut { after }) if after.as_duration() >= Duration::from_millis(290)),
+            "{gap:?}"
+        );
+    }
+    assert!(facts.prefix_lists.is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_unreachable_in_the_kernels_words() {
+    let facts = facts_within(nobody().await, Duration::from_secs(10)).await;
+    let gap = facts.route_tables.gap();
+    assert!(matches!(gap, Some(Gap::Unreachable { detail }) if detail.contains("refused")), "{gap:?}");
+}
+
+#[derive(Debug)]
+struct NoCredentials;
+
+impl ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("none anywhere")))
+    }
+}
+
+#[tokio::test]
+async fn no_credentials_are_told_as_such() {
+    let server = Ec2::new().start().await;
+    let config = config(&format!("http://{}", server.address), &Authority::new(), NoCredentials);
+    let (facts, _) = vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + Duration::from_secs(10)).await;
+    assert_eq!(facts.route_tables.gap(), Some(&Gap::Credentials { detail: "none anywhere".into() }));
+    assert!(server.requests.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn servers_are_verified_by_our_certificates() {
+    let authority = Authority::new();
+    let ec2 = Ec2::new();
+    let server = Server::tls(authority.identity("localhost"), vec![], move |request| ec2.answer(request)).await;
+    let url = format!("https://localhost:{}", server.address.port());
+    let ask = async |roots: &Authority| {
+        let config = config(&url, roots, keys());
+        vpc_facts(&config, &"vpc-1".into(), "us-east-1", Instant::now() + Duration::from_secs(10)).await.0
+    };
+    assert!(ask(&authority).await.route_tables.seen().is_some());
+    let strangers = ask(&Authority::new()).await;
+    let gap = strangers.route_tables.gap();
+    assert!(matches!(gap, Some(Gap::Unreachable { detail }) if detail.contains("certificate")), "{gap:?}");
+}
+
+async fn look(server: &Server, scope: Scope) -> Inventory {
+    let config = config(&format!("http://{}", server.address), &Authority::new(), keys());
+    inventory_of(&config, &scope, "us-east-1".into(), Instant::now() + Duration::from_secs(10)).await
+}
+
+fn subnets(inventory: &Inventory) -> Vec<&str> {
+    inventory.subnets.get().unwrap().iter().map(|subnet| subnet.id.as_str()).collect()
+}
+
+fn asked_for_vpc(server: &Server, action: &str) -> Vec<Option<String>> {
+    let requests = server.requests.lock().unwrap();
+    let of_action = requests.iter().filter(|request| parameter(request, "Action").as_deref() == Some(action));
+    of_action.map(|request| parameter(request, "Filter.1.Value.1")).collect()
+}
+
+#[tokio::test]
+async fn an_inventory_of_everything_asks_for_no_vpc() {
+    let server = Ec2::new().start().await;
+    let all = look(&server, Scope::Everything).await;
+    assert_eq!(subnets(&all), ["subnet-1", "subnet-2"]);
+    let cidrs = &all.subnets.get().unwrap()[0].cidrs;
+    assert_eq!(cidrs, &["10.0.0.0/24".parse().unwrap(), "2001:db8::/64".parse().unwrap()], "not the one that has gone");
+    assert!(all.facts.route_tables.seen().is_some());
+    assert_eq!(asked_for_vpc(&server, "DescribeRouteTables"), [None]);
+}
+
+#[tokio::test]
+async fn an_inventory_of_one_vpc_asks_for_it() {
+    let server = Ec2::new().start().await;
+    look(&server, Scope::Vpc("vpc-1".into())).await;
+    assert_eq!(asked_for_vpc(&server, "DescribeRouteTables"), [Some("vpc-1".into())]);
+    assert_eq!(asked_for_vpc(&server, "DescribeSubnets"), [Some("vpc-1".into())]);
+}
+
+#[tokio::test]
+async fn an_inventory_around_a_subnet_is_that_of_its_vpc() {
+    let server = Ec2::new().start().await;
+    let around = look(&server, Scope::Subnet("subnet-2".into())).await;
+    assert_eq!(subnets(&around), ["subnet-2"]);
+    assert_eq!(asked_for_vpc(&server, "DescribeRouteTables"), [Some("vpc-2".into())]);
+
+    let unknown = look(&server, Scope::Subnet("subnet-9".into())).await;
+    assert_eq!(subnets(&unknown), ["subnet-1", "subnet-2"], "the known ones, to be named");
+}
+
+#[tokio::test]
+async fn an_inventory_without_subnets_keeps_the_rest() {
+    let server = Ec2::new().with("DescribeSubnets", refusal(403, "UnauthorizedOperation")).start().await;
+    for scope in [Scope::Everything, Scope::Subnet("subnet-1".into())] {
+        let inventory = look(&server, scope).await;
+        assert!(matches!(inventory.subnets, Observed::Unseen(Gap::Denied { .. })));
+        assert!(inventory.facts.route_tables.seen().is_some());
+    }
+}

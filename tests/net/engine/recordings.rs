@@ -1,0 +1,149 @@
+//! Recordings of the lab, replayed: `tests/recordings`, written by `ONNET_BLESS=1 cargo test --test lab recording`.
+
+use crate::common::below_tests;
+use onnet::{
+    engine::{Event, Line, Replay, ReplayError, is_recording, replay},
+    model::{Outcome, OutcomeChange, SCHEMA, Timestamp},
+};
+use std::fs;
+
+fn recordings() -> Vec<(String, Vec<u8>)> {
+    let files = fs::read_dir(below_tests("recordings")).unwrap();
+    let read = |file: fs::DirEntry| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap());
+    let recordings: Vec<_> = files.map(|file| read(file.unwrap())).collect();
+    assert!(recordings.len() >= 2, "{} recordings", recordings.len());
+    recordings
+}
+
+fn replayed(bytes: &[u8]) -> Replay {
+    replay("the recording", bytes).unwrap()
+}
+
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n').collect()
+}
+
+fn read(line: &[u8]) -> Line {
+    serde_json::from_slice(line).unwrap()
+}
+
+/// The outcome at a moment; `None` before the first report.
+fn at(changes: &[OutcomeChange], moment: Timestamp) -> Option<Outcome> {
+    changes.iter().take_while(|change| change.at <= moment).last().map(|change| change.to)
+}
+
+/// Whether `with` could be concluded of less than what `without` was concluded of.
+fn is_no_better(without: Option<Outcome>, with: Option<Outcome>) -> bool {
+    match (without, with) {
+        (None | Some(Outcome::Undetermined), _) => true,
+        (Some(_), None | Some(Outcome::Undetermined)) => false,
+        (Some(without), Some(with)) => without >= with,
+    }
+}
+
+#[test]
+fn a_recording_replays_to_the_outcomes_it_recorded() {
+    for (name, bytes) in recordings() {
+        assert!(is_recording(&bytes), "{name}");
+        let replay = replayed(&bytes);
+        assert_eq!(replay.differing, [], "{name}");
+        assert!(replay.is_complete, "{name}");
+        let mut recorded: Vec<Outcome> = Vec::new();
+        for line in lines(&bytes) {
+            if let Event::Report(report) = read(line).event {
+                recorded.push(report.outcome);
+            }
+        }
+        assert!(recorded.len() > 2, "{name}");
+        assert_eq!(recorded.last(), Some(&replay.last.outcome), "{name}");
+        recorded.dedup();
+        assert_eq!(replay.changes.iter().map(|change| change.to).collect::<Vec<_>>(), recorded, "{name}");
+    }
+}
+
+#[test]
+fn without_any_one_line_no_outcome_is_better_at_any_moment() {
+    for (name, bytes) in recordings() {
+        let whole = replayed(&bytes);
+        let lines = lines(&bytes);
+        for missing in 0..lines.len() {
+            let without = [&lines[..missing], &lines[missing + 1..]].concat().concat();
+            if missing == 0 {
+                assert!(!is_recording(&without), "{name}: it is not taken for one without its settings");
+                continue;
+            }
+            let without = replayed(&without);
+            for moment in whole.changes.iter().chain(&without.changes).map(|change| change.at) {
+                let (less, all) = (at(&without.changes, moment), at(&whole.changes, moment));
+                assert!(is_no_better(less, all), "{name} without line {missing}: {less:?} in place of {all:?}");
+            }
+            assert!(
+                is_no_better(Some(without.last.outcome), Some(whole.last.outcome)),
+                "{name} without line {missing}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_breaks_off_is_replayed_up_to_there() {
+    let (name, bytes) = recordings().swap_remove(0);
+    let lines = lines(&bytes);
+    let whole = replayed(&bytes);
+    let without_last = replayed(&lines[..lines.len() - 1].concat());
+    assert!(!without_last.is_complete);
+    assert_eq!(without_last.changes, whole.changes, "{name}");
+    let last = bytes.len() - lines[lines.len() - 1].len();
+    for end in last..bytes.len() - 1 {
+        let cut = replayed(&bytes[..end]);
+        assert!(!cut.is_complete, "{name} cut at {end}");
+        assert_eq!(cut.changes, whole.changes, "{name} cut at {end}");
+    }
+    // In the middle of any other line, too.
+    for line in 1..lines.len() {
+        let cut = [lines[..line].concat(), lines[line][..lines[line].len() / 2].to_vec()].concat();
+        let changes = replayed(&cut).changes;
+        assert_eq!(changes, whole.changes[..changes.len()], "{name} cut in line {line}");
+    }
+}
+
+#[test]
+fn lines_in_another_order_or_twice_conclude_nothing() {
+    let (name, bytes) = recordings().swap_remove(0);
+    let lines = lines(&bytes);
+    for line in 1..lines.len() - 1 {
+        let mut swapped = lines.clone();
+        swapped.swap(line, line + 1);
+        assert_eq!(replayed(&swapped.concat()).last.outcome, Outcome::Undetermined, "{name}: line {line} swapped");
+        let mut twice = lines.clone();
+        twice.insert(line, lines[line]);
+        assert_eq!(replayed(&twice.concat()).last.outcome, Outcome::Undetermined, "{name}: line {line} twice");
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_named() {
+    let (_, bytes) = recordings().swap_remove(0);
+    let mut lines = lines(&bytes);
+    lines[3] = b"{\"seq\": 3}\n";
+    let Err(error) = replay("r.jsonl", &lines.concat()) else { panic!("no error") };
+    assert_eq!(error.to_string(), "line 4 of r.jsonl is not a line of a recording");
+}
+
+#[test]
+fn a_recording_of_a_newer_onnet_is_refused() {
+    let (_, bytes) = recordings().swap_remove(0);
+    let newer = String::from_utf8(bytes).unwrap().replacen(
+        &format!("\"schema\":{SCHEMA}"),
+        &format!("\"schema\":{}", SCHEMA + 1),
+        1,
+    );
+    assert!(matches!(replay("r.jsonl", newer.as_bytes()), Err(ReplayError::Newer { .. })));
+}
+
+#[test]
+fn other_files_are_not_taken_for_recordings() {
+    for other in ["", "{}", "{\"schema\": 1}\n", "{\"event\": {\"end\": null}}", "\u{0}", "[]"] {
+        assert!(!is_recording(other.as_bytes()), "{other}");
+    }
+}

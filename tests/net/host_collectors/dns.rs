@@ -1,0 +1,243 @@
+use crate::fakes::dns::*;
+use hickory_proto::{
+    op::{Message, ResponseCode},
+    rr::RecordType,
+};
+use hickory_resolver::Hosts;
+use onnet::{model::Resolution, observe::dns::Dns};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{net::UdpSocket, time::Instant};
+
+const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
+const PATIENCE: Duration = Duration::from_millis(400);
+
+async fn resolve(servers: &[SocketAddr], name: &str) -> Resolution {
+    Dns::new(servers, PATIENCE, Ok(Hosts::default())).unwrap().resolve(name).await.0
+}
+
+async fn resolve_with(
+    answer: impl Fn(&Asked, Message) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> (Resolution, Vec<Asked>) {
+    let server = FakeDns::start(answer).await;
+    (resolve(&[server.address], NAME).await, server.asked())
+}
+
+/// One A record and no AAAA: what DynamoDB's names have.
+fn one_address(asked: &Asked, mut message: Message) -> Option<Vec<u8>> {
+    if asked.family == RecordType::A {
+        message.add_answer(record(NAME, 5, "52.94.0.10"));
+    }
+    bytes(message)
+}
+
+#[tokio::test]
+async fn an_address_comes_with_its_ttl_and_the_other_family_is_seen_and_empty() {
+    let (seen, _) = resolve_with(one_address).await;
+    let ipv4 = seen.ipv4.seen().unwrap();
+    assert_eq!((ipv4[0].address.to_string(), ipv4[0].ttl), ("52.94.0.10".to_owned(), 5));
+    assert_eq!(seen.ipv6.seen().unwrap(), &[]);
+    assert_eq!(seen.hosts_file.seen().unwrap(), &[] as &[std::net::IpAddr]);
+}
+
+#[tokio::test]
+async fn one_absolute_query_a_family_and_never_the_search_list() {
+    // NXDOMAIN is what makes a resolver go through its search list, and one label what makes it begin with it.
+    for name in [NAME, "dynamodb"] {
+        let server = FakeDns::start(|_, message| code(message, ResponseCode::NXDomain)).await;
+        resolve(&[server.address], name).await;
+        let mut asked: Vec<_> = server.asked().into_iter().map(|asked| (asked.name, asked.family)).collect();
+        asked.sort_by_key(|(_, family)| u16::from(*family));
+        assert_eq!(asked, [(format!("{name}."), RecordType::A), (format!("{name}."), RecordType::AAAA)]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_cached() {
+    let server = FakeDns::start(one_address).await;
+    let dns = Dns::new(&[server.address], PATIENCE, Ok(Hosts::default())).unwrap();
+    dns.resolve(NAME).await;
+    dns.resolve(NAME).await;
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_not_found() {
+    let (seen, _) = resolve_with(|_, message| code(message, ResponseCode::NXDomain)).await;
+    assert_eq!(seen.ipv4.gap().unwrap().reason(), "not_found");
+    assert!(seen.ipv4.gap().unwrap().to_string().contains(NAME));
+    assert_eq!(seen.ipv6.gap().unwrap().reason(), "not_found");
+}
+
+#[tokio::test]
+async fn the_families_are_apart() {
+    let (seen, _) = resolve_with(|asked, message| {
+        if asked.family == RecordType::A { one_address(asked, message) } else { code(message, ResponseCode::ServFail) }
+    })
+    .await;
+    assert!(seen.ipv4.seen().is_some());
+    assert_eq!(seen.ipv6.gap().unwrap().reason(), "failed");
+}
+
+#[tokio::test]
+async fn an_error_code_is_a_failure_that_names_it() {
+    for (answer, word) in [(ResponseCode::ServFail, "Server Failure"), (ResponseCode::Refused, "Refused")] {
+        let (seen, asked) = resolve_with(move |_, message| code(message, answer)).await;
+        let gap = seen.ipv4.gap().unwrap();
+        assert_eq!(gap.reason(), "failed");
+        assert!(gap.to_string().contains(word), "{gap}");
+        assert_eq!(asked.len(), 2, "asked once a family: {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn silence_times_out_within_its_patience() {
+    let started = Instant::now();
+    let (seen, _) = resolve_with(|_, _| None).await;
+    assert_eq!(seen.ipv4.gap().unwrap().reason(), "timed_out");
+    assert!(started.elapsed() >= PATIENCE && started.elapsed() < 3 * PATIENCE, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unreachable() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    drop(socket);
+    let seen = resolve(&[address], NAME).await;
+    let gap = seen.ipv4.gap().unwrap();
+    // An unconnected UDP socket does not learn of the refusal; then it is silence.
+    assert!(["unreachable", "timed_out"].contains(&gap.reason()), "{gap}");
+}
+
+#[tokio::test]
+async fn a_packet_that_is_no_dns_is_malformed() {
+    let (seen, _) = resolve_with(|_, message| {
+        let mut bytes = message.to_vec().unwrap();
+        bytes.truncate(14);
+        Some(bytes)
+    })
+    .await;
+    assert_eq!(seen.ipv4.gap().unwrap().reason(), "malformed");
+}
+
+#[tokio::test]
+async fn a_cname_chain_is_kept_in_order() {
+    let (seen, asked) = resolve_with(|asked, mut message| {
+        message.add_answer(cname(NAME, "one.example"));
+        message.add_answer(cname("one.example", "two.example"));
+        if asked.family == RecordType::A {
+            message.add_answer(record("two.example", 5, "52.94.0.10"));
+        }
+        bytes(message)
+    })
+    .await;
+    assert_eq!(seen.cnames, ["one.example", "two.example"]);
+    assert_eq!(seen.ipv4.seen().unwrap()[0].address.to_string(), "52.94.0.10");
+    assert_eq!(seen.ipv6.seen().unwrap(), &[], "a chain to a name without such a record");
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_cname_loop_is_malformed_and_ends() {
+    let (seen, asked) = resolve_with(|_, mut message| {
+        message.add_answer(cname(NAME, "one.example"));
+        message.add_answer(cname("one.example", NAME));
+        bytes(message)
+    })
+    .await;
+    let gap = seen.ipv4.gap().unwrap();
+    assert_eq!(gap.reason(), "malformed");
+    assert!(gap.to_string().contains("comes back"), "{gap}");
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_chain_to_a_name_that_does_not_exist_is_not_found() {
+    let (seen, _) = resolve_with(|_, mut message| {
+        message.add_answer(cname(NAME, "gone.example"));
+        code(message, ResponseCode::NXDomain)
+    })
+    .await;
+    let gap = seen.ipv4.gap().unwrap();
+    assert_eq!(gap.reason(), "not_found");
+    assert!(gap.to_string().contains("gone.example"), "{gap}");
+}
+
+#[tokio::test]
+async fn another_names_address_in_the_answer_is_not_ours() {
+    let (seen, _) = resolve_with(|_, mut message| {
+        message.add_answer(record("other.example", 5, "198.51.100.1"));
+        bytes(message)
+    })
+    .await;
+    assert_eq!(seen.ipv4.seen().unwrap(), &[]);
+}
+
+#[tokio::test]
+async fn sixty_addresses_come_by_tcp_and_all_of_them() {
+    let (seen, asked) = resolve_with(|asked, mut message| {
+        if asked.family == RecordType::A {
+            if asked.tcp {
+                message.add_answers((1..=60).map(|n| record(NAME, 5, &format!("52.94.0.{n}"))));
+            } else {
+                message.metadata.truncation = true;
+            }
+        }
+        bytes(message)
+    })
+    .await;
+    assert_eq!(seen.ipv4.seen().unwrap().len(), 60);
+    assert_eq!(asked.iter().filter(|asked| asked.tcp).count(), 1, "{asked:?}");
+}
+
+#[tokio::test]
+async fn the_second_server_is_asked_where_the_first_fails_and_only_there() {
+    let good = FakeDns::start(one_address).await;
+    let silent = FakeDns::start(|_, _| None).await;
+    let failing = FakeDns::start(|_, message| code(message, ResponseCode::ServFail)).await;
+    for first in [&silent, &failing] {
+        let seen = resolve(&[first.address, good.address], NAME).await;
+        assert_eq!(seen.ipv4.seen().unwrap()[0].address.to_string(), "52.94.0.10");
+        assert_eq!(seen.servers, [first.address, good.address]);
+    }
+    let never = FakeDns::start(one_address).await;
+    let unknowing = FakeDns::start(|_, message| code(message, ResponseCode::NXDomain)).await;
+    let seen = resolve(&[unknowing.address, never.address], NAME).await;
+    assert_eq!(seen.ipv4.gap().unwrap().reason(), "not_found");
+    assert_eq!(never.asked(), []);
+}
+
+#[tokio::test]
+async fn the_hosts_file_is_kept_apart_from_the_answers() {
+    let server = FakeDns::start(one_address).await;
+    let mut hosts = Hosts::default();
+    let file = format!("10.0.0.7 {} alias\n2001:db8::7 {NAME}\n", NAME.to_uppercase());
+    hosts.read_hosts_conf(file.as_bytes()).unwrap();
+    let (seen, _) = Dns::new(&[server.address], PATIENCE, Ok(hosts)).unwrap().resolve(NAME).await;
+    assert_eq!(
+        seen.hosts_file.seen().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["10.0.0.7", "2001:db8::7"]
+    );
+    assert_eq!(seen.ipv4.seen().unwrap()[0].address.to_string(), "52.94.0.10");
+    assert_eq!(seen.ipv6.seen().unwrap(), &[]);
+}
+
+#[tokio::test]
+async fn an_address_resolves_to_itself_and_nobody_is_asked() {
+    let server = FakeDns::start(one_address).await;
+    let seen = resolve(&[server.address], "10.0.0.7").await;
+    assert_eq!(seen.ipv4.seen().unwrap()[0].address.to_string(), "10.0.0.7");
+    assert_eq!(seen.ipv6.seen().unwrap(), &[]);
+    let seen = resolve(&[server.address], "2001:db8::7").await;
+    assert_eq!(seen.ipv6.seen().unwrap()[0].address.to_string(), "2001:db8::7");
+    assert_eq!(server.asked(), []);
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_malformed_and_nobody_is_asked() {
+    let server = FakeDns::start(one_address).await;
+    for name in ["", "a..b", &"x".repeat(300)] {
+        let seen = resolve(&[server.address], name).await;
+        assert_eq!(seen.ipv4.gap().map(|gap| gap.reason()), Some("malformed"), "{name:?}");
+    }
+    assert_eq!(server.asked(), []);
+}

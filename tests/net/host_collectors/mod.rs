@@ -1,0 +1,20 @@
+//! The collectors of the host, each against a real socket that misbehaves.
+
+mod dns;
+mod imds;
+mod names;
+mod round;
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use onnet::observe::{
+    aws::{Lookups, Proxies, control_plane},
+    tls::Roots,
+};
+
+/// onnet's own way to AWS, which trusts a certificate that nobody has.
+fn http() -> SharedHttpClient {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let nobody = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    let roots = Roots::usable(vec![nobody.der().clone()]).unwrap();
+    control_plane(&roots, Proxies::None, Lookups::default()).unwrap()
+}

@@ -1,0 +1,19 @@
+//! Tests with real sockets on loopback, and of the binary as it is built. They need nothing but this machine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod cli;
+mod cloud_collectors;
+#[path = "../common/mod.rs"]
+mod common;
+mod engine;
+mod fakes;
+mod host_collectors;
+mod http;
+#[path = "../lab/mod.rs"]
+mod lab;
+mod settings;
+mod status;
+#[path = "../common/web.rs"]
+mod web;
+
+const ONNET: &str = env!("CARGO_BIN_EXE_onnet");
