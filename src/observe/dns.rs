@@ -3,11 +3,13 @@
 //! hickory's servers and transports are used, but not its resolver: that one follows CNAME chains with queries of its
 //! own and tells a loop and an empty answer alike. glibc asks once per family and takes what the answer holds; so do we.
 
+mod hosts;
+
 use super::seen::{Stopwatch, chain};
 use crate::model::{AddressRecord, Gap, Observed, Resolution, Seconds};
 use futures_util::StreamExt;
 use hickory_resolver::{
-    Hosts, NameServerPool, PoolContext, TlsConfig,
+    NameServerPool, PoolContext, TlsConfig,
     config::{ConnectionConfig, NameServerConfig, ResolverOpts},
     net::{DnsError as Negative, DnsHandle, NetError, NoRecords, runtime::TokioRuntimeProvider},
     proto::{
@@ -16,8 +18,8 @@ use hickory_resolver::{
     },
     system_conf::read_system_conf,
 };
+pub use hosts::HostsFile;
 use std::{
-    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -27,10 +29,10 @@ use tokio::time::timeout;
 /// How long one server may take over one query, a second one by TCP included where the first answer was cut off.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The name servers to ask, in order, and the names of `/etc/hosts`.
+/// The name servers to ask, in order, and `/etc/hosts`.
 pub struct Dns {
     servers: Vec<Server>,
-    hosts: Result<Hosts, Gap>,
+    hosts: HostsFile,
     patience: Duration,
 }
 
@@ -156,11 +158,11 @@ impl Dns {
                 config.name_servers().iter().map(|server| SocketAddr::new(server.ip, 53)).collect()
             }
         };
-        Self::new(&servers, PATIENCE, system_hosts())
+        Self::new(&servers, PATIENCE, HostsFile::of_the_system())
     }
 
     /// Asks `servers`, in order, each for as long as `patience`.
-    pub fn new(servers: &[SocketAddr], patience: Duration, hosts: Result<Hosts, Gap>) -> Result<Self, DnsError> {
+    pub fn new(servers: &[SocketAddr], patience: Duration, hosts: HostsFile) -> Result<Self, DnsError> {
         let mut options = ResolverOpts::default();
         options.timeout = patience;
         let tls = TlsConfig::new().map_err(DnsError::System)?;
@@ -184,15 +186,18 @@ impl Dns {
         if let Ok(address) = hostname.parse::<IpAddr>() {
             return (literal(watch, address), watch.took());
         }
-        let (ipv4, ipv6) =
-            tokio::join!(self.records(hostname, RecordType::A), self.records(hostname, RecordType::AAAA));
+        let (ipv4, ipv6, pinned) = tokio::join!(
+            self.records(hostname, RecordType::A),
+            self.records(hostname, RecordType::AAAA),
+            self.hosts.addresses(hostname)
+        );
         let cnames = [&ipv4, &ipv6].into_iter().flatten().map(|(answer, _)| &answer.cnames);
         let resolution = Resolution {
             cnames: cnames.max_by_key(|chain| chain.len()).cloned().unwrap_or_default(),
             ipv4: addresses(ipv4),
             ipv6: addresses(ipv6),
             servers: self.servers.iter().map(|server| server.address).collect(),
-            hosts_file: watch.observed(self.hosts_file(hostname)),
+            hosts_file: watch.observed(pinned),
         };
         (resolution, watch.took())
     }
@@ -211,18 +216,6 @@ impl Dns {
             tracing::debug!(hostname, %family, error = chain(&error), "not resolved");
             error.gap(watch.took())
         })
-    }
-
-    fn hosts_file(&self, hostname: &str) -> Result<Vec<IpAddr>, Gap> {
-        let hosts = self.hosts.as_ref().map_err(Clone::clone)?;
-        // What is no name is in no file.
-        let Ok(name) = Name::from_ascii(hostname) else { return Ok(Vec::new()) };
-        let addresses = [RecordType::A, RecordType::AAAA]
-            .into_iter()
-            .filter_map(|family| hosts.lookup_static_host(&Query::query(name.clone(), family)))
-            .flat_map(|lookup| lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>())
-            .collect();
-        Ok(addresses)
     }
 }
 
@@ -305,38 +298,5 @@ fn literal(watch: Stopwatch, address: IpAddr) -> Resolution {
         cnames: Vec::new(),
         servers: Vec::new(),
         hosts_file: watch.seen(Vec::new()),
-    }
-}
-
-/// The names of `/etc/hosts`. A system without the file has no overrides; one that cannot be read may have any.
-fn system_hosts() -> Result<Hosts, Gap> {
-    Hosts::from_system().or_else(|error| without_hosts(&error))
-}
-
-fn without_hosts(error: &io::Error) -> Result<Hosts, Gap> {
-    let kind = error.kind();
-    if kind == io::ErrorKind::NotFound {
-        Ok(Hosts::default())
-    } else if kind == io::ErrorKind::PermissionDenied {
-        // A refusal: what was read before says nothing of what is there now.
-        Err(Gap::Denied { action: "/etc/hosts".to_owned() })
-    } else {
-        Err(Gap::Failed { detail: format!("/etc/hosts: {}", chain(error)) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_hosts_file_that_is_not_there_pins_nothing() {
-        for (kind, reason) in [
-            (io::ErrorKind::NotFound, None),
-            (io::ErrorKind::PermissionDenied, Some("denied")),
-            (io::ErrorKind::InvalidData, Some("failed")),
-        ] {
-            assert_eq!(without_hosts(&io::Error::from(kind)).err().map(|gap| gap.reason()), reason, "{kind}");
-        }
     }
 }

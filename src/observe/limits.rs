@@ -25,3 +25,12 @@ pub(super) const METADATA_ANSWER: usize = 64 << 10;
 
 /// Bytes of one file of settings: a profile with a thousand roles has a tenth of it.
 pub(super) const SETTINGS_FILE: u64 = 1 << 20;
+
+/// Bytes of `/etc/hosts`. The largest published lists of blocked names have half of it.
+pub(super) const HOSTS_FILE: usize = 32 << 20;
+
+/// Bytes of one line of `/etc/hosts`. A name has at most 253.
+pub(super) const HOSTS_LINE: usize = 64 << 10;
+
+/// Addresses of one name: DynamoDB answers with one, the largest answers of name servers have a few dozen.
+pub(super) const ADDRESSES: usize = 256;

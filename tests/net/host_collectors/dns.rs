@@ -3,16 +3,22 @@ use hickory_proto::{
     op::{Message, ResponseCode},
     rr::RecordType,
 };
-use hickory_resolver::Hosts;
-use onnet::{model::Resolution, observe::dns::Dns};
-use std::{net::SocketAddr, time::Duration};
+use onnet::{
+    model::Resolution,
+    observe::dns::{Dns, HostsFile},
+};
+use std::{net::SocketAddr, path::Path, time::Duration};
 use tokio::{net::UdpSocket, time::Instant};
 
 const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
 const PATIENCE: Duration = Duration::from_millis(400);
 
+fn no_hosts() -> HostsFile {
+    HostsFile::at(Path::new("/nowhere/hosts"), Path::new("/nowhere/host.conf"))
+}
+
 async fn resolve(servers: &[SocketAddr], name: &str) -> Resolution {
-    Dns::new(servers, PATIENCE, Ok(Hosts::default())).unwrap().resolve(name).await.0
+    Dns::new(servers, PATIENCE, no_hosts()).unwrap().resolve(name).await.0
 }
 
 async fn resolve_with(
@@ -54,7 +60,7 @@ async fn one_absolute_query_a_family_and_never_the_search_list() {
 #[tokio::test]
 async fn nothing_is_cached() {
     let server = FakeDns::start(one_address).await;
-    let dns = Dns::new(&[server.address], PATIENCE, Ok(Hosts::default())).unwrap();
+    let dns = Dns::new(&[server.address], PATIENCE, no_hosts()).unwrap();
     dns.resolve(NAME).await;
     dns.resolve(NAME).await;
     assert_eq!(server.asked().len(), 4);
@@ -204,21 +210,6 @@ async fn the_second_server_is_asked_where_the_first_fails_and_only_there() {
     let seen = resolve(&[unknowing.address, never.address], NAME).await;
     assert_eq!(seen.ipv4.gap().unwrap().reason(), "not_found");
     assert_eq!(never.asked(), []);
-}
-
-#[tokio::test]
-async fn the_hosts_file_is_kept_apart_from_the_answers() {
-    let server = FakeDns::start(one_address).await;
-    let mut hosts = Hosts::default();
-    let file = format!("10.0.0.7 {} alias\n2001:db8::7 {NAME}\n", NAME.to_uppercase());
-    hosts.read_hosts_conf(file.as_bytes()).unwrap();
-    let (seen, _) = Dns::new(&[server.address], PATIENCE, Ok(hosts)).unwrap().resolve(NAME).await;
-    assert_eq!(
-        seen.hosts_file.seen().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["10.0.0.7", "2001:db8::7"]
-    );
-    assert_eq!(seen.ipv4.seen().unwrap()[0].address.to_string(), "52.94.0.10");
-    assert_eq!(seen.ipv6.seen().unwrap(), &[]);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The collectors of the host, each against a real socket that misbehaves.
 
+mod allocated;
 mod dns;
+mod hosts;
 mod imds;
 mod names;
 mod round;
