@@ -279,6 +279,10 @@ impl Answer {
                     resolution.cnames.clone_from(&known.cnames);
                     resolution.servers.clone_from(&known.servers);
                 }
+                if resolution.is_missing_addresses() {
+                    // What is kept of the addresses may be what others were left out of.
+                    resolution.left_out = resolution.left_out.take().or_else(|| known.left_out.clone());
+                }
                 mem::swap(known, resolution);
             }
             Self::HostRoutes(routes) => mem::swap(&mut known.host_routes, routes),

@@ -4,8 +4,12 @@
 //! own and tells a loop and an empty answer alike. glibc asks once per family and takes what the answer holds; so do we.
 
 mod hosts;
+mod servers;
 
-use super::seen::{Stopwatch, chain};
+use super::{
+    limits::{ADDRESSES, CNAMES, RECORDS_A_TURN, RESOLV_CONF},
+    seen::{Stopwatch, chain},
+};
 use crate::model::{AddressRecord, Gap, Observed, Resolution, Seconds};
 use futures_util::StreamExt;
 use hickory_resolver::{
@@ -16,15 +20,17 @@ use hickory_resolver::{
         op::{DnsRequestOptions, Query, ResponseCode},
         rr::{Name, RData, Record, RecordType},
     },
-    system_conf::read_system_conf,
 };
 pub use hosts::HostsFile;
+use hosts::Pinned;
 use std::{
+    collections::HashSet,
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 
 /// How long one server may take over one query, a second one by TCP included where the first answer was cut off.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,9 +50,15 @@ struct Server {
 /// Why a name's addresses are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
-    /// `/etc/resolv.conf` is missing or names no server.
-    #[error("the system's name servers are not known")]
+    /// No name server can be asked.
+    #[error("no name server can be asked")]
     System(#[source] NetError),
+    /// `/etc/resolv.conf` cannot be read.
+    #[error("/etc/resolv.conf cannot be read")]
+    ResolvConf(#[source] io::Error),
+    /// `/etc/resolv.conf` is longer than any should be.
+    #[error("/etc/resolv.conf is longer than {RESOLV_CONF} bytes")]
+    ResolvConfTooLong,
     /// A name that cannot be asked for.
     #[error("{name:?} is no hostname")]
     NotAName {
@@ -101,6 +113,14 @@ pub enum DnsError {
         /// Where it closes.
         name: String,
     },
+    /// A chain of CNAMEs that is longer than any should be.
+    #[error("{server} answered with more than {CNAMES} CNAMEs for {name}")]
+    TooManyCnames {
+        /// The server.
+        server: SocketAddr,
+        /// The name that was asked for.
+        name: String,
+    },
 }
 
 impl DnsError {
@@ -112,7 +132,13 @@ impl DnsError {
             Self::Silent { .. } => Gap::TimedOut { after },
             Self::Unreachable { .. } => Gap::Unreachable { detail },
             Self::Malformed { .. } | Self::Loop { .. } | Self::NotAName { .. } => Gap::Malformed { detail },
-            Self::System(_) | Self::Code { .. } => Gap::Failed { detail },
+            Self::TooManyCnames { name, .. } => over(format!("CNAMEs for {name}"), CNAMES, CNAMES + 1),
+            Self::ResolvConfTooLong => Gap::OverLimit {
+                limit: "bytes in /etc/resolv.conf".to_owned(),
+                allowed: RESOLV_CONF,
+                found: RESOLV_CONF + 1,
+            },
+            Self::System(_) | Self::ResolvConf(_) | Self::Code { .. } => Gap::Failed { detail },
         }
     }
 
@@ -153,10 +179,7 @@ impl Dns {
     pub fn from_system(resolver: Option<SocketAddr>) -> Result<Self, DnsError> {
         let servers = match resolver {
             Some(server) => vec![server],
-            None => {
-                let (config, _) = read_system_conf().map_err(DnsError::System)?;
-                config.name_servers().iter().map(|server| SocketAddr::new(server.ip, 53)).collect()
-            }
+            None => servers::of_the_system()?,
         };
         Self::new(&servers, PATIENCE, HostsFile::of_the_system())
     }
@@ -192,14 +215,16 @@ impl Dns {
             self.hosts.addresses(hostname)
         );
         let cnames = [&ipv4, &ipv6].into_iter().flatten().map(|(answer, _)| &answer.cnames);
-        let resolution = Resolution {
-            cnames: cnames.max_by_key(|chain| chain.len()).cloned().unwrap_or_default(),
-            ipv4: addresses(ipv4),
-            ipv6: addresses(ipv6),
-            servers: self.servers.iter().map(|server| server.address).collect(),
-            hosts_file: watch.observed(pinned),
+        let cnames = cnames.max_by_key(|chain| chain.len()).cloned().unwrap_or_default();
+        let (mut ipv4, mut ipv6) = (addresses(ipv4), addresses(ipv6));
+        let left_out = left_out(hostname, &mut ipv4, &mut ipv6);
+        let (hosts_file, left_out) = match pinned {
+            Ok(Pinned { addresses, left_out: of_file }) => (Ok(addresses), of_file.or(left_out)),
+            Err(gap) => (Err(gap), left_out),
         };
-        (resolution, watch.took())
+        let servers = self.servers.iter().map(|server| server.address).collect();
+        let hosts_file = watch.observed(hosts_file);
+        (Resolution { ipv4, ipv6, cnames, servers, hosts_file, left_out }, watch.took())
     }
 
     /// The records of one family, from the first server that knows.
@@ -235,7 +260,7 @@ impl Server {
             Err(_) | Ok(None) => Err(DnsError::Silent { server: self.address }),
             Ok(Some(Err(cause))) => DnsError::new(self.address, &name, cause),
             Ok(Some(Ok(response))) => {
-                let answer = follow(self.address, &name, family, &response.answers)?;
+                let answer = follow(self.address, &name, family, &response.answers).await?;
                 match response.response_code {
                     // The chain leads to a name that does not exist.
                     ResponseCode::NXDomain if answer.addresses.is_empty() => {
@@ -251,29 +276,51 @@ impl Server {
 }
 
 /// The records of `family` at the end of the CNAME chain that begins at `name`.
-fn follow(server: SocketAddr, name: &Name, family: RecordType, records: &[Record]) -> Result<Answer, DnsError> {
+async fn follow(server: SocketAddr, name: &Name, family: RecordType, records: &[Record]) -> Result<Answer, DnsError> {
     let mut chain = vec![name.clone()];
     loop {
-        let end = &chain[chain.len() - 1];
-        let here = || records.iter().filter(|record| record.name == *end);
-        let addresses: Vec<AddressRecord> = here()
-            .filter(|record| record.record_type() == family)
-            .filter_map(|record| Some(AddressRecord { address: record.data.ip_addr()?, ttl: record.ttl }))
-            .collect();
-        let target = here().find_map(|record| {
-            let RData::CNAME(cname) = &record.data else { return None };
-            Some(cname.0.clone())
-        });
+        let Step { addresses, target } = step(&chain[chain.len() - 1], family, records).await;
         match target {
             Some(target) if addresses.is_empty() => {
                 if chain.contains(&target) {
                     return Err(DnsError::Loop { server, name: plain(&target) });
+                }
+                if chain.len() > CNAMES {
+                    return Err(DnsError::TooManyCnames { server, name: plain(name) });
                 }
                 chain.push(target);
             }
             Some(_) | None => return Ok(Answer { addresses, cnames: chain[1..].iter().map(plain).collect() }),
         }
     }
+}
+
+/// What an answer holds of one name.
+#[derive(Default)]
+struct Step {
+    addresses: Vec<AddressRecord>,
+    /// The first CNAME's.
+    target: Option<Name>,
+}
+
+/// Goes over all records once, in turns: an answer can have thousands.
+async fn step(name: &Name, family: RecordType, records: &[Record]) -> Step {
+    let (mut step, mut known) = (Step::default(), HashSet::new());
+    let in_turns = records.len() > RECORDS_A_TURN;
+    for records in records.chunks(RECORDS_A_TURN) {
+        if in_turns {
+            yield_now().await;
+        }
+        for record in records.iter().filter(|record| record.name == *name) {
+            if let RData::CNAME(cname) = &record.data {
+                step.target.get_or_insert_with(|| cname.0.clone());
+            } else if record.record_type() == family {
+                let new = record.data.ip_addr().filter(|address| known.insert(*address));
+                step.addresses.extend(new.map(|address| AddressRecord { address, ttl: record.ttl }));
+            }
+        }
+    }
+    step
 }
 
 /// A name as people write it, without the dot at its end.
@@ -288,6 +335,28 @@ fn addresses(result: Result<(Answer, Stopwatch), Gap>) -> Observed<Vec<AddressRe
     }
 }
 
+/// Cuts both families together down to what is judged of one name; why, if there is more.
+fn left_out(
+    name: &str,
+    ipv4: &mut Observed<Vec<AddressRecord>>,
+    ipv6: &mut Observed<Vec<AddressRecord>>,
+) -> Option<Gap> {
+    let (mut found, mut left) = (0, ADDRESSES);
+    for records in [ipv4, ipv6] {
+        if let Observed::Seen { value, .. } = records {
+            found += value.len();
+            value.truncate(left);
+            left -= value.len();
+        }
+    }
+    (found > ADDRESSES).then(|| over(format!("addresses of {name}"), ADDRESSES, found))
+}
+
+fn over(limit: String, allowed: usize, found: usize) -> Gap {
+    let count = |count| u64::try_from(count).unwrap_or(u64::MAX);
+    Gap::OverLimit { limit, allowed: count(allowed), found: count(found) }
+}
+
 /// An address in the place of a name: it resolves to itself, for ever, and nobody is asked.
 fn literal(watch: Stopwatch, address: IpAddr) -> Resolution {
     let record = vec![AddressRecord { address, ttl: u32::MAX }];
@@ -298,5 +367,6 @@ fn literal(watch: Stopwatch, address: IpAddr) -> Resolution {
         cnames: Vec::new(),
         servers: Vec::new(),
         hosts_file: watch.seen(Vec::new()),
+        left_out: None,
     }
 }

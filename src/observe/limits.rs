@@ -32,5 +32,17 @@ pub(super) const HOSTS_FILE: usize = 32 << 20;
 /// Bytes of one line of `/etc/hosts`. A name has at most 253.
 pub(super) const HOSTS_LINE: usize = 64 << 10;
 
+/// Bytes of `/etc/resolv.conf`. It has three name servers and six domains that count.
+pub(super) const RESOLV_CONF: u64 = 64 << 10;
+
+/// Name servers that are asked: glibc's `MAXNS`.
+pub(super) const NAME_SERVERS: usize = 3;
+
+/// CNAMEs from a name to its addresses. Names of AWS have up to three; resolvers give up between 8 and 16.
+pub(super) const CNAMES: usize = 16;
+
 /// Addresses of one name: DynamoDB answers with one, the largest answers of name servers have a few dozen.
 pub(super) const ADDRESSES: usize = 256;
+
+/// Records of an answer that are compared in one turn on the loop's thread. An answer has at most 6,000.
+pub(super) const RECORDS_A_TURN: usize = 512;

@@ -185,7 +185,8 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, has_ipv6: bool) 
         return (Vec::new(), vec![Missing::new(format!("the addresses of {hostname}"), &gap)]);
     };
     // Applications ask the hosts file first, and the name servers only if it has nothing.
-    let mut missing = Vec::new();
+    let further = |gap| Missing::new(format!("further addresses of {hostname}"), gap);
+    let mut missing: Vec<Missing> = resolution.left_out.as_ref().map(further).into_iter().collect();
     match resolution.hosts_file.get() {
         Ok(pinned) if !pinned.is_empty() => return (pinned.clone(), missing),
         Ok(_) => {}

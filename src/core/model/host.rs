@@ -90,6 +90,9 @@ pub struct Resolution {
     pub servers: Vec<SocketAddr>,
     /// The addresses `/etc/hosts` has for the name. Where there are any, applications use these.
     pub hosts_file: Observed<Vec<IpAddr>>,
+    /// Why the name has more addresses than these, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<Gap>,
 }
 
 impl Resolution {
@@ -101,7 +104,14 @@ impl Resolution {
             cnames: Vec::new(),
             servers: Vec::new(),
             hosts_file: Observed::Unseen(gap.clone()),
+            left_out: None,
         }
+    }
+
+    /// Whether one of its lists of addresses is not known.
+    pub fn is_missing_addresses(&self) -> bool {
+        let Self { ipv4, ipv6, hosts_file, cnames: _, servers: _, left_out: _ } = self;
+        ipv4.seen().is_none() || ipv6.seen().is_none() || hosts_file.seen().is_none()
     }
 
     /// Every address that an application may get for the name; one that is in several places comes several times.

@@ -243,7 +243,7 @@ pub fn visit_instance(instance: &mut Observed<Instance>, visitor: &mut impl Fact
 impl Resolution {
     /// Every fact of what `hostname` resolves to.
     pub fn visit_facts(&mut self, hostname: &str, visitor: &mut impl FactVisitor) {
-        let Self { ipv4, ipv6, cnames: _, servers: _, hosts_file } = self;
+        let Self { ipv4, ipv6, cnames: _, servers: _, hosts_file, left_out: _ } = self;
         visitor.fact(FactPath::Ipv4(hostname.to_owned()), ipv4);
         visitor.fact(FactPath::Ipv6(hostname.to_owned()), ipv6);
         visitor.fact(FactPath::HostsFile(hostname.to_owned()), hosts_file);

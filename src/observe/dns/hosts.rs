@@ -5,6 +5,7 @@
 //! Of several lines for a name the first counts, unless `/etc/host.conf` says `multi on`.
 //! <https://sourceware.org/git/?p=glibc.git;a=blob;f=nss/nss_files/files-hosts.c>
 
+use super::over;
 use crate::{
     model::Gap,
     observe::{
@@ -22,6 +23,14 @@ use tokio::task::yield_now;
 
 /// Bytes of `/etc/host.conf`, of which one line counts.
 const HOST_CONF: u64 = 16 << 10;
+
+/// The addresses of a name.
+#[derive(Debug, Default)]
+pub(super) struct Pinned {
+    pub(super) addresses: Vec<IpAddr>,
+    /// Why there are more than these.
+    pub(super) left_out: Option<Gap>,
+}
 
 /// `/etc/hosts`, and `/etc/host.conf` beside it.
 #[derive(Clone, Debug)]
@@ -42,9 +51,9 @@ impl HostsFile {
     }
 
     /// The addresses of `hostname`. A system without the file has none; a file that cannot be read may have any.
-    pub(super) async fn addresses(&self, hostname: &str) -> Result<Vec<IpAddr>, Gap> {
+    pub(super) async fn addresses(&self, hostname: &str) -> Result<Pinned, Gap> {
         let failed = |error: io::Error| self.gap(&error);
-        let Some(file) = self.open().map_err(failed)? else { return Ok(Vec::new()) };
+        let Some(file) = self.open().map_err(failed)? else { return Ok(Pinned::default()) };
         let mut scan = Scan { hostname: hostname.as_bytes(), multi: self.multi(), found: Vec::new() };
         let mut lines = Lines::new(file);
         while !scan.is_done() {
@@ -54,13 +63,13 @@ impl HostsFile {
                 Block::LineTooLong => return Err(self.over("bytes in a line of", HOSTS_LINE)),
                 Block::FileTooLong => return Err(self.over("bytes in", HOSTS_FILE)),
             }
-            if scan.found.len() > ADDRESSES {
-                return Err(self.over(&format!("addresses of {hostname} in"), ADDRESSES));
-            }
             // A block is a turn: others on this thread may run.
             yield_now().await;
         }
-        Ok(scan.found)
+        let left_out =
+            (scan.found.len() > ADDRESSES).then(|| self.over(&format!("addresses of {hostname} in"), ADDRESSES));
+        scan.found.truncate(ADDRESSES);
+        Ok(Pinned { addresses: scan.found, left_out })
     }
 
     fn open(&self) -> io::Result<Option<File>> {
@@ -93,9 +102,7 @@ impl HostsFile {
     }
 
     fn over(&self, what: &str, allowed: usize) -> Gap {
-        let allowed = u64::try_from(allowed).unwrap_or(u64::MAX);
-        let limit = format!("{what} {}", self.file.display());
-        Gap::OverLimit { limit, allowed, found: allowed.saturating_add(1) }
+        over(format!("{what} {}", self.file.display()), allowed, allowed + 1)
     }
 }
 
@@ -120,7 +127,8 @@ impl Scan<'_> {
     fn line(&mut self, line: &[u8]) {
         let mut words = words(line);
         let Some(address) = words.next() else { return };
-        if words.any(|name| name.eq_ignore_ascii_case(self.hostname))
+        if self.found.len() <= ADDRESSES
+            && words.any(|name| name.eq_ignore_ascii_case(self.hostname))
             && let Some(address) = std::str::from_utf8(address).ok().and_then(|text| text.parse::<IpAddr>().ok())
             && self.counts(address.to_canonical())
         {
@@ -137,9 +145,9 @@ impl Scan<'_> {
         self.found.iter().any(|found| found.is_ipv4() == ipv4)
     }
 
-    /// Whether further lines cannot count.
+    /// Whether further lines cannot count, or there are too many.
     fn is_done(&self) -> bool {
-        !self.multi && self.has(true) && self.has(false)
+        self.found.len() > ADDRESSES || (!self.multi && self.has(true) && self.has(false))
     }
 }
 

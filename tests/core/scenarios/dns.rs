@@ -146,6 +146,7 @@ pub(super) fn resolutions(to: &mut BTreeMap<String, Resolution>, changes: Entrie
             cnames: Vec::new(),
             servers,
             hosts_file: observed(Vec::new()),
+            left_out: None,
         });
         change.apply(resolution).map_err(|error| format!("{name}: {error}"))?;
     }

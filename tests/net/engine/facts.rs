@@ -369,6 +369,23 @@ fn a_hosts_file_that_can_no_longer_be_read_may_pin_anything() {
 }
 
 #[test]
+fn addresses_that_were_left_out_stay_so_while_one_family_is_kept() {
+    let world = base();
+    let mut facts = known(&world);
+    let (hostname, found) = world.resolutions.iter().next().unwrap();
+    let limit = format!("addresses of {hostname}");
+    let left_out = Some(Gap::OverLimit { limit, allowed: 256, found: 300 });
+    let mut take = |resolution| {
+        facts.take(Answer::Resolution { hostname: hostname.clone(), resolution, took: None });
+        judged(&facts, &world, Duration::ZERO).outcome
+    };
+    assert_eq!(take(Resolution { left_out, ..found.clone() }), Outcome::Undetermined);
+    let silent = Observed::Unseen(Gap::TimedOut { after: MINUTE.into() });
+    assert_eq!(take(Resolution { ipv4: silent, ..found.clone() }), Outcome::Undetermined);
+    assert_eq!(take(found.clone()), Outcome::OnNet);
+}
+
+#[test]
 fn a_clock_that_is_set_makes_no_fact_older_or_younger() {
     let world = base();
     let hour = Duration::from_secs(3600);

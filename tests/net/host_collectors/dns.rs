@@ -232,3 +232,101 @@ async fn what_is_no_name_is_malformed_and_nobody_is_asked() {
     }
     assert_eq!(server.asked(), []);
 }
+
+/// An answer that only TCP can carry.
+async fn resolve_long(answer: impl Fn(&Asked, &mut Message) + Send + Sync + 'static) -> Resolution {
+    let (seen, _) = resolve_with(move |asked, mut message| {
+        if asked.tcp {
+            answer(asked, &mut message);
+        } else {
+            message.metadata.truncation = true;
+        }
+        bytes(message)
+    })
+    .await;
+    seen
+}
+
+/// A chain of so many CNAMEs to an address.
+fn chain_of(length: u16) -> impl Fn(&Asked, &mut Message) + Send + Sync + 'static {
+    move |asked, message| {
+        let name = |at: u16| if at == 0 { NAME.to_owned() } else { format!("{at}.") };
+        message.add_answers((0..length).map(|at| cname(&name(at), &name(at + 1))));
+        if asked.family == RecordType::A {
+            message.add_answer(record(&name(length), 5, "52.94.0.10"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn sixteen_cnames_are_followed_and_no_more() {
+    let seen = resolve_long(chain_of(16)).await;
+    assert_eq!(seen.ipv4.seen().unwrap()[0].address.to_string(), "52.94.0.10");
+    assert_eq!(seen.cnames.len(), 16);
+    let gap = resolve_long(chain_of(17)).await.ipv4.gap().cloned().unwrap();
+    assert_eq!(gap.reason(), "over_limit");
+    assert!(gap.to_string().contains(&format!("17 CNAMEs for {NAME}")), "{gap}");
+}
+
+/// Runs others on this thread beside `work`: how often they had a turn.
+async fn turns_beside<T>(work: impl Future<Output = T>) -> (T, usize) {
+    let mut turns = 0;
+    let others = async {
+        loop {
+            turns += 1;
+            tokio::task::yield_now().await;
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        () = others => unreachable!(),
+        result = work => result,
+    };
+    (result, turns)
+}
+
+#[tokio::test]
+async fn the_longest_answer_leaves_the_thread_to_others() {
+    // 64 KiB of records, in the order that costs most.
+    const RECORDS: u16 = 2_500;
+    let (seen, turns) = turns_beside(resolve_long(chain_of(RECORDS))).await;
+    assert_eq!(seen.ipv4.gap().unwrap().reason(), "over_limit");
+    let records_compared = 2 * 17 * usize::from(RECORDS);
+    assert!(turns >= records_compared / 1_024, "{turns} turns for {records_compared} records");
+}
+
+/// `10.0.0.1` and so on, all of `NAME`.
+fn addresses_of(count: u16) -> impl Fn(&Asked, &mut Message) + Send + Sync + 'static {
+    move |asked, message| {
+        let address = |n: u16| match asked.family {
+            RecordType::A => format!("10.0.{}.{}", n / 256, n % 256),
+            _ => format!("2001:db8::{n:x}"),
+        };
+        message.add_answers((0..count).map(|n| record(NAME, 5, &address(n))));
+    }
+}
+
+#[tokio::test]
+async fn the_first_256_addresses_are_kept_and_a_gap_says_so() {
+    let seen = resolve_long(addresses_of(128)).await;
+    assert_eq!((seen.ipv4.seen().unwrap().len(), seen.ipv6.seen().unwrap().len()), (128, 128));
+    assert_eq!(seen.left_out, None);
+    let seen = resolve_long(addresses_of(129)).await;
+    assert_eq!((seen.ipv4.seen().unwrap().len(), seen.ipv6.seen().unwrap().len()), (129, 127));
+    assert_eq!(seen.ipv4.seen().unwrap()[128].address.to_string(), "10.0.0.128");
+    let gap = seen.left_out.unwrap();
+    assert_eq!(gap.reason(), "over_limit");
+    assert!(gap.to_string().contains("258 addresses of dynamodb"), "{gap}");
+}
+
+#[tokio::test]
+async fn an_address_that_comes_twice_counts_once() {
+    let (seen, _) = resolve_with(|asked, mut message| {
+        if asked.family == RecordType::A {
+            message.add_answers((0..20).map(|n| record(NAME, n, "52.94.0.10")));
+        }
+        bytes(message)
+    })
+    .await;
+    assert_eq!(seen.ipv4.seen().unwrap().len(), 1);
+}
