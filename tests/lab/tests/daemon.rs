@@ -370,7 +370,7 @@ fn ends_at_once() -> Done {
         daemon.signal(signal)?;
         let (status, took) = daemon.end()?;
         assert_eq!(status.code(), Some(0), "{signal}");
-        assert!(took < Duration::from_secs(1), "{signal}: {took:?}");
+        assert!(took < Duration::from_secs(4), "{signal}: {took:?}");
         assert!(daemon.notices().iter().any(|text| text.contains("STOPPING=1")));
     }
     Ok(())

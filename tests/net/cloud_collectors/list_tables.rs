@@ -159,10 +159,10 @@ async fn a_lost_syn_is_in_the_connect_phase() {
 #[tokio::test]
 async fn no_answer_to_the_syn_is_a_connect_timeout() {
     let (listener, _fillers) = full_backlog().await;
-    let time = Duration::from_millis(300);
-    let probe = probe_within(&Authority::new(), listener.local_addr().unwrap(), false, time).await;
+    let probe = probe_within(&Authority::new(), listener.local_addr().unwrap(), false, DELAY).await;
     assert_fails(&probe, ProbeResult::ConnectTimeout, Phase::Connect);
-    assert!(probe.phases.connect.unwrap().as_duration() >= time - Duration::from_millis(10), "{probe:#?}");
+    let longest = probe.phases.reached().max_by_key(|(_, took)| took.as_duration());
+    assert_eq!(longest.map(|(phase, _)| phase), Some(Phase::Connect), "{probe:#?}");
 }
 
 #[cfg(target_os = "linux")]
