@@ -113,7 +113,7 @@ fn multi_of(conf: &[u8]) -> bool {
         (words.next()?.eq_ignore_ascii_case(b"multi"))
             .then(|| words.next().is_some_and(|w| w.eq_ignore_ascii_case(b"on")))
     };
-    conf.split(|byte| *byte == b'\n').filter_map(value).last().unwrap_or(false)
+    conf.split(|byte| *byte == b'\n').filter_map(value).next_back().unwrap_or(false)
 }
 
 /// The lines for one name.
