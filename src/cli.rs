@@ -204,11 +204,12 @@ pub(crate) struct Document(pub(crate) Contract);
 
 impl ValueEnum for Document {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Document; 4] = [
+        const ALL: [Document; 5] = [
             Document(Contract::ALL[0]),
             Document(Contract::ALL[1]),
             Document(Contract::ALL[2]),
             Document(Contract::ALL[3]),
+            Document(Contract::ALL[4]),
         ];
         &ALL
     }

@@ -5,10 +5,9 @@ use crate::cli::{Format, finding_code};
 use clap::Args;
 use onnet::{
     judge::{CatalogueEntry, catalogue},
-    model::{FindingCode, SCHEMA},
+    model::{FindingCatalogue, FindingCode, SCHEMA},
     present,
 };
-use serde::Serialize;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainFindingArgs {
@@ -21,18 +20,13 @@ pub(crate) struct ExplainFindingArgs {
     format: Format,
 }
 
-/// The JSON document, the same for one code and for all.
-#[derive(Serialize)]
-struct Document {
-    schema: u32,
-    findings: Vec<&'static CatalogueEntry>,
-}
-
 pub(crate) fn run(args: &ExplainFindingArgs) -> Answer {
     let is_wanted = |entry: &&CatalogueEntry| args.code.is_none_or(|code| entry.code == code);
     let findings: Vec<_> = catalogue().iter().filter(is_wanted).collect();
     let text = match (args.format, args.code) {
-        (Format::Json, _) => present::json(&Document { schema: SCHEMA, findings }),
+        (Format::Json, _) => {
+            present::json(&FindingCatalogue { schema: SCHEMA, findings: findings.into_iter().copied().collect() })
+        }
         (Format::Text, None) => present::finding_table(findings),
         (Format::Text, Some(_)) => findings.into_iter().map(present::finding_help).collect(),
     };

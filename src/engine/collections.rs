@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_source_has_a_kind_that_comes_first() {
-        for source in Source::ALL {
+        for &source in Source::ALL {
             assert!(Kind::ALL.iter().any(|kind| kind.source() == source && kind.is_first()), "{source}");
         }
     }

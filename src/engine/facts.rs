@@ -282,8 +282,8 @@ impl Facts {
     pub fn snapshot(&self, taken_at: Timestamp, took: Seconds, proxies: Vec<ProxyVariable>) -> Snapshot {
         let targets = self.targets();
         let mut probes: Vec<ProbeAttempt> = ProbeKind::ALL
-            .into_iter()
-            .flat_map(|kind| targets.iter().filter_map(move |target| self.attempt(kind, target).cloned()))
+            .iter()
+            .flat_map(|&kind| targets.iter().filter_map(move |target| self.attempt(kind, target).cloned()))
             .collect();
         if self.scope.probe == ProbeChoice::None {
             let switched_off = || Observed::Unseen(Gap::NotTried { because: "probes are switched off".to_owned() });

@@ -102,17 +102,17 @@ impl Counters {
             registry,
         };
         counters.registry.register(Box::new(Process(ProcessCollector::for_self())))?;
-        for probe in ProbeKind::ALL.map(ProbeKind::name) {
+        for probe in ProbeKind::ALL.iter().map(|probe| probe.name()) {
             counters.probes.get_metric_with_label_values(&[probe])?;
             counters.duration.get_metric_with_label_values(&[probe])?;
-            for phase in Phase::ALL.map(Phase::name) {
+            for phase in Phase::ALL.iter().map(|phase| phase.name()) {
                 counters.phases.get_metric_with_label_values(&[probe, phase])?;
             }
-            for reason in ProbeResult::ALL.into_iter().filter(|result| result.is_failure()).map(ProbeResult::name) {
+            for reason in ProbeResult::ALL.iter().filter(|result| result.is_failure()).map(|result| result.name()) {
                 counters.failures.get_metric_with_label_values(&[probe, reason])?;
             }
         }
-        for source in Source::ALL.map(Source::name) {
+        for source in Source::ALL.iter().map(|source| source.name()) {
             for reason in Gap::REASONS.iter().filter(|reason| !Gap::CONCLUDED.contains(reason)) {
                 counters.gaps.get_metric_with_label_values(&[source, reason])?;
             }

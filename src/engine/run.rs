@@ -88,7 +88,7 @@ impl Daemon {
         };
         let just_booted = started.moment.uptime() < JUST_BOOTED;
         let splay = if just_booted { *splay } else { Duration::ZERO };
-        let sources = Source::ALL.into_iter().filter(enabled);
+        let sources = Source::ALL.iter().copied().filter(enabled);
         let schedule = Schedule::new(sources, periods, started.moment, fastrand::f64(), splay);
         let scope = Scope {
             probe: collect.probe,
@@ -190,7 +190,7 @@ impl Daemon {
     }
 
     fn begin_due(&mut self, now: Reading) {
-        for source in Source::ALL {
+        for &source in Source::ALL {
             let is_due = self.starts_at(now.moment, source).is_some_and(|starts| starts <= now.moment);
             if is_due && can_begin(source, &self.facts) {
                 self.schedule.begin(now.moment, source);
@@ -335,7 +335,7 @@ impl Daemon {
                     self.read.read_at = now.wall;
                     tracing::info!("the settings files were read again");
                 }
-                for source in Source::ALL {
+                for &source in Source::ALL {
                     self.schedule.bring_forward(now.moment, source);
                 }
             }

@@ -290,7 +290,7 @@ mod tests {
     }
 
     fn schedule(phase: f64, splay: Duration) -> Schedule {
-        Schedule::new(Source::ALL, &Periods::default(), at(0), phase, splay)
+        Schedule::new(Source::ALL.iter().copied(), &Periods::default(), at(0), phase, splay)
     }
 
     #[test]
@@ -319,7 +319,8 @@ mod tests {
     fn instances_that_have_only_just_booted_have_a_phase_of_their_own_too() {
         let boot = Moment::after_boot(S);
         for (phase, second) in [(0.25, 226), (0.5, 151), (0.75, 76)] {
-            let mut schedule = Schedule::new(Source::ALL, &Periods::default(), boot, phase, Duration::ZERO);
+            let mut schedule =
+                Schedule::new(Source::ALL.iter().copied(), &Periods::default(), boot, phase, Duration::ZERO);
             schedule.begin(boot, Source::Ec2);
             schedule.answered(Source::Ec2);
             let due = schedule.due_at(boot, Source::Ec2);

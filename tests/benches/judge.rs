@@ -191,7 +191,7 @@ fn status(report: Report) -> Status {
     Status {
         started_at: at,
         ready: true,
-        sources: Source::ALL.map(source).into_iter().collect(),
+        sources: Source::ALL.iter().copied().map(source).collect(),
         history: History::default(),
         settings: SettingsStatus { successful: true, read_at: at },
         report: Some(report.into()),

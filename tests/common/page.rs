@@ -47,7 +47,7 @@ pub(crate) fn status(report: Option<Report>) -> (Status, Timestamp) {
     let status = Status {
         started_at,
         ready: report.is_some(),
-        sources: Source::ALL.map(source).into_iter().collect(),
+        sources: Source::ALL.iter().copied().map(source).collect(),
         history: report.as_ref().map_or_else(History::default, |report| history(report, now)),
         settings: SettingsStatus { successful: true, read_at: started_at },
         report: report.map(Into::into),

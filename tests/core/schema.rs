@@ -1,7 +1,12 @@
 //! The JSON contracts: what is written holds against the shipped schemas, and these are what the types say.
 
 use crate::common::{below_tests, golden, report_json, scenario, scenarios};
-use onnet_core::{import::files, judge, present, present::Contract};
+use onnet_core::{
+    import::files,
+    judge,
+    model::{FindingCatalogue, SCHEMA},
+    present::{self, Contract},
+};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -47,6 +52,13 @@ fn explanations_and_audits_hold_against_the_schema() {
             }
         }
     }
+}
+
+#[test]
+fn the_catalogue_of_findings_holds_against_the_schema() {
+    let findings = judge::catalogue().to_vec();
+    let document = serde_json::to_value(FindingCatalogue { schema: SCHEMA, findings }).unwrap();
+    holds(&shipped(Contract::ExplainFinding), "all findings", &document);
 }
 
 #[test]

@@ -218,9 +218,6 @@ fn association_state(word: Option<&str>) -> AssociationState {
     }
 }
 
-/// The service of an endpoint that has none, such as a VPC Lattice endpoint's.
-const NO_SERVICE: &str = "absent";
-
 /// A VPC endpoint as `DescribeVpcEndpoints` has it.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are the API's own")]
@@ -244,7 +241,7 @@ impl RawEndpoint<'_> {
             id: required("VpcEndpointId", self.vpc_endpoint_id)?.into(),
             kind: endpoint_type(self.vpc_endpoint_type),
             vpc: required("VpcId", self.vpc_id)?.into(),
-            service: self.service_name.unwrap_or(NO_SERVICE).to_owned(),
+            service: self.service_name.map(str::to_owned),
             state: self.state.map_or(EndpointState::Absent, EndpointState::parse),
             route_tables: self.route_table_ids.iter().copied().map(Into::into).collect(),
             interfaces: self.network_interface_ids.iter().copied().map(Into::into).collect(),

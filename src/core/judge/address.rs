@@ -161,7 +161,7 @@ pub(super) fn off_net_words(what: &str, path: &Path) -> String {
             Some(service) => format!("{what} leaves by {path}, which is an endpoint of {service}, not of DynamoDB"),
             None => format!("{what} leaves by {path}, which is not an endpoint of DynamoDB"),
         },
-        PathTarget::GatewayLoadBalancerEndpoint(_) | PathTarget::Other { .. } => {
+        PathTarget::GatewayLoadBalancerEndpoint(_) | PathTarget::Blackhole(_) | PathTarget::Other { .. } => {
             format!("{what} leaves by {path}, not by an endpoint of DynamoDB's")
         }
         PathTarget::InternetGateway(_)

@@ -45,7 +45,8 @@ pub(super) fn idle_endpoint(reader: &Reader<'_>, decided: &Subject<'_, '_>) -> O
 /// DynamoDB's endpoints in the VPC, gateway endpoints first.
 fn dynamodb_endpoints<'f>(region: &str, endpoints: &'f [VpcEndpoint], vpc: Option<&VpcId>) -> Vec<&'f VpcEndpoint> {
     let is_ours = |endpoint: &&VpcEndpoint| {
-        is_dynamodb_endpoint_service(&endpoint.service, region) && vpc.is_none_or(|vpc| endpoint.vpc == *vpc)
+        endpoint.service.as_ref().is_some_and(|service| is_dynamodb_endpoint_service(service, region))
+            && vpc.is_none_or(|vpc| endpoint.vpc == *vpc)
     };
     let mut ours: Vec<&VpcEndpoint> = endpoints.iter().filter(is_ours).collect();
     ours.sort_by_key(|endpoint| endpoint.kind != EndpointType::Gateway);

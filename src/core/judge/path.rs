@@ -18,12 +18,18 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Whether a service is the Region's DynamoDB.
+    /// Whether an endpoint is one of the Region's DynamoDB.
     ///
     /// # Errors
-    /// Why the Region is not known.
-    pub(super) fn is_dynamodb(&self, service: &str) -> Result<bool, &'a Gap> {
-        self.region.map(|region| is_dynamodb_endpoint_service(service, region))
+    /// The fact that is missing: its service, or the Region.
+    pub(super) fn is_dynamodb(&self, endpoint: &VpcEndpoint) -> Result<bool, Missing> {
+        let Some(service) = &endpoint.service else {
+            return Err(Missing::new(format!("the service of {}", endpoint.id), &absent("ServiceName")));
+        };
+        match self.region {
+            Ok(region) => Ok(is_dynamodb_endpoint_service(service, region)),
+            Err(gap) => Err(Missing::new(format!("the Region that {} would have to serve", endpoint.id), gap)),
+        }
     }
 
     /// DynamoDB's prefix list in a sentence.
@@ -58,8 +64,7 @@ impl<'a> Reader<'a> {
                 Verdict::Undetermined(more) => missing.extend(more),
                 // A way that drops is still one of the ways AWS may choose; it is named by its target.
                 Verdict::Dropped(_) => {
-                    let (field, value) = ("blackhole".to_owned(), m.route.target.id().to_owned());
-                    paths.push(PathTarget::Other { field, value }.into());
+                    paths.push(PathTarget::Blackhole(m.route.target.id().into()).into());
                 }
             }
         }
@@ -134,8 +139,8 @@ impl<'a> Reader<'a> {
     /// different times.
     fn unlisted(&self, endpoints: &[VpcEndpoint], interfaces: &[EndpointInterface], vpc: &VpcId) -> Option<Missing> {
         let ours = |e: &&VpcEndpoint| {
-            // Where the Region is not known, any of them may be DynamoDB's.
-            e.vpc == *vpc && e.kind == EndpointType::Interface && self.is_dynamodb(&e.service).unwrap_or(true)
+            // Where Region or service is not known, any of them may be DynamoDB's.
+            e.vpc == *vpc && e.kind == EndpointType::Interface && self.is_dynamodb(e).unwrap_or(true)
         };
         let is_listed = |id: &&InterfaceId| interfaces.iter().any(|interface| interface.id == **id);
         endpoints.iter().filter(ours).find_map(|endpoint| {
@@ -182,12 +187,12 @@ impl<'a> Reader<'a> {
                 undetermined(format!("whether {id} carries traffic"), &Gap::Conflicting { one, other })
             }
             EndpointType::GatewayLoadBalancer => Verdict::Via(Path {
-                service: Some(endpoint.service.clone()),
+                service: endpoint.service.clone(),
                 ..PathTarget::GatewayLoadBalancerEndpoint(id.clone()).into()
             }),
             // It cannot be the target of a route as AWS documents it.
             EndpointType::Interface => Verdict::Via(Path {
-                service: Some(endpoint.service.clone()),
+                service: endpoint.service.clone(),
                 ..PathTarget::Other { field: "GatewayId".to_owned(), value: id.to_string() }.into()
             }),
             EndpointType::Absent => undetermined(format!("what kind of endpoint {id} is"), &absent("VpcEndpointType")),
@@ -201,11 +206,11 @@ impl<'a> Reader<'a> {
         if let Some(gap) = why_not_carried(&endpoint.state) {
             return undetermined(format!("whether {} carries traffic", endpoint.id), &gap);
         }
-        match self.is_dynamodb(&endpoint.service) {
+        match self.is_dynamodb(endpoint) {
             Ok(is_dynamodb_endpoint) => {
-                Verdict::Via(Path { target, service: Some(endpoint.service.clone()), is_dynamodb_endpoint })
+                Verdict::Via(Path { target, service: endpoint.service.clone(), is_dynamodb_endpoint })
             }
-            Err(gap) => undetermined(format!("the Region that {} would have to serve", endpoint.id), gap),
+            Err(missing) => Verdict::Undetermined(vec![missing]),
         }
     }
 }

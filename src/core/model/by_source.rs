@@ -40,7 +40,7 @@ impl<T> BySource<T> {
 
     /// Each source with its value, in the order of [`Source::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Source, &T)> {
-        Source::ALL.into_iter().map(|source| (source, &self[source]))
+        Source::ALL.iter().copied().map(|source| (source, &self[source]))
     }
 }
 

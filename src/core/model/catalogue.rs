@@ -170,8 +170,17 @@ macro_rules! finding_catalogue {
 }
 pub(crate) use finding_catalogue;
 
+/// The document that `onnet explain-finding` prints: one code, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FindingCatalogue {
+    /// The version of this document; other versions may name things otherwise.
+    pub schema: u32,
+    /// In the order of the codes' names.
+    pub findings: Vec<CatalogueEntry>,
+}
+
 /// What can be said of a finding code without a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CatalogueEntry {
     /// The code.
     pub code: FindingCode,

@@ -3,10 +3,26 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use strum::{IntoStaticStr, VariantArray};
 
 /// What one round comes to. Ordered from best to worst: the worst wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// Every address in use, and every range of the prefix list, is carried by a DynamoDB VPC endpoint.
     OnNet,
@@ -22,17 +38,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// From best to worst.
-    pub const ALL: [Self; 5] = [Self::OnNet, Self::AtRisk, Self::Undetermined, Self::Dropped, Self::OffNet];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The outcome as a label.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::OnNet => "on_net",
-            Self::AtRisk => "at_risk",
-            Self::Undetermined => "undetermined",
-            Self::Dropped => "dropped",
-            Self::OffNet => "off_net",
-        }
+        self.into()
     }
 
     /// The exit code, as the Nagios plugin guidelines have it: 0 OK, 1 warning, 2 critical, 3 unknown.
@@ -53,8 +63,11 @@ impl fmt::Display for Outcome {
 }
 
 /// How strong the evidence is: configuration infers, packets corroborate, the service testifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ProofLevel {
     /// Configuration only.
     Inferred,
@@ -66,14 +79,10 @@ pub enum ProofLevel {
 
 impl ProofLevel {
     /// From weakest to strongest.
-    pub const ALL: [Self; 3] = [Self::Inferred, Self::Consistent, Self::Proved];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The level as a label.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Inferred => "inferred",
-            Self::Consistent => "consistent",
-            Self::Proved => "proved",
-        }
+        self.into()
     }
 }

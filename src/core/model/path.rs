@@ -2,8 +2,8 @@
 
 use super::{
     CarrierGatewayId, CoreNetworkArn, DeviceName, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
-    InternetGatewayId, LocalGatewayId, NatGatewayId, PeeringConnectionId, TransitGatewayId, VirtualPrivateGatewayId,
-    VpcEndpointId,
+    InternetGatewayId, LocalGatewayId, NatGatewayId, PeeringConnectionId, TargetId, TransitGatewayId,
+    VirtualPrivateGatewayId, VpcEndpointId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub enum PathTarget {
     Local,
     /// A device of the host that is not a network interface of the instance: a tunnel, or the host itself.
     HostDevice(DeviceName),
+    /// What a route points at whose target is gone: it drops packets. Only beside another path, in a tie.
+    Blackhole(TargetId),
     /// A kind this build does not know.
     Other {
         /// The API's field, such as `OdbNetworkArn`.
@@ -77,6 +79,7 @@ impl PathKind {
             Self::GatewayLoadBalancerEndpoint => "Gateway Load Balancer endpoint",
             Self::Local => "the VPC's local route",
             Self::HostDevice => "device",
+            Self::Blackhole => "blackhole",
             Self::Other => "other target",
         }
     }
@@ -100,6 +103,7 @@ impl PathKind {
             Self::GatewayLoadBalancerEndpoint => PathTarget::GatewayLoadBalancerEndpoint(id.into()),
             Self::Local => PathTarget::Local,
             Self::HostDevice => PathTarget::HostDevice(id.into()),
+            Self::Blackhole => PathTarget::Blackhole(id.into()),
             Self::Other => PathTarget::Other { field: field?, value: id },
         })
     }
@@ -131,6 +135,7 @@ impl PathTarget {
             Self::CoreNetwork(arn) => arn.as_str(),
             Self::Local => "local",
             Self::HostDevice(name) => name.as_str(),
+            Self::Blackhole(target) => target.as_str(),
             Self::Other { value, .. } => value,
         }
     }

@@ -8,10 +8,14 @@ use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
+use strum::{IntoStaticStr, VariantArray};
 
 /// Which request was timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ProbeKind {
     /// A signed `ListTables`, limit 1.
     ListTables,
@@ -21,14 +25,11 @@ pub enum ProbeKind {
 
 impl ProbeKind {
     /// Both.
-    pub const ALL: [Self; 2] = [Self::ListTables, Self::Health];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The kind as a label.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ListTables => "list_tables",
-            Self::Health => "health",
-        }
+        self.into()
     }
 
     /// The source that such probes are.
@@ -41,8 +42,11 @@ impl ProbeKind {
 }
 
 /// A part of a request. They follow one another and never overlap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Phase {
     /// The name, to addresses. Shared by the probes of one name.
     Resolve,
@@ -60,18 +64,11 @@ pub enum Phase {
 
 impl Phase {
     /// In the order they happen.
-    pub const ALL: [Self; 6] = [Self::Resolve, Self::Connect, Self::Tls, Self::Send, Self::Wait, Self::Receive];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The phase as a label.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Send => "send",
-            Self::Wait => "wait",
-            Self::Receive => "receive",
-        }
+        self.into()
     }
 }
 
@@ -131,7 +128,7 @@ impl Phases {
 
     /// The phases that were reached, in order.
     pub fn reached(&self) -> impl Iterator<Item = (Phase, Seconds)> + '_ {
-        Phase::ALL.into_iter().filter_map(|phase| Some((phase, self.get(phase)?)))
+        Phase::ALL.iter().filter_map(|&phase| Some((phase, self.get(phase)?)))
     }
 
     /// What the phases add up to.
@@ -141,8 +138,11 @@ impl Phases {
 }
 
 /// How a probe ended. A closed set, fit for a metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ProbeResult {
     /// Answered as it should be.
     Ok,
@@ -154,9 +154,11 @@ pub enum ProbeResult {
     Throttled,
     /// Answered with another 4xx status.
     #[serde(rename = "http_4xx")]
+    #[strum(serialize = "http_4xx")]
     Http4xx,
     /// Answered with a 5xx status.
     #[serde(rename = "http_5xx")]
+    #[strum(serialize = "http_5xx")]
     Http5xx,
     /// Answered with something that is not DynamoDB's.
     UnexpectedAnswer,
@@ -194,57 +196,11 @@ pub enum ProbeResult {
 
 impl ProbeResult {
     /// Every one.
-    pub const ALL: [Self; 22] = [
-        Self::Ok,
-        Self::AccessDenied,
-        Self::Credentials,
-        Self::Throttled,
-        Self::Http4xx,
-        Self::Http5xx,
-        Self::UnexpectedAnswer,
-        Self::DnsNxdomain,
-        Self::DnsTimeout,
-        Self::DnsFailed,
-        Self::ConnectRefused,
-        Self::ConnectTimeout,
-        Self::ConnectUnreachable,
-        Self::ConnectFailed,
-        Self::TlsTimeout,
-        Self::TlsCertificate,
-        Self::TlsFailed,
-        Self::SendTimeout,
-        Self::WaitTimeout,
-        Self::ReceiveTimeout,
-        Self::ConnectionClosed,
-        Self::Malformed,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The result as a label.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::AccessDenied => "access_denied",
-            Self::Credentials => "credentials",
-            Self::Throttled => "throttled",
-            Self::Http4xx => "http_4xx",
-            Self::Http5xx => "http_5xx",
-            Self::UnexpectedAnswer => "unexpected_answer",
-            Self::DnsNxdomain => "dns_nxdomain",
-            Self::DnsTimeout => "dns_timeout",
-            Self::DnsFailed => "dns_failed",
-            Self::ConnectRefused => "connect_refused",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::ConnectUnreachable => "connect_unreachable",
-            Self::ConnectFailed => "connect_failed",
-            Self::TlsTimeout => "tls_timeout",
-            Self::TlsCertificate => "tls_certificate",
-            Self::TlsFailed => "tls_failed",
-            Self::SendTimeout => "send_timeout",
-            Self::WaitTimeout => "wait_timeout",
-            Self::ReceiveTimeout => "receive_timeout",
-            Self::ConnectionClosed => "connection_closed",
-            Self::Malformed => "malformed",
-        }
+        self.into()
     }
 
     /// Whether it counts as a failure: everything but the answer that was asked for, and but a denial, which is what a

@@ -3,10 +3,26 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use strum::{IntoStaticStr, VariantArray};
 
 /// A source of facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Source {
     /// The instance metadata service: the instance, its network interfaces, the Region, and the names made for it.
     Imds,
@@ -24,18 +40,11 @@ pub enum Source {
 
 impl Source {
     /// In the order in which one rests on another.
-    pub const ALL: [Self; 6] = [Self::Imds, Self::Dns, Self::Kernel, Self::Health, Self::ListTables, Self::Ec2];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The source as a label.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Imds => "imds",
-            Self::Dns => "dns",
-            Self::Kernel => "kernel",
-            Self::Health => "health",
-            Self::ListTables => "list_tables",
-            Self::Ec2 => "ec2",
-        }
+        self.into()
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 /// What the judge needs of a VPC, however it was come by: the live API, or files.
@@ -346,8 +346,9 @@ pub struct VpcEndpoint {
     pub kind: EndpointType,
     /// The VPC it belongs to.
     pub vpc: VpcId,
-    /// `com.amazonaws.us-east-1.dynamodb`
-    pub service: String,
+    /// `com.amazonaws.us-east-1.dynamodb`; `None` where the answer has none, as for a VPC Lattice endpoint.
+    #[serde(default, deserialize_with = "absent_as_none")]
+    pub service: Option<String>,
     /// Whether it works.
     pub state: EndpointState,
     /// The tables it is associated with, for a gateway endpoint.
@@ -375,6 +376,16 @@ pub fn is_dynamodb_service(name: &str, region: &str) -> bool {
     name.strip_suffix(".dynamodb")
         .and_then(|rest| rest.strip_suffix(region))
         .is_some_and(|partition| partition == "com.amazonaws." || partition.ends_with(".com.amazonaws."))
+}
+
+/// Schema 1 says `absent`.
+fn absent_as_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::deserialize(from)?.filter(|service: &String| service != "absent"))
+}
+
+/// Whether a VPC endpoint may carry DynamoDB in `region`: its service is DynamoDB's, or not known.
+pub fn may_be_dynamodbs(service: Option<&str>, region: &str) -> bool {
+    service.is_none_or(|service| is_dynamodb_endpoint_service(service, region))
 }
 
 /// Whether a VPC endpoint of this service carries DynamoDB in `region`. Interface endpoints have a service for FIPS too.

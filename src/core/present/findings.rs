@@ -8,7 +8,7 @@ use crate::model::Finding;
 
 /// The sentence, then the command on a line of its own, unbroken, then what it does besides.
 pub(super) fn finding(page: &mut Page, finding: &Finding, where_: &[String]) {
-    let Finding { code, severity, message, fix, caution } = finding;
+    let Finding { code, severity, message, fix, caution, .. } = finding;
     page.put("  ").styled(severity_style(*severity), severity.name()).to(INDENT).styled(BOLD, code).end();
     page.to(INDENT).wrapped(INDENT, message);
     if !where_.is_empty() {

@@ -167,8 +167,9 @@ fn sources<'a>(gauges: &mut Gauges<'a>, status: &'a Status) {
 }
 
 fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
-    gauges.gauges(OUTCOME, Outcome::ALL.map(|outcome| (vec![outcome.name()], truth(outcome == report.outcome))));
-    gauges.gauges(PROOF, ProofLevel::ALL.map(|level| (vec![level.name()], truth(level == report.proof))));
+    gauges
+        .gauges(OUTCOME, Outcome::ALL.iter().map(|&outcome| (vec![outcome.name()], truth(outcome == report.outcome))));
+    gauges.gauges(PROOF, ProofLevel::ALL.iter().map(|&level| (vec![level.name()], truth(level == report.proof))));
     gauges.gauge(REPORT_AT, seconds(report.taken_at));
     match report.outcome {
         Outcome::OnNet | Outcome::AtRisk => gauges.gauge(ON_NET, 1.0),

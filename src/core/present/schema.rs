@@ -1,6 +1,6 @@
 //! The JSON contracts as JSON Schemas, generated from the types that are written.
 
-use crate::model::{Audit, Explanation, Report, Snapshot};
+use crate::model::{Audit, Explanation, FindingCatalogue, Report, Snapshot};
 
 /// A JSON document that onnet writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +13,13 @@ pub enum Contract {
     Explain,
     /// Of `audit`.
     Audit,
+    /// Of `explain-finding`.
+    ExplainFinding,
 }
 
 impl Contract {
     /// Every document.
-    pub const ALL: [Self; 4] = [Self::Report, Self::Snapshot, Self::Explain, Self::Audit];
+    pub const ALL: [Self; 5] = [Self::Report, Self::Snapshot, Self::Explain, Self::Audit, Self::ExplainFinding];
 
     /// Its name on the command line and of its file.
     pub fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Contract {
             Self::Snapshot => "snapshot",
             Self::Explain => "explain",
             Self::Audit => "audit",
+            Self::ExplainFinding => "explain-finding",
         }
     }
 }
@@ -37,5 +40,6 @@ pub fn schema(contract: Contract) -> String {
         Contract::Snapshot => schemars::schema_for!(Snapshot),
         Contract::Explain => schemars::schema_for!(Explanation),
         Contract::Audit => schemars::schema_for!(Audit),
+        Contract::ExplainFinding => schemars::schema_for!(FindingCatalogue),
     })
 }

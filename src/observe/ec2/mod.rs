@@ -9,7 +9,7 @@ mod whole;
 
 use crate::model::{
     Ec2Request, EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable,
-    VpcEndpoint, VpcFacts, VpcId, is_dynamodb_endpoint_service,
+    VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
 };
 use crate::{import::convert::is_dynamodb_prefix_list, observe::seen::Stopwatch};
 use aws_config::SdkConfig;
@@ -85,7 +85,7 @@ async fn endpoint_interfaces(
         return Observed::Unseen(Gap::NotTried { because });
     };
     let is_wanted = |endpoint: &&VpcEndpoint| match interfaces {
-        Interfaces::OfDynamoDb => is_dynamodb_endpoint_service(&endpoint.service, region),
+        Interfaces::OfDynamoDb => may_be_dynamodbs(endpoint.service.as_deref(), region),
         Interfaces::OfAnyService => true,
     };
     let wanted: BTreeSet<&InterfaceId> = endpoints

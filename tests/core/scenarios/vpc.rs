@@ -110,7 +110,7 @@ impl EndpointChange {
                 id: id("vpce-", self.id)?,
                 kind: kind.0,
                 vpc: VPC.into(),
-                service: DYNAMODB.to_owned(),
+                service: Some(DYNAMODB.to_owned()),
                 state: EndpointState::Available,
                 route_tables: Vec::new(),
                 interfaces: Vec::new(),
@@ -121,7 +121,7 @@ impl EndpointChange {
             endpoint.vpc = id("vpc-", vpc)?;
         }
         if let Some(service) = self.service {
-            endpoint.service = service;
+            endpoint.service = (service != "absent").then_some(service);
         }
         if let Some(state) = self.state {
             endpoint.state = state.0;

@@ -101,12 +101,12 @@ fn metrics(expression: &str) -> Vec<(String, String)> {
 /// Whether a label's value, or pattern, matches one that there can be.
 fn is_possible(label: &str, value: &str) -> bool {
     let all: Vec<&str> = match label {
-        "outcome" => Outcome::ALL.map(Outcome::name).into(),
+        "outcome" => Outcome::ALL.iter().map(|outcome| outcome.name()).collect(),
         "path" => PathKind::ALL.iter().map(|kind| kind.name()).collect(),
-        "probe" => ProbeKind::ALL.map(ProbeKind::name).into(),
-        "phase" => Phase::ALL.map(Phase::name).into(),
-        "source" => Source::ALL.map(Source::name).into(),
-        "reason" => ProbeResult::ALL.map(ProbeResult::name).into(),
+        "probe" => ProbeKind::ALL.iter().map(|kind| kind.name()).collect(),
+        "phase" => Phase::ALL.iter().map(|phase| phase.name()).collect(),
+        "source" => Source::ALL.iter().map(|source| source.name()).collect(),
+        "reason" => ProbeResult::ALL.iter().map(|result| result.name()).collect(),
         "operation" => EC2_OPERATIONS.into(),
         "result" => Ec2Result::ALL.map(Ec2Result::name).into(),
         _ => return true,

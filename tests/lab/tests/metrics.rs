@@ -56,7 +56,7 @@ fn status(report: Option<Report>) -> Status {
     Status {
         started_at: at("2026-11-22T09:00:00Z"),
         ready: report.is_some(),
-        sources: Source::ALL.map(source).into_iter().collect(),
+        sources: Source::ALL.iter().copied().map(source).collect(),
         history: History::default(),
         settings: SettingsStatus { successful: true, read_at: at("2026-11-22T09:00:00Z") },
         report: report.map(Into::into),

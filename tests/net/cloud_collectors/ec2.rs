@@ -74,7 +74,7 @@ async fn good_answers_become_facts() {
             (EndpointType::Absent, EndpointState::Absent),
         ]
     );
-    assert_eq!(endpoints[3].service, "arn:rcfg");
+    assert_eq!(endpoints[3].service.as_deref(), Some("arn:rcfg"));
 
     let interfaces = facts.endpoint_interfaces.get().unwrap();
     assert_eq!(

@@ -83,7 +83,7 @@ fn nothing_known(world: &Snapshot) -> Facts {
 /// What is known once every source of `world` was collected from.
 fn known(world: &Snapshot) -> Facts {
     let mut facts = nothing_known(world);
-    for source in Source::ALL {
+    for &source in Source::ALL {
         take(&mut facts, world, source);
     }
     facts
@@ -148,7 +148,7 @@ fn every_source_must_have_been_collected_from_for_on_net() {
     assert_eq!(judged(&known(&world), &world, Duration::ZERO).outcome, Outcome::OnNet);
     for left_out in [Source::Imds, Source::Dns, Source::Kernel, Source::Ec2] {
         let mut facts = nothing_known(&world);
-        for source in Source::ALL.into_iter().filter(|source| *source != left_out) {
+        for source in Source::ALL.iter().copied().filter(|source| *source != left_out) {
             take(&mut facts, &world, source);
         }
         let report = judged(&facts, &world, Duration::ZERO);

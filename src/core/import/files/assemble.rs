@@ -10,7 +10,7 @@ use super::{
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId,
-    RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, is_dynamodb_endpoint_service,
+    RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, may_be_dynamodbs,
 };
 use ipnet::IpNet;
 use std::{
@@ -153,7 +153,7 @@ impl Collected {
     /// may be another Region's), else the subnets' Availability Zones.
     pub(super) fn region(&self) -> Result<Option<String>, FilesError> {
         let lists = self.prefix_lists.values().filter_map(|list| list.name.as_deref());
-        let services = self.vpc_endpoints.values().map(|endpoint| endpoint.service.as_str());
+        let services = self.vpc_endpoints.values().filter_map(|endpoint| endpoint.service.as_deref());
         let zones = self.subnets.values().filter_map(|subnet| subnet.availability_zone.as_deref());
         let zones = zones.filter_map(|zone| Some((region_of_zone(zone)?, zone))).collect();
         for found in [regions(lists), regions(services), zones] {
@@ -207,7 +207,7 @@ impl Collected {
         let needed: BTreeSet<&str> = self
             .vpc_endpoints
             .values()
-            .filter(|e| e.kind == EndpointType::Interface && is_dynamodb_endpoint_service(&e.service, region))
+            .filter(|e| e.kind == EndpointType::Interface && may_be_dynamodbs(e.service.as_deref(), region))
             .flat_map(|endpoint| endpoint.interfaces.iter().map(|id| id.as_str()))
             .collect();
         let lacking = needed.iter().find(|id| !self.network_interfaces.items.contains_key(**id));

@@ -43,9 +43,12 @@ impl Draft {
         Self { fix: Some(fix.into()), caution, ..self }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is where findings are made")]
     fn into_finding(self, code: FindingCode) -> Finding {
         let Self { severity, message, fix, caution } = self;
-        Finding { code, severity: severity.unwrap_or(code.entry().severity), message, fix, caution }
+        let mut finding = Finding::by_rule(code, severity.unwrap_or(code.entry().severity), message);
+        (finding.fix, finding.caution) = (fix, caution);
+        finding
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         round::Named,
     },
     model::{
-        AddressReport, Destination, EndpointType, Gap, Missing, RouteTableId, Severity, Snapshot, SubnetId, Target,
+        AddressReport, Destination, EndpointType, Missing, RouteTableId, Severity, Snapshot, SubnetId, Target,
         VpcEndpoint, VpcEndpointId, VpcId, addresses_in,
     },
 };
@@ -140,7 +140,7 @@ fn endpoint_of<'t>(reader: &Reader<'_>, coverage: &Coverage<'t>) -> Option<&'t V
     })
 }
 
-/// Whether an endpoint is a gateway endpoint of DynamoDB's; an error where the Region is not known.
-pub(super) fn is_dynamodb_gateway<'a>(reader: &Reader<'a>, endpoint: &VpcEndpoint) -> Result<bool, &'a Gap> {
-    if endpoint.kind == EndpointType::Gateway { reader.is_dynamodb(&endpoint.service) } else { Ok(false) }
+/// Whether an endpoint is a gateway endpoint of DynamoDB's; an error where Region or service is not known.
+pub(super) fn is_dynamodb_gateway(reader: &Reader<'_>, endpoint: &VpcEndpoint) -> Result<bool, Missing> {
+    if endpoint.kind == EndpointType::Gateway { reader.is_dynamodb(endpoint) } else { Ok(false) }
 }

@@ -38,7 +38,7 @@ pub(super) fn latency(history: &History, now: Timestamp) -> Markup {
                     @for part in [0.0, 0.5, 1.0] {
                         line.grid x1="0" x2=(WIDTH) y1=(y(top * part)) y2=(y(top * part)) {}
                     }
-                    @for kind in ProbeKind::ALL {
+                    @for &kind in ProbeKind::ALL {
                         path class={ "points " (kind.name()) } d=(points(good.iter().filter(|sample| sample.kind == kind).map(|sample| (x(sample.at), y(sample.total.as_secs_f64()))))) {}
                     }
                     @for sample in &failed {

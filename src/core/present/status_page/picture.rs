@@ -289,6 +289,7 @@ impl<'r> Artist<'r> {
             | PathKind::GatewayLoadBalancerEndpoint
             | PathKind::Local
             | PathKind::HostDevice
+            | PathKind::Blackhole
             | PathKind::Other => Line::dashed(tone),
         };
         let taken = Way { card: Some(card), into: Some(Line::to(tone)), out: Some(line) };
