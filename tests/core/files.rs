@@ -396,6 +396,51 @@ fn a_directory_with_nothing_to_read_says_how_to_fill_it() {
     assert!(error.contains("/no/such/directory") && error.contains("aws ec2 describe-route-tables"), "{error}");
 }
 
+/// A subnet's own traffic uses no route table: `explain` says so of each address, and `audit` of the ranges.
+#[test]
+fn a_subnets_own_range_is_not_covered_by_its_route_table() {
+    let folder = |table: &str, subnet: &str| {
+        let routes =
+            r#"{"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "Origin": "CreateRoute", "State": "active"}"#;
+        let local = format!(
+            r#"{{"DestinationCidrBlock": "{table}", "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}}"#
+        );
+        let tables = format!(
+            r#"{{"RouteTables": [{{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{{"Main": true}}], "Routes": [{local}, {routes}]}}]}}"#
+        );
+        let subnets =
+            format!(r#"{{"Subnets": [{{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "{subnet}"}}]}}"#);
+        let endpoints = r#"{"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "VpcEndpointType": "Gateway", "VpcId": "vpc-1", "ServiceName": "com.amazonaws.us-east-1.dynamodb", "State": "available", "RouteTableIds": ["rtb-1"]}]}"#;
+        let lists = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22", "52.119.224.0/20"]}]}"#;
+        read(&[("t.json", &tables), ("s.json", &subnets), ("e.json", endpoints), ("l.json", lists)]).unwrap()
+    };
+    let off_net = |inventory: &Inventory| {
+        let audit = onnet_core::judge::audit(inventory, None);
+        let ranges = audit.subnets[0].coverage.iter().filter(|range| !range.verdict.is_on_net());
+        (audit.outcome, ranges.map(|range| range.cidr.to_string()).collect::<Vec<_>>(), audit)
+    };
+    let (outcome, ranges, audit) = off_net(&folder("52.0.0.0/8", "52.94.1.0/24"));
+    assert_eq!((outcome, ranges), (Outcome::AtRisk, vec!["52.94.1.0/24".to_owned()]));
+    let codes: Vec<_> = audit.subnets[0].findings.iter().map(|finding| finding.code.name()).collect();
+    assert_eq!(codes, ["partly-diverted"]);
+    let (_, ranges, _) = off_net(&folder("52.0.0.0/8", "52.94.0.0/16"));
+    assert_eq!(ranges, ["52.94.0.0/22"], "a range that holds an entry takes all of it");
+    let (outcome, ranges, _) = off_net(&folder("10.0.0.0/8", "10.94.1.0/24"));
+    assert_eq!((outcome, ranges), (Outcome::OnNet, vec![]));
+}
+
+#[test]
+fn two_answers_about_one_prefix_list_that_differ_support_nothing() {
+    let listed = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["10.1.0.0/16", "10.2.0.0/16"]}]}"#;
+    let entries = |second: &str| format!(r#"{{"Entries": [{{"Cidr": "{second}"}}, {{"Cidr": "10.1.0.0/16"}}]}}"#);
+    let list = |second: &str| {
+        let files = [("t.json", TABLE), ("l.json", listed), ("entries-pl-1.json", &entries(second))];
+        read(&files).unwrap().facts.prefix_lists.into_values().next().unwrap()
+    };
+    assert!(list("10.2.0.0/16").seen().is_some(), "the same in another order");
+    assert_eq!(list("10.3.0.0/16").gap().map(Gap::reason), Some("conflicting"));
+}
+
 #[test]
 fn files_that_contradict_each_other_are_named() {
     let other = TABLE.replace("vpce-1", "igw-1");

@@ -12,7 +12,7 @@ use crate::model::{
     PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict,
     Witness,
 };
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 /// An address judged, and where its packets leave.
 pub(super) struct Judged<'s> {
@@ -95,12 +95,16 @@ fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Route
 
 /// Where the subnet's own ranges are not known and another route beats `local`, the subnet itself could hold the
 /// address, and then no route table applies.
-fn subnet_could_hold(interface: &Interface, selection: &Selection<'_>, address: IpAddr) -> Option<Missing> {
+pub(super) fn subnet_could_hold(
+    interface: &Interface,
+    selection: &Selection<'_>,
+    what: impl fmt::Display,
+) -> Option<Missing> {
     let gap = interface.subnet_cidrs.gap()?;
     let Selection::One { losers, .. } = selection else { return None };
     let local_lost =
         losers.iter().any(|(m, lost_by)| m.route.target == Target::Local && *lost_by == LostBy::ShorterPrefix);
-    local_lost.then(|| Missing::new(format!("whether {address} lies in {} itself", interface.subnet), gap))
+    local_lost.then(|| Missing::new(format!("whether {what} lies in {} itself", interface.subnet), gap))
 }
 
 /// The proxy that a variable of the environment sends this name to.

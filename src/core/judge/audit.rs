@@ -76,6 +76,11 @@ impl Tables<'_> {
         };
         let table = used.0;
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
+            Ok(coverage) if coverage.overlaps(&subnet.cidrs) => {
+                let mut coverage = coverage.clone();
+                coverage.take_out_subnet(self.reader, &subnet.vpc, &subnet.cidrs);
+                judged(self.reader, subnet, used, &coverage)
+            }
             Ok(coverage) => judged(self.reader, subnet, used, coverage),
             Err(missing) => {
                 let missing = missing.clone();

@@ -1,12 +1,14 @@
 //! How the whole prefix list fares against one route table. DNS answers with a sample; this is all of it.
 
 use super::{
+    address::subnet_could_hold,
     egress::require_public_ipv4,
-    lookup::{Selection, expand, read},
+    lookup::{Selection, covers, expand, halves, read},
     path::Reader,
 };
 use crate::model::{
-    CoverageRange, CoverageSummary, Gap, Interface, Missing, PrefixListId, RouteTable, Verdict, addresses_in,
+    CoverageRange, CoverageSummary, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable, Verdict, VpcId,
+    addresses_in,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -16,6 +18,7 @@ use std::net::IpAddr;
 pub(super) struct Range<'t> {
     pub(super) list: &'t PrefixListId,
     pub(super) cidr: IpNet,
+    /// The route that wins; none within the subnet itself.
     pub(super) selection: Selection<'t>,
     pub(super) verdict: Verdict,
 }
@@ -71,7 +74,63 @@ fn without_nested(entries: &[IpNet]) -> Vec<IpNet> {
     kept
 }
 
+impl Range<'_> {
+    /// Whether it lies in the subnet itself, so that no route table applies.
+    pub(super) fn is_in_subnet(&self) -> bool {
+        self.selection == Selection::NoRoute
+            && self.verdict.path().is_some_and(|path| matches!(path.target, PathTarget::Local))
+    }
+}
+
+/// Cuts `range` at the ranges of a subnet, in address order: each part, and whether it lies in the subnet.
+fn cut(range: IpNet, own: &[IpNet], parts: &mut Vec<(IpNet, bool)>) {
+    if own.iter().any(|own| covers(own, &range)) {
+        return parts.push((range, true));
+    }
+    let halves = halves(range).filter(|_| own.iter().any(|own| covers(&range, own)));
+    match halves {
+        Some(halves) => halves.into_iter().for_each(|half| cut(half, own, parts)),
+        None => parts.push((range, false)),
+    }
+}
+
 impl Coverage<'_> {
+    /// Whether any of these ranges overlaps the list.
+    pub(super) fn overlaps(&self, own: &[IpNet]) -> bool {
+        self.entries.iter().any(|entry| own.iter().any(|own| covers(own, entry) || covers(entry, own)))
+    }
+
+    /// Takes out what lies in the subnet itself: no route table applies to it.
+    pub(super) fn take_out_subnet(&mut self, reader: &Reader<'_>, vpc: &VpcId, own: &[IpNet]) {
+        if !self.overlaps(own) {
+            return;
+        }
+        for range in std::mem::take(&mut self.ranges) {
+            let mut parts = Vec::new();
+            cut(range.cidr, own, &mut parts);
+            self.ranges.extend(parts.into_iter().map(|(cidr, in_subnet)| {
+                if in_subnet {
+                    let (selection, verdict) = (Selection::NoRoute, reader.within_vpc(vpc, cidr));
+                    Range { cidr, selection, verdict, list: range.list }
+                } else {
+                    Range { cidr, ..range.clone() }
+                }
+            }));
+        }
+    }
+
+    /// Takes out what lies, or may lie, in the subnet of the network interface.
+    pub(super) fn take_out_subnet_of(&mut self, reader: &Reader<'_>, interface: &Interface) {
+        if let Some(own) = interface.subnet_cidrs.seen() {
+            return self.take_out_subnet(reader, &interface.vpc, own);
+        }
+        for range in &mut self.ranges {
+            if let Some(open) = subnet_could_hold(interface, &range.selection, range.cidr) {
+                range.verdict = Verdict::Undetermined(vec![open]);
+            }
+        }
+    }
+
     /// See [`require_public_ipv4`].
     pub(super) fn require_public_ipv4(&mut self, interface: &Interface, source: Option<IpAddr>) {
         for range in &mut self.ranges {

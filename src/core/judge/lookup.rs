@@ -222,7 +222,7 @@ fn has_v6(range: &Ipv6Net, address: u128) -> bool {
     differ.checked_shr(128 - u32::from(range.prefix_len())).unwrap_or(0) == 0
 }
 
-fn halves(range: IpNet) -> Option<[IpNet; 2]> {
+pub(super) fn halves(range: IpNet) -> Option<[IpNet; 2]> {
     let mut halves = range.subnets(range.prefix_len() + 1).ok()?;
     Some([halves.next()?, halves.next()?])
 }

@@ -178,6 +178,7 @@ fn cover_tables<'n, 's>(reader: &Reader<'s>, names: &'n [Named<'s>]) -> Vec<Cove
             continue;
         }
         let coverage = cover(reader, table).map(|mut coverage| {
+            coverage.take_out_subnet_of(reader, egress.interface);
             coverage.require_public_ipv4(egress.interface, egress.source);
             coverage
         });

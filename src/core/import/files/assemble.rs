@@ -271,6 +271,9 @@ impl Collected {
         let inline = listed.and_then(|list| list.cidrs.as_ref()).zip(self.prefix_lists.at);
         let own = self.entries.get(&id).filter(|entries| entries.listings.cut_off().is_none());
         let own = own.map(|entries| (&entries.cidrs, entries.at));
+        if let Some(gap) = inline.zip(own).and_then(|((listed, _), (own, _))| disagreement(&id, listed, own)) {
+            return Observed::Unseen(gap);
+        }
         match inline.or(own) {
             Some((entries, at)) => {
                 let name = listed.and_then(|list| list.name.clone());
@@ -296,6 +299,19 @@ impl Collected {
             }
         }
     }
+}
+
+/// Why neither of two answers about one list is taken: they differ, and which one is newer is not known.
+fn disagreement(id: &PrefixListId, listed: &[IpNet], entries: &[IpNet]) -> Option<Gap> {
+    let set = |ranges: &[IpNet]| ranges.iter().map(IpNet::trunc).collect::<BTreeSet<_>>();
+    let (listed, entries) = (set(listed), set(entries));
+    let differing = listed.symmetric_difference(&entries).next()?;
+    let (has, lacks) = ("describe-prefix-lists", "get-managed-prefix-list-entries");
+    let (has, lacks) = if listed.contains(differing) { (has, lacks) } else { (lacks, has) };
+    Some(Gap::Conflicting {
+        one: format!("{has} gives {differing} as a range of {id}"),
+        other: format!("{lacks} does not"),
+    })
 }
 
 fn observed<T>(pieces: Pieces<T>, source: Source, dir: &Path) -> Observed<Vec<T>> {

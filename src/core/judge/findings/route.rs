@@ -30,7 +30,7 @@ impl Rule for code::PartlyDiverted {
             let AddressReport { address, reason, .. } = report;
             Some(Draft::new(format!("{reason}, although {address} belongs to interface endpoint {endpoint}")))
         });
-        of_list.chain(of_endpoint).collect()
+        of_list.chain(world.tables.iter().filter_map(in_subnet)).chain(of_endpoint).collect()
     }
 }
 
@@ -128,6 +128,18 @@ fn diverted(table: &Table<'_>) -> Vec<Draft> {
         }
     };
     ranges.into_iter().map(draft).collect()
+}
+
+/// Ranges to which no route applies, for the subnet itself has them.
+fn in_subnet(table: &Table<'_>) -> Option<Draft> {
+    let ranges: Vec<_> = table.coverage.ranges.iter().filter(|range| range.is_in_subnet()).collect();
+    let (lying, of_list) = (addresses_of(&ranges), grouped(addresses_in(&table.coverage.entries)));
+    let (subnet, cidrs) = (table.subnet, some_cidrs(&ranges));
+    let message = format!(
+        "{lying} of {of_list} addresses of DynamoDB's prefix list lie in {subnet} itself, and no route table applies to \
+         them: {cidrs}"
+    );
+    (!ranges.is_empty()).then(|| Draft::new(message).severity(table.severity(&ranges)))
 }
 
 fn leads_to(range: &Range<'_>, endpoint: &VpcEndpointId) -> bool {
