@@ -86,7 +86,7 @@ fn vpc(extent: Extent) -> Inventory {
         id: "vpce-0d".into(),
         kind: EndpointType::Gateway,
         vpc: "vpc-0a".into(),
-        service: "com.amazonaws.us-east-1.dynamodb".into(),
+        service: Some("com.amazonaws.us-east-1.dynamodb".into()),
         state: EndpointState::Available,
         route_tables: vec!["rtb-0a".into()],
         interfaces: Vec::new(),
