@@ -1,8 +1,11 @@
 //! What the process's environment says of proxies and of instance metadata.
 
-use super::url::Url;
+use super::{
+    no_proxy::{CLIENTS, Destination},
+    url::Url,
+};
 use crate::model::{ProxyVariable, ServiceName};
-use hyper_util::client::proxy::matcher::Matcher;
+use std::collections::BTreeMap;
 
 /// The variables that send requests to a proxy. The first two are for one scheme, the last for any.
 ///
@@ -10,7 +13,6 @@ use hyper_util::client::proxy::matcher::Matcher;
 const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const ANY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
-const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// The proxies that the environment names, each with those of `names` it applies to.
 pub fn proxies(names: &[ServiceName]) -> Vec<ProxyVariable> {
@@ -30,11 +32,6 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) -> Vec<ProxyVariable> {
-    // Programs differ in which one they read: where both are set, a name is exempt only by both. Without any, none is.
-    let mut no_proxies: Vec<String> = NO_PROXY.into_iter().filter_map(&lookup).collect();
-    if no_proxies.is_empty() {
-        no_proxies.push(String::new());
-    }
     let is_set = |variables: [&str; 2]| variables.into_iter().any(|variable| lookup(variable).is_some());
     let of_scheme = |name: &ServiceName| if name.tls { HTTPS } else { HTTP };
 
@@ -50,31 +47,26 @@ fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) 
             let value = lookup(variable)?;
             // A value that is not understood here may be by a client: it is never taken for no proxy.
             let proxy = Url::parse(&value).map(|url| url.host_and_port().to_owned());
-            let matchers: Vec<_> = no_proxies
-                .iter()
-                .map(|no| Matcher::builder().all("http://proxy.invalid").no(no.as_str()).build())
-                .collect();
-            let applies_to = names
-                .iter()
-                .filter(|name| heeds(variable, name))
-                .filter(|name| {
-                    let proxied = |uri: http::Uri| matchers.iter().any(|matcher| matcher.intercept(&uri).is_some());
-                    destination(name).is_some_and(proxied)
-                })
-                .map(|name| name.hostname.clone())
-                .collect();
-            Some(ProxyVariable { variable: variable.to_owned(), proxy, applies_to })
+            let (mut applies_to, mut applies_for) = (Vec::new(), BTreeMap::new());
+            for name in names.iter().filter(|name| heeds(variable, name)) {
+                let clients = proxied_clients(name, &lookup);
+                if clients.len() == CLIENTS.len() {
+                    applies_to.push(name.hostname.clone());
+                } else if !clients.is_empty() {
+                    applies_for.insert(name.hostname.clone(), clients);
+                }
+            }
+            Some(ProxyVariable { variable: variable.to_owned(), proxy, applies_to, applies_for })
         })
         .collect()
 }
 
-fn destination(name: &ServiceName) -> Option<http::Uri> {
-    let scheme = if name.tls { "https" } else { "http" };
-    let host = match name.hostname.parse() {
-        Ok(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-        Ok(std::net::IpAddr::V4(_)) | Err(_) => name.hostname.clone(),
-    };
-    http::Uri::builder().scheme(scheme).authority(format!("{host}:{}", name.port)).path_and_query("/").build().ok()
+/// The clients for which `NO_PROXY` does not exempt the name.
+fn proxied_clients(name: &ServiceName, lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let host = name.hostname.to_ascii_lowercase();
+    let destination = Destination { host: &host, port: name.port };
+    let proxied = CLIENTS.iter().filter(|client| !client.exempts(&destination, &lookup));
+    proxied.map(|client| client.name.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -111,29 +103,29 @@ mod tests {
     }
 
     #[test]
-    fn where_both_exceptions_are_set_a_name_is_free_only_by_both() {
-        let proxy = ("HTTPS_PROXY", "proxy.example:3128");
-        let (free, other) = ((".amazonaws.com"), "localhost");
-        let applies =
-            |environment: &[(&str, &str)]| !found(&[name(DYNAMODB, true)], environment)[0].applies_to.is_empty();
-        assert!(!applies(&[proxy, ("no_proxy", free)]));
-        assert!(!applies(&[proxy, ("NO_PROXY", free), ("no_proxy", free)]));
-        assert!(applies(&[proxy, ("NO_PROXY", free), ("no_proxy", other)]));
+    fn a_name_is_exempt_only_where_every_client_agrees() {
+        let seen = |environment: &[(&str, &str)]| {
+            let proxy = ("HTTPS_PROXY", "proxy.example:3128");
+            let environment: Vec<_> = [proxy].iter().chain(environment).copied().collect();
+            let mut seen = found(&[name(DYNAMODB, true)], &environment);
+            let seen = seen.remove(0);
+            (!seen.applies_to.is_empty(), seen.applies_for.get(DYNAMODB).map_or(0, Vec::len))
+        };
+        assert_eq!(seen(&[]), (true, 0));
+        assert_eq!(seen(&[("NO_PROXY", "localhost")]), (true, 0));
+        assert_eq!(seen(&[("no_proxy", DYNAMODB)]), (false, 0));
+        assert_eq!(seen(&[("no_proxy", ".amazonaws.com")]), (false, 1));
+        // Clients differ in which variable counts first.
+        assert_eq!(seen(&[("NO_PROXY", DYNAMODB), ("no_proxy", "localhost")]), (false, 4));
+        assert_eq!(seen(&[("NO_PROXY", "localhost"), ("no_proxy", DYNAMODB)]), (false, 1));
     }
 
     #[test]
-    fn a_suffix_in_no_proxy_frees_the_name_and_only_it() {
+    fn who_uses_the_proxy_is_named() {
         let names = [name(DYNAMODB, true), name("dynamodb.example", true)];
-        let seen = found(&names, &[("HTTPS_PROXY", "proxy.example:3128"), ("NO_PROXY", "localhost, .amazonaws.com")]);
+        let seen = found(&names, &[("HTTPS_PROXY", "proxy.example:3128"), ("NO_PROXY", "localhost,.amazonaws.com")]);
         assert_eq!(seen[0].applies_to, ["dynamodb.example"]);
-    }
-
-    #[test]
-    fn a_range_in_no_proxy_frees_an_endpoint_given_as_an_address() {
-        let names = [name("10.0.0.7", true), name("2001:db8::7", true)];
-        let seen = found(&names, &[("ALL_PROXY", "socks5://proxy.example:1080"), ("no_proxy", "10.0.0.0/8")]);
-        assert_eq!(seen[0].proxy.as_deref(), Some("proxy.example:1080"));
-        assert_eq!(seen[0].applies_to, ["2001:db8::7"]);
+        assert_eq!(seen[0].applies_for[DYNAMODB], ["AWS SDK for Java 2.x"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod inventory;
 pub mod kernel;
 mod limits;
 pub mod names;
+mod no_proxy;
 pub mod probe;
 pub mod seen;
 pub mod tls;

@@ -4,7 +4,10 @@ use super::{DeviceName, Gap, InstanceId, InterfaceId, MacAddress, Observed, Subn
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 /// The instance, as its metadata service describes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -187,6 +190,9 @@ pub struct ProxyVariable {
     /// The proxy's host and port; `None` where the value cannot be read. It may hold a password, and is not repeated.
     #[serde(default)]
     pub proxy: Option<String>,
-    /// The DynamoDB hostnames it applies to once `NO_PROXY` has been heeded.
+    /// The DynamoDB hostnames it applies to, whatever client is used: `NO_PROXY` exempts them for none.
     pub applies_to: Vec<String>,
+    /// The hostnames that `NO_PROXY` exempts for some clients only, and the clients for which it does not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub applies_for: BTreeMap<String, Vec<String>>,
 }

@@ -214,11 +214,13 @@ pub(super) fn host_routes(devices: &BTreeMap<String, Device>, routes: &[String])
 pub(super) struct ProxyChange {
     proxy: Option<String>,
     applies_to: Vec<String>,
+    #[serde(default)]
+    applies_for: BTreeMap<String, Vec<String>>,
 }
 
 impl ProxyChange {
     pub(super) fn of(self, variable: String) -> ProxyVariable {
-        ProxyVariable { variable, proxy: self.proxy, applies_to: self.applies_to }
+        ProxyVariable { variable, proxy: self.proxy, applies_to: self.applies_to, applies_for: self.applies_for }
     }
 }
 

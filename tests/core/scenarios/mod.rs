@@ -37,7 +37,7 @@
 //! - `kernel`: by address, what `ip route get` prints (`via 172.31.16.1 dev ens5 src 172.31.16.10`), `local`, or
 //!   `no route (DETAIL)`. Other addresses of `dns` get the route under `0.0.0.0/0` or `::/0`.
 //! - `host_routes`: as `ip route show` prints them (`52.94.0.0/16 via 172.31.16.1 dev ens5 table 254`).
-//! - `proxies`: by variable, `{proxy, applies_to}`. `assumed_interface`: what `--interface` names.
+//! - `proxies`: by variable, `{proxy, applies_to, applies_for}`. `assumed_interface`: what `--interface` names.
 //! - `probes`: all probes, `{kind, hostname, address, local, result, phases, failed_in, detail, testimony, request_id}`.
 //!   Each is the base world's probe with these changes.
 //!

@@ -11,18 +11,25 @@ use crate::{
 
 impl Rule for code::ProxyConfigured {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let draft = |(variable, proxy, host): Variable<'_>| match (proxy?, host) {
-            (proxy, Some(host)) => {
-                let message = format!(
+        let draft = |(variable, proxy, reach): Variable<'_>| {
+            let draft = match (proxy?, reach) {
+                (proxy, Reach::Every(host)) => Draft::new(format!(
                     "{variable} sends {host} to the proxy {proxy}: SDKs that heed it never reach a VPC endpoint, whatever \
                      the routes say"
-                );
-                Some(Draft::new(message).fix(exempt(host), None))
-            }
-            (proxy, None) => {
-                let message = format!("{variable} names the proxy {proxy}; DynamoDB's name is exempt from it");
-                Some(Draft::new(message).severity(Severity::Info))
-            }
+                ))
+                .fix(exempt(host), None),
+                (proxy, Reach::Some(host, clients)) => Draft::new(format!(
+                    "{variable} names the proxy {proxy}; NO_PROXY exempts {host} for some clients, but not for {}",
+                    joined(clients)
+                ))
+                .severity(Severity::Warning)
+                .fix(exempt(host), None),
+                (proxy, Reach::None) => {
+                    Draft::new(format!("{variable} names the proxy {proxy}; DynamoDB's name is exempt from it"))
+                        .severity(Severity::Info)
+                }
+            };
+            Some(draft)
         };
         proxies(world).filter_map(draft).collect()
     }
@@ -31,14 +38,21 @@ impl Rule for code::ProxyConfigured {
 impl Rule for code::ProxyUnreadable {
     /// The value is not repeated: it may hold a password.
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let draft = |(variable, _, host): Variable<'_>| {
+        let draft = |(variable, _, reach): Variable<'_>| {
             let unreadable = format!("{variable} holds no URL of a proxy that onnet can read");
-            match host {
-                Some(host) => {
+            match reach {
+                Reach::Every(host) => {
                     let message = format!("{unreadable}: some programs may send {host} to a proxy, others fail");
                     Draft::new(message).fix(exempt(host), None)
                 }
-                None => {
+                Reach::Some(host, clients) => {
+                    let message = format!(
+                        "{unreadable}; NO_PROXY exempts {host} for some clients, but not for {}",
+                        joined(clients)
+                    );
+                    Draft::new(message).fix(exempt(host), None)
+                }
+                Reach::None => {
                     let message = format!("{unreadable}; DynamoDB's name is exempt from it");
                     Draft::new(message).severity(Severity::Info)
                 }
@@ -48,15 +62,34 @@ impl Rule for code::ProxyUnreadable {
     }
 }
 
-/// A variable that names a proxy, the proxy where it can be read, and a name in use that it applies to.
-type Variable<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+/// A variable that names a proxy, the proxy where it can be read, and what it applies to.
+type Variable<'a> = (&'a str, Option<&'a str>, Reach<'a>);
+
+/// What of the names in use a proxy variable applies to.
+enum Reach<'a> {
+    /// A name, for every client.
+    Every(&'a str),
+    /// A name, for these clients.
+    Some(&'a str, &'a [String]),
+    None,
+}
 
 fn proxies<'a>(world: &'a World<'_>) -> impl Iterator<Item = Variable<'a>> {
-    let in_use = |host: &&String| world.names_in_use().any(|named| named.name.hostname == **host);
+    let in_use = |host: &str| world.names_in_use().any(|named| named.name.hostname == host);
     world.snapshot.iter().flat_map(|snapshot| &snapshot.proxies).map(move |variable| {
-        let ProxyVariable { variable, proxy, applies_to } = variable;
-        (variable.as_str(), proxy.as_deref(), applies_to.iter().find(in_use).map(String::as_str))
+        let ProxyVariable { variable, proxy, applies_to, applies_for } = variable;
+        let every = applies_to.iter().find(|host| in_use(host)).map(|host| Reach::Every(host));
+        let some = applies_for.iter().find(|(host, _)| in_use(host)).map(|(host, clients)| Reach::Some(host, clients));
+        (variable.as_str(), proxy.as_deref(), every.or(some).unwrap_or(Reach::None))
     })
+}
+
+/// `curl, Go and Python`
+fn joined(clients: &[String]) -> String {
+    match clients {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        clients => clients.concat(),
+    }
 }
 
 fn exempt(host: &str) -> String {
