@@ -2,9 +2,10 @@
 
 use super::{collectors::Session, facts::Facts};
 use crate::model::{
-    Ec2Request, Fact, FactPath, FactVisitor, Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed,
+    Ec2Request, Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, KernelPaths, KernelRoute, Observed,
     ProbeAttempt, ProbeKind, Resolution, Seconds, ServiceName, Snapshot, Source, VpcFacts, VpcId, visit_instance,
 };
+use crate::observe::kernel::Wanted;
 use serde::{Deserialize, Serialize};
 use std::{mem, net::IpAddr};
 
@@ -21,8 +22,6 @@ pub(super) enum Kind {
     AccountName,
     /// What one name resolves to.
     Resolution,
-    /// The routes of the kernel that treat some addresses differently.
-    HostRoutes,
     /// The kernel's route to one address.
     KernelRoute,
     /// A signed `ListTables` to one address.
@@ -31,6 +30,8 @@ pub(super) enum Kind {
     Health,
     /// What EC2 knows of the VPC.
     Vpc,
+    /// What the kernel does with the whole prefix list.
+    KernelPaths,
 }
 
 impl Kind {
@@ -40,11 +41,11 @@ impl Kind {
         Self::Names,
         Self::AccountName,
         Self::Resolution,
-        Self::HostRoutes,
         Self::KernelRoute,
         Self::ListTables,
         Self::Health,
         Self::Vpc,
+        Self::KernelPaths,
     ];
 
     /// The source it belongs to, and the kinds whose answers it goes by.
@@ -55,11 +56,14 @@ impl Kind {
             Self::Names => (Source::Imds, &[Self::Region]),
             Self::AccountName => (Source::Imds, &[Self::Names]),
             Self::Resolution => (Source::Dns, &[Self::Names, Self::AccountName]),
-            Self::HostRoutes => (Source::Kernel, &[]),
             Self::KernelRoute => (Source::Kernel, &[Self::Resolution]),
             Self::ListTables => (Source::ListTables, &[Self::Resolution]),
             Self::Health => (Source::Health, &[Self::Resolution, Self::ListTables]),
             Self::Vpc => (Source::Ec2, &[Self::Instance]),
+            // Addresses outside the list count, too.
+            Self::KernelPaths => {
+                (Source::Kernel, &[Self::Names, Self::AccountName, Self::Resolution, Self::KernelRoute, Self::Vpc])
+            }
         }
     }
 
@@ -89,10 +93,11 @@ impl Kind {
             Self::AccountName if facts.uses_account() => of_region(Collection::AccountName),
             Self::AccountName => Vec::new(),
             Self::Resolution => facts.names().map(|name| Collection::Resolution(name.hostname.clone())).collect(),
-            Self::HostRoutes => vec![Collection::HostRoutes],
             Self::KernelRoute => {
-                facts.destinations().into_iter().map(|(address, port)| Collection::KernelRoute(address, port)).collect()
+                let destinations = facts.kernel_destinations().into_iter();
+                destinations.map(|(address, port)| Collection::KernelRoute(address, port)).collect()
             }
+            Self::KernelPaths => facts.due_paths().map(Collection::KernelPaths).into_iter().collect(),
             Self::ListTables => probes(facts, ProbeKind::ListTables),
             Self::Health => probes(facts, ProbeKind::Health),
             Self::Vpc => {
@@ -134,8 +139,8 @@ pub(super) enum Collection {
     Names(String),
     AccountName(String),
     Resolution(String),
-    HostRoutes,
     KernelRoute(IpAddr, u16),
+    KernelPaths(Wanted),
     Probe { kind: ProbeKind, region: String, target: Target },
     Vpc { region: String, vpcs: Vec<VpcId> },
 }
@@ -156,7 +161,10 @@ impl Collection {
                 let (resolution, took) = session.resolution(&hostname).await;
                 Answer::Resolution { hostname, resolution, took }
             }
-            Self::HostRoutes => Answer::HostRoutes(session.host_routes().await),
+            Self::KernelPaths(wanted) => {
+                let paths = session.kernel_paths(&wanted).await;
+                Answer::KernelPaths { wanted, paths }
+            }
             Self::KernelRoute(address, port) => Answer::KernelRoute(address, session.kernel_route(address, port).await),
             Self::Probe { kind, region, target } => {
                 let probe = match kind {
@@ -216,8 +224,13 @@ pub enum Answer {
         /// How long that took, where a name server was asked.
         took: Option<Seconds>,
     },
-    /// The kernel's routes that treat some addresses differently.
-    HostRoutes(Observed<Vec<HostRoute>>),
+    /// What the kernel does with the whole prefix list.
+    KernelPaths {
+        /// What was wanted.
+        wanted: Wanted,
+        /// What it does.
+        paths: Observed<KernelPaths>,
+    },
     /// The kernel's route to an address.
     KernelRoute(IpAddr, Observed<KernelRoute>),
     /// A probe, or the reason there is none.
@@ -240,7 +253,7 @@ impl Answer {
             Self::Names { .. } => Kind::Names,
             Self::AccountName(_) => Kind::AccountName,
             Self::Resolution { .. } => Kind::Resolution,
-            Self::HostRoutes(_) => Kind::HostRoutes,
+            Self::KernelPaths { .. } => Kind::KernelPaths,
             Self::KernelRoute(..) => Kind::KernelRoute,
             Self::Probe(attempt) => match attempt.kind() {
                 ProbeKind::ListTables => Kind::ListTables,
@@ -258,7 +271,7 @@ impl Answer {
             Self::Names { names, by_account: _ } => visitor.fact(FactPath::Names, names),
             Self::AccountName(name) => visitor.fact(FactPath::AccountName, name),
             Self::Resolution { hostname, resolution, took: _ } => resolution.visit_facts(hostname, visitor),
-            Self::HostRoutes(routes) => visitor.fact(FactPath::HostRoutes, routes),
+            Self::KernelPaths { wanted: _, paths } => visitor.fact(FactPath::KernelPaths, paths),
             Self::KernelRoute(address, route) => visitor.fact(FactPath::KernelRoute(*address), route),
             Self::Probe(attempt) => attempt.visit_facts(visitor),
             Self::Vpc { facts, requests: _ } => facts.visit_facts(visitor),
@@ -285,7 +298,7 @@ impl Answer {
                 }
                 mem::swap(known, resolution);
             }
-            Self::HostRoutes(routes) => mem::swap(&mut known.host_routes, routes),
+            Self::KernelPaths { wanted: _, paths } => mem::swap(&mut known.kernel_paths, paths),
             Self::KernelRoute(address, route) => {
                 mem::swap(known.kernel_routes.entry(*address).or_insert(Observed::Unseen(Gap::not_yet())), route);
             }

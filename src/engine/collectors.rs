@@ -3,7 +3,7 @@
 use super::{collections::Target, facts::ProbeChoice};
 use crate::{
     model::{
-        Ec2Request, Gap, HostRoute, Instance, InterfaceId, KernelRoute, Observed, Probe, Resolution, Seconds,
+        Ec2Request, Gap, Instance, InterfaceId, KernelPaths, KernelRoute, Observed, Probe, Resolution, Seconds,
         ServiceName, VpcFacts, VpcId,
     },
     observe::{
@@ -11,7 +11,7 @@ use crate::{
         dns::{Dns, DnsError},
         ec2, environment,
         imds::{self, ImdsError},
-        kernel::{Kernel, KernelError},
+        kernel::{Kernel, KernelError, Wanted},
         names::{Names, NamesError, account_name, names},
         probe::{Prober, Turns},
         seen::{Stopwatch, chain, seen, within},
@@ -224,9 +224,9 @@ impl Session {
         self.kernel.get_or_init(Kernel::open).as_ref()
     }
 
-    pub(super) async fn host_routes(&self) -> Observed<Vec<HostRoute>> {
+    pub(super) async fn kernel_paths(&self, wanted: &Wanted) -> Observed<KernelPaths> {
         match self.kernel() {
-            Ok(kernel) => seen("host routes", self.deadline, kernel.host_routes(), KernelError::gap).await,
+            Ok(kernel) => seen("kernel paths", self.deadline, kernel.paths(wanted), KernelError::gap).await,
             Err(error) => Observed::Unseen(error.gap()),
         }
     }

@@ -10,9 +10,10 @@ use super::{
     keep::{Kept, Passing, Restamp, Restore},
 };
 use crate::model::{
-    Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, MaxAge, Observed, PrefixListId, ProbeAttempt, ProbeKind,
-    ProxyVariable, Resolution, Seconds, ServiceName, Snapshot, Source, Timestamp, VpcFacts, visit_instance,
+    Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, METADATA_V4, MaxAge, Observed, PrefixListId, ProbeAttempt,
+    ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName, Snapshot, Source, Timestamp, VpcFacts, visit_instance,
 };
+use crate::observe::kernel::Wanted;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -55,6 +56,10 @@ pub struct Facts {
     uses_account: bool,
     /// How long each name took to resolve.
     took: BTreeMap<String, Seconds>,
+    /// What the kernel was asked for when it last said what it does with the whole prefix list.
+    paths_of: Option<Wanted>,
+    /// Whether it is to be asked.
+    paths_due: bool,
 }
 
 /// One attempt is kept for each.
@@ -85,7 +90,15 @@ impl Facts {
     /// Nothing is known yet.
     pub fn new(scope: Scope) -> Self {
         let known = Snapshot::unknown(scope.interface.clone(), scope.max_age);
-        Self { scope, known, probes: BTreeMap::new(), uses_account: false, took: BTreeMap::new() }
+        Self {
+            scope,
+            known,
+            probes: BTreeMap::new(),
+            uses_account: false,
+            took: BTreeMap::new(),
+            paths_of: None,
+            paths_due: true,
+        }
     }
 
     /// Takes in what a collection brought.
@@ -119,10 +132,18 @@ impl Facts {
     }
 
     fn take_route(&mut self, answer: Answer) -> Changed {
+        if let Answer::KernelPaths { wanted, .. } = &answer {
+            let current = self.wanted_paths();
+            if *wanted != current && self.paths_of.as_ref() == Some(&current) {
+                // It was begun for less than what is known already.
+                return Changed::default();
+            }
+            self.paths_of = Some(wanted.clone());
+        }
         let address = if let Answer::KernelRoute(address, _) = &answer { Some(*address) } else { None };
         let routes = |known: &Snapshot| {
             let to_address = address.and_then(|address| known.kernel_routes.get(&address)?.seen().cloned());
-            (to_address, known.host_routes.seen().cloned())
+            (to_address, known.kernel_paths.seen().cloned())
         };
         let before = routes(&self.known);
         self.replace(answer);
@@ -184,7 +205,8 @@ impl Facts {
         self.known.resolutions.retain(|hostname, _| hostnames.contains(hostname));
         self.took.retain(|hostname, _| hostnames.contains(hostname));
         let addresses = self.addresses();
-        self.known.kernel_routes.retain(|address, _| addresses.contains(address));
+        let asked: BTreeSet<IpAddr> = self.kernel_destinations().into_iter().map(|(address, _)| address).collect();
+        self.known.kernel_routes.retain(|address, _| asked.contains(address));
         self.probes.retain(|(_, address, _), _| addresses.contains(address));
     }
 
@@ -226,6 +248,31 @@ impl Facts {
     /// Every address of every name, and the port that is used there.
     pub fn destinations(&self) -> BTreeSet<(IpAddr, u16)> {
         self.targets().into_iter().map(|target| (target.address, target.name.port)).collect()
+    }
+
+    /// Where the kernel is asked for its route: the addresses in use, and where onnet itself sends requests, which are
+    /// instance metadata and the name servers.
+    pub(super) fn kernel_destinations(&self) -> BTreeSet<(IpAddr, u16)> {
+        let servers = self.known.resolutions.values().flat_map(|resolution| &resolution.servers);
+        let servers = servers.map(|server| (server.ip(), server.port()));
+        self.destinations().into_iter().chain(servers).chain([(METADATA_V4.into(), 80)]).collect()
+    }
+
+    /// What is wanted of the kernel for the whole prefix list.
+    pub(super) fn wanted_paths(&self) -> Wanted {
+        Wanted::new(self.vpc(), self.names(), &self.addresses())
+    }
+
+    /// The same, if it is to be collected and there is anything.
+    pub(super) fn due_paths(&self) -> Option<Wanted> {
+        let wanted = self.wanted_paths();
+        let is_empty = wanted.list.is_empty() && wanted.addresses.is_empty();
+        (self.paths_due && !is_empty).then_some(wanted)
+    }
+
+    /// Whether the kernel is to be asked about the whole prefix list, and not only about the addresses in use.
+    pub(super) fn set_paths_due(&mut self, paths_due: bool) {
+        self.paths_due = paths_due;
     }
 
     fn addresses(&self) -> BTreeSet<IpAddr> {

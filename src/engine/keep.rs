@@ -37,6 +37,10 @@ pub(super) fn is_passing(gap: &Gap) -> bool {
 
 /// Whether the fact that was known stays where a collection ended so.
 fn leaves_known(path: &FactPath, gap: &Gap) -> bool {
+    // Collected when something changed: what was known before does not stand in for it.
+    if matches!(path, FactPath::KernelPaths) {
+        return false;
+    }
     // Not even asked for where another fact is missing.
     let depends = matches!(path, FactPath::Names | FactPath::AccountName | FactPath::EndpointInterfaces);
     // Credentials that are missing now say nothing about the account.

@@ -22,6 +22,7 @@ mod facts;
 mod keep;
 pub mod metrics;
 mod once;
+mod paths;
 mod published;
 mod record;
 mod replay;

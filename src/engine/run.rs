@@ -8,6 +8,7 @@ use super::{
     facts::{Changed, Facts, ProbeChoice, Scope},
     keep::is_passing,
     metrics::Counters,
+    paths::PathsPlan,
     published::Publisher,
     record::{Event, Header, Recorder, Reported},
     reports::Reports,
@@ -69,6 +70,7 @@ pub struct Daemon {
     clock: Reading,
     /// Every source was collected from since the start, and the instance was known.
     ready: bool,
+    paths: PathsPlan,
 }
 
 impl Daemon {
@@ -117,6 +119,7 @@ impl Daemon {
             started,
             clock: started,
             ready: false,
+            paths: PathsPlan::default(),
             settings,
         }
     }
@@ -130,6 +133,9 @@ impl Daemon {
                 tracing::warn!(error, "the kernel reports no changes; they are noticed by collecting only");
             })
             .ok();
+        if changes.is_none() {
+            self.paths.unnoticed();
+        }
         self.publish_status();
         loop {
             let now = self.read_clock();
@@ -153,6 +159,7 @@ impl Daemon {
                     None => {
                         tracing::warn!("the kernel reports no more changes; they are noticed by collecting only");
                         changes = None;
+                        self.paths.unnoticed();
                     }
                 },
                 () = tokio::time::sleep(wait) => {}
@@ -194,6 +201,10 @@ impl Daemon {
             let is_due = self.starts_at(now.moment, source).is_some_and(|starts| starts <= now.moment);
             if is_due && can_begin(source, &self.facts) {
                 self.schedule.begin(now.moment, source);
+                if source == Source::Kernel {
+                    let is_due = self.paths.begin(now.moment, self.facts.wanted_paths()).is_some();
+                    self.facts.set_paths_due(is_due);
+                }
                 let session = self.collectors.session(Instant::now() + self.settings.collect.timeout);
                 let only = BySource::from_fn(|other| other == source);
                 self.batches.begin(only, Arc::new(session), now, &self.facts);
@@ -205,14 +216,23 @@ impl Daemon {
     fn take_in(&mut self, arrival: Arrival) {
         let now = self.read_clock();
         let Some(began) = self.batches.began(&arrival) else { return };
-        let ended = if now.step_since(&began).is_some() {
-            // The clock was set meanwhile: the answer is dated by neither the old nor the new time.
+        // The clock was set meanwhile: the answer is dated by neither the old nor the new time.
+        let is_void = now.step_since(&began).is_some();
+        if let Answer::KernelPaths { paths, .. } = &arrival.answer {
+            self.paths.ended(!is_void && paths.seen().is_some());
+        }
+        let ended = if is_void {
             self.batches.discard(&arrival)
         } else {
             self.count(&arrival.answer);
             self.record(now, || Event::Facts(Box::new(arrival.answer.clone())));
+            let is_of_ec2 = matches!(arrival.answer, Answer::Vpc { .. });
             let (changed, ended) = self.batches.take(arrival, &mut self.facts);
             self.follow(changed, now.moment);
+            // The list may be another one now.
+            if is_of_ec2 && self.paths.is_due(now.moment, &self.facts.wanted_paths()) {
+                self.schedule.at_once(now.moment, Source::Kernel);
+            }
             self.reports.changed(began, now);
             ended
         };
@@ -246,6 +266,7 @@ impl Daemon {
             }
         }
         if instance {
+            self.paths.changed();
             self.schedule.at_once(now, Source::Kernel);
         }
         if instance || strangers || routes || probe_failed {
@@ -256,7 +277,8 @@ impl Daemon {
     /// The kernel reported a change. Whatever it was, the sources that know more are asked.
     fn changed_locally(&mut self) {
         let now = now().moment;
-        tracing::debug!("an address, a link or a route changed");
+        tracing::debug!("an address, a link, a route or a rule changed");
+        self.paths.changed();
         for source in [Source::Imds, Source::Kernel, Source::Ec2] {
             self.schedule.bring_forward(now, source);
         }

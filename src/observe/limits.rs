@@ -46,3 +46,52 @@ pub(super) const ADDRESSES: usize = 256;
 
 /// Records of an answer that are compared in one turn on the loop's thread. An answer has at most 6,000.
 pub(super) const RECORDS_A_TURN: usize = 512;
+
+/// The limits on one collection from the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelLimits {
+    /// Ranges that the kernel's rules and routes cut DynamoDB's prefix lists into.
+    pub ranges: usize,
+    /// Questions about routes.
+    pub questions: usize,
+    /// Rules that could apply to a connection to DynamoDB.
+    pub rules: usize,
+    /// Kinds of packets that rules distinguish: combinations of user, firewall mark, type of service and source port.
+    pub packets: usize,
+    /// Different firewall marks, with their masks, that rules choose by. At most 64.
+    pub marks: usize,
+    /// Routes that are held in memory: those that cover or cut the prefix lists, where rules may choose their table for
+    /// other programs.
+    pub routes: usize,
+    /// Network devices.
+    pub devices: usize,
+    /// Members of one next-hop group.
+    pub next_hops: usize,
+    /// Ranges that rules divert for other programs, of all kinds of packets together.
+    pub policy_ranges: usize,
+}
+
+impl KernelLimits {
+    /// Those that hold.
+    pub const DEFAULT: Self = Self {
+        // A list has about 6 entries, and a full BGP table mentions a few dozen of Amazon's prefixes. Each range costs three
+        // questions: this many take about 0.05 s of processor time.
+        ranges: 1_024,
+        // What other programs' packets do is asked for each kind of packets and range. This many take about 0.2 s of
+        // processor time, 4 s at the unit's 5 %.
+        questions: 16_384,
+        // An EKS node has two for each pod, some hundreds at most. This many take 2 MB.
+        rules: 16_384,
+        // VPN agents use one or two marks.
+        packets: 1_024,
+        marks: 64,
+        // 1 MB.
+        routes: 8_192,
+        // A large Kubernetes node has some hundreds. 2 MB.
+        devices: 16_384,
+        // Routers use some dozens; the kernel accepts 65,535.
+        next_hops: 256,
+        // A snapshot of 1 MB.
+        policy_ranges: 4_096,
+    };
+}

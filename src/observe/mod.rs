@@ -11,7 +11,7 @@ pub mod environment;
 pub mod imds;
 pub mod inventory;
 pub mod kernel;
-mod limits;
+pub mod limits;
 pub mod names;
 mod no_proxy;
 pub mod probe;

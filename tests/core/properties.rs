@@ -8,8 +8,8 @@ use onnet_core::{
         lookup::{Match, PrefixLists, Selection, covers, expand, select},
     },
     model::{
-        BySource, Destination, Gap, MaxAge, Observed, Origin, Outcome, PrefixList, PrefixListId, Report, Route,
-        RouteState, RouteTable, Snapshot, Target, Verdict,
+        BySource, Destination, Gap, KernelRange, MaxAge, Observed, Origin, Outcome, PrefixList, PrefixListId, Report,
+        Route, RouteState, RouteTable, Snapshot, Target, Verdict,
     },
 };
 use proptest::prelude::*;
@@ -214,7 +214,7 @@ const FACTS_OF_THE_HOST: [Hide; 10] = [
     |world| world.resolutions.values_mut().for_each(|resolution| resolution.ipv4 = denied()),
     |world| world.resolutions.values_mut().for_each(|resolution| resolution.hosts_file = denied()),
     |world| world.resolutions.clear(),
-    |world| world.host_routes = denied(),
+    |world| world.kernel_paths = denied(),
     |world| world.vpc.endpoint_interfaces = denied(),
 ];
 
@@ -232,6 +232,40 @@ fn learning_a_fact_of_the_host_overturns_nothing() {
             assert!(less.outcome != Outcome::OnNet || bit == 9, "on-net without fact {bit}\n{:#?}", world.vpc);
         }
     }
+}
+
+/// Takes away one part of what the kernel said.
+type Lessen = fn(&mut Vec<KernelRange>, usize);
+
+const LESSENED: [Lessen; 4] = [
+    |ranges, at| drop(ranges.remove(at)),
+    |ranges, at| ranges[at].port += 1,
+    |ranges, at| ranges[at].first = ranges[at].last,
+    |ranges, at| ranges[at].last = ranges[at].first,
+];
+
+#[test]
+fn without_a_part_of_the_kernels_answer_nothing_improves() {
+    let mut compared = 0;
+    for (name, scenario) in crate::common::scenarios::all() {
+        let Some(paths) = scenario.world.kernel_paths.seen() else { continue };
+        let more = judge(scenario.world.clone());
+        for (lessen, at) in LESSENED.iter().flat_map(|lessen| (0..paths.ranges.len()).map(move |at| (lessen, at))) {
+            let mut world = scenario.world.clone();
+            let Observed::Seen { value, .. } = &mut world.kernel_paths else { panic!("it is seen") };
+            lessen(&mut value.ranges, at);
+            let less = judge(world);
+            let outcomes = [more.outcome, Outcome::Undetermined];
+            assert!(
+                outcomes.contains(&less.outcome),
+                "{name}: {} became {} without range {at}",
+                more.outcome,
+                less.outcome
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 2_000, "only {compared}");
 }
 
 // ── select and carve ────────────────────────────────────────────────────────────────────────────────────────────────

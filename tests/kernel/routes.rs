@@ -4,8 +4,8 @@ use super::in_scratch_network;
 use futures_util::TryStreamExt;
 use netlink_packet_route::route::RouteType;
 use onnet::{
-    model::{HostRoute, KernelRoute},
-    observe::kernel::Kernel,
+    model::{KernelRoute, NextHop},
+    observe::kernel::{Kernel, Wanted},
 };
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::{
@@ -73,7 +73,7 @@ fn furnished<F: Future<Output = ()>>(test: impl FnOnce(Kernel) -> F + Send + 'st
 pub(super) fn a_route_names_device_mac_source_and_gateway() {
     furnished(|kernel| async move {
         let route = kernel.route(address("52.94.0.10"), 443).await.unwrap();
-        let KernelRoute::Via { device, source, gateway } = route else { panic!("{route:?}") };
+        let KernelRoute::Via { hop: NextHop { device, gateway, .. }, source, .. } = route else { panic!("{route:?}") };
         assert_eq!(device.name.as_str(), "ens5");
         assert_eq!(device.mac.unwrap().as_str(), "06:00:00:00:00:0a");
         assert_eq!(device.kind.as_deref(), Some("veth"));
@@ -81,9 +81,9 @@ pub(super) fn a_route_names_device_mac_source_and_gateway() {
         assert_eq!(gateway, Some(address("192.0.2.1")));
 
         let route = kernel.route(address("192.0.2.77"), 443).await.unwrap();
-        assert!(matches!(route, KernelRoute::Via { gateway: None, .. }), "on-link: {route:?}");
+        assert!(route.hops().all(|hop| hop.gateway.is_none()), "on-link: {route:?}");
         let route = kernel.route(address("2001:db8:1::7"), 443).await.unwrap();
-        let KernelRoute::Via { source, gateway, .. } = route else { panic!("{route:?}") };
+        let KernelRoute::Via { hop: NextHop { gateway, .. }, source, .. } = route else { panic!("{route:?}") };
         assert_eq!((source, gateway), (Some(address("2001:db8::10")), Some(address("2001:db8::1"))));
     });
 }
@@ -111,38 +111,12 @@ pub(super) fn no_route_is_a_fact_with_the_kernels_reason() {
     });
 }
 
-pub(super) fn host_routes_are_those_of_every_table_that_are_more_specific_than_a_default() {
-    furnished(|kernel| async move {
-        let routes = kernel.host_routes().await.unwrap();
-        let told = |route: &HostRoute| {
-            let device = route.device.as_ref().map(|device| device.name.to_string());
-            (route.destination.to_string(), device, route.table)
-        };
-        let mut told: Vec<_> = routes.iter().map(told).collect();
-        told.retain(|(destination, ..)| !destination.starts_with("fe80"));
-        told.sort();
-        let ens5 = || Some("ens5".to_owned());
-        assert_eq!(
-            told,
-            [
-                ("192.0.2.0/24".to_owned(), ens5(), 254),
-                ("198.51.100.0/24".to_owned(), ens5(), 100),
-                ("2001:db8:1::/48".to_owned(), ens5(), 254),
-                ("2001:db8:2::/48".to_owned(), None, 254),
-                ("2001:db8::/64".to_owned(), ens5(), 254),
-                ("203.0.113.0/26".to_owned(), None, 254),
-                ("203.0.113.128/26".to_owned(), None, 254),
-                ("203.0.113.64/26".to_owned(), None, 254),
-            ]
-        );
-    });
-}
-
-pub(super) fn routes_and_devices_can_be_asked_for_all_at_once() {
+pub(super) fn routes_and_paths_can_be_asked_for_all_at_once() {
     furnished(|kernel| async move {
         let destinations = (0..200u8).map(|last| kernel.route(Ipv4Addr::new(52, 94, 0, last).into(), 443));
-        let (routes, host_routes) = tokio::join!(futures_util::future::join_all(destinations), kernel.host_routes());
+        let wanted = Wanted { list: vec!["52.94.0.0/22".parse().unwrap()], addresses: [].into(), ports: [443].into() };
+        let (routes, paths) = tokio::join!(futures_util::future::join_all(destinations), kernel.paths(&wanted));
         assert!(routes.iter().all(|route| matches!(route, Ok(KernelRoute::Via { .. }))), "{routes:?}");
-        assert!(host_routes.is_ok(), "{host_routes:?}");
+        assert_eq!(paths.unwrap().ranges.len(), 1);
     });
 }

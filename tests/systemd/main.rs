@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     let booted: Vec<(&str, Test)> = vec![
         ("it_is_ready_once_it_has_looked_and_ends_at_once", ready),
         ("it_runs_with_no_rights", no_rights),
+        ("a_rule_by_users_it_cannot_see_is_named", hidden_users),
         ("what_changes_is_in_the_journal_with_its_priority", journal),
         ("it_is_restarted_when_it_hangs_and_when_it_crashes", restarts),
         ("the_socket_starts_it", socket),
@@ -128,6 +129,23 @@ fn no_rights() -> Done {
     assert_eq!(field("Seccomp:").as_deref(), Some("2"));
     let user: u32 = field("Uid:").unwrap().parse()?;
     assert!((61_184..=65_519).contains(&user), "{user} is not one of DynamicUser's");
+    Ok(())
+}
+
+/// The unit's `PrivateUsers=` hides whom the rule is for; that a rule is there, and what it does, is seen at once.
+fn hidden_users() -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let mut machine = boot(&lab, &[])?;
+    machine.ctl(&["start", "onnet.service"])?;
+    machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("on_net: "))?;
+    machine.run("ip", &["rule", "add", "pref", "1000", "uidrange", "1001-1001", "prohibit"])?;
+    machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("at_risk: "))?;
+    let said = machine.run("onnet", &["status"])?.stdout;
+    for part in ["policy-rule-may-divert", "uidrange (hidden) prohibited", "may send", "PrivateUsers="] {
+        assert!(said.split_whitespace().collect::<Vec<_>>().join(" ").contains(part), "{part} in {said}");
+    }
+    machine.run("ip", &["rule", "del", "pref", "1000"])?;
+    machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("on_net: "))?;
     Ok(())
 }
 

@@ -68,8 +68,8 @@ impl Routed<'_> {
 /// From the network interface on: its subnet's table, the winning route, and what that means.
 fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Routed<'s> {
     let interface = egress.interface;
-    if let Some(missing) = egress.not_by_the_router() {
-        return Routed::not(Verdict::Undetermined(vec![missing]));
+    if let Some(missing) = &egress.astray {
+        return Routed::not(Verdict::Undetermined(vec![missing.clone()]));
     }
     let endpoint = || reader.endpoint_interface(&interface.vpc, address);
     if let Some(cidrs) = interface.subnet_cidrs.seen()

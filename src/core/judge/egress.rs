@@ -1,95 +1,22 @@
 //! How a packet to one address leaves the instance: which device, hence which network interface.
 
-use super::path::undetermined;
+use super::{
+    next_hop::{by_device, interface_of, leads_to_router, may_send_from},
+    path::undetermined,
+};
 use crate::model::{
-    Device, DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, KernelRoute, Missing,
-    Observed, Path, PathTarget, Snapshot, Verdict,
+    DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, KernelRoute, Missing, Observed,
+    Path, PathTarget, Snapshot, Verdict,
 };
 use std::net::IpAddr;
 
-/// The network interface a packet leaves by.
+/// The network interface a packet goes out by.
 pub(super) struct Egress<'s> {
     pub(super) interface: &'s Interface,
     /// The address the packet carries, if it is known.
     pub(super) source: Option<IpAddr>,
-    /// The next hop, if the kernel named one.
-    gateway: Option<IpAddr>,
-}
-
-/// What a next hop is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NextHop<'s> {
-    /// The VPC's router, by which the subnet's route table applies.
-    Router,
-    /// Another host, and no route table says where that sends a packet.
-    AnotherHost,
-    /// Either: the subnet's ranges, which would show it, are missing.
-    Unknown(&'s Gap),
-}
-
-impl<'s> Egress<'s> {
-    /// The fact that is missing where the next hop is not known to be the VPC's router.
-    pub(super) fn not_by_the_router(&self) -> Option<Missing> {
-        let gateway = self.gateway?;
-        let subnet = &self.interface.subnet;
-        match self.next_hop(gateway) {
-            NextHop::Router => None,
-            NextHop::AnotherHost => {
-                let expected = format!("the router of {subnet}, the first address of its range");
-                let why = Gap::OtherHost { host: gateway, expected };
-                Some(Missing { what: format!("where {gateway}, the next hop, sends packets"), why })
-            }
-            NextHop::Unknown(gap) => {
-                Some(Missing::new(format!("whether {gateway}, the next hop, is the router of {subnet}"), gap))
-            }
-        }
-    }
-
-    /// What a next hop is.
-    ///
-    /// The router has the first address of a subnet's IPv4 range; in IPv6 it goes by a link-local one that nothing names.
-    /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html>
-    pub(super) fn next_hop(&self, gateway: IpAddr) -> NextHop<'s> {
-        if gateway.is_ipv6() {
-            return NextHop::Router;
-        }
-        match self.interface.subnet_cidrs.get() {
-            Err(gap) => NextHop::Unknown(gap),
-            Ok(cidrs) if cidrs.iter().any(|cidr| cidr.hosts().next() == Some(gateway)) => NextHop::Router,
-            Ok(_) => NextHop::AnotherHost,
-        }
-    }
-}
-
-/// Kinds of virtual devices that wrap packets and send them elsewhere.
-const TUNNELS: [&str; 18] = [
-    "tun",
-    "wireguard",
-    "ovpn",
-    "ipip",
-    "gre",
-    "gretap",
-    "erspan",
-    "sit",
-    "vxlan",
-    "geneve",
-    "ip6tnl",
-    "ip6gre",
-    "ip6gretap",
-    "ip6erspan",
-    "vti",
-    "vti6",
-    "xfrm",
-    "ppp",
-];
-
-/// Kinds of virtual devices that may be a network interface of the instance. A physical device has none; the lab's are one end
-/// of a pair. Any other kind stacks on another device and may have its hardware address: VLAN, MACsec, macvlan, bond, …
-const INTERFACE_KINDS: [&str; 1] = ["veth"];
-
-/// The kind of a device that cannot be a network interface of the instance, whatever its hardware address.
-pub(super) fn stacked_kind(device: &Device) -> Option<&str> {
-    device.kind.as_deref().filter(|kind| !INTERFACE_KINDS.contains(kind))
+    /// Why it is not known that the packet reaches the VPC's router, or a host of the subnet itself.
+    pub(super) astray: Option<Missing>,
 }
 
 /// How packets to `address` leave the instance, and through which of its network interfaces.
@@ -100,28 +27,54 @@ pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> (Option<EgressStep
     if let Some(id) = &snapshot.assumed_interface {
         let interface = assumed(snapshot, id);
         let step = interface.as_ref().ok().map(|interface| EgressStep::Assumed(step_of(interface)));
-        let through = |interface| Egress { interface, source: primary_address(interface, address), gateway: None };
+        let through = |interface| Egress { interface, source: primary_address(interface, address), astray: None };
         return (step, interface.map(through));
     }
     let not_asked = Gap::NotTried { because: "the kernel was not asked".into() };
     let route = snapshot.kernel_routes.get(&address).map_or(Err(&not_asked), Observed::get);
     match route {
         Err(gap) => (None, Err(undetermined(format!("the kernel's route to {address}"), gap))),
-        Ok(KernelRoute::Local) => (None, Err(by_device(DeviceName::loopback()))),
-        Ok(KernelRoute::NoRoute { detail }) => {
-            (None, Err(Verdict::Dropped(Drop::NoKernelRoute { detail: detail.clone() })))
+        Ok(route) => follow(snapshot.instance.get(), route, (address, address)),
+    }
+}
+
+/// Follows a decision of the kernel for the addresses from `first` to `last`.
+pub(super) fn follow<'s>(
+    instance: Result<&'s Instance, &Gap>,
+    route: &KernelRoute,
+    (first, last): (IpAddr, IpAddr),
+) -> (Option<EgressStep>, Result<Egress<'s>, Verdict>) {
+    let (hop, source) = match route {
+        KernelRoute::Local => return (None, Err(by_device(DeviceName::loopback()))),
+        KernelRoute::NoRoute { detail } => {
+            return (None, Err(Verdict::Dropped(Drop::NoKernelRoute { detail: detail.clone() })));
         }
-        Ok(KernelRoute::Via { device, source, gateway }) => {
-            let interface = interface_of(snapshot.instance.get(), device);
-            let step = EgressStep::Kernel {
-                device: device.name.clone(),
-                source: *source,
-                gateway: *gateway,
-                interface: interface.as_ref().ok().map(|interface| step_of(interface)),
-            };
-            let through = |interface| through(interface, *source, *gateway);
-            (Some(step), interface.and_then(through))
-        }
+        KernelRoute::Via { hop, source, .. } => (hop, *source),
+    };
+    let interface = interface_of(instance, route);
+    let step = EgressStep::Kernel {
+        device: hop.device.name.clone(),
+        source,
+        gateway: hop.gateway,
+        interface: interface.as_ref().ok().map(|interface| step_of(interface)),
+    };
+    let through = |interface| {
+        source.map_or(Ok(()), |source| may_send_from(interface, source))?;
+        Ok(Egress { interface, source, astray: leads_to_router(interface, route, (first, last)).err() })
+    };
+    (Some(step), interface.and_then(through))
+}
+
+/// The device that is not a network interface, such as a tunnel, by which the kernel sends packets to `address`.
+pub(super) fn tunnel_to(snapshot: &Snapshot, address: IpAddr) -> Option<DeviceName> {
+    let route = snapshot.kernel_routes.get(&address)?.seen()?;
+    // What stays on this host, such as a query to a resolver here, goes into no tunnel.
+    if *route == KernelRoute::Local {
+        return None;
+    }
+    match follow(snapshot.instance.get(), route, (address, address)).1 {
+        Err(Verdict::Via(Path { target: PathTarget::HostDevice(device), .. })) => Some(device),
+        Ok(_) | Err(Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_)) => None,
     }
 }
 
@@ -133,50 +86,6 @@ fn assumed<'s>(snapshot: &'s Snapshot, id: &InterfaceId) -> Result<&'s Interface
         let detail = format!("this instance has {}", known.join(", "));
         undetermined(format!("network interface {id}"), &Gap::NotFound { detail })
     })
-}
-
-/// Out through `interface`, if the source address is its own.
-///
-/// AWS drops what a network interface sends from another address, unless its source/destination check is off.
-fn through(interface: &Interface, source: Option<IpAddr>, gateway: Option<IpAddr>) -> Result<Egress<'_>, Verdict> {
-    match source.filter(|source| !interface.addresses.contains(source)) {
-        Some(source) => {
-            let gap = Gap::SpoofedSource { source, interface: interface.id.clone() };
-            Err(undetermined(format!("whether {} may send from {source}", interface.id), &gap))
-        }
-        None => Ok(Egress { interface, source, gateway }),
-    }
-}
-
-/// The instance's network interface behind a device of the kernel, tied by the hardware address.
-fn interface_of<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -> Result<&'s Interface, Verdict> {
-    let tunnel = device.kind.as_deref().is_some_and(|kind| TUNNELS.contains(&kind));
-    let Some(mac) = device.mac.as_ref().filter(|_| !tunnel) else {
-        return Err(by_device(device.name.clone()));
-    };
-    let what = format!("the network interface behind device {}", device.name);
-    let instance = instance.map_err(|gap| undetermined(&what, gap))?;
-    let mut having = instance.interfaces.iter().filter(|interface| interface.mac == *mac);
-    let Some(interface) = having.next() else {
-        let detail = format!("no network interface of the instance has its hardware address {mac}");
-        return Err(undetermined(&what, &Gap::NotFound { detail }));
-    };
-    let conflicting = |one: String, other: String| undetermined(&what, &Gap::Conflicting { one, other });
-    if let Some(another) = having.next() {
-        let one = format!("{} has the hardware address {mac}", interface.id);
-        return Err(conflicting(one, format!("{} has it too", another.id)));
-    }
-    match stacked_kind(device) {
-        Some(kind) => {
-            let one = format!("{} has the hardware address of {}", device.name, interface.id);
-            Err(conflicting(one, format!("it is a device of kind {kind}, which is not a network interface")))
-        }
-        None => Ok(interface),
-    }
-}
-
-fn by_device(device: DeviceName) -> Verdict {
-    Verdict::Via(PathTarget::HostDevice(device).into())
 }
 
 fn step_of(interface: &Interface) -> InterfaceStep {

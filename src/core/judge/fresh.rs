@@ -54,7 +54,7 @@ impl FactVisitor for Expire {
     fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
         let Observed::Seen { at: dated, .. } = fact else { return };
         let age = self.now.since(*dated);
-        if age > self.max_age.of(at.source()).as_duration() {
+        if age > self.max_age.of_fact(&at).as_duration() {
             *fact = Observed::Unseen(Gap::Stale { age: age.into() });
         } else if dated.since(self.now) > AHEAD {
             // The clock was set back since, and the fact would look fresh until the clock is there again.

@@ -6,18 +6,21 @@ use super::{
     coverage::{Coverage, cover},
     findings::{self, Table, World},
     fresh::without_stale,
-    host_routes::{host_routes, unknown_next_hop},
     idle::idle_endpoint,
+    kernel_paths::{Elsewhere, kernel_paths, may_route_ipv6},
     outcome::{About, Subject, deciding, outcome, subjects},
     path::Reader,
     proof::proof,
     summary::summary,
 };
 use crate::model::{
-    CoverageSummary, Finding, InstanceSummary, Interface, KernelRoute, Missing, NameKind, PathKind, Report,
+    CoverageSummary, Finding, InstanceSummary, Interface, KernelRoute, Missing, NameKind, Observed, PathKind, Report,
     RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
 };
-use std::net::IpAddr;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 /// Judges one round.
 pub fn judge(snapshot: Snapshot) -> Report {
@@ -94,8 +97,10 @@ impl<'s> Round<'s> {
             snapshot.all_names().map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
         let needs_coverage = needs_coverage(&names);
         let covered = if needs_coverage { cover_tables(&reader, &names) } else { Vec::new() };
-        let missing = missing(snapshot, &names, &covered);
-        let findings = find_all(&reader, snapshot, &names, &covered, &missing);
+        let coverage_of = |id: &RouteTableId| covered.iter().find(|covered| covered.id == id)?.coverage.as_ref().ok();
+        let elsewhere = kernel_paths(snapshot, &names, coverage_of, has_ipv6);
+        let missing = missing(snapshot, &names, &covered, &elsewhere);
+        let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &missing);
         let coverages = covered.into_iter().filter_map(|covered| covered.coverage.ok()).collect();
         Self { snapshot, names, needs_coverage, coverages, missing, findings }
     }
@@ -188,25 +193,25 @@ fn cover_tables<'n, 's>(reader: &Reader<'s>, names: &'n [Named<'s>]) -> Vec<Cove
 }
 
 /// Facts other than names and addresses without which the outcome cannot be on-net.
-fn missing(snapshot: &Snapshot, names: &[Named<'_>], covered: &[Covered<'_, '_>]) -> Vec<Missing> {
+fn missing(
+    snapshot: &Snapshot,
+    names: &[Named<'_>],
+    covered: &[Covered<'_, '_>],
+    elsewhere: &Elsewhere,
+) -> Vec<Missing> {
     let of_tables = covered.iter().flat_map(|covered| match &covered.coverage {
         Ok(coverage) => missing_of(&coverage.report()),
         Err(missing) => vec![missing.clone()],
     });
-    let by_kernel = snapshot.host_routes.gap().filter(|_| snapshot.assumed_interface.is_none());
-    let of_kernel = by_kernel.map(|gap| Missing::new("the kernel's own routes", gap));
     let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind != NameKind::Custom;
     let region = snapshot.region.gap().filter(|_| names.iter().any(of_a_region));
     let region = region.map(|gap| Missing::new("the Region whose names SDKs here use", gap));
-    let coverage_of = |id: &_| covered.iter().find(|covered| covered.id == id)?.coverage.as_ref().ok();
-    let routes = host_routes(snapshot, in_use(names), coverage_of);
-    let next_hops = routes.into_iter().filter_map(unknown_next_hop);
     let of_addresses = in_use(names).flat_map(|judged| match &judged.report.verdict {
         Verdict::Undetermined(missing) => missing.clone(),
         Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => Vec::new(),
     });
     let mut missing = Vec::new();
-    for fact in of_tables.chain(of_kernel).chain(region).chain(next_hops).chain(of_addresses) {
+    for fact in of_tables.chain(elsewhere.missing.clone()).chain(region).chain(of_addresses) {
         if !missing.contains(&fact) {
             missing.push(fact);
         }
@@ -219,13 +224,14 @@ fn find_all(
     snapshot: &Snapshot,
     names: &[Named<'_>],
     covered: &[Covered<'_, '_>],
+    elsewhere: &Elsewhere,
     missing: &[Missing],
 ) -> Vec<Finding> {
     let addresses: Vec<IpAddr> = in_use(names).map(|judged| judged.report.address).collect();
     let tables: Vec<Table<'_>> = covered.iter().filter_map(|covered| covered.table(reader, &addresses)).collect();
     let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
     let missing: Vec<Missing> = hostname_missing(snapshot).iter().chain(of_names).chain(missing).cloned().collect();
-    findings::find(&World::of_round(reader, snapshot, names, &tables, &missing))
+    findings::find(&World::of_round(reader, snapshot, names, &tables, elsewhere, &missing))
 }
 
 /// Why the names in use are not all known.
@@ -249,9 +255,16 @@ fn reader(snapshot: &Snapshot) -> Reader<'_> {
 fn may_use_ipv6(snapshot: &Snapshot) -> bool {
     let Some(instance) = snapshot.instance.seen() else { return true };
     let addressed = instance.interfaces.iter().any(|i| i.addresses.iter().any(IpAddr::is_ipv6));
-    let routed = snapshot
-        .kernel_routes
-        .iter()
-        .any(|(address, route)| address.is_ipv6() && !matches!(route.seen(), Some(KernelRoute::NoRoute { .. })));
-    addressed || routed
+    let refused = |route: Option<&KernelRoute>| matches!(route, Some(KernelRoute::NoRoute { .. }));
+    let records = snapshot.resolutions.values().filter_map(|resolution| resolution.ipv6.seen()).flatten();
+    let pinned = snapshot.resolutions.values().filter_map(|resolution| resolution.hosts_file.seen()).flatten();
+    // Those that were asked for count though the records are missing now. A name server's address is no endpoint's.
+    let servers: BTreeSet<IpAddr> =
+        snapshot.resolutions.values().flat_map(|resolution| &resolution.servers).map(SocketAddr::ip).collect();
+    let asked = snapshot.kernel_routes.keys().filter(|address| !servers.contains(address));
+    let addresses = records.map(|record| &record.address).chain(pinned).chain(asked);
+    let mut routed = addresses
+        .filter(|address| address.is_ipv6())
+        .map(|address| snapshot.kernel_routes.get(address).and_then(Observed::seen));
+    addressed || routed.any(|route| !refused(route)) || may_route_ipv6(snapshot)
 }

@@ -2,10 +2,11 @@
 
 use super::{
     address::off_net_words,
+    egress::tunnel_to,
     outcome::{About, Standing, Subject},
     round::{Round, hostname_missing},
 };
-use crate::model::{AddressReport, Drop, Gap, Missing, Outcome, Severity, Verdict};
+use crate::model::{AddressReport, Drop, Gap, METADATA_V4, Missing, Outcome, Severity, Verdict};
 use std::borrow::Cow;
 
 /// The answer in one sentence.
@@ -68,6 +69,12 @@ fn undetermined(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> String 
     }
     if let Some(gap) = instance {
         let why = gap.reason().replace('_', " ");
+        if let Some(device) = tunnel_to(round.snapshot, METADATA_V4.into()) {
+            return format!(
+                "cannot determine the network path of {name}: instance metadata could not be read ({why}), because the \
+                 kernel sends packets to {METADATA_V4} into device {device}"
+            );
+        }
         return format!(
             "cannot say which way {name} leaves: instance metadata could not be read ({why}); is this an EC2 instance?"
         );

@@ -1,6 +1,6 @@
 //! One value for each source of facts.
 
-use super::{Seconds, Source};
+use super::{FactPath, Seconds, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -104,6 +104,33 @@ impl MaxAge {
     /// How old a fact of `source` may be.
     pub fn of(&self, source: Source) -> Seconds {
         self.0[source]
+    }
+
+    /// How old a fact may be.
+    pub fn of_fact(&self, fact: &FactPath) -> Seconds {
+        let of_source = self.of(fact.source());
+        match fact {
+            // Collected when the kernel reports a change, and every 5 minutes.
+            FactPath::KernelPaths => of_source.max(Duration::from_secs(900).into()),
+            FactPath::Instance
+            | FactPath::AvailabilityZone
+            | FactPath::SubnetCidrs { .. }
+            | FactPath::PublicAddresses { .. }
+            | FactPath::Region
+            | FactPath::Names
+            | FactPath::AccountName
+            | FactPath::Ipv4(_)
+            | FactPath::Ipv6(_)
+            | FactPath::HostsFile(_)
+            | FactPath::KernelRoute(_)
+            | FactPath::HostRoutes
+            | FactPath::RouteTables
+            | FactPath::VpcEndpoints
+            | FactPath::EndpointInterfaces
+            | FactPath::ServicePrefixLists
+            | FactPath::PrefixList(_)
+            | FactPath::Probe { .. } => of_source,
+        }
     }
 
     /// The shortest of all.

@@ -145,9 +145,14 @@ macro_rules! finding_catalogue {
                 fix: "exclude DynamoDB's prefix list from the VPN or tunnel",
             }
             HostRouteDiverts = "host-route-diverts" Warning {
-                meaning: "a route of the kernel sends part of the prefix list to another device, to another host, or nowhere",
-                evidence: "the kernel's routes against the ranges of the prefix list",
-                fix: "remove the route, or exclude DynamoDB's prefix list from what installs it",
+                meaning: "the kernel sends part of the prefix list elsewhere than to the VPC's router, or nowhere",
+                evidence: "the kernel's answers for every range of the prefix list that its rules and routes distinguish",
+                fix: "remove the route or rule, or exclude DynamoDB's prefix list from what installs it",
+            }
+            PolicyRuleMayDivert = "policy-rule-may-divert" Warning {
+                meaning: "a rule of the kernel sends packets of another user, mark, type of service, port or device elsewhere",
+                evidence: "the kernel's answers for such packets; where it cannot be asked, its rules and tables",
+                fix: "remove the rule, or give its table the routes of the main one for DynamoDB's prefix list",
             }
             // Probes
             ProbeFailed = "probe-failed" Warning {

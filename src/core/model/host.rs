@@ -1,6 +1,6 @@
-//! What the instance knows of itself: its network interfaces, its names and addresses, its kernel's routes.
+//! What the instance knows of itself: its network interfaces, its names and addresses.
 
-use super::{DeviceName, Gap, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
+use super::{Gap, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -131,55 +131,6 @@ pub struct AddressRecord {
     pub address: IpAddr,
     /// The record's time to live in seconds.
     pub ttl: u32,
-}
-
-/// What the kernel would do with a packet to one address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", tag = "decision")]
-pub enum KernelRoute {
-    /// Send it out by a device.
-    Via {
-        /// The device.
-        device: Device,
-        /// The source address it would carry.
-        source: Option<IpAddr>,
-        /// The next hop; `None` on-link.
-        gateway: Option<IpAddr>,
-    },
-    /// Keep it: the address is this host's own.
-    Local,
-    /// Refuse it: no route, or one that says unreachable, prohibited or blackhole.
-    NoRoute {
-        /// The kernel's word.
-        detail: String,
-    },
-}
-
-/// A network device of the kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Device {
-    /// The kernel's name: `ens5`.
-    pub name: DeviceName,
-    /// Its hardware address; a tunnel has none.
-    pub mac: Option<MacAddress>,
-    /// The kind of a virtual device: `tun`, `wireguard`, `veth`, … `None` for a physical one.
-    pub kind: Option<String>,
-}
-
-/// A route of the kernel that may treat some addresses unlike others: one more specific than a default route, one hop of
-/// several, or what a rule by destination leads to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct HostRoute {
-    /// What it matches.
-    #[schemars(with = "String")]
-    pub destination: IpNet,
-    /// The device it leads to; `None` for an unreachable, prohibit or blackhole route.
-    pub device: Option<Device>,
-    /// The next hop; `None` on-link.
-    #[serde(default)]
-    pub gateway: Option<IpAddr>,
-    /// The kernel's routing table it stands in: 254 is the main one.
-    pub table: u32,
 }
 
 /// A proxy variable of the environment, without user or password.

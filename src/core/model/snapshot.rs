@@ -1,8 +1,9 @@
 //! Everything one round saw. The only way into `judge`.
 
 use super::{
-    FactVisitor, Gap, HostRoute, Instance, Interface, InterfaceId, KernelRoute, MaxAge, Observed, PrefixListId, Probe,
-    ProbeKind, ProxyVariable, Resolution, SCHEMA, Seconds, ServiceName, Source, SubnetId, Timestamp, VpcFacts,
+    FactVisitor, Gap, HostRoute, Instance, Interface, InterfaceId, KernelPaths, KernelRoute, MaxAge, Observed,
+    PrefixListId, Probe, ProbeKind, ProxyVariable, Resolution, SCHEMA, Seconds, ServiceName, Source, SubnetId,
+    Timestamp, VpcFacts,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,10 +37,15 @@ pub struct Snapshot {
     pub proxies: Vec<ProxyVariable>,
     /// Judge as if traffic left by this network interface, whatever the kernel says (`--interface`).
     pub assumed_interface: Option<InterfaceId>,
-    /// What the kernel would do with each address.
+    /// What the kernel would do with each address in use, and with what onnet itself asks: instance metadata and the name
+    /// servers.
     pub kernel_routes: BTreeMap<IpAddr, Observed<KernelRoute>>,
-    /// The kernel's routes that are more specific than a default route.
-    pub host_routes: Observed<Vec<HostRoute>>,
+    /// What the kernel does with every address of DynamoDB's prefix lists.
+    #[serde(default = "not_collected")]
+    pub kernel_paths: Observed<KernelPaths>,
+    /// Only in snapshots of schema 1, in place of [`Self::kernel_paths`]: the kernel's more specific routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_routes: Option<Observed<Vec<HostRoute>>>,
     /// What EC2 knows of the VPC.
     pub vpc: VpcFacts,
     /// The requests that were timed; one entry for each address and kind, or the reason there is none.
@@ -68,7 +74,8 @@ impl Snapshot {
             proxies: Vec::new(),
             assumed_interface,
             kernel_routes: BTreeMap::new(),
-            host_routes: Observed::Unseen(Gap::not_yet()),
+            kernel_paths: Observed::Unseen(Gap::not_yet()),
+            host_routes: None,
             vpc: VpcFacts::unseen(&Gap::NotTried { because: "the VPC is not known".to_owned() }),
             probes: Vec::new(),
             max_age,
@@ -86,6 +93,10 @@ impl Snapshot {
 
 fn not_recorded() -> Observed<Option<ServiceName>> {
     Observed::Unseen(Gap::NotTried { because: "the snapshot does not record it".to_owned() })
+}
+
+fn not_collected() -> Observed<KernelPaths> {
+    Observed::Unseen(Gap::NotTried { because: "the snapshot does not record them".to_owned() })
 }
 
 /// A probe that was made, or the reason it was not.
@@ -124,6 +135,7 @@ pub enum FactPath {
     Ipv6(String),
     HostsFile(String),
     KernelRoute(IpAddr),
+    KernelPaths,
     HostRoutes,
     RouteTables,
     VpcEndpoints,
@@ -145,7 +157,7 @@ impl FactPath {
             | Self::Names
             | Self::AccountName => Source::Imds,
             Self::Ipv4(_) | Self::Ipv6(_) | Self::HostsFile(_) => Source::Dns,
-            Self::KernelRoute(_) | Self::HostRoutes => Source::Kernel,
+            Self::KernelRoute(_) | Self::KernelPaths | Self::HostRoutes => Source::Kernel,
             Self::RouteTables
             | Self::VpcEndpoints
             | Self::EndpointInterfaces
@@ -170,6 +182,7 @@ impl fmt::Display for FactPath {
             Self::Ipv6(hostname) => write!(f, "resolutions[{hostname}].ipv6"),
             Self::HostsFile(hostname) => write!(f, "resolutions[{hostname}].hosts_file"),
             Self::KernelRoute(address) => write!(f, "kernel_routes[{address}]"),
+            Self::KernelPaths => f.write_str("kernel_paths"),
             Self::HostRoutes => f.write_str("host_routes"),
             Self::RouteTables => f.write_str("vpc.route_tables"),
             Self::VpcEndpoints => f.write_str("vpc.vpc_endpoints"),
@@ -200,6 +213,7 @@ impl Snapshot {
             proxies: _,
             assumed_interface: _,
             kernel_routes,
+            kernel_paths,
             host_routes,
             vpc,
             probes,
@@ -215,7 +229,10 @@ impl Snapshot {
         for (address, route) in kernel_routes {
             visitor.fact(FactPath::KernelRoute(*address), route);
         }
-        visitor.fact(FactPath::HostRoutes, host_routes);
+        visitor.fact(FactPath::KernelPaths, kernel_paths);
+        if let Some(routes) = host_routes {
+            visitor.fact(FactPath::HostRoutes, routes);
+        }
         vpc.visit_facts(visitor);
         for attempt in probes {
             attempt.visit_facts(visitor);

@@ -1,10 +1,11 @@
 //! Where there is no rtnetlink.
 
-use super::KernelError;
-use crate::model::{HostRoute, KernelRoute};
+use super::{KernelError, Wanted};
+use crate::model::{KernelPaths, KernelRoute};
 use std::net::IpAddr;
 
 /// A kernel that cannot be asked.
+#[derive(Debug)]
 pub struct Kernel;
 
 impl Kernel {
@@ -19,12 +20,13 @@ impl Kernel {
     }
 
     /// Always [`KernelError::NotLinux`].
-    pub async fn host_routes(&self) -> Result<Vec<HostRoute>, KernelError> {
+    pub async fn paths(&self, _wanted: &Wanted) -> Result<KernelPaths, KernelError> {
         Err(KernelError::NotLinux)
     }
 }
 
-/// There is nobody to listen to.
+/// There is nothing to listen to.
+#[derive(Debug)]
 pub struct Changes(());
 
 impl Changes {

@@ -7,12 +7,12 @@ use super::{
 };
 use ipnet::IpNet;
 use onnet_core::model::{
-    Device, HostRoute, Instance, Interface, KernelRoute, MacAddress, Observed, Phase, Phases, Probe, ProbeAttempt,
-    ProbeKind, ProbeResult, ProxyVariable, PublicAddress, Seconds, Testimony,
+    Device, HostRoute, Instance, Interface, KernelRoute, METADATA_V4, MacAddress, NextHop, Observed, Phase, Phases,
+    Probe, ProbeAttempt, ProbeKind, ProbeResult, ProxyVariable, PublicAddress, Seconds, Testimony,
 };
 use serde::Deserialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
 
@@ -105,11 +105,13 @@ pub(super) fn interfaces(to: &mut Observed<Instance>, changes: Vec<InterfaceChan
 pub(super) struct DeviceChange {
     mac: Option<MacAddress>,
     kind: Option<String>,
+    #[serde(default)]
+    same_mac: Vec<String>,
 }
 
 pub(super) fn devices(to: &mut BTreeMap<String, Device>, changes: BTreeMap<String, DeviceChange>) {
-    for (name, DeviceChange { mac, kind }) in changes {
-        to.insert(name.clone(), Device { name: name.into(), mac, kind });
+    for (name, DeviceChange { mac, kind, same_mac }) in changes {
+        to.insert(name.clone(), Device { name: name.into(), mac, kind, same_mac });
     }
 }
 
@@ -127,7 +129,7 @@ impl TryFrom<String> for KernelText {
 
     fn try_from(text: String) -> Result<Self, String> {
         if no_route(&text).is_none() && text != "local" {
-            IpRoute::read(&text)?;
+            text.split(" | ").try_for_each(|hop| IpRoute::read(hop).map(|_| ()))?;
         }
         Ok(Self(text))
     }
@@ -138,16 +140,24 @@ fn no_route(text: &str) -> Option<&str> {
 }
 
 impl KernelText {
-    fn route(&self, devices: &BTreeMap<String, Device>) -> Result<KernelRoute, String> {
+    pub(super) fn route(&self, devices: &BTreeMap<String, Device>) -> Result<KernelRoute, String> {
         if let Some(detail) = no_route(&self.0) {
             return Ok(KernelRoute::NoRoute { detail: detail.to_owned() });
         }
         if self.0 == "local" {
             return Ok(KernelRoute::Local);
         }
-        let route = IpRoute::read(&self.0)?;
-        let name = route.dev.ok_or_else(|| format!("{:?}: by which device?", self.0))?;
-        Ok(KernelRoute::Via { device: device(devices, name)?, source: route.src, gateway: route.via })
+        let first = IpRoute::read(self.0.split(" | ").next().unwrap_or_default())?;
+        let hop = |text: &str| {
+            let route = IpRoute::read(text)?;
+            let name = route.dev.ok_or_else(|| format!("{:?}: by which device?", self.0))?;
+            let (encapsulation, protocol) = (route.encap.map(str::to_owned), route.proto.map(str::to_owned));
+            Ok::<_, String>(NextHop { device: device(devices, name)?, gateway: route.via, encapsulation, protocol })
+        };
+        let mut hops = self.0.split(" | ").map(hop);
+        let hop = hops.next().unwrap_or_else(|| Err("no next hop".to_owned()))?;
+        let others = hops.collect::<Result<_, _>>()?;
+        Ok(KernelRoute::Via { hop, source: first.src, others, table: first.table })
     }
 }
 
@@ -178,7 +188,10 @@ pub(super) fn kernel(to: &mut World, changes: Entries<IpOrDefault, Fact<KernelTe
 pub(super) fn route_the_rest(world: &mut World) -> Result<(), String> {
     let World { snapshot, devices, default_routes, asked, not_asked, .. } = world;
     let addresses = dns::addresses(&snapshot.resolutions);
-    if let Some(unused) = asked.difference(&addresses).next() {
+    // Where onnet itself sends requests.
+    let servers = snapshot.resolutions.values().flat_map(|resolution| &resolution.servers);
+    let own: BTreeSet<IpAddr> = servers.map(SocketAddr::ip).chain([METADATA_V4.into()]).collect();
+    if let Some(unused) = asked.iter().find(|address| !addresses.contains(*address) && !own.contains(*address)) {
         return Err(format!("{unused}: no name has this address"));
     }
     for address in addresses {

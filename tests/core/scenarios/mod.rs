@@ -33,10 +33,14 @@
 //! - `names`: all names that depend on no account, as `regional HOST` or `custom URL`, then `(not in use)`.
 //! - `account_name`: `account_based HOST`, or `none`.
 //! - `dns`: by name, the addresses, or `{ipv4, ipv6, hosts_file, cnames, servers}`.
-//! - `devices`: by name, `{mac, kind}`.
+//! - `devices`: by name, `{mac, kind, same_mac}`.
 //! - `kernel`: by address, what `ip route get` prints (`via 172.31.16.1 dev ens5 src 172.31.16.10`), `local`, or
 //!   `no route (DETAIL)`. Other addresses of `dns` get the route under `0.0.0.0/0` or `::/0`.
-//! - `host_routes`: as `ip route show` prints them (`52.94.0.0/16 via 172.31.16.1 dev ens5 table 254`).
+//!   Several next hops are joined by ` | `. `proto` and `encap` may follow.
+//! - `kernel_paths`: the whole prefix list goes where `kernel` has all other addresses, except these prefixes, each with a
+//!   route like those of `kernel`, or `null` where the kernel was not asked.
+//! - `policies`: what rules do with other programs' packets, `{rules, packets, ranges}`.
+//! - `host_routes`: in snapshots of schema 1, in place of `kernel_paths`, as `ip route show` prints them (`52.94.0.0/16 via 172.31.16.1 dev ens5 table 254`).
 //! - `proxies`: by variable, `{proxy, applies_to, applies_for}`. `assumed_interface`: what `--interface` names.
 //! - `probes`: all probes, `{kind, hostname, address, local, result, phases, failed_in, detail, testimony, request_id}`.
 //!   Each is the base world's probe with these changes.
@@ -60,6 +64,7 @@
 mod dns;
 mod expect;
 mod host;
+mod paths;
 mod vpc;
 mod words;
 mod world;

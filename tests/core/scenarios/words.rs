@@ -119,7 +119,7 @@ pub(super) fn duration(text: &str) -> Result<Seconds, String> {
 }
 
 /// `30m ago` or `in 1h`.
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Moment(pub(super) Timestamp);
 
@@ -291,6 +291,8 @@ pub(super) struct IpRoute<'a> {
     pub(super) via: Option<IpAddr>,
     pub(super) src: Option<IpAddr>,
     pub(super) table: Option<u32>,
+    pub(super) proto: Option<&'a str>,
+    pub(super) encap: Option<&'a str>,
 }
 
 impl<'a> IpRoute<'a> {
@@ -304,7 +306,12 @@ impl<'a> IpRoute<'a> {
                 "via" => route.via = Some(parse(value)?),
                 "src" => route.src = Some(parse(value)?),
                 "table" => route.table = Some(parse(value)?),
-                _ => return Err(format!("{text:?}: {word:?} is not `via`, `dev`, `src` or `table`")),
+                "proto" => route.proto = Some(value),
+                "encap" => route.encap = Some(value),
+                _ => {
+                    let known = "`via`, `dev`, `src`, `table`, `proto` or `encap`";
+                    return Err(format!("{text:?}: {word:?} is not {known}"));
+                }
             }
         }
         Ok(route)

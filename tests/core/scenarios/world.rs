@@ -3,6 +3,7 @@
 use super::{
     dns::{self, AccountName, Dns, NameText},
     host::{self, DeviceChange, InstanceChange, InterfaceChange, KernelText, ProbeChange, ProxyChange},
+    paths::{self, PathsChange, PolicyChange},
     vpc::{self, EndpointChange, ListChange, TableChange},
     words::{Fact, InterfaceText, Moment, RouteChange, id, observed, parse, taken_at, word},
 };
@@ -29,6 +30,10 @@ pub(super) struct World {
     pub(super) asked: BTreeSet<IpAddr>,
     /// Addresses that `kernel` removes.
     pub(super) not_asked: BTreeSet<IpAddr>,
+    /// What the kernel does with the whole list, built once all else is known.
+    pub(super) kernel_paths: Option<Fact<PathsChange>>,
+    pub(super) policies: Vec<PolicyChange>,
+    observed: BTreeMap<String, Moment>,
     merge: Option<Value>,
 }
 
@@ -51,7 +56,8 @@ impl World {
             proxies: Vec::new(),
             assumed_interface: None,
             kernel_routes: BTreeMap::new(),
-            host_routes: nothing(),
+            kernel_paths: nothing(),
+            host_routes: None,
             vpc: VpcFacts {
                 route_tables: nothing(),
                 vpc_endpoints: nothing(),
@@ -68,6 +74,9 @@ impl World {
             default_routes: BTreeMap::new(),
             asked: BTreeSet::new(),
             not_asked: BTreeSet::new(),
+            kernel_paths: None,
+            policies: Vec::new(),
+            observed: BTreeMap::new(),
             merge: None,
         }
     }
@@ -76,6 +85,12 @@ impl World {
     pub(super) fn finish(mut self) -> Result<Snapshot, String> {
         dns::check(&self.snapshot).map_err(|error| format!("dns: {error}"))?;
         host::route_the_rest(&mut self).map_err(|error| format!("kernel: {error}"))?;
+        paths::kernel_paths(&mut self).map_err(|error| format!("kernel_paths: {error}"))?;
+        for (what, moment) in std::mem::take(&mut self.observed) {
+            let dated = super::from_value::<Dated>(Value::from(what.as_str()));
+            let dated = dated.and_then(|dated| dated.date(&mut self.snapshot, moment.0));
+            at("observed", dated.map_err(|error| format!("{what}: {error}")))?;
+        }
         let Some(patch) = self.merge else { return Ok(self.snapshot) };
         let mut json = serde_json::to_value(&self.snapshot).map_err(|error| error.to_string())?;
         merge(&mut json, patch);
@@ -133,6 +148,8 @@ pub(super) struct Changes {
     dns: Entries<String, Dns>,
     devices: BTreeMap<String, DeviceChange>,
     kernel: Entries<IpOrDefault, Fact<KernelText>>,
+    kernel_paths: Option<Fact<PathsChange>>,
+    policies: Vec<PolicyChange>,
     host_routes: Option<Fact<Vec<String>>>,
     proxies: BTreeMap<String, ProxyChange>,
     assumed_interface: Option<String>,
@@ -172,13 +189,7 @@ fn at<T>(key: &'static str, result: Result<T, String>) -> Result<T, String> {
 impl Changes {
     /// Makes the changes to `world`. An error begins with the key.
     pub(super) fn apply(self, mut world: World) -> Result<World, String> {
-        let observed = self.change_host(&mut world)?.change_vpc(&mut world)?;
-        let snapshot = &mut world.snapshot;
-        for (what, moment) in observed {
-            let dated = super::from_value::<Dated>(Value::from(what.as_str()));
-            let dated = dated.and_then(|dated| dated.date(snapshot, moment.0));
-            at("observed", dated.map_err(|error| format!("{what}: {error}")))?;
-        }
+        world.observed = self.change_host(&mut world)?.change_vpc(&mut world)?;
         Ok(world)
     }
 
@@ -203,9 +214,13 @@ impl Changes {
         at("dns", dns::resolutions(&mut snapshot.resolutions, mem::take(&mut self.dns)))?;
         host::devices(&mut world.devices, mem::take(&mut self.devices));
         if let Some(routes) = self.host_routes.take() {
-            snapshot.host_routes =
-                at("host_routes", routes.observed(|routes| host::host_routes(&world.devices, &routes)))?;
+            let routes = routes.observed(|routes| host::host_routes(&world.devices, &routes));
+            snapshot.host_routes = Some(at("host_routes", routes)?);
+            // What snapshots of schema 1 have in its place.
+            world.kernel_paths = None;
         }
+        world.kernel_paths = self.kernel_paths.take().or(world.kernel_paths.take());
+        world.policies.append(&mut self.policies);
         let proxies = mem::take(&mut self.proxies).into_iter();
         snapshot.proxies.extend(proxies.map(|(variable, proxy)| proxy.of(variable)));
         if let Some(interface) = self.assumed_interface.take() {
@@ -258,6 +273,7 @@ enum Dated {
     Dns,
     HostsFile,
     Kernel,
+    KernelPaths,
     HostRoutes,
     Tables,
     Endpoints,
@@ -279,6 +295,7 @@ impl Dated {
             account_name,
             resolutions,
             kernel_routes,
+            kernel_paths,
             host_routes,
             vpc,
             probes,
@@ -305,7 +322,8 @@ impl Dated {
             }),
             Self::HostsFile => resolutions.values_mut().for_each(|name| count(date(&mut name.hosts_file, moment))),
             Self::Kernel => kernel_routes.values_mut().for_each(|route| count(date(route, moment))),
-            Self::HostRoutes => count(date(host_routes, moment)),
+            Self::KernelPaths => count(date(kernel_paths, moment)),
+            Self::HostRoutes => host_routes.iter_mut().for_each(|routes| count(date(routes, moment))),
             Self::Tables => count(date(&mut vpc.route_tables, moment)),
             Self::Endpoints => count(date(&mut vpc.vpc_endpoints, moment)),
             Self::EndpointInterfaces => count(date(&mut vpc.endpoint_interfaces, moment)),

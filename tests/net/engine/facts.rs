@@ -8,6 +8,7 @@ use onnet::{
         Fact, FactPath, FactVisitor, Gap, Instance, Interface, Observed, Outcome, ProbeKind, Report, Resolution,
         Seconds, Snapshot, Source, Timestamp, VpcFacts,
     },
+    observe::kernel::Wanted,
 };
 use std::{net::IpAddr, time::Duration};
 
@@ -40,7 +41,9 @@ fn answers(world: &Snapshot, source: Source) -> Vec<Answer> {
         }
         Source::Kernel => {
             let routes = world.kernel_routes.iter().map(|(to, route)| Answer::KernelRoute(*to, route.clone()));
-            routes.chain([Answer::HostRoutes(world.host_routes.clone())]).collect()
+            let wanted = Wanted::new(&world.vpc, world.all_names(), world.kernel_routes.keys());
+            let paths = Answer::KernelPaths { wanted, paths: world.kernel_paths.clone() };
+            routes.chain([paths]).collect()
         }
         Source::Health => of_kind(ProbeKind::Health),
         Source::ListTables => of_kind(ProbeKind::ListTables),
@@ -124,7 +127,8 @@ fn observed_later(world: &Snapshot, later: Duration) -> Snapshot {
 #[test]
 fn answers_taken_in_one_by_one_make_the_snapshot_they_came_from() {
     let mut compared = 0;
-    for (name, Scenario { world, .. }) in scenarios::all() {
+    // What schema 1 has in place of the kernel's paths is not collected.
+    for (name, Scenario { world, .. }) in scenarios::all().iter().filter(|(_, s)| s.world.host_routes.is_none()) {
         let (whole, taken_in) = (judge(world.clone()), judged(&known(world), world, Duration::ZERO));
         assert_eq!(taken_in.outcome, whole.outcome, "{name}: {} / {}", taken_in.summary, whole.summary);
         assert_eq!(taken_in.summary, whole.summary, "{name}");

@@ -2,11 +2,12 @@
 
 use super::{Draft, Rule, code, world::World};
 use crate::{
-    judge::{
-        egress::{Egress, NextHop, stacked_kind},
-        host_routes::host_routes,
-    },
-    model::{AddressReport, HostRoute, Path, PathTarget, ProxyVariable, Severity, Verdict},
+    judge::egress::tunnel_to,
+    model::{AddressReport, Gap, Path, PathTarget, ProxyVariable, Resolution, Severity, Snapshot, Verdict},
+};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
 };
 
 impl Rule for code::ProxyConfigured {
@@ -102,33 +103,38 @@ impl Rule for code::LeavesByTunnel {
             Verdict::Via(Path { target: PathTarget::HostDevice(_), .. }) => true,
             Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_) => false,
         };
-        world.addresses().filter(by_device).map(|report| Draft::new(&report.reason)).collect()
+        let addresses = world.addresses().filter(by_device).map(|report| Draft::new(&report.reason));
+        addresses.chain(world.snapshot.into_iter().flat_map(|snapshot| silent_name_servers(world, snapshot))).collect()
     }
+}
+
+/// Name servers behind a tunnel that did not answer for a name in use. Where they answer, that is how the host is meant.
+fn silent_name_servers(world: &World<'_>, snapshot: &Snapshot) -> Vec<Draft> {
+    let is_silent = |resolution: &&Resolution| {
+        [&resolution.ipv4, &resolution.ipv6]
+            .into_iter()
+            .any(|records| matches!(records.gap(), Some(Gap::TimedOut { .. } | Gap::Unreachable { .. })))
+    };
+    let resolutions = world.names_in_use().filter_map(|named| snapshot.resolutions.get(&named.name.hostname));
+    let servers: BTreeSet<IpAddr> =
+        resolutions.filter(is_silent).flat_map(|resolution| &resolution.servers).map(SocketAddr::ip).collect();
+    let draft = |server: IpAddr| {
+        let device = tunnel_to(snapshot, server)?;
+        let message =
+            format!("the kernel sends packets to the name server {server} into device {device}, and no answer came");
+        Some(Draft::new(message).severity(Severity::Info))
+    };
+    servers.into_iter().filter_map(draft).collect()
 }
 
 impl Rule for code::HostRouteDiverts {
-    /// Routes that lead part of the covered list to another device than the one that was judged, or to another host.
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let coverage_of = |id: &_| world.tables.iter().find(|table| table.id() == id).map(|table| table.coverage);
-        let routes = world.snapshot.into_iter().flat_map(|snapshot| host_routes(snapshot, world.judged(), coverage_of));
-        routes.filter_map(diverting).collect()
+        world.elsewhere.into_iter().flat_map(|elsewhere| &elsewhere.diverted).map(Draft::new).collect()
     }
 }
 
-fn diverting((egress, route): (&Egress<'_>, &HostRoute)) -> Option<Draft> {
-    let to = match (&route.device, route.gateway) {
-        (None, _) => "nowhere".to_owned(),
-        (Some(device), Some(gateway)) if egress.next_hop(gateway) == NextHop::AnotherHost => {
-            format!("next hop {gateway} by device {}", device.name)
-        }
-        (Some(device), _) if device.mac.as_ref() == Some(&egress.interface.mac) && stacked_kind(device).is_none() => {
-            return None;
-        }
-        (Some(device), None) => format!("device {}", device.name),
-        (Some(device), Some(gateway)) => format!("next hop {gateway} by device {}", device.name),
-    };
-    Some(Draft::new(format!(
-        "the kernel's own route {} leads part of DynamoDB's prefix list to {to}, not to the VPC's router by {}",
-        route.destination, egress.interface.id
-    )))
+impl Rule for code::PolicyRuleMayDivert {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        world.elsewhere.into_iter().flat_map(|elsewhere| &elsewhere.by_policy).map(Draft::new).collect()
+    }
 }

@@ -7,8 +7,8 @@ use super::{
     world::World,
 };
 use crate::{
-    judge::round::Named,
-    model::{FindingCode, Gap, Missing, ProbeResult, Severity, Snapshot, Verdict},
+    judge::{egress::tunnel_to, round::Named},
+    model::{FindingCode, Gap, METADATA_V4, Missing, ProbeResult, Severity, Snapshot, Verdict},
 };
 
 /// A missing fact that is worth a finding.
@@ -46,12 +46,17 @@ impl Rule for code::SettingsInvalid {
 
 impl Rule for code::MetadataUnavailable {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let draft = |gap: &Gap| {
-            Draft::new(format!(
+        let tunnel = world.snapshot.and_then(|snapshot| tunnel_to(snapshot, METADATA_V4.into()));
+        let draft = |gap: &Gap| match &tunnel {
+            Some(device) => Draft::new(format!(
+                "the instance metadata service could not be read ({gap}): the kernel sends packets to {METADATA_V4} into \
+                 device {device}. Exclude {METADATA_V4} from the VPN or exit node"
+            )),
+            None => Draft::new(format!(
                 "the instance metadata service could not be read ({gap}). Is this an EC2 instance? Then enable IMDSv2, with \
                  hop limit 2 for containers. If it is none: onnet explain --from DIR and onnet audit --from DIR need no \
                  instance"
-            ))
+            )),
         };
         world.snapshot.and_then(metadata_unavailable).map(draft).into_iter().collect()
     }

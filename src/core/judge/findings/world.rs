@@ -5,6 +5,7 @@ use crate::{
     judge::{
         address::Judged,
         coverage::{Coverage, Range},
+        kernel_paths::Elsewhere,
         lookup::{Match, Selection, read},
         path::Reader,
         round::Named,
@@ -25,6 +26,8 @@ pub(in crate::judge) struct World<'a> {
     pub(super) names: &'a [Named<'a>],
     /// The route tables in use whose coverage is known.
     pub(super) tables: &'a [Table<'a>],
+    /// What the kernel does elsewhere than with the addresses in use; `None` in an audit.
+    pub(super) elsewhere: Option<&'a Elsewhere>,
     /// The facts that are missing and worth a finding.
     pub(super) lacks: Vec<Lack<'a>>,
 }
@@ -36,15 +39,17 @@ impl<'a> World<'a> {
         snapshot: &'a Snapshot,
         names: &'a [Named<'a>],
         tables: &'a [Table<'a>],
+        elsewhere: &'a Elsewhere,
         missing: &'a [Missing],
     ) -> Self {
-        Self { reader, snapshot: Some(snapshot), names, tables, lacks: lacks_of_round(snapshot, names, missing) }
+        let lacks = lacks_of_round(snapshot, names, missing);
+        Self { reader, snapshot: Some(snapshot), names, tables, elsewhere: Some(elsewhere), lacks }
     }
 
     /// One subnet of an audit, or what the audit as a whole lacks.
     pub(in crate::judge) fn of_audit(reader: &'a Reader<'a>, tables: &'a [Table<'a>], missing: &'a [Missing]) -> Self {
         let lacks = missing.iter().map(|missing| Lack::of(missing, Severity::Warning)).collect();
-        Self { reader, snapshot: None, names: &[], tables, lacks }
+        Self { reader, snapshot: None, names: &[], tables, elsewhere: None, lacks }
     }
 
     pub(super) fn names_in_use(&self) -> impl Iterator<Item = &'a Named<'a>> {

@@ -1,0 +1,265 @@
+//! What the instance's kernel does with packets.
+
+use super::{DeviceName, MacAddress};
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+};
+
+/// The address of the instance metadata service.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
+pub const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+/// What the kernel would do with a TCP connection to one address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "decision")]
+pub enum KernelRoute {
+    /// Send it out.
+    Via {
+        /// The next hop, the first of several.
+        #[serde(flatten)]
+        hop: NextHop,
+        /// The source address the packets would carry.
+        source: Option<IpAddr>,
+        /// The other next hops of a multipath route: which of them a connection takes depends on its ports.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<NextHop>,
+        /// The kernel's routing table the route stands in: 254 is the main one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table: Option<u32>,
+    },
+    /// Keep it: the address is this host's own.
+    Local,
+    /// Refuse it: no route, or one that says unreachable, prohibited or blackhole.
+    NoRoute {
+        /// The kernel's word.
+        detail: String,
+    },
+}
+
+impl KernelRoute {
+    /// Every next hop of the route.
+    pub fn hops(&self) -> impl Iterator<Item = &NextHop> {
+        let (hop, others) = match self {
+            Self::Via { hop, others, .. } => (Some(hop), others.as_slice()),
+            Self::Local | Self::NoRoute { .. } => (None, [].as_slice()),
+        };
+        hop.into_iter().chain(others)
+    }
+}
+
+/// Where a route sends packets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NextHop {
+    /// The device.
+    pub device: Device,
+    /// The next host; `None` where the route says that the destination is on the device's own link.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+    /// How the packets are wrapped before they are sent (`mpls`, `seg6`, …); `None` where they are sent as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encapsulation: Option<String>,
+    /// Where the route came from, as ip-route(8) names it: `kernel`, `static`, `ra`. `None` where that was not collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+}
+
+impl fmt::Display for NextHop {
+    /// `device wg0`, `next hop 172.31.16.99 on device ens5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gateway) = self.gateway {
+            write!(f, "next hop {gateway} on ")?;
+        }
+        write!(f, "device {}", self.device.name)?;
+        if let Some(encapsulation) = &self.encapsulation {
+            write!(f, " with encapsulation {encapsulation}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A network device of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Device {
+    /// The kernel's name: `ens5`.
+    pub name: DeviceName,
+    /// Its hardware address; a tunnel has none.
+    pub mac: Option<MacAddress>,
+    /// The kind of a virtual device: `tun`, `wireguard`, `veth`, … `None` for a physical one.
+    pub kind: Option<String>,
+    /// The other devices with this hardware address that could be the network interface just as well: physical ones,
+    /// and for a virtual device also those of its own kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same_mac: Vec<String>,
+}
+
+/// A route of the kernel that may treat some addresses unlike others: one more specific than a default route, one hop of
+/// several, or what a rule by destination leads to. Only snapshots of schema 1 have these; see [`KernelPaths`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostRoute {
+    /// What it matches.
+    #[schemars(with = "String")]
+    pub destination: IpNet,
+    /// The device it leads to; `None` for an unreachable, prohibit or blackhole route.
+    pub device: Option<Device>,
+    /// The next hop; `None` on-link.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+    /// The kernel's routing table it stands in: 254 is the main one.
+    pub table: u32,
+}
+
+/// What the kernel does with every address of DynamoDB's prefix lists.
+///
+/// The lists are cut at every prefix that one of the kernel's rules or routes mentions, and the kernel is asked for one
+/// address of each range: within a range they all fare alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KernelPaths {
+    /// The ranges, in order, and the kernel's answers.
+    pub ranges: Vec<KernelRange>,
+    /// What rules do with the packets of other programs, where that differs.
+    pub policies: Vec<PolicyPath>,
+}
+
+/// A range of addresses, and what the kernel does with connections to one port of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KernelRange {
+    /// The first address.
+    pub first: IpAddr,
+    /// The last address.
+    pub last: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// What the kernel does.
+    pub route: KernelRoute,
+}
+
+impl fmt::Display for KernelRange {
+    /// `52.94.0.0/22`, `52.94.0.7`, or `52.94.0.0-52.94.2.255` where the range is not one prefix.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.first, self.last);
+        if first == last {
+            return write!(f, "{first}");
+        }
+        let bits = |address| match address {
+            IpAddr::V4(address) => u128::from(u32::from(address)),
+            IpAddr::V6(address) => u128::from(address),
+        };
+        let host = 128 - (bits(first) ^ bits(last)).leading_zeros();
+        let length = u8::try_from(if first.is_ipv4() { 32_u32 } else { 128 }.saturating_sub(host)).ok();
+        match length.and_then(|length| IpNet::new(first, length).ok()) {
+            Some(prefix) if prefix.network() == first && prefix.broadcast() == last => write!(f, "{prefix}"),
+            Some(_) | None => write!(f, "{first}-{last}"),
+        }
+    }
+}
+
+/// What rules of the kernel do with packets unlike onnet's own: those of another user, or with a mark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyPath {
+    /// The rules, as ip-rule(8) writes them: `1000: from all uidrange 1001-1001 lookup 100`.
+    pub rules: Vec<String>,
+    /// Which packets these are.
+    pub packets: Packets,
+    /// Where they go, where that is not where [`KernelPaths::ranges`] says.
+    pub ranges: Vec<KernelRange>,
+}
+
+impl PolicyPath {
+    /// Whether it is not known whose packets these are.
+    pub fn is_hidden(&self) -> bool {
+        self.packets.user == Some(PacketUser::Hidden)
+    }
+}
+
+/// Packets that a rule distinguishes from onnet's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Packets {
+    /// The user whose program sends them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<PacketUser>,
+    /// Their firewall mark (`SO_MARK`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+    /// Their type of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tos: Option<u8>,
+    /// Their source port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_port: Option<u16>,
+    /// This host forwards them for others, whatever device they come in by.
+    #[serde(default)]
+    pub forwarded: bool,
+    /// They come in by this device and are forwarded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// Their socket is bound to this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// The rule has a selector that this version of onnet does not know, or whose value cannot be known.
+    #[serde(default)]
+    pub unknown: bool,
+}
+
+/// A user, as far as onnet's user namespace shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PacketUser {
+    /// The user with this number.
+    Uid(u32),
+    /// One whose number the kernel does not show in onnet's user namespace (`PrivateUsers=`).
+    Hidden,
+}
+
+impl fmt::Display for Packets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, mark, tos, source_port, forwarded, input, output, unknown } = self;
+        let mut parts = Vec::new();
+        match user {
+            Some(PacketUser::Uid(uid)) => parts.push(format!("of user {uid}")),
+            Some(PacketUser::Hidden) => {
+                parts.push("of users whose numbers onnet's user namespace hides (PrivateUsers=)".to_owned());
+            }
+            None => {}
+        }
+        parts.extend(mark.map(|mark| format!("with firewall mark {mark:#x}")));
+        parts.extend(tos.map(|tos| format!("with type of service {tos:#04x}")));
+        parts.extend(source_port.map(|port| format!("from source port {port}")));
+        if *forwarded {
+            parts.push("forwarded for other hosts".to_owned());
+        }
+        parts.extend(input.as_ref().map(|device| format!("forwarded from device {device}")));
+        parts.extend(output.as_ref().map(|device| format!("of sockets bound to device {device}")));
+        if *unknown {
+            parts.push("chosen by a selector that onnet cannot evaluate".to_owned());
+        }
+        write!(f, "packets {}", parts.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_range_is_written_as_a_prefix_where_it_is_one() {
+        for (first, last, expected) in [
+            ("52.94.0.0", "52.94.3.255", "52.94.0.0/22"),
+            ("52.94.0.7", "52.94.0.7", "52.94.0.7"),
+            ("52.94.0.0", "52.94.2.255", "52.94.0.0-52.94.2.255"),
+            ("52.94.1.0", "52.94.2.255", "52.94.1.0-52.94.2.255"),
+            ("0.0.0.0", "255.255.255.255", "0.0.0.0/0"),
+            ("2001:db8::", "2001:db8::ffff", "2001:db8::/112"),
+            ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0"),
+        ] {
+            let (first, last) = (first.parse().unwrap(), last.parse().unwrap());
+            let range = KernelRange { first, last, port: 443, route: KernelRoute::Local };
+            assert_eq!(range.to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A host and what its devices are connected to, in two network namespaces.
+//!
+//! ```text
+//!   ens5 172.31.16.10/20, .50  ──  the VPC's router (172.31.16.1, fe80::1) and another host (.99, fe80::99)
+//!   ens6 172.31.32.10/20       ──  the router of another subnet (172.31.32.1)
+//!   vA   10.99.0.1/24          ──  a host elsewhere (10.99.0.2, fe80::a2)
+//! ```
+//!
+//! Neighbours have fixed hardware addresses, so what goes out shows whom it was meant for.
+
+use nix::{
+    sched::{CloneFlags, unshare},
+    sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket},
+    unistd::gettid,
+};
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    os::fd::{AsRawFd as _, OwnedFd},
+    process::{Command, Stdio},
+    rc::Rc,
+    sync::mpsc,
+    thread,
+};
+
+pub(super) const ROUTER: [u8; 6] = [2, 0, 0, 0, 0, 1];
+pub(super) const OTHER_ROUTER: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+const SET_UP: &str = "
+link set lo up
+link set ens5 address 06:00:00:00:00:10
+link set ens6 address 06:00:00:00:00:20
+link set vA address 06:00:00:00:00:a1
+link set ens5 up
+link set ens6 up
+link set vA up
+addr add 172.31.16.10/20 dev ens5
+addr add 172.31.16.50/20 dev ens5
+addr add 172.31.32.10/20 dev ens6
+addr add 10.99.0.1/24 dev vA
+-6 addr add 2001:db8:16::10/64 dev ens5 nodad
+-6 addr add 2001:db8:99::1/64 dev vA nodad
+neigh add 172.31.16.1 lladdr 02:00:00:00:00:01 dev ens5 nud permanent
+neigh add 172.31.16.99 lladdr 02:00:00:00:00:99 dev ens5 nud permanent
+neigh add 172.31.32.1 lladdr 02:00:00:00:00:02 dev ens6 nud permanent
+neigh add 10.99.0.2 lladdr 02:00:00:00:00:a2 dev vA nud permanent
+-6 neigh add fe80::1 lladdr 02:00:00:00:00:01 dev ens5 nud permanent
+-6 neigh add fe80::99 lladdr 02:00:00:00:00:99 dev ens5 nud permanent
+-6 neigh add fe80::a2 lladdr 02:00:00:00:00:a2 dev vA nud permanent
+route add default via 172.31.16.1 dev ens5
+-6 route add default via fe80::1 dev ens5 proto ra
+route add default via 10.99.0.2 dev vA table 100
+-6 route add default via fe80::a2 dev vA table 100
+";
+
+/// What went out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// The device it came from.
+    pub(super) device: String,
+    /// Whom it is meant for; all ones for a question who has the address.
+    pub(super) to: [u8; 6],
+    pub(super) packet: Packet,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Packet {
+    Tcp {
+        from: IpAddr,
+        to: IpAddr,
+    },
+    /// ARP or neighbour discovery.
+    WhoHas(IpAddr),
+    /// IPv6 with a routing header.
+    Wrapped,
+    Other,
+}
+
+/// The host's network; the calling thread is in it.
+pub(super) struct Network {
+    outside: OwnedFd,
+    devices: BTreeMap<usize, String>,
+}
+
+/// Runs `test` in a network of its own.
+pub(super) fn in_network<F: Future<Output = ()>>(test: impl FnOnce(Rc<Network>) -> F + Send + 'static) {
+    let thread = thread::spawn(|| {
+        // It ends, and what it is connected to, with the last reference.
+        let network = Rc::new(Network::new());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(test(Rc::clone(&network)));
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+impl Network {
+    fn new() -> Self {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        for (device, outside) in [("ens5", "r5"), ("ens6", "r6"), ("vA", "rA")] {
+            ip(&format!("link add {device} type veth peer name {outside}"));
+        }
+        let (tell, told) = mpsc::channel();
+        let (moved, wait) = mpsc::channel::<()>();
+        // The other namespace lives as long as its socket.
+        let outside = thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            tell.send(gettid()).unwrap();
+            wait.recv().unwrap();
+            ip("link set r5 up\nlink set r6 up\nlink set rA up");
+            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+            let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll).unwrap();
+            let devices = [("r5", "ens5"), ("r6", "ens6"), ("rA", "vA")];
+            let index = |name: &str| usize::try_from(nix::net::if_::if_nametoindex(name).unwrap()).unwrap();
+            let devices = devices.map(|(outside, device)| (index(outside), device.to_owned()));
+            (socket, devices.into_iter().collect())
+        });
+        let task = told.recv().unwrap();
+        for device in ["r5", "r6", "rA"] {
+            ip(&format!("link set {device} netns {task}"));
+        }
+        moved.send(()).unwrap();
+        let (outside, devices) = outside.join().unwrap();
+        ip(SET_UP);
+        Self { outside, devices }
+    }
+
+    /// What has gone out since the last call.
+    pub(super) fn sent(&self) -> Vec<Frame> {
+        /// `PACKET_OUTGOING`: it goes in, not out.
+        const OUTGOING: u8 = 4;
+        let (mut frames, mut buffer) = (Vec::new(), [0; 2048]);
+        while let Ok((length, Some(from))) = recvfrom::<LinkAddr>(self.outside.as_raw_fd(), &mut buffer) {
+            if from.pkttype() != OUTGOING
+                && let Some(device) = self.devices.get(&from.ifindex())
+            {
+                let bytes = &buffer[..length.min(buffer.len())];
+                let packet = packet(bytes);
+                frames.push(Frame { device: device.clone(), to: bytes[..6].try_into().unwrap(), packet });
+            }
+        }
+        frames
+    }
+
+    /// Waits a moment for something to go out.
+    pub(super) fn wait(&self) -> bool {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        use std::os::fd::AsFd as _;
+        let mut poll_on = [PollFd::new(self.outside.as_fd(), PollFlags::POLLIN)];
+        poll(&mut poll_on, PollTimeout::from(100_u8)).unwrap() > 0
+    }
+}
+
+fn packet(frame: &[u8]) -> Packet {
+    let v4 = |at: usize| IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(&frame[at..at + 4]).unwrap()));
+    let v6 = |at: usize| IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(&frame[at..at + 16]).unwrap()));
+    match (&frame[12..14], frame.get(23), frame.get(20), frame.get(54)) {
+        ([8, 0], Some(6), ..) => Packet::Tcp { from: v4(26), to: v4(30) },
+        ([8, 6], ..) => Packet::WhoHas(v4(38)),
+        ([0x86, 0xdd], _, Some(6), _) => Packet::Tcp { from: v6(22), to: v6(38) },
+        ([0x86, 0xdd], _, Some(58), Some(135)) => Packet::WhoHas(v6(62)),
+        ([0x86, 0xdd], _, Some(43), _) => Packet::Wrapped,
+        _ => Packet::Other,
+    }
+}
+
+/// Runs commands of ip(8) in the network namespace of this thread. A line that begins with `-6` is for IPv6.
+pub(super) fn ip(commands: &str) {
+    assert_eq!(run(commands, &[]), Ok(()), "{commands}");
+}
+
+/// The same of commands that may be refused.
+pub(super) fn try_ip(commands: &str) -> Result<(), String> {
+    run(commands, &[])
+}
+
+/// The same of commands that may be refused, each by itself.
+pub(super) fn ip_where_possible(commands: &str) {
+    let _ = run(commands, &["-force"]);
+}
+
+fn run(commands: &str, options: &[&str]) -> Result<(), String> {
+    let lines: Vec<_> = commands.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let is_ipv6 = |line: &str| line.starts_with("-6 ");
+    for batch in lines.chunk_by(|one, next| is_ipv6(one) == is_ipv6(next)) {
+        let family = is_ipv6(batch[0]).then_some("-6");
+        let text: Vec<_> = batch.iter().map(|line| line.trim_start_matches("-6 ")).collect();
+        let mut child = Command::new("ip")
+            .args(family)
+            .args(options)
+            .args(["-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.join("\n").as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        if !output.status.success() && options.is_empty() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+    }
+    Ok(())
+}
+
+/// What ip(8) shows of this network, for people.
+pub(super) fn show() -> String {
+    let show = |arguments: &[&str]| {
+        let output = Command::new("ip").args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    [show(&["rule"]), show(&["-6", "rule"]), show(&["route", "show", "table", "all"])].concat()
+}
