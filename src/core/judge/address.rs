@@ -18,7 +18,21 @@ use std::{fmt, net::IpAddr};
 pub(super) struct Judged<'s> {
     pub(super) report: AddressReport,
     pub(super) egress: Option<Egress<'s>>,
+    /// The route table of the subnet it leaves by: the address itself obeys none if it lies in that subnet.
     pub(super) table: Option<(&'s RouteTable, AssociationKind)>,
+}
+
+impl Judged<'_> {
+    /// Whether it lies in the subnet that it leaves by, where no route table applies.
+    pub(super) fn is_in_own_subnet(&self) -> bool {
+        matches!(self.report.trace.routing, Some(RoutingStep::SameSubnet(_)))
+    }
+
+    /// Whether it may: the ranges of that subnet may not be known.
+    pub(super) fn may_be_in_own_subnet(&self) -> bool {
+        let unknown = |egress: &Egress<'_>| egress.interface.subnet_cidrs.gap().is_some();
+        self.is_in_own_subnet() || self.egress.as_ref().is_some_and(unknown)
+    }
 }
 
 /// Judges `address`, which `hostname` resolves to.
@@ -76,7 +90,8 @@ fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Route
         && let Some(cidr) = cidrs.iter().find(|cidr| cidr.contains(&address))
     {
         let verdict = reader.within_vpc(&interface.vpc, address.into());
-        return Routed { verdict, table: None, step: Some(RoutingStep::SameSubnet(*cidr)), endpoint: endpoint() };
+        let table = table_of(reader.facts, &interface.vpc, &interface.subnet).ok();
+        return Routed { verdict, table, step: Some(RoutingStep::SameSubnet(*cidr)), endpoint: endpoint() };
     }
     let (table, association) = match table_of(reader.facts, &interface.vpc, &interface.subnet) {
         Ok(found) => found,

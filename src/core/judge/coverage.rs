@@ -54,10 +54,13 @@ pub(super) fn cover<'t>(reader: &Reader<'t>, table: &'t RouteTable) -> Result<Co
         }
     }
     if coverage.entries.is_empty() {
-        let why = Gap::NotFound { detail: "there is none, or it is empty".into() };
-        return Err(Missing { what: reader.list_words(), why });
+        return Err(empty(reader));
     }
     Ok(coverage)
+}
+
+fn empty(reader: &Reader<'_>) -> Missing {
+    Missing { what: reader.list_words(), why: Gap::NotFound { detail: "there is none, or it is empty".into() } }
 }
 
 /// The entries, each once, without those that lie within another: the ranges must be disjoint.
@@ -129,6 +132,17 @@ impl Coverage<'_> {
                 range.verdict = Verdict::Undetermined(vec![open]);
             }
         }
+    }
+
+    /// Without the entries that no program here can use, such as those of IPv6 on a host that has none.
+    ///
+    /// # Errors
+    /// If no entry is left.
+    pub(super) fn only(mut self, reader: &Reader<'_>, usable: impl Fn(&IpNet) -> bool) -> Result<Self, Missing> {
+        self.entries.retain(&usable);
+        let entries = &self.entries;
+        self.ranges.retain(|range| entries.iter().any(|entry| entry.contains(&range.cidr)));
+        if self.entries.is_empty() { Err(empty(reader)) } else { Ok(self) }
     }
 
     /// See [`require_public_ipv4`].

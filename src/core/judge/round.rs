@@ -11,12 +11,14 @@ use super::{
     outcome::{About, Subject, deciding, outcome, subjects},
     path::Reader,
     proof::proof,
+    subnet::table_of,
     summary::summary,
 };
 use crate::model::{
-    CoverageSummary, Finding, InstanceSummary, Interface, KernelRoute, Missing, NameKind, Observed, PathKind, Report,
-    RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
+    CoverageSummary, Finding, Gap, InstanceSummary, Interface, KernelRoute, Missing, NameKind, Observed, PathKind,
+    Report, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
 };
+use ipnet::IpNet;
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
@@ -96,11 +98,15 @@ impl<'s> Round<'s> {
         let names: Vec<Named<'s>> =
             snapshot.all_names().map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
         let needs_coverage = needs_coverage(&names);
-        let covered = if needs_coverage { cover_tables(&reader, &names) } else { Vec::new() };
+        let usable = |entry: &IpNet| is_usable(snapshot, has_ipv6, entry);
+        let covered = if needs_coverage { cover_tables(&reader, &names, usable) } else { Vec::new() };
         let coverage_of = |id: &RouteTableId| covered.iter().find(|covered| covered.id == id)?.coverage.as_ref().ok();
         let elsewhere = kernel_paths(snapshot, &names, coverage_of, has_ipv6);
-        let missing = missing(snapshot, &names, &covered, &elsewhere);
-        let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &missing);
+        let mut missing = missing(snapshot, &names, &covered, &elsewhere);
+        missing.extend(own_subnets_table(&reader, &names).filter(|_| needs_coverage));
+        let rest = rest_of_list(snapshot, &names).filter(|_| needs_coverage);
+        let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
+        let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking);
         let coverages = covered.into_iter().filter_map(|covered| covered.coverage.ok()).collect();
         Self { snapshot, names, needs_coverage, coverages, missing, findings }
     }
@@ -139,7 +145,10 @@ impl<'s> Round<'s> {
             interface: interface.map(|i| i.id.clone()),
             subnet: interface.map(|i| i.subnet.clone()),
             vpc: interface.map(|i| i.vpc.clone()),
-            route_table: judged.and_then(|judged| judged.table).map(|(table, _)| table.id.clone()),
+            route_table: judged
+                .filter(|judged| !judged.is_in_own_subnet())
+                .and_then(|judged| judged.table)
+                .map(|(table, _)| table.id.clone()),
         })
     }
 }
@@ -175,14 +184,18 @@ impl Covered<'_, '_> {
 }
 
 /// The whole list against each route table that addresses in use go by.
-fn cover_tables<'n, 's>(reader: &Reader<'s>, names: &'n [Named<'s>]) -> Vec<Covered<'n, 's>> {
+fn cover_tables<'n, 's>(
+    reader: &Reader<'s>,
+    names: &'n [Named<'s>],
+    usable: impl Fn(&IpNet) -> bool,
+) -> Vec<Covered<'n, 's>> {
     let mut all: Vec<Covered<'n, 's>> = Vec::new();
     for judged in in_use(names) {
         let Some(((table, _), egress)) = judged.table.zip(judged.egress.as_ref()) else { continue };
         if all.iter().any(|covered| *covered.id == table.id) {
             continue;
         }
-        let coverage = cover(reader, table).map(|mut coverage| {
+        let coverage = cover(reader, table).and_then(|coverage| coverage.only(reader, &usable)).map(|mut coverage| {
             coverage.take_out_subnet_of(reader, egress.interface);
             coverage.require_public_ipv4(egress.interface, egress.source);
             coverage
@@ -190,6 +203,40 @@ fn cover_tables<'n, 's>(reader: &Reader<'s>, names: &'n [Named<'s>]) -> Vec<Cove
         all.push(Covered { interface: egress.interface, id: &table.id, coverage });
     }
     all
+}
+
+/// Whether a program here could use an address of this entry of the prefix list.
+fn is_usable(snapshot: &Snapshot, has_ipv6: bool, entry: &IpNet) -> bool {
+    matches!(entry, IpNet::V4(_)) || has_ipv6 || may_have_host_route(snapshot, entry)
+}
+
+/// Whether the kernel's own routes, as snapshots of schema 1 have them, may lead to part of it.
+fn may_have_host_route(snapshot: &Snapshot, entry: &IpNet) -> bool {
+    let Some(routes) = &snapshot.host_routes else { return false };
+    let overlaps = |to: &IpNet| to.contains(entry) || entry.contains(to);
+    routes.seen().is_none_or(|routes| routes.iter().any(|route| overlaps(&route.destination)))
+}
+
+/// The route table of a subnet that has an address in use itself, where it is not known: the rest of the list obeys it.
+fn own_subnets_table(reader: &Reader<'_>, names: &[Named<'_>]) -> Option<Missing> {
+    in_use(names).filter(|judged| judged.is_in_own_subnet()).find_map(|judged| {
+        let interface = judged.egress.as_ref()?.interface;
+        table_of(reader.facts, &interface.vpc, &interface.subnet).err()
+    })
+}
+
+/// Where every address in use lies in the own subnet, the kernel may send the rest of the list by another device. Where it
+/// was not asked about the whole list, that is a warning, for what is in use is known.
+fn rest_of_list(snapshot: &Snapshot, names: &[Named<'_>]) -> Option<Missing> {
+    let own = in_use(names).find(|judged| judged.may_be_in_own_subnet())?;
+    let was_asked = snapshot.assumed_interface.is_some() || snapshot.kernel_paths.seen().is_some();
+    if was_asked || !in_use(names).all(Judged::may_be_in_own_subnet) {
+        return None;
+    }
+    let (subnet, known) = (&own.egress.as_ref()?.interface.subnet, own.is_in_own_subnet());
+    let lies = if known { "lies" } else { "may lie" };
+    let gap = Gap::NotTried { because: format!("every address in use {lies} in {subnet} itself") };
+    Some(Missing::new("how the kernel routes the rest of DynamoDB's prefix list", &gap))
 }
 
 /// Facts other than names and addresses without which the outcome cannot be on-net.
