@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{Inventory, Observed, Subnet, SubnetId, VpcId};
 use aws_config::SdkConfig;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// What to look at.
@@ -44,7 +44,7 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
             }
         }
     };
-    Inventory { region, subnets, facts }
+    Inventory { region, subnets, facts, partial: BTreeMap::new() }
 }
 
 async fn together(ec2: &Ec2, vpcs: &[VpcId], region: &str) -> (Observed<Vec<Subnet>>, crate::model::VpcFacts) {

@@ -103,6 +103,7 @@ fn vpc(extent: Extent) -> Inventory {
             service_prefix_lists: seen(vec![DYNAMODB.into()]),
             prefix_lists: lists,
         },
+        partial: BTreeMap::new(),
     }
 }
 

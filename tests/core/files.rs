@@ -356,6 +356,106 @@ fn a_list_that_is_null_is_empty() {
     assert!(read(&[("s.json", subnet)]).unwrap().subnets.seen().is_some());
 }
 
+/// A VPC with a table for subnet-1 and a main table, of which one is in the files.
+fn filtered(table: &str) -> Inventory {
+    let tables = format!(
+        r#"{{"RouteTables": [{{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{table}], "Routes": [
+          {{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}},
+          {{"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "State": "active"}}]}}]}}"#
+    );
+    let endpoint = r#"{"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "VpcEndpointType": "Gateway", "VpcId": "vpc-1",
+        "ServiceName": "com.amazonaws.us-east-1.dynamodb", "State": "available", "RouteTableIds": ["rtb-1", "rtb-2"]}]}"#;
+    let list = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb",
+        "Cidrs": ["52.94.0.0/22"]}]}"#;
+    let subnets = subnets("vpc-1", &["subnet-1", "subnet-2"], None);
+    read(&[("t.json", &tables), ("e.json", endpoint), ("l.json", list), ("s.json", &subnets)]).unwrap()
+}
+
+#[test]
+fn an_explicit_association_decides_whichever_other_tables_are_missing() {
+    let outcomes = |table: &str| {
+        let inventory = filtered(table);
+        let audit = onnet_core::judge::audit(&inventory, None);
+        let text = onnet_core::present::audit(&audit);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("rtb-2, which vpce-1 names, is in no file"), "{text}");
+        ["subnet-1", "subnet-2"].map(|id| {
+            let of_audit = audit.subnets.iter().find(|subnet| subnet.subnet.as_str() == id).unwrap().outcome;
+            let explained = onnet_core::judge::explain(&inventory, &id.into(), "52.94.0.1".parse().unwrap()).unwrap();
+            assert_eq!(explained.verdict.is_on_net(), of_audit == Outcome::OnNet, "{id}");
+            of_audit
+        })
+    };
+    let explicit = r#"{"SubnetId": "subnet-1", "AssociationState": {"State": "associated"}}"#;
+    assert_eq!(outcomes(explicit), [Outcome::OnNet, Outcome::Undetermined]);
+    let changing = explicit.replace("associated", "disassociating");
+    assert_eq!(outcomes(&changing), [Outcome::Undetermined; 2]);
+    assert_eq!(outcomes(r#"{"Main": true}"#), [Outcome::Undetermined; 2], "rtb-2 may serve either subnet");
+}
+
+#[test]
+fn the_order_of_rows_is_no_difference() {
+    let row = |routes: [&str; 2], associations: [&str; 2]| {
+        let (routes, associations) = (routes.join(","), associations.join(","));
+        format!(
+            r#"{{"RouteTables": [{{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{associations}], "Routes": [{routes}]}}]}}"#
+        )
+    };
+    let (a, b) = (r#"{"Main": true}"#, r#"{"SubnetId": "subnet-1"}"#);
+    let local = r#"{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}"#;
+    let nat = r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}"#;
+    let (one, other) = (row([local, nat], [a, b]), row([nat, local], [b, a]));
+    let tables = read(&[("a.json", &one), ("b.json", &other)]).unwrap().facts.route_tables.into_result().unwrap();
+    assert_eq!(tables.len(), 1);
+    let twice = row([local, local], [a, b]);
+    assert!(read(&[("a.json", &one), ("b.json", &twice)]).unwrap_err().contains("Routes of rtb-1 differ"));
+    let moved = row([local, nat], [a, r#"{"SubnetId": "subnet-2"}"#]);
+    assert!(read(&[("a.json", &one), ("b.json", &moved)]).unwrap_err().contains("Associations of rtb-1 differ"));
+    let elsewhere = one.replace("vpc-1", "vpc-2");
+    assert!(read(&[("a.json", &one), ("b.json", &elsewhere)]).unwrap_err().contains("VpcId of rtb-1 differ"));
+
+    let list = |cidrs: &str| format!(r#"{{"PrefixLists": [{{"PrefixListId": "pl-1", "Cidrs": [{cidrs}]}}]}}"#);
+    let (one, other) = (list(r#""52.94.0.0/22", "52.94.4.0/22""#), list(r#""52.94.4.0/22", "52.94.0.0/22""#));
+    assert!(read(&[("a.json", &one), ("b.json", &other)]).is_ok());
+    let error = read(&[("a.json", &one), ("b.json", &list(r#""52.94.4.0/22""#))]).unwrap_err();
+    assert!(error.contains("Cidrs of pl-1 differ"), "{error}");
+
+    let endpoint = |tables: &str, state: &str| {
+        format!(
+            r#"{{"VpcEndpoints": [{{"VpcEndpointId": "vpce-1", "VpcId": "vpc-1", "State": "{state}", "RouteTableIds": [{tables}]}}]}}"#
+        )
+    };
+    let one = endpoint(r#""rtb-1", "rtb-2""#, "available");
+    assert!(read(&[("a.json", &one), ("b.json", &endpoint(r#""rtb-2", "rtb-1""#, "available"))]).is_ok());
+    let error = read(&[("a.json", &one), ("b.json", &endpoint(r#""rtb-2", "rtb-1""#, "deleted"))]).unwrap_err();
+    assert!(error.contains("State of vpce-1 differ"), "{error}");
+}
+
+#[test]
+fn several_documents_in_one_file_are_each_read() {
+    let (one, two) = (subnets("vpc-1", &["subnet-1"], None), subnets("vpc-2", &["subnet-2"], None));
+    for between in ["", "\n", "\r\n\n"] {
+        assert_eq!(subnets_of(&[("s.json", format!("{one}{between}{two}\n"))]), Ok(2), "{between:?}");
+    }
+    let table = format!("{TABLE}\n{one}");
+    let inventory = read(&[("all.json", &table)]).unwrap();
+    assert_eq!((inventory.facts.route_tables.get().unwrap().len(), inventory.subnets.get().unwrap().len()), (1, 1));
+
+    let cut_off = subnets("vpc-1", &["subnet-3"], Some("x"));
+    for pages in [format!("{cut_off}{one}"), format!("{one}{cut_off}"), format!("{cut_off}{cut_off}")] {
+        assert!(
+            subnets_of(&[("s.json", pages)]).unwrap_err().contains("cut off"),
+            "no document ends another's listing"
+        );
+    }
+    let error = read(&[("s.json", &format!("{one}\n{{\"Subnets\": [7]}}"))]).unwrap_err();
+    assert!(error.contains("line 2") && error.contains("Subnets[0]"), "{error}");
+    assert!(read(&[("s.json", &format!("{one} trailing"))]).is_err());
+    let entries = r#"{"Entries": [{"Cidr": "52.94.0.0/22"}]}"#;
+    let error = read(&[("t.json", TABLE), ("pl-1.json", &format!("{entries}{entries}"))]).unwrap_err();
+    assert!(error.contains("DIR/pl-1.json") && error.contains("Entries of several"), "{error}");
+}
+
 #[test]
 fn a_byte_order_mark_is_passed_over() {
     assert!(read(&[("t.json", &format!("\u{feff}{TABLE}"))]).is_ok());

@@ -104,9 +104,17 @@ pub enum FilesError {
         /// A key of its rows.
         key: &'static str,
     },
+    /// The entries of several prefix lists, of which the file's name can name one only.
+    #[error("{} holds Entries of several answers; save each to a file of its own, named pl-….json", .file.display())]
+    SeveralEntries {
+        /// The file.
+        file: PathBuf,
+    },
     /// Two files differ about one thing.
-    #[error("{id} differs between {} and {}; keep the newer one", .first.display(), .second.display())]
+    #[error("the {field} of {id} differ between {} and {}; keep the newer one", .first.display(), .second.display())]
     Conflict {
+        /// What of it they differ about.
+        field: &'static str,
         /// What they differ about.
         id: String,
         /// One file.
@@ -185,8 +193,11 @@ fn add(collected: &mut Collected, path: &Path) -> Result<(), FilesError> {
         Some(List::Another) => return Ok(()),
         None => {}
     }
-    let file: File = json::parse(&path.display().to_string(), &bytes, expected)?;
-    collected.add(path, at, file)
+    let documents: Vec<File> = json::parse_all(&path.display().to_string(), &bytes, expected)?;
+    if documents.iter().filter(|document| document.entries.is_some()).count() > 1 {
+        return Err(FilesError::SeveralEntries { file: path.to_owned() });
+    }
+    documents.into_iter().enumerate().try_for_each(|(number, file)| collected.add(path, number, at, file))
 }
 
 /// What a file holds that is a list of objects.

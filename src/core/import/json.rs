@@ -36,6 +36,35 @@ impl std::ops::Deref for Text<'_> {
 
 /// Reads `bytes`, the content of `file`; `expected` says in words what should be there.
 pub fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expected: &str) -> Result<T, JsonError> {
+    let bytes = text(file, bytes)?;
+    first_byte(file, bytes, 0, expected)?;
+    serde_json::from_slice(bytes).map_err(|error| locate::<T>(file, bytes, 0, &error))
+}
+
+/// Reads every document of a file, such as one that commands appended their answers to.
+pub(super) fn parse_all<'a, T: Deserialize<'a>>(
+    file: &str,
+    bytes: &'a [u8],
+    expected: &str,
+) -> Result<Vec<T>, JsonError> {
+    let bytes = text(file, bytes)?;
+    let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
+    let mut documents = Vec::new();
+    loop {
+        let at = stream.byte_offset();
+        if !documents.is_empty() && bytes.get(at..).unwrap_or_default().trim_ascii().is_empty() {
+            return Ok(documents);
+        }
+        first_byte(file, bytes, at, expected)?;
+        match stream.next() {
+            Some(read) => documents.push(read.map_err(|error| locate::<T>(file, bytes, at, &error))?),
+            None => return Ok(documents),
+        }
+    }
+}
+
+/// The text of a file, without its byte order mark.
+fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a [u8], JsonError> {
     let start = |problem: String| JsonError { file: file.to_owned(), line: 1, column: 1, path: None, problem };
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err(start("this is UTF-16, as PowerShell's `>` writes it; save it as UTF-8".to_owned()));
@@ -44,19 +73,33 @@ pub fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expected: &str
     if matches!(bytes, [0, b, ..] | [b, 0, ..] if *b != 0) {
         return Err(start("this is UTF-16; save it as UTF-8".to_owned()));
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        None => Err(start(format!("the file is empty, expected {expected}"))),
-        // Not left to serde: it would take a list for an object whose fields are given in order.
-        Some(b'[') => Err(start(format!("this is a list, expected {expected}"))),
-        Some(b'{') => serde_json::from_slice(bytes).map_err(|error| locate::<T>(file, bytes, &error)),
-        Some(_) => Err(start(format!("this is no JSON object, expected {expected}"))),
-    }
+    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
 }
 
-/// Says where `error` is. The second reading keeps account of the path, which would slow the first one down.
-fn locate<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], error: &serde_json::Error) -> JsonError {
-    let again = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes));
+/// Whether the document that begins at `at` is an object.
+fn first_byte(file: &str, bytes: &[u8], at: usize, expected: &str) -> Result<(), JsonError> {
+    let (before, rest) = bytes.split_at(at.min(bytes.len()));
+    let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let problem = match rest.get(blank) {
+        Some(b'{') => return Ok(()),
+        None => format!("the file is empty, expected {expected}"),
+        // Not left to serde: it would take a list for an object whose fields are given in order.
+        Some(b'[') => format!("this is a list, expected {expected}"),
+        Some(_) => format!("this is no JSON object, expected {expected}"),
+    };
+    if before.is_empty() {
+        return Err(JsonError { file: file.to_owned(), line: 1, column: 1, path: None, problem });
+    }
+    let read: Vec<&[u8]> = bytes[..at + blank].split(|byte| *byte == b'\n').collect();
+    let column = read.last().map_or(0, |line| line.len()) + 1;
+    Err(JsonError { file: file.to_owned(), line: read.len(), column, path: None, problem })
+}
+
+/// Says where `error` is, in the document that begins at `at`. The second reading keeps account of the path, which would
+/// slow the first one down.
+fn locate<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], at: usize, error: &serde_json::Error) -> JsonError {
+    let document = bytes.get(at..).unwrap_or_default();
+    let again = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(document));
     let path = again.err().map(|error| error.path().to_string());
     // A key that was not read to its end is `?`, and the whole file is `.`: neither says anything.
     let path = path.map(|path| path.trim_end_matches(['?', '.']).to_owned()).filter(|path| !path.is_empty());

@@ -4,7 +4,7 @@ use super::{
     coverage::{Coverage, cover},
     findings::{self, Table, World},
     path::{Reader, service_name},
-    subnet::Associations,
+    subnet::{Associations, despite_gaps},
 };
 use crate::model::{
     AssociationKind, Audit, CoverageRange, Finding, Gap, Inventory, Missing, Observed, Outcome, RouteTable, SCHEMA,
@@ -15,8 +15,12 @@ use std::{cmp::Reverse, collections::BTreeMap};
 /// Judges every subnet of the inventory, or of one VPC.
 pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     let reader = Reader { facts: &inventory.facts, region: Ok(&inventory.region) };
-    let mut tables =
-        Tables { reader: &reader, associations: Associations::of(reader.facts, |_, _| true), covered: BTreeMap::new() };
+    let mut tables = Tables {
+        reader: &reader,
+        associations: Associations::of(reader.facts, |_, _| true),
+        partial: &inventory.partial,
+        covered: BTreeMap::new(),
+    };
     let mut subnets: Vec<SubnetAudit> = match &inventory.subnets {
         Observed::Seen { value, .. } => value
             .iter()
@@ -60,6 +64,7 @@ fn missing(inventory: &Inventory, vpc: Option<&VpcId>, without_subnets: bool) ->
 struct Tables<'f> {
     reader: &'f Reader<'f>,
     associations: Result<Associations<'f>, &'f Gap>,
+    partial: &'f BTreeMap<VpcId, Gap>,
     /// By the table itself: files may list one twice, and differently.
     covered: BTreeMap<*const RouteTable, Result<Coverage<'f>, Missing>>,
 }
@@ -70,7 +75,7 @@ impl Tables<'_> {
             Ok(associations) => associations.table_of(&subnet.vpc, &subnet.id),
             Err(gap) => Err(Missing::new(format!("the route tables of {}", subnet.vpc), gap)),
         };
-        let used = match found {
+        let used = match despite_gaps(self.partial, &subnet.vpc, found) {
             Ok(used) => used,
             Err(missing) => return self.not_judged(subnet, None, missing),
         };

@@ -4,7 +4,7 @@ use super::{
     UnknownSubnet,
     lookup::{Match, Selection, select},
     path::Reader,
-    subnet::table_of,
+    subnet::{despite_gaps, table_of},
 };
 use crate::model::{
     AssociatedWith, Destination, Explanation, Inventory, Loser, LostBy, Matched, Missing, Path, PathKind, RouteTable,
@@ -21,7 +21,7 @@ use std::net::IpAddr;
 pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Result<Explanation, UnknownSubnet> {
     let (vpc, cidrs) = locate(inventory, subnet)?;
     let reader = Reader { facts: &inventory.facts, region: Ok(&inventory.region) };
-    let (table, association) = match table_of(&inventory.facts, &vpc, subnet) {
+    let (table, association) = match despite_gaps(&inventory.partial, &vpc, table_of(&inventory.facts, &vpc, subnet)) {
         Ok(found) => found,
         Err(missing) => {
             return Ok(Explanation {

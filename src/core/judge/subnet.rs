@@ -67,6 +67,24 @@ pub(super) fn table_of<'f>(
     Associations::of(facts, ours).map_err(unread)?.table_of(vpc, subnet)
 }
 
+/// What is known of a subnet's table in a VPC of which not all are: an explicit association decides, whichever other tables
+/// are missing.
+///
+/// # Errors
+/// The fact that is missing.
+pub(super) fn despite_gaps<T>(
+    partial: &BTreeMap<VpcId, Gap>,
+    vpc: &VpcId,
+    found: Result<(T, AssociationKind), Missing>,
+) -> Result<(T, AssociationKind), Missing> {
+    match (partial.get(vpc), &found) {
+        (Some(gap), Ok((_, AssociationKind::Main)) | Err(_)) => {
+            Err(Missing::new(format!("the route tables of {vpc}"), gap))
+        }
+        (Some(_), Ok((_, AssociationKind::Explicit))) | (None, _) => found,
+    }
+}
+
 /// The one table among these associations, if there is any.
 fn only_one<'f>(associations: Option<&Vec<Associated<'f>>>, what: String) -> Result<Option<&'f RouteTable>, Missing> {
     let mut found: Option<&RouteTable> = None;

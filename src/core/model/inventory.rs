@@ -1,9 +1,10 @@
 //! A VPC (or several) as `audit` and `explain` see it: no instance, no probe.
 
-use super::{Observed, SubnetId, VpcFacts, VpcId};
+use super::{Gap, Observed, SubnetId, VpcFacts, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything `audit` and `explain` go by, from the live API or from files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +15,10 @@ pub struct Inventory {
     pub subnets: Observed<Vec<Subnet>>,
     /// Tables, endpoints and prefix lists.
     pub facts: VpcFacts,
+    /// The VPCs of which not all route tables are known, with the reason: an association with a subnet counts there, and
+    /// nothing follows from there being none.
+    #[serde(default)]
+    pub partial: BTreeMap<VpcId, Gap>,
 }
 
 /// A subnet.

@@ -10,7 +10,7 @@ use super::{
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId,
-    RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, may_be_dynamodbs,
+    RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
 };
 use ipnet::IpNet;
 use std::{
@@ -36,7 +36,7 @@ impl<T> Default for Pieces<T> {
 impl<T: Row> Pieces<T> {
     fn add(
         &mut self,
-        (path, at, token): (&Path, Timestamp, &Option<String>),
+        (path, name, at, token): (&Path, &str, Timestamp, &Option<String>),
         items: Option<Vec<Checked<T>>>,
     ) -> Result<(), FilesError> {
         let Some(items) = items else { return Ok(()) };
@@ -47,7 +47,7 @@ impl<T: Row> Pieces<T> {
             rows: items.iter().map(|Checked(item)| item.id().to_owned()).collect(),
             scopes: items.iter().filter_map(|Checked(item)| item.scope()).map(str::to_owned).collect(),
         };
-        self.listings.add(name_of(path), page);
+        self.listings.add(name, page);
         for Checked(item) in items {
             match self.items.entry(item.id().to_owned()) {
                 Entry::Vacant(free) => {
@@ -55,9 +55,11 @@ impl<T: Row> Pieces<T> {
                 }
                 Entry::Occupied(mut known) => {
                     let (old, first) = known.get_mut();
-                    if *old != item && !old.merge(&item) {
+                    if *old != item
+                        && let Err(field) = old.merge(&item)
+                    {
                         let (first, second) = (first.clone(), path.to_owned());
-                        return Err(FilesError::Conflict { id: item.id().to_owned(), first, second });
+                        return Err(FilesError::Conflict { field, id: item.id().to_owned(), first, second });
                     }
                 }
             }
@@ -103,9 +105,14 @@ struct Entries {
 }
 
 impl Collected {
-    pub(super) fn add(&mut self, path: &Path, at: Timestamp, file: File) -> Result<(), FilesError> {
+    /// Adds one document of a file. Each after the first is a listing of its own: nothing says that it goes on with another.
+    pub(super) fn add(&mut self, path: &Path, number: usize, at: Timestamp, file: File) -> Result<(), FilesError> {
         let token = file.next_page();
-        let from = (path, at, &token);
+        let name = match number {
+            0 => name_of(path).to_owned(),
+            after => format!("{}, {after} documents before", name_of(path)),
+        };
+        let from = (path, name.as_str(), at, &token);
         self.route_tables.add(from, file.route_tables)?;
         self.subnets.add(from, file.subnets)?;
         self.vpc_endpoints.add(from, file.vpc_endpoints)?;
@@ -169,33 +176,33 @@ impl Collected {
     }
 
     pub(super) fn inventory(self, dir: &Path, region: String) -> Inventory {
+        let partial = self.partial();
         let facts = VpcFacts {
             endpoint_interfaces: self.endpoint_interfaces(dir, &region),
             service_prefix_lists: self.service_prefix_lists(dir, &region),
             prefix_lists: self.needed_prefix_lists(dir, &region),
-            route_tables: match self.lacking_table() {
-                Some(detail) => Observed::Unseen(Gap::Truncated { detail }),
-                None => observed(self.route_tables, ROUTE_TABLES, dir),
-            },
+            route_tables: observed(self.route_tables, ROUTE_TABLES, dir),
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir),
         };
-        Inventory { subnets: observed(self.subnets, SUBNETS, dir), region, facts }
+        Inventory { subnets: observed(self.subnets, SUBNETS, dir), region, facts, partial }
     }
 
-    /// A table that an endpoint names and no file holds, though it holds others of the VPC: then the files are part of an
-    /// answer, as of one that was filtered, and a subnet's own table may be missing as well.
-    fn lacking_table(&self) -> Option<String> {
+    /// The VPCs of which an endpoint names a table that no file holds, though they hold others: then the files are part of
+    /// an answer, as of one that was filtered, and a subnet's own table may be missing as well.
+    fn partial(&self) -> BTreeMap<VpcId, Gap> {
         let tables = &self.route_tables.items;
         let vpcs: BTreeSet<_> = self.route_tables.values().map(|table| &table.vpc).collect();
         let endpoints = self.vpc_endpoints.values().filter(|endpoint| vpcs.contains(&endpoint.vpc));
         let gone = |endpoint: &&VpcEndpoint| matches!(endpoint.state, EndpointState::Deleted | EndpointState::Deleting);
-        endpoints.filter(|endpoint| !gone(endpoint)).find_map(|endpoint| {
+        let partial = endpoints.filter(|endpoint| !gone(endpoint)).filter_map(|endpoint| {
             let lacking = endpoint.route_tables.iter().find(|id| !tables.contains_key(id.as_str()))?;
-            Some(format!(
+            let detail = format!(
                 "{lacking}, which {} names, is in no file: these are not all route tables of {}",
                 endpoint.id, endpoint.vpc
-            ))
-        })
+            );
+            Some((endpoint.vpc.clone(), Gap::Truncated { detail }))
+        });
+        partial.collect()
     }
 
     /// The interfaces that endpoints name. Those of DynamoDB's interface endpoints must all be there.

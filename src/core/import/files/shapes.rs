@@ -48,13 +48,25 @@ pub(super) trait Row: PartialEq {
     fn scope(&self) -> Option<&str>;
 
     /// Takes in what another file has of the same thing. Two files that differ cannot both be right.
-    fn merge(&mut self, _other: &Self) -> bool {
-        false
-    }
+    ///
+    /// # Errors
+    /// The field that differs.
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str>;
+}
+
+/// Whether two lists have the same items: EC2 promises no order.
+fn same_items<T: PartialEq>(one: &[T], other: &[T]) -> bool {
+    let count = |items: &[T], item: &T| items.iter().filter(|other| *other == item).count();
+    one == other || (one.len() == other.len() && one.iter().all(|item| count(one, item) == count(other, item)))
+}
+
+/// The first field that differs, of fields with whether they are equal.
+fn all_equal<const N: usize>(fields: [(&'static str, bool); N]) -> Result<(), &'static str> {
+    fields.into_iter().find(|(_, equal)| !equal).map_or(Ok(()), |(field, _)| Err(field))
 }
 
 macro_rules! row {
-    ($row:ty) => {
+    ($row:ty, |$one:ident, $other:ident| $merge:expr) => {
         impl Row for $row {
             fn id(&self) -> &str {
                 self.id.as_str()
@@ -63,13 +75,42 @@ macro_rules! row {
             fn scope(&self) -> Option<&str> {
                 Some(self.vpc.as_str())
             }
+
+            fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+                let ($one, $other) = (self, other);
+                $merge
+            }
         }
     };
 }
 
-row!(RouteTable);
-row!(Subnet);
-row!(VpcEndpoint);
+row!(RouteTable, |one, other| {
+    all_equal([
+        ("VpcId", one.vpc == other.vpc),
+        ("Associations", same_items(&one.associations, &other.associations)),
+        ("Routes", same_items(&one.routes, &other.routes)),
+    ])
+});
+row!(Subnet, |one, other| {
+    let zones = one.availability_zone.as_ref().zip(other.availability_zone.as_ref());
+    all_equal([
+        ("VpcId", one.vpc == other.vpc),
+        ("AvailabilityZone", zones.is_none_or(|(one, other)| one == other)),
+        ("CidrBlock and Ipv6CidrBlockAssociationSet", same_items(&one.cidrs, &other.cidrs)),
+    ])?;
+    one.availability_zone = one.availability_zone.take().or_else(|| other.availability_zone.clone());
+    Ok(())
+});
+row!(VpcEndpoint, |one, other| {
+    all_equal([
+        ("VpcId", one.vpc == other.vpc),
+        ("VpcEndpointType", one.kind == other.kind),
+        ("ServiceName", one.service == other.service),
+        ("State", one.state == other.state),
+        ("RouteTableIds", same_items(&one.route_tables, &other.route_tables)),
+        ("NetworkInterfaceIds", same_items(&one.interfaces, &other.interfaces)),
+    ])
+});
 
 /// A prefix list of either API: `DescribePrefixLists` has the ranges, `DescribeManagedPrefixLists` has not.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,15 +131,19 @@ impl Row for ListedPrefixList {
     }
 
     /// The two APIs give different facts of one prefix list: one its ranges, the other only its name.
-    fn merge(&mut self, other: &Self) -> bool {
-        let agree = |a: bool, b: bool, equal: bool| !(a && b) || equal;
-        let names = agree(self.name.is_some(), other.name.is_some(), self.name == other.name);
-        let cidrs = agree(self.cidrs.is_some(), other.cidrs.is_some(), self.cidrs == other.cidrs);
-        if names && cidrs {
-            self.name = self.name.take().or_else(|| other.name.clone());
-            self.cidrs = self.cidrs.take().or_else(|| other.cidrs.clone());
-        }
-        names && cidrs
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let names = self.name.as_ref().zip(other.name.as_ref());
+        let cidrs = self.cidrs.as_ref().zip(other.cidrs.as_ref());
+        let regions = self.region.as_ref().zip(other.region.as_ref());
+        all_equal([
+            ("PrefixListName", names.is_none_or(|(one, other)| one == other)),
+            ("Cidrs", cidrs.is_none_or(|(one, other)| same_items(one, other))),
+            ("PrefixListArn", regions.is_none_or(|(one, other)| one == other)),
+        ])?;
+        self.name = self.name.take().or_else(|| other.name.clone());
+        self.cidrs = self.cidrs.take().or_else(|| other.cidrs.clone());
+        self.region = self.region.take().or_else(|| other.region.clone());
+        Ok(())
     }
 }
 
@@ -116,6 +161,17 @@ impl Row for ListedInterface {
 
     fn scope(&self) -> Option<&str> {
         self.vpc.as_deref()
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let addresses = |listed: &Self| listed.interface.addresses.clone();
+        let vpcs = self.vpc.as_ref().zip(other.vpc.as_ref());
+        all_equal([
+            ("VpcId", vpcs.is_none_or(|(one, other)| one == other)),
+            ("PrivateIpAddresses and Ipv6Addresses", same_items(&addresses(self), &addresses(other))),
+        ])?;
+        self.vpc = self.vpc.take().or_else(|| other.vpc.clone());
+        Ok(())
     }
 }
 
