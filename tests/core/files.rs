@@ -345,6 +345,21 @@ fn a_list_of_something_else_is_ignored_and_one_that_query_made_is_named() {
     assert!(error.contains("DIR/q.json") && error.contains("--query"), "{error}");
 }
 
+#[test]
+fn two_listings_of_a_lists_entries_that_differ_support_nothing() {
+    let listed = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["10.1.0.0/16", "10.2.0.0/16"]}]}"#;
+    let entries = |second: &str| format!(r#"{{"Entries": [{{"Cidr": "{second}"}}, {{"Cidr": "10.1.0.0/16"}}]}}"#);
+    let reason = |files: &[(&str, &str)]| {
+        let lists = read(&[&[("t.json", TABLE)], files].concat()).unwrap().facts.prefix_lists;
+        lists.into_values().next().unwrap().gap().map(Gap::reason)
+    };
+    let (same, other) = (entries("10.2.0.0/16"), entries("10.3.0.0/16"));
+    assert_eq!(reason(&[("l.json", listed), ("entries-pl-1.json", &same)]), None);
+    assert_eq!(reason(&[("l.json", listed), ("entries-pl-1.json", &other)]), Some("conflicting"));
+    assert_eq!(reason(&[("old-pl-1.json", &other), ("new-pl-1.json", &same)]), Some("conflicting"));
+    assert_eq!(reason(&[("old-pl-1.json", &same), ("new-pl-1.json", &same)]), None);
+}
+
 /// Go, jq and .NET write an empty list as null.
 #[test]
 fn a_list_that_is_null_is_empty() {

@@ -159,7 +159,8 @@ fn outcome(coverage: &[CoverageRange], findings: &[Finding]) -> Outcome {
     let dropped = any(|verdict| matches!(verdict, Verdict::Dropped(_)));
     let open = any(|verdict| matches!(verdict, Verdict::Undetermined(_) | Verdict::Ambiguous(_)));
     match (on_net, off_net, dropped, open) {
-        (false, true, _, _) => Outcome::OffNet,
+        // What is not known may turn out to be on-net.
+        (false, true, _, false) => Outcome::OffNet,
         (_, _, _, true) | (false, false, false, _) => Outcome::Undetermined,
         (false, false, true, false) => Outcome::Dropped,
         (true, true, _, false) | (true, _, true, false) => Outcome::AtRisk,

@@ -42,7 +42,10 @@ pub(super) fn cover<'t>(reader: &Reader<'t>, table: &'t RouteTable) -> Result<Co
     let mut coverage = Coverage { table, entries: Vec::new(), ranges: Vec::new() };
     for list in lists {
         let what = format!("the entries of DynamoDB's prefix list {list}");
-        let read = read(&facts.prefix_lists, list).map_err(|gap| Missing::new(what, gap))?;
+        let read = read(&facts.prefix_lists, list).map_err(|gap| Missing::new(&what, gap))?;
+        if let Some(why) = reader.named_otherwise(read) {
+            return Err(Missing { what, why });
+        }
         for entry in without_nested(&read.entries) {
             coverage.entries.push(entry);
             coverage.ranges.extend(expanded.carve(entry).into_iter().map(|(cidr, selection)| Range {

@@ -1,9 +1,10 @@
 //! What a winning route means to DynamoDB traffic: which of its targets is an endpoint, and whose.
 
 use super::lookup::{Match, Selection};
+use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, InterfaceId, Missing, Path,
-    PathTarget, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
+    PathTarget, PrefixList, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
     is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
@@ -30,6 +31,16 @@ impl<'a> Reader<'a> {
             Ok(region) => Ok(is_dynamodb_endpoint_service(service, region)),
             Err(gap) => Err(Missing::new(format!("the Region that {} would have to serve", endpoint.id), gap)),
         }
+    }
+
+    /// Why a list is not taken for DynamoDB's, though its id is listed as one of DynamoDB's: its own name is another.
+    pub(super) fn named_otherwise(&self, list: &PrefixList) -> Option<Gap> {
+        let name = list
+            .name
+            .as_deref()
+            .filter(|name| self.region.is_ok_and(|region| !is_dynamodb_prefix_list(name, region)))?;
+        let one = format!("{} is listed as a prefix list of DynamoDB's", list.id);
+        Some(Gap::Conflicting { one, other: format!("its name is {name}") })
     }
 
     /// DynamoDB's prefix list in a sentence.
@@ -126,6 +137,9 @@ impl<'a> Reader<'a> {
             Err(gap) => return undetermined("the VPC's endpoints", gap),
         };
         let is_host = range.prefix_len() == range.max_prefix_len();
+        if is_host && let Some(gap) = contradictory(endpoints, interfaces, vpc, range.addr()) {
+            return undetermined(format!("whose {} is", range.addr()), &gap);
+        }
         if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range.addr()) {
             return self.by_endpoint(endpoint, PathTarget::InterfaceEndpoint(endpoint.id.clone()));
         }
@@ -170,6 +184,9 @@ impl<'a> Reader<'a> {
             let gap = Gap::NotVisible { detail };
             return undetermined(format!("what kind of endpoint {id} is"), &gap);
         };
+        if endpoints.iter().any(|other| other.id == *id && other != endpoint) {
+            return undetermined(format!("what kind of endpoint {id} is"), &listed_twice(id.as_str()));
+        }
         if endpoint.vpc != *vpc {
             let one = format!("DescribeVpcEndpoints lists it in {}", endpoint.vpc);
             let gap = Gap::Conflicting { one, other: format!("a route table of {vpc} points at it") };
@@ -240,6 +257,37 @@ fn holder<'f>(
         let owner = endpoints.iter().find(|e| e.vpc == *vpc && e.interfaces.contains(&interface.id))?;
         Some((owner, interface))
     })
+}
+
+/// Why it is not known whose a private address is: the two listings contradict each other or themselves.
+fn contradictory(
+    endpoints: &[VpcEndpoint],
+    interfaces: &[EndpointInterface],
+    vpc: &VpcId,
+    address: IpAddr,
+) -> Option<Gap> {
+    let mut having = interfaces.iter().filter(|interface| interface.addresses.contains(&address));
+    having.find_map(|interface| {
+        if interfaces.iter().any(|other| other.id == interface.id && other != interface) {
+            return Some(listed_twice(interface.id.as_str()));
+        }
+        let mut owners = endpoints.iter().filter(|endpoint| endpoint.interfaces.contains(&interface.id));
+        let Some(first) = owners.next() else {
+            let one = format!("{} is listed as an endpoint's network interface", interface.id);
+            return Some(Gap::Conflicting { one, other: "no endpoint names it".to_owned() });
+        };
+        let other = owners.find(|other| *other != first && (first.vpc == *vpc || other.vpc == *vpc))?;
+        let one = format!("{} names {}", first.id, interface.id);
+        Some(if other.id == first.id {
+            listed_twice(first.id.as_str())
+        } else {
+            Gap::Conflicting { one, other: format!("{} names it too", other.id) }
+        })
+    })
+}
+
+fn listed_twice(id: &str) -> Gap {
+    Gap::Conflicting { one: format!("{id} is listed twice"), other: "with different contents".to_owned() }
 }
 
 /// Why an endpoint in this state may not carry the traffic that a route or an address leads to it; `None` where it can. In

@@ -2,7 +2,7 @@
 
 use super::{
     FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
-    listing::{Listings, Page, name_of},
+    listing::{Listings, Page, listing_of, name_of},
     prefix_list_of, region_of_zone, regions,
     shapes::{Checked, File, ListedInterface, ListedPrefixList, Row},
     shell_word,
@@ -99,9 +99,24 @@ pub(super) struct Collected {
 
 /// The entries of one list, from all files named by it.
 struct Entries {
-    cidrs: Vec<IpNet>,
+    /// By the name of the listing.
+    cidrs: BTreeMap<String, BTreeSet<IpNet>>,
     at: Timestamp,
     listings: Listings,
+}
+
+impl Entries {
+    /// The entries, where every listing of them has the same.
+    ///
+    /// # Errors
+    /// Two listings that differ: which one is newer is not known.
+    fn agreed(&self, id: &PrefixListId) -> Result<Vec<IpNet>, Gap> {
+        let mut listings = self.cidrs.iter();
+        let Some((first, entries)) = listings.next() else { return Ok(Vec::new()) };
+        let words = |name: &str| format!("the files named {name:?}");
+        let differs = |(name, other): (&String, _)| differing(id, (&words(first), entries), (&words(name), other));
+        listings.find_map(differs).map_or_else(|| Ok(entries.iter().copied().collect()), Err)
+    }
 }
 
 impl Collected {
@@ -133,13 +148,14 @@ impl Collected {
     ) -> Result<(), FilesError> {
         let list = prefix_list_of(path).ok_or_else(|| FilesError::NamelessEntries { file: path.to_owned() })?;
         let name = name_of(path).replacen(list.as_str(), "", 1);
-        let empty = Entries { cidrs: Vec::new(), at, listings: Listings::default() };
+        let empty = Entries { cidrs: BTreeMap::new(), at, listings: Listings::default() };
         // Which list they are of is what the file is called, so that a page without entries is of it too.
         let scopes = BTreeSet::from([list.to_string()]);
         let known = self.entries.entry(list).or_insert(empty);
         let rows = page.iter().map(|Checked(cidr)| cidr.to_string()).collect();
         known.listings.add(&name, Page { path: path.to_owned(), token, rows, scopes });
-        known.cidrs.extend(page.into_iter().map(|Checked(cidr)| cidr));
+        let listing = known.cidrs.entry(listing_of(&name).to_owned()).or_default();
+        listing.extend(page.into_iter().map(|Checked(cidr)| cidr.trunc()));
         known.at = known.at.min(at);
         Ok(())
     }
@@ -277,18 +293,19 @@ impl Collected {
         let listed = self.prefix_lists.items.get(id.as_str()).map(|(list, _)| list);
         let inline = listed.and_then(|list| list.cidrs.as_ref()).zip(self.prefix_lists.at);
         let own = self.entries.get(&id).filter(|entries| entries.listings.cut_off().is_none());
-        let own = own.map(|entries| (&entries.cidrs, entries.at));
-        if let Some(gap) = inline.zip(own).and_then(|((listed, _), (own, _))| disagreement(&id, listed, own)) {
+        let own = match own.map(|entries| Ok((entries.agreed(&id)?, entries.at))).transpose() {
+            Ok(own) => own,
+            Err(gap) => return Observed::Unseen(gap),
+        };
+        let inline = inline.map(|(entries, at)| (entries.clone(), at));
+        let both = inline.as_ref().zip(own.as_ref());
+        if let Some(gap) = both.and_then(|((listed, _), (own, _))| disagreement(&id, listed, own)) {
             return Observed::Unseen(gap);
         }
         match inline.or(own) {
             Some((entries, at)) => {
                 let name = listed.and_then(|list| list.name.clone());
-                Observed::Seen {
-                    value: PrefixList { id, name, entries: entries.clone() },
-                    at,
-                    took: Seconds::default(),
-                }
+                Observed::Seen { value: PrefixList { id, name, entries }, at, took: Seconds::default() }
             }
             None => {
                 let file = shell_word(&dir.join(format!("{id}.json")));
@@ -311,10 +328,18 @@ impl Collected {
 /// Why neither of two answers about one list is taken: they differ, and which one is newer is not known.
 fn disagreement(id: &PrefixListId, listed: &[IpNet], entries: &[IpNet]) -> Option<Gap> {
     let set = |ranges: &[IpNet]| ranges.iter().map(IpNet::trunc).collect::<BTreeSet<_>>();
-    let (listed, entries) = (set(listed), set(entries));
-    let differing = listed.symmetric_difference(&entries).next()?;
-    let (has, lacks) = ("describe-prefix-lists", "get-managed-prefix-list-entries");
-    let (has, lacks) = if listed.contains(differing) { (has, lacks) } else { (lacks, has) };
+    let apis = ("describe-prefix-lists", "get-managed-prefix-list-entries");
+    differing(id, (apis.0, &set(listed)), (apis.1, &set(entries)))
+}
+
+/// The first range that one of two answers about a list has and the other has not.
+fn differing(
+    id: &PrefixListId,
+    (one, ranges): (&str, &BTreeSet<IpNet>),
+    (other, others): (&str, &BTreeSet<IpNet>),
+) -> Option<Gap> {
+    let differing = ranges.symmetric_difference(others).next()?;
+    let (has, lacks) = if ranges.contains(differing) { (one, other) } else { (other, one) };
     Some(Gap::Conflicting {
         one: format!("{has} gives {differing} as a range of {id}"),
         other: format!("{lacks} does not"),

@@ -165,6 +165,11 @@ fn page_number(name: &str) -> (&str, Option<u32>) {
     (stem.strip_suffix("page").unwrap_or(stem).trim_end_matches(separators), Some(number))
 }
 
+/// The name of the listing that a page of this name is of.
+pub(super) fn listing_of(name: &str) -> &str {
+    page_number(name).0
+}
+
 /// The name of a file, without extension.
 pub(super) fn name_of(path: &Path) -> &str {
     path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()

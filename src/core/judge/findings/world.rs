@@ -137,7 +137,8 @@ fn endpoint_of<'t>(reader: &Reader<'_>, coverage: &Coverage<'t>) -> Option<&'t V
             EndpointType::Gateway | EndpointType::Interface | EndpointType::GatewayLoadBalancer => true,
             EndpointType::Absent | EndpointType::Other(_) => false,
         };
-        endpoints.iter().any(|e| e.id == *id && known(e) && is_dynamodb_gateway(reader, e) == Ok(false))
+        let mut listed = endpoints.iter().filter(|e| e.id == *id).peekable();
+        listed.peek().is_some() && listed.all(|e| known(e) && is_dynamodb_gateway(reader, e) == Ok(false))
     };
     coverage.table.routes.iter().find_map(|route| match (&route.destination, &route.target) {
         (Destination::PrefixList(list), Target::VpcEndpoint(id)) if lists.contains(list) && !another(id) => Some(id),
