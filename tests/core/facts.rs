@@ -87,10 +87,11 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 3] = [
+const DISAGREE: [&str; 4] = [
     "answer_through_a_dropped_route_contradicts_it",
     "probe_from_another_source_contradicts_the_kernel",
-    "testimony_against_the_configuration_is_a_contradiction",
+    "endpoint_lists_a_table_that_has_no_route_to_it",
+    "testimony_against_an_internet_gateway_is_a_contradiction",
 ];
 
 /// Whether `with` could be concluded of less than what `without` was concluded of.

@@ -59,7 +59,7 @@ pub(super) fn judge_address<'s>(
         proxy: proxy_for(snapshot, hostname),
         witnesses: witnesses(snapshot, address),
     };
-    let reason = reason(address, &verdict);
+    let reason = reason(address, &verdict, is_testified(snapshot, address));
     let report = AddressReport { address, hostname: hostname.to_owned(), in_use, verdict, reason, trace };
     Judged { report, egress, table }
 }
@@ -153,10 +153,10 @@ pub(super) fn is_testified(snapshot: &Snapshot, address: IpAddr) -> bool {
     probes_of(snapshot, address).any(|probe| matches!(probe.testimony, Some(Testimony::VpcEndpointPolicy { .. })))
 }
 
-fn reason(address: IpAddr, verdict: &Verdict) -> String {
+fn reason(address: IpAddr, verdict: &Verdict, testified: bool) -> String {
     match verdict {
         Verdict::Via(path) if path.is_dynamodb_endpoint => format!("{address} leaves by {path}"),
-        Verdict::Via(path) => off_net_words(&address.to_string(), path),
+        Verdict::Via(path) => off_net_words(&address.to_string(), path, testified),
         Verdict::Dropped(drop) => format!("packets to {address} are dropped: {drop}"),
         Verdict::Ambiguous(paths) => {
             let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
@@ -167,7 +167,12 @@ fn reason(address: IpAddr, verdict: &Verdict) -> String {
 }
 
 /// Names the way out, and says no more: AWS states that such traffic stays on its network, China aside.
-pub(super) fn off_net_words(what: &str, path: &Path) -> String {
+///
+/// `testified`: DynamoDB says that requests come through a VPC endpoint. Behind some paths another subnet's may stand.
+pub(super) fn off_net_words(what: &str, path: &Path, testified: bool) -> String {
+    if testified && may_precede_endpoint(path.kind()) {
+        return format!("{what} goes through {path}, then through a VPC endpoint, as DynamoDB says");
+    }
     match &path.target {
         PathTarget::HostDevice(device) if device.is_loopback() => {
             format!("{what} is kept by this host itself, not sent to a VPC endpoint")
@@ -194,6 +199,30 @@ pub(super) fn off_net_words(what: &str, path: &Path) -> String {
         | PathTarget::LocalGateway(_)
         | PathTarget::CarrierGateway(_)
         | PathTarget::CoreNetwork(_) => format!("{what} leaves the VPC by {path}, not by a VPC endpoint"),
+    }
+}
+
+/// Whether packets may take a VPC endpoint after this: another subnet's route table decides behind it.
+pub(super) fn may_precede_endpoint(kind: PathKind) -> bool {
+    match kind {
+        PathKind::NatGateway
+        | PathKind::TransitGateway
+        | PathKind::VirtualPrivateGateway
+        | PathKind::PeeringConnection
+        | PathKind::NetworkInterface
+        | PathKind::Instance
+        | PathKind::CoreNetwork
+        | PathKind::GatewayLoadBalancerEndpoint => true,
+        PathKind::GatewayEndpoint
+        | PathKind::InterfaceEndpoint
+        | PathKind::InternetGateway
+        | PathKind::EgressOnlyInternetGateway
+        | PathKind::LocalGateway
+        | PathKind::CarrierGateway
+        | PathKind::Local
+        | PathKind::HostDevice
+        | PathKind::Blackhole
+        | PathKind::Other => false,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a round comes to, and what decided it.
 
 use super::{
-    address::{Judged, is_testified, may_be_remote_endpoint, probes_of, proxy_for},
+    address::{Judged, may_be_remote_endpoint, proxy_for},
+    findings::contradiction,
     round::{Named, Round, hostname_missing},
 };
 use crate::model::{Decision, Outcome, ProxyStep, Severity, Snapshot, Verdict};
@@ -12,8 +13,6 @@ use std::cmp::Reverse;
 pub(super) enum Standing {
     /// A DynamoDB endpoint carries it.
     OnNet,
-    /// The configuration does not show it, but the service said that requests come through a VPC endpoint.
-    Testified,
     /// It cannot be reached.
     Dropped,
     /// Not known.
@@ -56,17 +55,17 @@ pub(super) fn subjects<'r, 's>(snapshot: &Snapshot, names: &'r [Named<'s>]) -> V
 
 fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {
     let report = &judged.report;
-    let unknown = if is_testified(snapshot, report.address) { Standing::Testified } else { Standing::Unknown };
+    // Packets or the service contradict the configuration. What the service says of an endpoint is no more than that: a NAT
+    // gateway may stand before it.
+    if contradiction(snapshot, report).is_some() {
+        return Standing::Unknown;
+    }
     match &report.verdict {
         Verdict::Via(path) if path.is_dynamodb_endpoint => Standing::OnNet,
-        Verdict::Via(_) if may_be_remote_endpoint(report) => unknown,
+        Verdict::Via(_) if may_be_remote_endpoint(report) => Standing::Unknown,
         Verdict::Via(_) => Standing::OffNet,
-        // A packet that came through refutes a table that says none can.
-        Verdict::Dropped(_) if probes_of(snapshot, report.address).any(|probe| probe.result.reached_service()) => {
-            Standing::Unknown
-        }
         Verdict::Dropped(_) => Standing::Dropped,
-        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => unknown,
+        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Standing::Unknown,
     }
 }
 
@@ -82,15 +81,12 @@ pub(super) fn deciding<'a, 'r, 's>(
 
 /// What the round comes to.
 pub(super) fn outcome(round: &Round<'_>, subjects: &[Subject<'_, '_>], decided: Option<&Subject<'_, '_>>) -> Outcome {
-    let any = |standing| subjects.iter().any(|subject| subject.standing == standing);
     let all = |standing| subjects.iter().all(|subject| subject.standing == standing);
     match decided.map(|subject| subject.standing) {
         Some(Standing::OffNet) => Outcome::OffNet,
         None | Some(Standing::Unknown) => Outcome::Undetermined,
         Some(Standing::Dropped) if all(Standing::Dropped) => Outcome::Dropped,
-        // The service itself said how these came; what the route tables would add is a warning, not a doubt.
-        Some(Standing::Dropped | Standing::Testified) if any(Standing::Testified) => Outcome::AtRisk,
-        Some(Standing::Dropped | Standing::Testified | Standing::OnNet) => {
+        Some(Standing::Dropped | Standing::OnNet) => {
             if !round.missing.is_empty() {
                 return Outcome::Undetermined;
             }

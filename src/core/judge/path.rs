@@ -1,11 +1,11 @@
 //! What a winning route means to DynamoDB traffic: which of its targets is an endpoint, and whose.
 
-use super::lookup::{Match, Selection};
+use super::lookup::{Match, Selection, covers, read};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
-    Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, InterfaceId, Missing, Path,
-    PathTarget, PrefixList, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
-    is_dynamodb_endpoint_service, is_dynamodb_service,
+    Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, InterfaceId,
+    Missing, Path, PathTarget, PrefixList, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId,
+    VpcFacts, VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -51,6 +51,9 @@ impl<'a> Reader<'a> {
     /// What follows from a selection of `table` for an address, or for a range within which every address fares
     /// alike.
     pub(super) fn verdict(&self, table: &RouteTable, selection: &Selection<'_>, range: IpNet) -> Verdict {
+        if let Some(missing) = self.lacking_route(table, selection, range) {
+            return Verdict::Undetermined(vec![missing]);
+        }
         match selection {
             Selection::NoRoute => Verdict::Dropped(Drop::NoRoute),
             Selection::One { winner, .. } => self.follow(table, winner, range),
@@ -62,6 +65,58 @@ impl<'a> Reader<'a> {
                     .collect(),
             ),
         }
+    }
+
+    /// A route that a DynamoDB gateway endpoint says `table` has to it, and that the table has not, where it would win: EC2 is
+    /// eventually consistent, and one of the two answers is older than the last change.
+    fn lacking_route(&self, table: &RouteTable, selection: &Selection<'_>, range: IpNet) -> Option<Missing> {
+        let leads_to = |endpoint: &VpcEndpoint| {
+            table.routes.iter().any(|route| route.target == Target::VpcEndpoint(endpoint.id.clone()))
+        };
+        let endpoint = self.facts.vpc_endpoints.seen()?.iter().find(|endpoint| {
+            endpoint.kind == EndpointType::Gateway
+                && endpoint.vpc == table.vpc
+                && endpoint.route_tables.contains(&table.id)
+                && endpoint.state != EndpointState::Deleting
+                && why_not_carried(&endpoint.state).is_none()
+                && self.is_dynamodb(endpoint) == Ok(true)
+                && !leads_to(endpoint)
+        })?;
+        let wins = match selection {
+            Selection::NoRoute => true,
+            Selection::One { winner, .. } => self.list_would_win(winner, range),
+            Selection::Tied { tied, .. } => tied.first().is_some_and(|tied| self.list_would_win(tied, range)),
+            Selection::NeedsLists(_) => false,
+        };
+        let one = format!("DescribeVpcEndpoints lists {} among its route tables", table.id);
+        let why = Gap::Conflicting { one, other: format!("{} has no route to it", table.id) };
+        let what = format!("whether {} carries traffic", endpoint.id);
+        (wins && self.may_be_in_lists(range)).then_some(Missing { what, why })
+    }
+
+    /// Whether an entry of DynamoDB's lists could beat or tie with the winner for this range.
+    fn list_would_win(&self, winner: &Match<'_>, range: IpNet) -> bool {
+        let is_static =
+            matches!(winner.route.destination, Destination::Cidr(_)) && !winner.route.origin.is_propagated();
+        match self.longest_entry(range) {
+            Some(length) if is_static => length > winner.prefix.prefix_len(),
+            Some(length) => length >= winner.prefix.prefix_len(),
+            None => true,
+        }
+    }
+
+    /// Whether DynamoDB's lists have the range, or are not all known.
+    fn may_be_in_lists(&self, range: IpNet) -> bool {
+        let unread = |id| read(&self.facts.prefix_lists, id).is_err();
+        self.longest_entry(range).is_some()
+            || self.facts.service_prefix_lists.seen().is_none_or(|lists| lists.iter().any(unread))
+    }
+
+    /// The length of the longest entry of DynamoDB's lists that has the range.
+    fn longest_entry(&self, range: IpNet) -> Option<u8> {
+        let lists = self.facts.service_prefix_lists.seen().into_iter().flatten();
+        let entries = lists.filter_map(|id| read(&self.facts.prefix_lists, id).ok()).flat_map(|list| &list.entries);
+        entries.filter(|entry| covers(entry, &range)).map(IpNet::prefix_len).max()
     }
 
     /// A tie is ambiguous only if each way is known; what is missing could turn it into agreement.

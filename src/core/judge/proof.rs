@@ -17,7 +17,7 @@ fn level(round: &Round<'_>, judged: &Judged<'_>) -> ProofLevel {
     if contradiction(round.snapshot, &judged.report).is_some() {
         return ProofLevel::Inferred;
     }
-    if is_testified(round.snapshot, address) {
+    if is_testified(round.snapshot, address) && !judged.report.verdict.is_off_net() {
         return ProofLevel::Proved;
     }
     let Some(egress) = &judged.egress else { return ProofLevel::Inferred };

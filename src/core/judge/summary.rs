@@ -1,8 +1,9 @@
 //! The answer in one sentence, about what decided it.
 
 use super::{
-    address::off_net_words,
+    address::{is_testified, off_net_words},
     egress::tunnel_to,
+    findings::contradiction,
     outcome::{About, Standing, Subject},
     round::{Round, hostname_missing},
 };
@@ -25,25 +26,22 @@ pub(super) fn summary(round: &Round<'_>, outcome: Outcome, decided: Option<&Subj
 fn of_address(round: &Round<'_>, outcome: Outcome, standing: Standing, report: &AddressReport) -> Option<String> {
     let name = &report.hostname;
     match (standing, &report.verdict) {
-        (Standing::OffNet, Verdict::Via(path)) => Some(off_net_words(name, path)),
+        (Standing::OffNet, Verdict::Via(path)) => {
+            Some(off_net_words(name, path, is_testified(round.snapshot, report.address)))
+        }
         (Standing::Dropped, Verdict::Dropped(drop)) if outcome == Outcome::Dropped => {
             Some(format!("{name} cannot be reached: {drop}"))
         }
         (Standing::Dropped, Verdict::Dropped(drop)) => Some(one_dropped(round, report, drop)),
         (Standing::OnNet, Verdict::Via(path)) => Some(format!("{name} leaves by {path}{}", warnings(round, outcome))),
-        (Standing::Testified, _) => Some(format!(
-            "DynamoDB says that requests to {name} come through a VPC endpoint (by which route, perhaps a NAT gateway's, was \
-             not seen){}",
-            warnings(round, outcome)
-        )),
         (Standing::OffNet | Standing::Dropped | Standing::OnNet | Standing::Unknown, _) => None,
     }
 }
 
-/// One of several addresses is dropped: the others are on-net, or the service says so.
+/// One of several addresses is dropped: the others are on-net.
 fn one_dropped(round: &Round<'_>, report: &AddressReport, drop: &Drop) -> String {
     let path = round.in_use().find_map(|judged| judged.report.verdict.path().filter(|path| path.is_dynamodb_endpoint));
-    let others = path.map_or_else(|| "a VPC endpoint, as DynamoDB says".to_owned(), ToString::to_string);
+    let others = path.map_or_else(|| "a VPC endpoint".to_owned(), ToString::to_string);
     let AddressReport { address, hostname, .. } = report;
     format!("packets to {address}, one of the addresses of {hostname}, are dropped: {drop}; others leave by {others}")
 }
@@ -88,7 +86,7 @@ fn undetermined(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> String 
 /// Why the outcome is undetermined.
 enum Doubt<'r> {
     Missing(Cow<'r, Missing>),
-    Other(&'r str),
+    Other(Cow<'r, str>),
 }
 
 fn doubt<'r>(round: &'r Round<'_>, decided: Option<&Subject<'r, '_>>) -> Doubt<'r> {
@@ -98,6 +96,9 @@ fn doubt<'r>(round: &'r Round<'_>, decided: Option<&Subject<'r, '_>>) -> Doubt<'
                 Verdict::Undetermined(missing) => missing.first(),
                 Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => None,
             };
+            if let Some(contradiction) = contradiction(round.snapshot, &judged.report).filter(|_| missing.is_none()) {
+                return Doubt::Other(Cow::Owned(contradiction));
+            }
             (missing, judged.report.reason.as_str())
         }
         Some((_, About::Unresolved(named))) => (named.missing.first(), "it has no addresses"),
@@ -109,5 +110,5 @@ fn doubt<'r>(round: &'r Round<'_>, decided: Option<&Subject<'r, '_>>) -> Doubt<'
             None => (None, "no name in use is known"),
         },
     };
-    missing.map_or(Doubt::Other(otherwise), |missing| Doubt::Missing(Cow::Borrowed(missing)))
+    missing.map_or(Doubt::Other(Cow::Borrowed(otherwise)), |missing| Doubt::Missing(Cow::Borrowed(missing)))
 }

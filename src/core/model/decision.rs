@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 /// What decided the outcome: the one thing in use that stands worst.
 ///
-/// From worst to best: off-net, not known, dropped, through a VPC endpoint by the service's word alone, on-net. Among equals
+/// From worst to best: off-net, not known, dropped, on-net. Among equals
 /// the first in the order in which the SDK uses names and addresses; a name that is not fully resolved comes before its
 /// addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

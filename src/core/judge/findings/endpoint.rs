@@ -34,7 +34,12 @@ impl Rule for code::EndpointNotAssociated {
             let fix = format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint_id} --add-route-table-ids {id}");
             unused(table, &not_associated(endpoint, id), fix)
         };
-        without_endpoint(world).filter_map(|(table, endpoint)| Some(draft(table, endpoint?))).collect()
+        // One that says it is associated contradicts the table: that is a missing fact, not a command to run.
+        let apart = |(table, endpoint): (&Table<'_>, Option<&VpcEndpoint>)| {
+            let endpoint = endpoint.filter(|endpoint| !endpoint.route_tables.contains(table.id()))?;
+            Some(draft(table, endpoint))
+        };
+        without_endpoint(world).filter_map(apart).collect()
     }
 }
 
@@ -113,9 +118,6 @@ fn not_associated(endpoint: &VpcEndpoint, table: &RouteTableId) -> String {
     let tables: Vec<_> = endpoint.route_tables.iter().map(RouteTableId::as_str).collect();
     match tables.as_slice() {
         [] => format!("the VPC's DynamoDB gateway endpoint {id} is associated with no route table"),
-        _ if endpoint.route_tables.contains(table) => {
-            format!("the DynamoDB gateway endpoint {id} says it is associated with {table}, which has no route to it")
-        }
         others => format!(
             "the VPC's DynamoDB gateway endpoint {id} is associated with {}, not with {table}",
             others.join(", ")

@@ -2,7 +2,7 @@
 
 use super::{Draft, Rule, code, world::World};
 use crate::{
-    judge::address::{is_testified, probes_of},
+    judge::address::{is_testified, may_precede_endpoint, probes_of},
     model::{AddressReport, Probe, ProbeResult, Severity, Snapshot, Verdict},
 };
 
@@ -67,12 +67,9 @@ pub(in crate::judge) fn contradiction(snapshot: &Snapshot, report: &AddressRepor
     if matches!(report.verdict, Verdict::Dropped(_)) && answered.is_some() {
         return Some(format!("by its route packets to {address} are dropped, and yet a probe was answered"));
     }
-    if is_testified(snapshot, address) && report.verdict.is_off_net() {
-        return Some(format!(
-            "{}, and yet DynamoDB says the request came through a VPC endpoint: a NAT gateway whose own subnet uses one \
-             would explain it",
-            report.reason
-        ));
+    let off_net = report.verdict.path().filter(|path| !path.is_dynamodb_endpoint);
+    if is_testified(snapshot, address) && off_net.is_some_and(|path| !may_precede_endpoint(path.kind())) {
+        return Some(format!("{}, and yet DynamoDB says the request came through a VPC endpoint", report.reason));
     }
     let source = report.trace.kernel_source()?;
     let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;
