@@ -96,6 +96,11 @@ macro_rules! finding_catalogue {
                 evidence: "the reason why the fact is missing, which the message has",
                 fix: "restore what the message says is missing, and check again",
             }
+            FactsDisagree = "facts-disagree" Warning {
+                meaning: "two readings of configuration contradict each other; which one is right is not known",
+                evidence: "both facts, which the message has",
+                fix: "check again in a minute, for EC2 is eventually consistent; with files, keep those of one moment",
+            }
             StaleEvidence = "stale-evidence" Warning {
                 meaning: "a fact is too old to support a verdict",
                 evidence: "the time of the fact, which may be three periods of its source ago",

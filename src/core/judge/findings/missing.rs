@@ -81,6 +81,12 @@ impl Rule for code::MissingFact {
     }
 }
 
+impl Rule for code::FactsDisagree {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        lacks(world, FindingCode::FactsDisagree)
+    }
+}
+
 impl Rule for code::StaleEvidence {
     fn find(world: &World<'_>) -> Vec<Draft> {
         lacks(world, FindingCode::StaleEvidence)
@@ -111,6 +117,7 @@ fn finding_of(what: &str, gap: &Gap) -> (FindingCode, String) {
         Gap::Stale { .. } => {
             (FindingCode::StaleEvidence, format!("what was seen of {what} supports nothing any more: {gap}"))
         }
+        Gap::Conflicting { .. } => (FindingCode::FactsDisagree, format!("{what} is not known: {gap}")),
         // The same for every fact: it is reported once.
         Gap::Settings { .. } => (FindingCode::SettingsInvalid, gap.to_string()),
         Gap::TimedOut { .. }
@@ -126,7 +133,6 @@ fn finding_of(what: &str, gap: &Gap) -> (FindingCode, String) {
         | Gap::NotVisible { .. }
         | Gap::Changing { .. }
         | Gap::UndocumentedValue { .. }
-        | Gap::Conflicting { .. }
         | Gap::SpoofedSource { .. }
         | Gap::OtherHost { .. }
         | Gap::NotTried { .. } => (FindingCode::MissingFact, format!("{what} could not be seen: {gap}")),
