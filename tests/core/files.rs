@@ -360,6 +360,24 @@ fn two_listings_of_a_lists_entries_that_differ_support_nothing() {
     assert_eq!(reason(&[("old-pl-1.json", &same), ("new-pl-1.json", &same)]), None);
 }
 
+#[test]
+fn audit_is_off_net_only_where_nothing_unknown_could_overturn_it() {
+    let lists = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22"]}]}"#;
+    let rest =
+        r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}], "VpcEndpoints": []}"#;
+    let outcome = |state: &str| {
+        let tables = format!(
+            r#"{{"RouteTables": [{{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{{"Main": true}}], "Routes": [
+            {{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}},
+            {{"DestinationCidrBlock": "52.94.2.0/23", "GatewayId": "vpce-1", "State": "{state}"}}]}}]}}"#
+        );
+        let inventory = read(&[("t.json", &tables), ("l.json", lists), ("r.json", rest)]).unwrap();
+        onnet_core::judge::audit(&inventory, None).outcome
+    };
+    assert_eq!(outcome("active"), Outcome::Undetermined, "vpce-1 is not visible, and may be DynamoDB's");
+    assert_eq!(outcome("blackhole"), Outcome::OffNet);
+}
+
 /// Go, jq and .NET write an empty list as null.
 #[test]
 fn a_list_that_is_null_is_empty() {
