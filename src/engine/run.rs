@@ -317,6 +317,10 @@ impl Daemon {
         let (taken_at, took) = (now.wall_at(began), now.moment.since(began).into());
         let report = judge(self.facts.snapshot(taken_at, took, proxies.clone()));
         let outcome = report.outcome;
+        let disagreed = self.reports.last.as_ref().is_some_and(|last| last.has_facts_that_disagree());
+        if report.has_facts_that_disagree() && !disagreed {
+            self.schedule.bring_forward(now.moment, Source::Ec2);
+        }
         self.record(now, || Event::Report(Reported { taken_at, took, proxies, outcome }));
         self.reports.publish(report, now, &self.counters);
         self.publish_status();

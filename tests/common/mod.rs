@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) mod edits;
+
 #[path = "../core/scenarios/mod.rs"]
 pub(crate) mod scenarios;
 

@@ -14,4 +14,6 @@ mod page;
 mod properties;
 mod saved;
 mod schema;
+#[path = "../common/faces.rs"]
+mod shown;
 mod status_page;

@@ -9,6 +9,10 @@ mod common;
 mod dashboard;
 #[path = "mod.rs"]
 mod lab;
+#[path = "../common/page.rs"]
+mod page;
+#[path = "../common/faces.rs"]
+mod shown;
 mod tests;
 #[path = "../common/web.rs"]
 mod web;

@@ -168,6 +168,8 @@ pub struct World {
     pub page_size: usize,
     /// Elements that the EC2 API's answers leave out.
     pub omits: &'static [&'static str],
+    /// Answers of DescribeRouteTables that still have no route to an endpoint: the API is eventually consistent.
+    pub lagging_answers: u32,
     /// Counts the edits, so that the kernel's forwarding can follow.
     pub generation: u64,
     next_id: u32,
@@ -233,6 +235,7 @@ impl World {
             sts_address: Ipv4Addr::new(209, 54, 177, 164),
             page_size: 5,
             omits: &[],
+            lagging_answers: 0,
             generation: 0,
             next_id: 0x9b15_e2f2,
         };
@@ -258,6 +261,12 @@ impl World {
         for interface in &mut self.interfaces {
             interface.public = None;
         }
+        self
+    }
+
+    /// So many answers of DescribeRouteTables have no route to an endpoint yet.
+    pub fn lagging(mut self, answers: u32) -> Self {
+        self.lagging_answers = answers;
         self
     }
 

@@ -17,7 +17,7 @@ pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     let reader = Reader { facts: &inventory.facts, region: Ok(&inventory.region) };
     let mut tables = Tables {
         reader: &reader,
-        associations: Associations::of(reader.facts, |_, _| true),
+        associations: Associations::of(reader.facts),
         partial: &inventory.partial,
         covered: BTreeMap::new(),
     };

@@ -1,56 +1,107 @@
 //! Which route table serves a subnet.
 
 use crate::model::{
-    AssociatedWith, AssociationKind, AssociationState, Gap, Missing, RouteTable, SubnetId, VpcFacts, VpcId,
+    AssociatedWith, AssociationKind, AssociationState, Gap, Missing, RouteTable, RouteTableId, SubnetId, VpcFacts,
+    VpcId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The route tables by what they serve: a VPC, and one of its subnets or all that have no table of their own.
-pub(super) struct Associations<'f>(BTreeMap<(&'f VpcId, Option<&'f SubnetId>), Vec<Associated<'f>>>);
+/// The route tables by what they serve: one subnet, or all of a VPC that have no table of their own.
+pub(super) struct Associations<'f> {
+    of_subnets: BTreeMap<&'f SubnetId, Vec<Associated<'f>>>,
+    main: BTreeMap<&'f VpcId, Vec<Associated<'f>>>,
+    /// Tables that are listed more than once, with different contents: which one is newer is not known.
+    twice: BTreeSet<&'f RouteTableId>,
+}
 
 type Associated<'f> = (&'f RouteTable, &'f AssociationState);
 
 impl<'f> Associations<'f> {
-    /// Those that are `wanted`, of every table. An edge table, which is associated with a gateway, serves no subnet.
+    /// Those of every table. An edge table, which is associated with a gateway, serves no subnet.
     ///
     /// # Errors
     /// Why the tables are not known.
-    pub(super) fn of(facts: &'f VpcFacts, wanted: impl Fn(&VpcId, Option<&SubnetId>) -> bool) -> Result<Self, &'f Gap> {
-        let mut all: BTreeMap<_, Vec<Associated<'f>>> = BTreeMap::new();
+    pub(super) fn of(facts: &'f VpcFacts) -> Result<Self, &'f Gap> {
+        let mut all = Self { of_subnets: BTreeMap::new(), main: BTreeMap::new(), twice: BTreeSet::new() };
+        let mut first: BTreeMap<&RouteTableId, &RouteTable> = BTreeMap::new();
         for table in facts.route_tables.get()? {
+            if *first.entry(&table.id).or_insert(table) != table {
+                all.twice.insert(&table.id);
+            }
             for association in &table.associations {
-                let subnet = match &association.with {
-                    AssociatedWith::Main => None,
-                    AssociatedWith::Subnet(subnet) => Some(subnet),
-                    AssociatedWith::Gateway(_) => continue,
-                };
-                if wanted(&table.vpc, subnet) {
-                    all.entry((&table.vpc, subnet)).or_default().push((table, &association.state));
+                let associated = (table, &association.state);
+                match &association.with {
+                    AssociatedWith::Main => all.main.entry(&table.vpc).or_default().push(associated),
+                    AssociatedWith::Subnet(subnet) => all.of_subnets.entry(subnet).or_default().push(associated),
+                    AssociatedWith::Gateway(_) => {}
                 }
             }
         }
-        Ok(Self(all))
+        Ok(all)
     }
 
     /// The subnet's explicitly associated table, else its VPC's main table.
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
     ///
     /// # Errors
-    /// The fact that is missing: an association is changing, or there is no main table.
+    /// The fact that is missing: an association is changing, listings contradict each other, or there is no main table.
     pub(super) fn table_of(
         &self,
         vpc: &VpcId,
         subnet: &SubnetId,
     ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
-        if let Some(table) = only_one(self.0.get(&(vpc, Some(subnet))), format!("the route table of {subnet}"))? {
+        let what = format!("the route table of {subnet}");
+        if let Some(table) = self.only_one(self.of_subnets.get(subnet), vpc, what)? {
             return Ok((table, AssociationKind::Explicit));
         }
         let what = format!("the main route table of {vpc}");
-        match only_one(self.0.get(&(vpc, None)), what.clone())? {
+        match self.only_one(self.main.get(vpc), vpc, what.clone())? {
             Some(table) => Ok((table, AssociationKind::Main)),
             None => Err(Missing::new(what, &Gap::NotFound { detail: "no table of the VPC is its main one".into() })),
         }
     }
+
+    /// The one table among these associations, if there is any.
+    fn only_one(
+        &self,
+        associations: Option<&Vec<Associated<'f>>>,
+        vpc: &VpcId,
+        what: String,
+    ) -> Result<Option<&'f RouteTable>, Missing> {
+        let mut found: Option<&RouteTable> = None;
+        for &(table, state) in associations.into_iter().flatten() {
+            match state {
+                AssociationState::Associated => {}
+                AssociationState::Gone => continue,
+                AssociationState::Changing => {
+                    let what_changes = format!("the association with {}", table.id);
+                    return Err(Missing { what, why: Gap::Changing { what: what_changes } });
+                }
+                AssociationState::Other(state) => {
+                    let field = format!("the state of the association with {}", table.id);
+                    return Err(Missing { what, why: Gap::UndocumentedValue { field, value: state.clone() } });
+                }
+            }
+            if let Some(other) = found.replace(table).filter(|other| other.id != table.id) {
+                let one = format!("by one association it is {}", other.id);
+                return Err(conflict(what, one, format!("by another it is {}", table.id)));
+            }
+        }
+        match found {
+            Some(table) if self.twice.contains(&table.id) => {
+                Err(conflict(what, format!("{} is listed twice", table.id), "with different contents".to_owned()))
+            }
+            Some(table) if table.vpc != *vpc => {
+                let one = format!("it is associated with {} of {}", table.id, table.vpc);
+                Err(conflict(what, one, format!("it is in {vpc}")))
+            }
+            found => Ok(found),
+        }
+    }
+}
+
+fn conflict(what: String, one: String, other: String) -> Missing {
+    Missing { what, why: Gap::Conflicting { one, other } }
 }
 
 /// The table that serves one subnet.
@@ -63,8 +114,7 @@ pub(super) fn table_of<'f>(
     subnet: &SubnetId,
 ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
     let unread = |gap| Missing::new(format!("the route tables of {vpc}"), gap);
-    let ours = |of: &VpcId, serves: Option<&SubnetId>| of == vpc && serves.is_none_or(|serves| serves == subnet);
-    Associations::of(facts, ours).map_err(unread)?.table_of(vpc, subnet)
+    Associations::of(facts).map_err(unread)?.table_of(vpc, subnet)
 }
 
 /// What is known of a subnet's table in a VPC of which not all are: an explicit association decides, whichever other tables
@@ -83,37 +133,4 @@ pub(super) fn despite_gaps<T>(
         }
         (Some(_), Ok((_, AssociationKind::Explicit))) | (None, _) => found,
     }
-}
-
-/// The one table among these associations, if there is any.
-fn only_one<'f>(associations: Option<&Vec<Associated<'f>>>, what: String) -> Result<Option<&'f RouteTable>, Missing> {
-    let mut found: Option<&RouteTable> = None;
-    for &(table, state) in associations.into_iter().flatten() {
-        match state {
-            AssociationState::Associated => {}
-            AssociationState::Gone => continue,
-            AssociationState::Changing => {
-                return Err(Missing {
-                    what,
-                    why: Gap::Changing { what: format!("the association with {}", table.id) },
-                });
-            }
-            AssociationState::Other(state) => {
-                let field = format!("the state of the association with {}", table.id);
-                return Err(Missing { what, why: Gap::UndocumentedValue { field, value: state.clone() } });
-            }
-        }
-        match found {
-            Some(other) if other != table => {
-                let (one, other) = if other.id == table.id {
-                    (format!("{} is listed twice", table.id), "with different contents".to_owned())
-                } else {
-                    (format!("by one association it is {}", other.id), format!("by another it is {}", table.id))
-                };
-                return Err(Missing { what, why: Gap::Conflicting { one, other } });
-            }
-            Some(_) | None => found = Some(table),
-        }
-    }
-    Ok(found)
 }

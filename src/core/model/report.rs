@@ -1,9 +1,9 @@
 //! What was concluded. The only way into `present`.
 
 use super::{
-    AssociationKind, Decision, Destination, Finding, IdleEndpoint, InstanceId, InterfaceId, Loser, Origin, Outcome,
-    PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
-    destination_as_text,
+    AssociationKind, Decision, Destination, Finding, FindingCode, IdleEndpoint, InstanceId, InterfaceId, Loser, Origin,
+    Outcome, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Snapshot, SubnetId, Timestamp, Trace, Verdict,
+    VpcId, destination_as_text,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -110,6 +110,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether two readings of configuration contradict each other. EC2 is eventually consistent: another reading may settle it.
+    pub fn has_facts_that_disagree(&self) -> bool {
+        self.findings.iter().any(|finding| finding.code == FindingCode::FactsDisagree)
+    }
+
     /// The address that decided the outcome, if one did.
     pub fn deciding_address(&self) -> Option<&AddressReport> {
         let decided = self.decided_by.as_ref()?;

@@ -8,7 +8,11 @@ use super::{
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
 
 /// What the judge needs of a VPC, however it was come by: the live API, or files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -252,6 +256,15 @@ pub struct PrefixList {
     /// Its ranges.
     #[schemars(with = "Vec<String>")]
     pub entries: Vec<IpNet>,
+}
+
+impl PrefixList {
+    /// Whether two answers about one list say the same: EC2 promises no order, and one API gives no name.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let entries = |list: &Self| list.entries.iter().map(IpNet::trunc).collect::<BTreeSet<_>>();
+        let names = self.name.as_ref().zip(other.name.as_ref());
+        self.id == other.id && names.is_none_or(|(one, other)| one == other) && entries(self) == entries(other)
+    }
 }
 
 /// The type of a VPC endpoint.

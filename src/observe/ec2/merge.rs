@@ -1,14 +1,19 @@
 //! The facts of several VPCs as one: an instance may have network interfaces in more than one.
 
-use crate::model::{Observed, VpcFacts};
+use crate::model::{Gap, Observed, VpcFacts};
 
 /// The facts of two VPCs of one Region as one. What is missing of either is missing.
 pub(super) fn merge(mut one: VpcFacts, other: VpcFacts) -> VpcFacts {
     for (id, list) in other.prefix_lists {
         let slot = one.prefix_lists.entry(id).or_insert_with(|| list.clone());
-        if slot.seen().is_none() {
-            *slot = list;
-        }
+        *slot = match (slot.seen(), list.seen()) {
+            (Some(known), Some(other)) if !known.agrees_with(other) => Observed::Unseen(Gap::Conflicting {
+                one: format!("one answer has {} entries of it", known.entries.len()),
+                other: format!("another has {}, and not the same", other.entries.len()),
+            }),
+            (Some(_), _) => continue,
+            (None, _) => list,
+        };
     }
     VpcFacts {
         route_tables: both(one.route_tables, other.route_tables),
@@ -30,5 +35,31 @@ fn both<T: PartialEq>(one: Observed<Vec<T>>, other: Observed<Vec<T>>) -> Observe
             Observed::Seen { value, at: at.min(then), took: took.max(long) }
         }
         (Observed::Unseen(gap), _) | (_, Observed::Unseen(gap)) => Observed::Unseen(gap),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{PrefixList, PrefixListId, Seconds, Timestamp};
+    use std::collections::BTreeMap;
+
+    fn facts(entries: &[&str]) -> VpcFacts {
+        let id = PrefixListId::from("pl-1");
+        let entries = entries.iter().map(|entry| entry.parse().expect("a range")).collect();
+        let value = PrefixList { id: id.clone(), name: None, entries };
+        let list = Observed::Seen { value, at: Timestamp::default(), took: Seconds::default() };
+        let gap = Gap::NotTried { because: "it is not needed".into() };
+        VpcFacts { prefix_lists: BTreeMap::from([(id, list)]), ..VpcFacts::unseen(&gap) }
+    }
+
+    fn merged(one: &[&str], other: &[&str]) -> Option<&'static str> {
+        merge(facts(one), facts(other)).prefix_lists.values().find_map(Observed::gap).map(Gap::reason)
+    }
+
+    #[test]
+    fn two_answers_about_one_list_that_differ_support_nothing() {
+        assert_eq!(merged(&["10.1.0.0/16", "10.2.0.0/16"], &["10.2.0.0/16", "10.1.0.0/16"]), None);
+        assert_eq!(merged(&["10.1.0.0/16", "10.2.0.0/16"], &["10.1.0.0/16"]), Some("conflicting"));
     }
 }

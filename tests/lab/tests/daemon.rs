@@ -34,7 +34,7 @@ pub(crate) fn scrape_if_asked() -> Option<ExitCode> {
 }
 
 pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 24] = [
+    let tests: [(&str, Test); 25] = [
         ("throttled_it_keeps_the_last_facts_until_they_are_too_old", throttled),
         ("a_route_that_goes_and_comes_back_is_told_twice", a_route_that_goes_and_comes_back),
         ("a_local_change_brings_the_look_at_ec2_forward", a_local_change),
@@ -43,6 +43,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         ("a_stranger_among_the_addresses_brings_the_look_at_ec2_forward", a_stranger),
         ("an_attached_interface_brings_the_look_at_ec2_forward", an_attached_interface),
         ("an_address_of_the_prefix_list_does_not", a_familiar_address),
+        ("facts_that_disagree_bring_the_look_at_ec2_forward", facts_that_disagree),
         ("a_silent_source_delays_no_other", a_silent_source),
         ("looks_at_one_source_never_overlap", no_overlap),
         ("stale_evidence_is_never_on_net", stale),
@@ -154,6 +155,16 @@ fn noticed_after(change: &str) -> Done {
     dissociate(&lab);
     ip(&lab, change)?;
     daemon.outcome(seen, "off_net")?;
+    Ok(())
+}
+
+/// The API's answers contradict each other the first time only.
+fn facts_that_disagree() -> Done {
+    let lab = Lab::start(World::on_net().lagging(1), Mode::Namespaces)?;
+    let daemon = start(&lab, &NEVER)?;
+    let (first, seen) = daemon.outcome(0, "undetermined")?;
+    assert!(first["why"].as_str().unwrap().contains("has no route to it"), "{first}");
+    daemon.outcome(seen, "on_net")?;
     Ok(())
 }
 

@@ -2,13 +2,16 @@
 
 use crate::{
     ONNET, Test,
+    common::edits::improvements,
     lab::{
         Fault, Lab, Mode, Service, World,
         world::{MAIN_TABLE, Target},
     },
     named,
+    shown::disagreements,
 };
 use libtest_mimic::{Failed, Trial};
+use onnet::model::Report;
 use serde_json::Value;
 use std::{net::Ipv4Addr, path::Path};
 
@@ -43,7 +46,7 @@ fn worlds() -> Vec<(&'static str, Prepare, Disturb, Expected)> {
             "there_the_endpoints_policy_testifies",
             || World::on_net().private().isolated(),
             |lab| lab.set_fault(Service::DynamoDb, Some(Fault::EndpointPolicy)),
-            expect("at_risk", 1, "proved", &["access-denied", "ec2-unreachable"]),
+            expect("undetermined", 3, "proved", &["access-denied", "ec2-unreachable"]),
         ),
         (
             "the_endpoints_policy_beside_readable_routes",
@@ -144,6 +147,18 @@ fn worlds() -> Vec<(&'static str, Prepare, Disturb, Expected)> {
             expect("undetermined", 3, "consistent", &["missing-fact"]),
         ),
         (
+            "an_endpoint_associated_a_moment_ago_is_asked_for_once_more",
+            || World::on_net().lagging(1),
+            calm,
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
+            "an_endpoint_that_lists_a_table_without_its_route",
+            || World::on_net().lagging(u32::MAX),
+            calm,
+            expect("undetermined", 3, "consistent", &["facts-disagree"]),
+        ),
+        (
             "an_interface_endpoint_by_a_hosted_zone",
             || {
                 World::on_net()
@@ -208,6 +223,12 @@ fn check(world: World, disturb: Disturb, expected: &Expected) -> Result<(), Fail
     let said = (report["outcome"].as_str().unwrap(), exit, report["proof"].as_str().unwrap(), codes.as_slice());
     let wanted = (expected.outcome, Some(expected.exit), expected.proof, expected.findings);
     assert_eq!(said, wanted, "{}\n{:#}", report["summary"], report["findings"]);
+
+    let typed: Report = serde_json::from_value(report.clone())?;
+    assert_eq!(disagreements(&typed), Vec::<String>::new(), "faces");
+    let may_improve = codes.contains(&"facts-disagree");
+    let (better, edits) = improvements("lab", &typed.snapshot, &mut fastrand::Rng::with_seed(2026));
+    assert!(may_improve || better.is_empty(), "{} of {edits} edits\n{}", better.len(), better.join("\n"));
     Ok(())
 }
 

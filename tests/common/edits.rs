@@ -1,0 +1,114 @@
+//! Facts taken away from a world, made too old, or dated ahead: what no outcome may be better without.
+
+use onnet_core::{
+    judge::judge,
+    model::{Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Snapshot},
+};
+use std::{collections::BTreeSet, time::Duration};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What is done to a fact.
+#[derive(Clone, Debug)]
+enum Edit {
+    Hide(Gap),
+    Age,
+    PostDate,
+}
+
+impl Edit {
+    /// Every kind of edit; the gaps are those that collectors produce.
+    fn all() -> Vec<Self> {
+        let detail = || "hidden by the test".to_owned();
+        let gaps = [
+            Gap::Denied { action: "ec2:DescribeSomething".to_owned() },
+            Gap::TimedOut { after: Duration::from_secs(3).into() },
+            Gap::Unreachable { detail: detail() },
+            Gap::Throttled { detail: detail() },
+            Gap::Malformed { detail: detail() },
+            Gap::Failed { detail: detail() },
+            Gap::Credentials { detail: detail() },
+            Gap::Disabled { detail: detail() },
+            Gap::NotTried { because: detail() },
+        ];
+        gaps.into_iter().map(Self::Hide).chain([Self::Age, Self::PostDate]).collect()
+    }
+}
+
+/// Does `edit` to the facts that `only` names.
+struct Editor<'a> {
+    only: &'a BTreeSet<FactPath>,
+    edit: &'a Edit,
+}
+
+impl FactVisitor for Editor<'_> {
+    fn fact<T: Fact>(&mut self, path: FactPath, fact: &mut Observed<T>) {
+        if !self.only.contains(&path) {
+            return;
+        }
+        match (self.edit, fact) {
+            // A probe that was not asked for is another world, not a missing fact.
+            (Edit::Hide(Gap::NotTried { .. }), _) if matches!(path, FactPath::Probe { .. }) => {}
+            (Edit::Hide(gap), fact) => *fact = Observed::Unseen(gap.clone()),
+            (Edit::Age, Observed::Seen { at, .. }) => *at = at.minus(DAY),
+            (Edit::PostDate, Observed::Seen { at, .. }) => *at = at.plus(DAY),
+            (Edit::Age | Edit::PostDate, Observed::Unseen(_)) => {}
+        }
+    }
+}
+
+/// The facts that are there.
+#[derive(Default)]
+struct Seen(Vec<FactPath>);
+
+impl FactVisitor for Seen {
+    fn fact<T: Fact>(&mut self, path: FactPath, fact: &mut Observed<T>) {
+        self.0.extend(fact.seen().map(|_| path));
+    }
+}
+
+fn facts_of(world: &Snapshot) -> Vec<FactPath> {
+    let mut seen = Seen::default();
+    world.clone().visit_facts(&mut seen);
+    seen.0
+}
+
+fn edited(world: &Snapshot, only: &BTreeSet<FactPath>, edit: &Edit) -> Snapshot {
+    let mut world = world.clone();
+    world.visit_facts(&mut Editor { only, edit });
+    world
+}
+
+/// Whether an outcome may follow from `with` when facts are taken away: the same, or none. A probe that never came back
+/// counts like one that failed, which is a warning.
+fn may_follow(with: Outcome, without: Outcome, lost_probe: bool) -> bool {
+    let warned = lost_probe && (with, without) == (Outcome::OnNet, Outcome::AtRisk);
+    without == Outcome::Undetermined || without == with || warned
+}
+
+/// How many random sets of facts each edit is done to.
+const SETS: usize = 20;
+
+/// Does every edit to every fact of a world, one at a time and in random sets. What came of it that must not, in words, and
+/// the number of edits.
+pub(crate) fn improvements(name: &str, world: &Snapshot, random: &mut fastrand::Rng) -> (Vec<String>, usize) {
+    let with = judge(world.clone()).outcome;
+    let facts = facts_of(world);
+    let single = facts.iter().map(|path| BTreeSet::from([path.clone()]));
+    let mut sets: Vec<BTreeSet<FactPath>> = single.collect();
+    for _ in 0..SETS {
+        let share = random.f64();
+        sets.push(facts.iter().filter(|_| random.f64() < share).cloned().collect());
+    }
+    let (mut better, mut edits) = (Vec::new(), 0);
+    for (only, edit) in sets.iter().flat_map(|only| Edit::all().into_iter().map(move |edit| (only, edit))) {
+        let without = judge(edited(world, only, &edit)).outcome;
+        edits += 1;
+        let lost_probe = only.iter().any(|path| matches!(path, FactPath::Probe { .. }));
+        if !may_follow(with, without, lost_probe) {
+            let only: Vec<_> = only.iter().map(ToString::to_string).collect();
+            better.push(format!("{name}: {with} became {without} by {edit:?} of {}", only.join(", ")));
+        }
+    }
+    (better, edits)
+}
