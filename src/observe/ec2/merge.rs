@@ -41,14 +41,14 @@ fn both<T: PartialEq>(one: Observed<Vec<T>>, other: Observed<Vec<T>>) -> Observe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PrefixList, PrefixListId, Seconds, Timestamp};
-    use std::collections::BTreeMap;
+    use crate::model::{PrefixList, PrefixListId, Seconds};
+    use std::{collections::BTreeMap, time::SystemTime};
 
     fn facts(entries: &[&str]) -> VpcFacts {
         let id = PrefixListId::from("pl-1");
-        let entries = entries.iter().map(|entry| entry.parse().expect("a range")).collect();
+        let entries = entries.iter().filter_map(|entry| entry.parse().ok()).collect();
         let value = PrefixList { id: id.clone(), name: None, entries };
-        let list = Observed::Seen { value, at: Timestamp::default(), took: Seconds::default() };
+        let list = Observed::Seen { value, at: SystemTime::UNIX_EPOCH.into(), took: Seconds::default() };
         let gap = Gap::NotTried { because: "it is not needed".into() };
         VpcFacts { prefix_lists: BTreeMap::from([(id, list)]), ..VpcFacts::unseen(&gap) }
     }
