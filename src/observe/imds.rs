@@ -166,7 +166,7 @@ async fn interface(imds: &Client, mac: MacAddress) -> Result<Interface, ImdsErro
     let watch = Stopwatch::start();
 
     let (number, id, subnet, vpc) = (at("device-number"), at("interface-id"), at("subnet-id"), at("vpc-id"));
-    let (ipv4, ipv6) = (at("local-ipv4s"), at("ipv6s"));
+    let (ipv4, ipv6, owner) = (at("local-ipv4s"), at("ipv6s"), at("owner-id"));
     let (cidrs4, cidrs6, public) = (at("subnet-ipv4-cidr-block"), at("subnet-ipv6-cidr-blocks"), at("public-ipv4s"));
     let subnet_cidrs = async {
         let both =
@@ -174,9 +174,13 @@ async fn interface(imds: &Client, mac: MacAddress) -> Result<Interface, ImdsErro
         let cidrs: Result<Vec<IpNet>, ImdsError> = both.map(|(ipv4, ipv6)| [ipv4, ipv6].concat());
         Ok(watch.observed(cidrs.map_err(|error| error.gap())))
     };
+    let owner = async {
+        let account = one(imds, &owner, "an account", is_account).await;
+        Ok(watch.observed(account.map(Into::into).map_err(|error| error.gap())))
+    };
     let public = async { Ok(any(imds, &public, "addresses", parsed::<IpAddr>).await) };
 
-    let (device_number, id, subnet, vpc, ipv4, ipv6, subnet_cidrs, public) = tokio::try_join!(
+    let (device_number, id, subnet, vpc, ipv4, ipv6, subnet_cidrs, owner, public) = tokio::try_join!(
         one(imds, &number, "a number", parsed::<u32>),
         one(imds, &id, "a network interface's id", |text| is_id(text, "eni-")),
         one(imds, &subnet, "a subnet's id", |text| is_id(text, "subnet-")),
@@ -184,6 +188,7 @@ async fn interface(imds: &Client, mac: MacAddress) -> Result<Interface, ImdsErro
         any(imds, &ipv4, "addresses", parsed::<IpAddr>),
         any(imds, &ipv6, "addresses", parsed::<IpAddr>),
         subnet_cidrs,
+        owner,
         public,
     )?;
     let public_addresses = match public {
@@ -199,6 +204,7 @@ async fn interface(imds: &Client, mac: MacAddress) -> Result<Interface, ImdsErro
         vpc: vpc.into(),
         addresses: [ipv4, ipv6].concat(),
         subnet_cidrs,
+        owner,
     })
 }
 
@@ -283,6 +289,11 @@ fn is_word(text: &str) -> Option<String> {
 /// An id of AWS's: `eni-0123abcd`.
 fn is_id(text: &str, prefix: &str) -> Option<String> {
     is_word(text).filter(|id| id.len() > prefix.len() && id.starts_with(prefix))
+}
+
+/// Twelve digits.
+fn is_account(text: &str) -> Option<String> {
+    (text.len() == 12 && text.chars().all(|c| c.is_ascii_digit())).then(|| text.to_owned())
 }
 
 fn mac_address(text: &str) -> Option<MacAddress> {

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::model::{Inventory, Observed, Subnet, SubnetId, VpcId};
 use aws_config::SdkConfig;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// What to look at.
@@ -44,7 +47,7 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
             }
         }
     };
-    Inventory { region, subnets, facts, partial: BTreeMap::new() }
+    Inventory { region, subnets, facts, partial: BTreeMap::new(), accounts: BTreeSet::new() }
 }
 
 async fn together(ec2: &Ec2, vpcs: &[VpcId], region: &str) -> (Observed<Vec<Subnet>>, crate::model::VpcFacts) {

@@ -21,7 +21,7 @@ use onnet_core::{
 };
 use prefix_trie::PrefixMap;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hint::black_box,
     net::{IpAddr, Ipv4Addr},
     time::{Duration, SystemTime},
@@ -81,18 +81,20 @@ fn vpc(extent: Extent) -> Inventory {
         ));
     }
     let association = Association { with: AssociatedWith::Subnet(SUBNET.into()), state: AssociationState::Associated };
-    let table = RouteTable { id: "rtb-0a".into(), vpc: "vpc-0a".into(), associations: vec![association], routes };
+    let table =
+        RouteTable { id: "rtb-0a".into(), vpc: "vpc-0a".into(), owner: None, associations: vec![association], routes };
     let endpoint = VpcEndpoint {
         id: "vpce-0d".into(),
         kind: EndpointType::Gateway,
         vpc: "vpc-0a".into(),
+        owner: None,
         service: Some("com.amazonaws.us-east-1.dynamodb".into()),
         state: EndpointState::Available,
         route_tables: vec!["rtb-0a".into()],
         interfaces: Vec::new(),
     };
     let cidrs = vec!["172.31.16.0/20".parse().unwrap()];
-    let subnet = Subnet { id: SUBNET.into(), vpc: "vpc-0a".into(), availability_zone: None, cidrs };
+    let subnet = Subnet { id: SUBNET.into(), vpc: "vpc-0a".into(), availability_zone: None, owner: None, cidrs };
     Inventory {
         region: "us-east-1".into(),
         subnets: seen(vec![subnet]),
@@ -104,6 +106,7 @@ fn vpc(extent: Extent) -> Inventory {
             prefix_lists: lists,
         },
         partial: BTreeMap::new(),
+        accounts: BTreeSet::new(),
     }
 }
 

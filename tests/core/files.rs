@@ -4,7 +4,7 @@ use crate::common::{below_tests, report_json, scenario};
 use onnet_core::{
     import::{files, saved},
     judge::judge,
-    model::{Destination, EndpointType, Gap, Inventory, Outcome, RouteState, Snapshot, Target},
+    model::{Destination, EndpointType, Gap, Inventory, Outcome, RouteState, Snapshot, Target, Verdict},
 };
 use proptest::prelude::*;
 use std::{fs, path::Path};
@@ -376,6 +376,55 @@ fn audit_is_off_net_only_where_nothing_unknown_could_overturn_it() {
     };
     assert_eq!(outcome("active"), Outcome::Undetermined, "vpce-1 is not visible, and may be DynamoDB's");
     assert_eq!(outcome("blackhole"), Outcome::OffNet);
+}
+
+#[test]
+fn endpoints_of_another_accounts_vpc_do_not_show() {
+    let files = |owner: &str, more: &[(&str, &str)]| {
+        let table = TABLE
+            .replace(r#""Associations": []"#, r#""Associations": [{"Main": true}]"#)
+            .replace(r#""VpcId""#, &format!(r#""OwnerId": "{owner}", "VpcId""#));
+        let subnet = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"},
+            {"SubnetId": "subnet-2", "VpcId": "vpc-2", "CidrBlock": "10.0.1.0/24", "OwnerId": "111111111111"}]}"#;
+        let inventory =
+            read(&[&[("t.json", &*table), ("s.json", subnet), ("e.json", r#"{"VpcEndpoints": []}"#)], more].concat())
+                .unwrap();
+        let explained =
+            onnet_core::judge::explain(&inventory, &"subnet-1".into(), "10.0.1.9".parse().unwrap()).unwrap();
+        match explained.verdict {
+            Verdict::Undetermined(missing) => missing[0].why.reason(),
+            verdict => {
+                if verdict.is_off_net() {
+                    "off-net"
+                } else {
+                    "other"
+                }
+            }
+        }
+    };
+    let interface =
+        r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1", "OwnerId": "111111111111"}]}"#;
+    assert_eq!(files("111111111111", &[]), "off-net", "one account owns everything, and asked");
+    assert_eq!(files("222222222222", &[]), "not_visible", "either may have asked");
+    assert_eq!(files("222222222222", &[("i.json", interface)]), "not_visible");
+    assert_eq!(files("222222222222", &[("i.json", &interface.replace('1', "2"))]), "off-net");
+}
+
+/// A customer may give a list any name; the API that has the owner says whose it is.
+#[test]
+fn a_customers_list_is_never_dynamodbs_by_its_name() {
+    let list = |owner: &str| {
+        format!(
+            r#"{{"PrefixLists": [{{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "OwnerId": "{owner}"}}]}}"#
+        )
+    };
+    let entries = r#"{"Entries": [{"Cidr": "10.1.0.0/16"}]}"#;
+    let lists = |owner: &str| {
+        let inventory = read(&[("t.json", TABLE), ("l.json", &list(owner)), ("entries-pl-1.json", entries)]).unwrap();
+        inventory.facts.service_prefix_lists.get().map(Vec::len).map_err(Gap::reason)
+    };
+    assert_eq!(lists("AWS"), Ok(1));
+    assert_eq!(lists("111111111111"), Err("not_found"));
 }
 
 /// Go, jq and .NET write an empty list as null.

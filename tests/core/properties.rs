@@ -304,6 +304,7 @@ fn table() -> impl Strategy<Value = RouteTable> {
     prop::collection::vec(route(), 0..12).prop_map(|routes| RouteTable {
         id: "rtb-1".into(),
         vpc: "vpc-1".into(),
+        owner: None,
         associations: Vec::new(),
         routes,
     })

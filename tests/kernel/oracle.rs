@@ -91,7 +91,7 @@ fn world() -> impl Strategy<Value = World> {
             });
         }
         let (id, vpc, associations) = ("rtb-1".into(), "vpc-1".into(), Vec::new());
-        (RouteTable { id, vpc, associations, routes: table }, lists)
+        (RouteTable { id, vpc, owner: None, associations, routes: table }, lists)
     })
 }
 

@@ -196,7 +196,7 @@ pub(super) fn a_virtual_device_with_the_interfaces_address_is_not_the_interface(
     }
     world("link set vA address 06:00:00:00:00:10", |report| {
         assert_eq!(report.outcome, Outcome::Undetermined, "{:#?}", report.findings);
-        mentions(report, FindingCode::MissingFact, &["vA has it too"]);
+        mentions(report, FindingCode::FactsDisagree, &["vA has it too"]);
     });
 }
 

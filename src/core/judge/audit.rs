@@ -14,7 +14,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 /// Judges every subnet of the inventory, or of one VPC.
 pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
-    let reader = Reader { facts: &inventory.facts, region: Ok(&inventory.region) };
+    let reader = Reader::of_inventory(inventory);
     let mut tables = Tables {
         reader: &reader,
         associations: Associations::of(reader.facts),

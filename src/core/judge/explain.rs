@@ -20,7 +20,7 @@ use std::net::IpAddr;
 /// The ids of the subnets that are known, if `subnet` is not one of them.
 pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Result<Explanation, UnknownSubnet> {
     let (vpc, cidrs) = locate(inventory, subnet)?;
-    let reader = Reader { facts: &inventory.facts, region: Ok(&inventory.region) };
+    let reader = Reader::of_inventory(inventory);
     let (table, association) = match despite_gaps(&inventory.partial, &vpc, table_of(&inventory.facts, &vpc, subnet)) {
         Ok(found) => found,
         Err(missing) => {

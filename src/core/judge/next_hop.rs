@@ -190,6 +190,7 @@ mod tests {
             subnet: "subnet-0a".into(),
             vpc: "vpc-0a".into(),
             addresses: Vec::new(),
+            owner: Observed::Unseen(Gap::not_yet()),
             subnet_cidrs: Observed::Seen { value: ranges, at, took: Default::default() },
             public_addresses: Observed::Seen { value: Vec::new(), at, took: Default::default() },
         }

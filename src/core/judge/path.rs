@@ -3,12 +3,12 @@
 use super::lookup::{Match, Selection, covers, read};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
-    Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, InterfaceId,
-    Missing, Path, PathTarget, PrefixList, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId,
-    VpcFacts, VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
+    AccountId, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, Instance,
+    InterfaceId, Inventory, Missing, Observed, Path, PathTarget, PrefixList, RouteState, RouteTable, Target, Verdict,
+    VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// The facts that give a route's target its meaning.
 #[derive(Clone, Copy, Debug)]
@@ -16,9 +16,47 @@ pub(super) struct Reader<'a> {
     pub(super) facts: &'a VpcFacts,
     /// The Region whose service counts.
     pub(super) region: Result<&'a str, &'a Gap>,
+    pub(super) seen_by: SeenBy<'a>,
+}
+
+/// Who listed the endpoints. EC2 lists those of a VPC to the account that owns it, and to no other.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SeenBy<'a> {
+    /// The account of an instance.
+    Instance(&'a Observed<Instance>),
+    /// The accounts of an inventory.
+    Accounts(&'a Inventory),
+}
+
+impl<'a> SeenBy<'a> {
+    /// The accounts that asked, as far as that is known.
+    ///
+    /// # Errors
+    /// Why the instance's is not known.
+    fn accounts(self) -> Result<BTreeSet<&'a AccountId>, &'a Gap> {
+        match self {
+            Self::Instance(instance) => {
+                instance.get()?.interfaces.iter().map(|interface| interface.owner.get()).collect()
+            }
+            Self::Accounts(inventory) => Ok(inventory.accounts.iter().collect()),
+        }
+    }
+
+    /// Which account owns which VPC, by its subnets.
+    fn subnet_owners(self) -> impl Iterator<Item = (&'a VpcId, &'a AccountId)> {
+        let subnets = match self {
+            Self::Instance(_) => None,
+            Self::Accounts(inventory) => inventory.subnets.seen(),
+        };
+        subnets.into_iter().flatten().filter_map(|subnet| Some((&subnet.vpc, subnet.owner.as_ref()?)))
+    }
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn of_inventory(inventory: &'a Inventory) -> Self {
+        Self { facts: &inventory.facts, region: Ok(&inventory.region), seen_by: SeenBy::Accounts(inventory) }
+    }
+
     /// Whether an endpoint is one of the Region's DynamoDB.
     ///
     /// # Errors
@@ -198,10 +236,42 @@ impl<'a> Reader<'a> {
         if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range.addr()) {
             return self.by_endpoint(endpoint, PathTarget::InterfaceEndpoint(endpoint.id.clone()));
         }
-        match self.unlisted(endpoints, interfaces, vpc) {
+        match self.unlisted(endpoints, interfaces, vpc).or_else(|| self.hidden(vpc)) {
             Some(missing) => Verdict::Undetermined(vec![missing]),
             None => via(PathTarget::Local),
         }
+    }
+
+    /// Why endpoints of `vpc` may be there that were not listed: another account owns it.
+    pub(super) fn hidden(&self, vpc: &VpcId) -> Option<Missing> {
+        let what = format!("whether {vpc} has an interface endpoint with this address");
+        let tables = match self.facts.route_tables.get() {
+            Ok(tables) => tables,
+            Err(gap) => return Some(Missing::new(what, gap)),
+        };
+        let of_tables = tables.iter().filter_map(|table| Some((&table.vpc, table.owner.as_ref()?)));
+        let owners: BTreeSet<_> = of_tables.chain(self.seen_by.subnet_owners()).collect();
+        let mut of_vpc = owners.iter().filter(|(of, _)| *of == vpc).map(|(_, owner)| *owner).peekable();
+        of_vpc.peek()?;
+        let listed: BTreeSet<_> = self
+            .facts
+            .vpc_endpoints
+            .seen()
+            .into_iter()
+            .flatten()
+            .filter_map(|endpoint| endpoint.owner.as_ref())
+            .collect();
+        let owner = match self.seen_by.accounts() {
+            Ok(asked) if asked.is_empty() && listed.is_empty() => {
+                // No answer tells who asked. Where one account owns everything, that one did.
+                of_vpc.find(|owner| owners.iter().any(|(_, other)| other != owner))
+            }
+            Ok(asked) => of_vpc.find(|owner| !asked.contains(owner) && !listed.contains(owner)),
+            Err(gap) if of_vpc.any(|owner| !listed.contains(owner)) => return Some(Missing::new(what, gap)),
+            Err(_) => None,
+        };
+        let detail = format!("account {} owns {vpc}, and EC2 lists its endpoints to that account alone", owner?);
+        Some(Missing { what, why: Gap::NotVisible { detail } })
     }
 
     /// An interface that a DynamoDB endpoint of `vpc` names and whose addresses are not known: the two lists are of

@@ -9,7 +9,7 @@ use super::{
     idle::idle_endpoint,
     kernel_paths::{Elsewhere, kernel_paths, may_route_ipv6},
     outcome::{About, Subject, deciding, outcome, subjects},
-    path::Reader,
+    path::{Reader, SeenBy},
     proof::proof,
     subnet::table_of,
     summary::summary,
@@ -294,7 +294,7 @@ fn reader(snapshot: &Snapshot) -> Reader<'_> {
         Some(instance) => Ok(instance.region.as_str()),
         None => snapshot.region.get().map(String::as_str),
     };
-    Reader { facts: &snapshot.vpc, region }
+    Reader { facts: &snapshot.vpc, region, seen_by: SeenBy::Instance(&snapshot.instance) }
 }
 
 /// Whether an application here could use an AAAA record: unless it is known that no interface has an IPv6 address and

@@ -115,6 +115,7 @@ impl MaxAge {
             FactPath::Instance
             | FactPath::AvailabilityZone
             | FactPath::SubnetCidrs { .. }
+            | FactPath::Owner { .. }
             | FactPath::PublicAddresses { .. }
             | FactPath::Region
             | FactPath::Names

@@ -1,6 +1,6 @@
 //! What the instance knows of itself: its network interfaces, its names and addresses.
 
-use super::{Gap, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
+use super::{AccountId, Gap, InstanceId, InterfaceId, MacAddress, Observed, SubnetId, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,8 +40,15 @@ pub struct Interface {
     /// The ranges of its subnet: traffic within them obeys no route table.
     #[schemars(with = "Observed<Vec<String>>")]
     pub subnet_cidrs: Observed<Vec<IpNet>>,
+    /// The account that owns it. Another one may own its VPC, and then has endpoints that this one does not see.
+    #[serde(default = "not_asked")]
+    pub owner: Observed<AccountId>,
     /// The public IPv4 addresses and the private ones they stand for; seen and empty where there is none.
     pub public_addresses: Observed<Vec<PublicAddress>>,
+}
+
+fn not_asked() -> Observed<AccountId> {
+    Observed::Unseen(Gap::NotTried { because: "it was not asked for when this was recorded".into() })
 }
 
 /// A public IPv4 address of a network interface.

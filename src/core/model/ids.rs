@@ -100,6 +100,10 @@ id!(
     CarrierGatewayId
 );
 id!(
+    /// An AWS account, twelve digits.
+    AccountId
+);
+id!(
     /// The ARN of a Cloud WAN core network.
     CoreNetworkArn
 );

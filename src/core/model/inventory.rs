@@ -1,10 +1,10 @@
 //! A VPC (or several) as `audit` and `explain` see it: no instance, no probe.
 
-use super::{Gap, Observed, SubnetId, VpcFacts, VpcId};
+use super::{AccountId, Gap, Observed, SubnetId, VpcFacts, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything `audit` and `explain` go by, from the live API or from files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +19,9 @@ pub struct Inventory {
     /// nothing follows from there being none.
     #[serde(default)]
     pub partial: BTreeMap<VpcId, Gap>,
+    /// The accounts that asked, as far as the network interfaces tell. EC2 lists endpoints to the account that owns them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accounts: BTreeSet<AccountId>,
 }
 
 /// A subnet.
@@ -30,6 +33,9 @@ pub struct Subnet {
     pub vpc: VpcId,
     /// `us-east-1a`; `None` where the answer did not say.
     pub availability_zone: Option<String>,
+    /// The account that owns its VPC; `None` where the answer did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<AccountId>,
     /// Its ranges: traffic within them obeys no route table.
     #[schemars(with = "Vec<String>")]
     pub cidrs: Vec<IpNet>,

@@ -127,6 +127,7 @@ pub enum FactPath {
     Instance,
     AvailabilityZone,
     SubnetCidrs { interface: InterfaceId, subnet: SubnetId },
+    Owner { interface: InterfaceId, subnet: SubnetId },
     PublicAddresses { interface: InterfaceId, subnet: SubnetId },
     Region,
     Names,
@@ -152,6 +153,7 @@ impl FactPath {
             Self::Instance
             | Self::AvailabilityZone
             | Self::SubnetCidrs { .. }
+            | Self::Owner { .. }
             | Self::PublicAddresses { .. }
             | Self::Region
             | Self::Names
@@ -174,6 +176,7 @@ impl fmt::Display for FactPath {
             Self::Instance => f.write_str("instance"),
             Self::AvailabilityZone => f.write_str("instance.availability_zone"),
             Self::SubnetCidrs { interface, .. } => write!(f, "instance.interfaces[{interface}].subnet_cidrs"),
+            Self::Owner { interface, .. } => write!(f, "instance.interfaces[{interface}].owner"),
             Self::PublicAddresses { interface, .. } => write!(f, "instance.interfaces[{interface}].public_addresses"),
             Self::Region => f.write_str("region"),
             Self::Names => f.write_str("names"),
@@ -248,11 +251,21 @@ pub fn visit_instance(instance: &mut Observed<Instance>, visitor: &mut impl Fact
     };
     visitor.fact(FactPath::AvailabilityZone, availability_zone);
     for interface in interfaces {
-        let Interface { id, mac: _, device_number: _, subnet, vpc: _, addresses: _, subnet_cidrs, public_addresses } =
-            interface;
+        let Interface {
+            id,
+            mac: _,
+            device_number: _,
+            subnet,
+            vpc: _,
+            addresses: _,
+            subnet_cidrs,
+            owner,
+            public_addresses,
+        } = interface;
         let (interface, subnet) = (id.clone(), subnet.clone());
         let path = FactPath::SubnetCidrs { interface: interface.clone(), subnet: subnet.clone() };
         visitor.fact(path, subnet_cidrs);
+        visitor.fact(FactPath::Owner { interface: interface.clone(), subnet: subnet.clone() }, owner);
         visitor.fact(FactPath::PublicAddresses { interface, subnet }, public_addresses);
     }
 }

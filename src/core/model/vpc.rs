@@ -1,9 +1,9 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
 use super::{
-    CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, Gap, InstanceId, InterfaceId, InternetGatewayId,
-    LocalGatewayId, NatGatewayId, Observed, PeeringConnectionId, PrefixListId, RouteTableId, SubnetId,
-    TransitGatewayId, VirtualPrivateGatewayId, VpcEndpointId, VpcId,
+    AccountId, CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, Gap, InstanceId, InterfaceId,
+    InternetGatewayId, LocalGatewayId, NatGatewayId, Observed, PeeringConnectionId, PrefixListId, RouteTableId,
+    SubnetId, TransitGatewayId, VirtualPrivateGatewayId, VpcEndpointId, VpcId,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -242,6 +242,9 @@ pub struct RouteTable {
     pub vpc: VpcId,
     /// What it serves.
     pub associations: Vec<Association>,
+    /// The account that owns its VPC; `None` where the answer did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<AccountId>,
     /// Its rows, in the API's order.
     pub routes: Vec<Route>,
 }
@@ -359,6 +362,9 @@ pub struct VpcEndpoint {
     pub kind: EndpointType,
     /// The VPC it belongs to.
     pub vpc: VpcId,
+    /// The account that owns it; `None` where the answer did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<AccountId>,
     /// `com.amazonaws.us-east-1.dynamodb`; `None` where the answer has none, as for a VPC Lattice endpoint.
     #[serde(default, deserialize_with = "absent_as_none")]
     pub service: Option<String>,

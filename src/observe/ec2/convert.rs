@@ -14,6 +14,7 @@ pub(super) fn route_table(table: &types::RouteTable) -> Result<RouteTable, Gap> 
     Ok(RouteTable {
         id: id.into(),
         vpc: required(table.vpc_id(), &place, "VpcId")?.into(),
+        owner: given(table.owner_id()).map(Into::into),
         associations: table.associations().iter().filter_map(association).collect(),
         routes: table.routes().iter().map(|r| route(r, &place)).collect::<Result<_, _>>()?,
     })
@@ -61,6 +62,7 @@ pub(super) fn vpc_endpoint(from: &types::VpcEndpoint) -> Result<VpcEndpoint, Gap
         vpc_endpoint_id: given(from.vpc_endpoint_id()),
         vpc_endpoint_type: given(from.vpc_endpoint_type().map(|kind| kind.as_str())),
         vpc_id: given(from.vpc_id()),
+        owner_id: given(from.owner_id()),
         service_name: service.into_iter().find_map(given),
         state: given(from.state().map(|state| state.as_str())),
         route_table_ids: from.route_table_ids().iter().map(String::as_str).collect(),
@@ -83,6 +85,8 @@ pub(super) fn prefix_list(from: &types::PrefixList) -> Result<PrefixList, Gap> {
 pub(super) fn managed_prefix_list(from: &types::ManagedPrefixList) -> Result<PrefixList, Gap> {
     let id = required(from.prefix_list_id(), "a managed prefix list", "PrefixListId")?;
     let name = given(from.prefix_list_name()).map(str::to_owned);
+    // A customer may give a list any name.
+    let name = name.filter(|_| given(from.owner_id()).is_none_or(|owner| owner == "AWS"));
     Ok(PrefixList { id: id.into(), name, entries: Vec::new() })
 }
 
@@ -119,6 +123,7 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
     Ok(Subnet {
         vpc: required(from.vpc_id(), &place, "VpcId")?.into(),
         availability_zone: given(from.availability_zone()).map(str::to_owned),
+        owner: given(from.owner_id()).map(Into::into),
         cidrs: given(from.cidr_block())
             .into_iter()
             .chain(ipv6)

@@ -7,8 +7,8 @@ use super::{
 };
 use ipnet::IpNet;
 use onnet_core::model::{
-    Device, HostRoute, Instance, Interface, KernelRoute, METADATA_V4, MacAddress, NextHop, Observed, Phase, Phases,
-    Probe, ProbeAttempt, ProbeKind, ProbeResult, ProxyVariable, PublicAddress, Seconds, Testimony,
+    AccountId, Device, Gap, HostRoute, Instance, Interface, KernelRoute, METADATA_V4, MacAddress, NextHop, Observed,
+    Phase, Phases, Probe, ProbeAttempt, ProbeKind, ProbeResult, ProxyVariable, PublicAddress, Seconds, Testimony,
 };
 use serde::Deserialize;
 use std::{
@@ -62,12 +62,15 @@ pub(super) struct InterfaceChange {
     vpc: Option<String>,
     addresses: Option<Vec<IpAddr>>,
     subnet_ranges: Option<Fact<Vec<IpNet>>>,
+    owner: Option<Fact<String>>,
     public: Option<Fact<BTreeMap<IpAddr, IpAddr>>>,
 }
 
 impl InterfaceChange {
-    fn of(self, base: Option<&Interface>) -> Result<Interface, String> {
+    /// Without an owner of its own it has that of the base world's.
+    fn of(self, base: Option<&Interface>, owner_of_base: Observed<AccountId>) -> Result<Interface, String> {
         let cidrs = self.subnet_ranges.map(|ranges| ranges.observed(Ok)).transpose()?;
+        let owner = self.owner.map(|owner| owner.observed(|account| Ok(account.into()))).transpose()?;
         let public = self.public.map(|public| public.observed(|map| Ok(pairs(map)))).transpose()?;
         let base = |key: &str| base.ok_or_else(|| format!("{}: {key}: missing", self.id));
         Ok(Interface {
@@ -79,6 +82,7 @@ impl InterfaceChange {
             vpc: self.vpc.map_or_else(|| base("vpc").map(|base| base.vpc.clone()), |text| id("vpc-", text))?,
             addresses: self.addresses.map_or_else(|| base("addresses").map(|base| base.addresses.clone()), Ok)?,
             subnet_cidrs: cidrs.map_or_else(|| base("subnet_ranges").map(|base| base.subnet_cidrs.clone()), Ok)?,
+            owner: owner.unwrap_or(owner_of_base),
             public_addresses: public.map_or_else(|| base("public").map(|base| base.public_addresses.clone()), Ok)?,
             id: id("eni-", self.id.clone())?,
         })
@@ -92,9 +96,10 @@ fn pairs(public: BTreeMap<IpAddr, IpAddr>) -> Vec<PublicAddress> {
 pub(super) fn interfaces(to: &mut Observed<Instance>, changes: Vec<InterfaceChange>) -> Result<(), String> {
     let Observed::Seen { value: instance, .. } = to else { return Err("the instance is not known".to_owned()) };
     let base = std::mem::take(&mut instance.interfaces);
+    let owner = base.first().map_or(Observed::Unseen(Gap::not_yet()), |interface| interface.owner.clone());
     let of = |change: InterfaceChange| {
         let base = base.iter().find(|interface| interface.id.as_str() == change.id);
-        change.of(base)
+        change.of(base, owner.clone())
     };
     instance.interfaces = changes.into_iter().map(of).collect::<Result<_, _>>()?;
     Ok(())

@@ -19,7 +19,7 @@
 //!   with this destination; `no DESTINATION` removes it. The prefix of the target's id gives its kind; others are
 //!   `local`, a core network's ARN, and `FIELD=VALUE` for a field this build does not know. After the target:
 //!   `propagated`, `advertised` (by a Route Server), `blackhole`, `undocumented STATE`, `stateless` (the API names no state).
-//! - `tables`: all route tables, `{id, vpc, associations, routes}`. A table of the base world keeps what is not given, and
+//! - `tables`: all route tables, `{id, vpc, owner, associations, routes}`. A table of the base world keeps what is not given, and
 //!   `routes` are changes to its own. Associations are `main`, `subnet-…` and `igw-…`, then `changing` or `gone`.
 //! - `endpoints`: all VPC endpoints, `{id, type, vpc, service, state, route_tables, interfaces}`. An endpoint of the base
 //!   world keeps what is not given; another is an available one for DynamoDB. Interfaces are `eni-… ADDRESS`.
@@ -28,7 +28,7 @@
 //!
 //! **The instance**
 //! - `instance`, `{id, region, zone}`; `region`: the one that names are made for.
-//! - `interfaces`: all network interfaces, `{id, mac, number, subnet, vpc, addresses, subnet_ranges, public}`, where
+//! - `interfaces`: all network interfaces, `{id, mac, number, subnet, vpc, owner, addresses, subnet_ranges, public}`, where
 //!   `public` maps private to public addresses. An interface of the base world keeps what is not given.
 //! - `names`: all names that depend on no account, as `regional HOST` or `custom URL`, then `(not in use)`.
 //! - `account_name`: `account_based HOST`, or `none`.

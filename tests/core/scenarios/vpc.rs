@@ -20,6 +20,7 @@ const DYNAMODB: &str = "com.amazonaws.us-east-1.dynamodb";
 pub(super) struct TableChange {
     id: String,
     vpc: Option<String>,
+    owner: Option<String>,
     associations: Option<Vec<AssociationText>>,
     #[serde(default)]
     routes: Vec<RouteChange>,
@@ -31,12 +32,14 @@ impl TableChange {
         let mut table = base.cloned().unwrap_or_else(|| RouteTable {
             id: self.id.as_str().into(),
             vpc: VPC.into(),
+            owner: None,
             associations: Vec::new(),
             routes: Vec::new(),
         });
         if let Some(vpc) = self.vpc {
             table.vpc = id("vpc-", vpc)?;
         }
+        table.owner = self.owner.map(Into::into).or(table.owner);
         if let Some(associations) = self.associations {
             table.associations = associations.into_iter().map(|text| text.0).collect::<Vec<Association>>();
         }
@@ -110,6 +113,7 @@ impl EndpointChange {
                 id: id("vpce-", self.id)?,
                 kind: kind.0,
                 vpc: VPC.into(),
+                owner: None,
                 service: Some(DYNAMODB.to_owned()),
                 state: EndpointState::Available,
                 route_tables: Vec::new(),

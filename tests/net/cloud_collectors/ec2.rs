@@ -33,6 +33,7 @@ async fn good_answers_become_facts() {
 
     let table = &facts.route_tables.get().unwrap()[0];
     assert_eq!((table.id.as_str(), table.vpc.as_str()), ("rtb-1", "vpc-1"));
+    assert_eq!(table.owner.as_ref().unwrap().as_str(), "111122223333");
     let associations: Vec<_> = table.associations.iter().map(|a| (a.with.clone(), a.state.clone())).collect();
     assert_eq!(
         associations,
@@ -158,6 +159,9 @@ async fn the_other_api_serves_where_the_first_is_denied() {
     let managed = "<prefixListSet><item><prefixListId>pl-ddb</prefixListId><ownerId>AWS</ownerId>
         <prefixListName>com.amazonaws.us-east-1.dynamodb</prefixListName></item></prefixListSet>";
     let denied = Ec2::new().with("DescribePrefixLists", refusal(403, "UnauthorizedOperation"));
+    let server =
+        denied.clone().with_set("DescribeManagedPrefixLists", &managed.replace("AWS", "111122223333")).start().await;
+    assert!(facts(&server).await.service_prefix_lists.seen().is_none(), "a customer may give a list any name");
     let server = denied.clone().with_set("DescribeManagedPrefixLists", managed).start().await;
     let both = facts(&server).await;
     assert_eq!(both.service_prefix_lists.get().unwrap(), &["pl-ddb".into()]);

@@ -1,6 +1,7 @@
 //! Lists as EC2 writes them, within an answer.
 
 pub(crate) const TABLES: &str = "<routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId>
+  <ownerId>111122223333</ownerId>
   <associationSet>
     <item><main>true</main><routeTableId>rtb-1</routeTableId>
       <associationState><state>associated</state></associationState></item>

@@ -65,6 +65,7 @@ pub(crate) fn interface(mac: &str, number: u32, addresses: &str) -> Script {
         (of(mac, "interface-id"), text(&format!("eni-0{number}"))),
         (of(mac, "subnet-id"), text(&format!("subnet-0{number}"))),
         (of(mac, "vpc-id"), text("vpc-0abc")),
+        (of(mac, "owner-id"), text("111122223333")),
         (of(mac, "local-ipv4s"), text(addresses)),
         (of(mac, "subnet-ipv4-cidr-block"), text("172.31.16.0/20")),
     ]

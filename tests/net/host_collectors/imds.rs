@@ -48,6 +48,7 @@ async fn an_instance_is_read_whole() {
     assert_eq!(interface.mac.as_str(), MAC);
     assert_eq!(interface.subnet.as_str(), "subnet-00");
     assert_eq!(interface.vpc.as_str(), "vpc-0abc");
+    assert_eq!(interface.owner.seen().unwrap().as_str(), "111122223333");
     assert_eq!(
         interface.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["172.31.16.10", "2001:db8::10", "2001:db8::11"]
@@ -75,6 +76,17 @@ async fn public_addresses_that_cannot_be_read_are_a_gap_and_never_none() {
 }
 
 #[tokio::test]
+async fn an_owner_that_cannot_be_read_is_a_gap_of_its_own() {
+    for (reply, reason) in
+        [(Reply::Status(404), "not_found"), (Reply::Status(503), "throttled"), (text("amazon-elb"), "malformed")]
+    {
+        let seen = look(with(of(MAC, "owner-id"), reply)).await.unwrap();
+        assert_eq!(seen.interfaces[0].owner.gap().unwrap().reason(), reason);
+        assert!(seen.interfaces[0].subnet_cidrs.seen().is_some());
+    }
+}
+
+#[tokio::test]
 async fn with_several_private_addresses_the_association_is_asked_for() {
     let mut script = plain();
     script.extend(interface(MAC, 0, "172.31.16.10\n172.31.16.11"));
@@ -97,7 +109,7 @@ async fn two_interfaces_take_three_round_trips() {
         script.insert(of(mac, "subnet-ipv6-cidr-blocks"), text("2001:db8::/64"));
     }
     script.insert(meta("network/interfaces/macs/"), text(&format!("{MAC}/\n{MAC2}/")));
-    let (first, second) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(18)));
+    let (first, second) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(20)));
     for (path, reply) in &mut script {
         let Reply::Text(text) = reply else { panic!("only texts here") };
         let wave = if path.contains(":00:") { &second } else { &first };
@@ -111,7 +123,7 @@ async fn two_interfaces_take_three_round_trips() {
     let order: Vec<_> = seen.interfaces.iter().map(|interface| interface.mac.as_str()).collect();
     assert_eq!(order, [MAC2, MAC], "the primary interface comes first");
     let requests = imds.requests();
-    assert_eq!(requests.len(), 1 + 4 + 18, "{requests:#?}");
+    assert_eq!(requests.len(), 1 + 4 + 20, "{requests:#?}");
     assert_eq!(requests.iter().filter(|request| request.starts_with("PUT")).count(), 1);
 }
 

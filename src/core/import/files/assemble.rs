@@ -193,6 +193,7 @@ impl Collected {
 
     pub(super) fn inventory(self, dir: &Path, region: String) -> Inventory {
         let partial = self.partial();
+        let accounts = self.network_interfaces.values().filter_map(|listed| listed.owner.clone()).collect();
         let facts = VpcFacts {
             endpoint_interfaces: self.endpoint_interfaces(dir, &region),
             service_prefix_lists: self.service_prefix_lists(dir, &region),
@@ -200,7 +201,7 @@ impl Collected {
             route_tables: observed(self.route_tables, ROUTE_TABLES, dir),
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir),
         };
-        Inventory { subnets: observed(self.subnets, SUBNETS, dir), region, facts, partial }
+        Inventory { subnets: observed(self.subnets, SUBNETS, dir), region, facts, partial, accounts }
     }
 
     /// The VPCs of which an endpoint names a table that no file holds, though they hold others: then the files are part of
@@ -272,8 +273,11 @@ impl Collected {
     }
 
     fn dynamodb_lists(&self, region: &str) -> Vec<PrefixListId> {
-        let is_ours =
-            |list: &&ListedPrefixList| list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region));
+        let is_ours = |list: &&ListedPrefixList| {
+            // A customer may give a list any name.
+            list.owner.as_deref().is_none_or(|owner| owner == "AWS")
+                && list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region))
+        };
         self.prefix_lists.values().filter(is_ours).map(|list| list.id.clone()).collect()
     }
 

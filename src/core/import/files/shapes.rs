@@ -7,7 +7,7 @@ use super::{
     },
     regions,
 };
-use crate::model::{EndpointInterface, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint};
+use crate::model::{AccountId, EndpointInterface, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
@@ -60,6 +60,13 @@ fn same_items<T: PartialEq>(one: &[T], other: &[T]) -> bool {
     one == other || (one.len() == other.len() && one.iter().all(|item| count(one, item) == count(other, item)))
 }
 
+/// Whether a field that some answers leave out does not differ. The first takes it from the other.
+fn same_or_absent<T: Clone + PartialEq>(one: &mut Option<T>, other: &Option<T>) -> bool {
+    let agree = one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one == other);
+    *one = one.take().or_else(|| other.clone());
+    agree
+}
+
 /// The first field that differs, of fields with whether they are equal.
 fn all_equal<const N: usize>(fields: [(&'static str, bool); N]) -> Result<(), &'static str> {
     fields.into_iter().find(|(_, equal)| !equal).map_or(Ok(()), |(field, _)| Err(field))
@@ -87,6 +94,7 @@ macro_rules! row {
 row!(RouteTable, |one, other| {
     all_equal([
         ("VpcId", one.vpc == other.vpc),
+        ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
         ("Associations", same_items(&one.associations, &other.associations)),
         ("Routes", same_items(&one.routes, &other.routes)),
     ])
@@ -95,6 +103,7 @@ row!(Subnet, |one, other| {
     let zones = one.availability_zone.as_ref().zip(other.availability_zone.as_ref());
     all_equal([
         ("VpcId", one.vpc == other.vpc),
+        ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
         ("AvailabilityZone", zones.is_none_or(|(one, other)| one == other)),
         ("CidrBlock and Ipv6CidrBlockAssociationSet", same_items(&one.cidrs, &other.cidrs)),
     ])?;
@@ -104,6 +113,7 @@ row!(Subnet, |one, other| {
 row!(VpcEndpoint, |one, other| {
     all_equal([
         ("VpcId", one.vpc == other.vpc),
+        ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
         ("VpcEndpointType", one.kind == other.kind),
         ("ServiceName", one.service == other.service),
         ("State", one.state == other.state),
@@ -118,6 +128,8 @@ pub(super) struct ListedPrefixList {
     pub(super) id: PrefixListId,
     pub(super) name: Option<String>,
     pub(super) cidrs: Option<Vec<IpNet>>,
+    /// `AWS`, or a customer's account; one of the two APIs has it.
+    pub(super) owner: Option<String>,
     region: Option<String>,
 }
 
@@ -134,14 +146,17 @@ impl Row for ListedPrefixList {
     fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
         let names = self.name.as_ref().zip(other.name.as_ref());
         let cidrs = self.cidrs.as_ref().zip(other.cidrs.as_ref());
+        let owners = self.owner.as_ref().zip(other.owner.as_ref());
         let regions = self.region.as_ref().zip(other.region.as_ref());
         all_equal([
             ("PrefixListName", names.is_none_or(|(one, other)| one == other)),
             ("Cidrs", cidrs.is_none_or(|(one, other)| same_items(one, other))),
+            ("OwnerId", owners.is_none_or(|(one, other)| one == other)),
             ("PrefixListArn", regions.is_none_or(|(one, other)| one == other)),
         ])?;
         self.name = self.name.take().or_else(|| other.name.clone());
         self.cidrs = self.cidrs.take().or_else(|| other.cidrs.clone());
+        self.owner = self.owner.take().or_else(|| other.owner.clone());
         self.region = self.region.take().or_else(|| other.region.clone());
         Ok(())
     }
@@ -151,6 +166,7 @@ impl Row for ListedPrefixList {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ListedInterface {
     pub(super) interface: EndpointInterface,
+    pub(super) owner: Option<AccountId>,
     vpc: Option<String>,
 }
 
@@ -168,6 +184,7 @@ impl Row for ListedInterface {
         let vpcs = self.vpc.as_ref().zip(other.vpc.as_ref());
         all_equal([
             ("VpcId", vpcs.is_none_or(|(one, other)| one == other)),
+            ("OwnerId", same_or_absent(&mut self.owner, &other.owner)),
             ("PrivateIpAddresses and Ipv6Addresses", same_items(&addresses(self), &addresses(other))),
         ])?;
         self.vpc = self.vpc.take().or_else(|| other.vpc.clone());
@@ -200,6 +217,7 @@ struct RouteTableJson<'a> {
     #[serde(borrow)]
     route_table_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
+    owner_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
     associations: Vec<AssociationJson<'a>>,
     /// Every table has at least the local route: without the key this is no whole answer.
@@ -210,6 +228,7 @@ checked!(RouteTable, RouteTableJson<'_>, |json| {
     Ok(RouteTable {
         id: convert::required("RouteTableId", json.route_table_id.as_deref())?.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
+        owner: json.owner_id.as_deref().map(Into::into),
         associations: json.associations.iter().filter_map(AssociationJson::convert).collect(),
         routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?),
     })
@@ -298,6 +317,7 @@ struct SubnetJson<'a> {
     subnet_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
     availability_zone: Option<Text<'a>>,
+    owner_id: Option<Text<'a>>,
     cidr_block: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
     ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
@@ -326,6 +346,7 @@ checked!(Subnet, SubnetJson<'_>, |json| {
         id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         availability_zone: json.availability_zone.as_deref().map(str::to_owned),
+        owner: json.owner_id.as_deref().map(Into::into),
         cidrs: ipv4
             .into_iter()
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
@@ -340,6 +361,7 @@ struct VpcEndpointJson<'a> {
     vpc_endpoint_id: Option<Text<'a>>,
     vpc_endpoint_type: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
+    owner_id: Option<Text<'a>>,
     service_name: Option<Text<'a>>,
     state: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
@@ -353,6 +375,7 @@ checked!(VpcEndpoint, VpcEndpointJson<'_>, |json| {
         vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
         vpc_endpoint_type: json.vpc_endpoint_type.as_deref(),
         vpc_id: json.vpc_id.as_deref(),
+        owner_id: json.owner_id.as_deref(),
         service_name: json.service_name.as_deref(),
         state: json.state.as_deref(),
         route_table_ids: json.route_table_ids.iter().map(|id| &**id).collect(),
@@ -368,6 +391,7 @@ struct PrefixListJson<'a> {
     prefix_list_id: Option<Text<'a>>,
     prefix_list_name: Option<Text<'a>>,
     prefix_list_arn: Option<Text<'a>>,
+    owner_id: Option<Text<'a>>,
     cidrs: Option<Vec<CidrJson>>,
 }
 
@@ -383,6 +407,7 @@ impl PrefixListJson<'_> {
 checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
     Ok(ListedPrefixList {
         region: json.region(),
+        owner: json.owner_id.as_deref().map(str::to_owned),
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
         name: json.prefix_list_name.as_deref().map(str::to_owned),
         // None at all are none that were given: every list of AWS's has some.
@@ -418,6 +443,7 @@ struct NetworkInterfaceJson<'a> {
     #[serde(borrow)]
     network_interface_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
+    owner_id: Option<Text<'a>>,
     #[serde(default, deserialize_with = "null_as_empty")]
     private_ip_addresses: Vec<PrivateAddressJson>,
     #[serde(default, deserialize_with = "null_as_empty")]
@@ -445,5 +471,6 @@ checked!(ListedInterface, NetworkInterfaceJson<'_>, |json| {
             addresses: ipv4.chain(ipv6).collect(),
         },
         vpc: json.vpc_id.as_deref().map(str::to_owned),
+        owner: json.owner_id.as_deref().map(Into::into),
     })
 });

@@ -21,7 +21,12 @@ impl Rule for code::NoEndpoint {
                 "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Gateway --service-name {service} \
                  --route-table-ids {id}"
             );
-            Some(unused(table, &format!("{vpc} has no DynamoDB gateway endpoint"), fix))
+            let message = format!("{vpc} has no DynamoDB gateway endpoint");
+            Some(match world.reader.hidden(vpc) {
+                None => fixed(unused(table, &message), fix),
+                // No command of this account's would help.
+                Some(hidden) => unused(table, &format!("{message} that shows here: {}", hidden.why)),
+            })
         };
         without.filter_map(|(table, _)| draft(table)).collect()
     }
@@ -32,7 +37,7 @@ impl Rule for code::EndpointNotAssociated {
         let draft = |table: &Table<'_>, endpoint: &VpcEndpoint| {
             let (endpoint_id, id) = (&endpoint.id, table.id());
             let fix = format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint_id} --add-route-table-ids {id}");
-            unused(table, &not_associated(endpoint, id), fix)
+            fixed(unused(table, &not_associated(endpoint, id)), fix)
         };
         // One that says it is associated contradicts the table: that is a missing fact, not a command to run.
         let apart = |(table, endpoint): (&Table<'_>, Option<&VpcEndpoint>)| {
@@ -107,10 +112,13 @@ fn usable<'e>(world: &World<'_>, table: &Table<'_>, endpoints: &'e [VpcEndpoint]
 
 /// An endpoint that none of the list is led to. Where the addresses in use are an interface endpoint's, the list waits for
 /// DNS to answer otherwise.
-fn unused(table: &Table<'_>, message: &str, fix: String) -> Draft {
+fn unused(table: &Table<'_>, message: &str) -> Draft {
     let severity = if table.is_in_use() { Severity::Critical } else { Severity::Warning };
-    let message = format!("{message}. {}", table_and_path(table));
-    Draft::new(message).severity(severity).fix(fix, Some(format!("it {ROUTE_CHANGE}")))
+    Draft::new(format!("{message}. {}", table_and_path(table))).severity(severity)
+}
+
+fn fixed(draft: Draft, command: String) -> Draft {
+    draft.fix(command, Some(format!("it {ROUTE_CHANGE}")))
 }
 
 fn not_associated(endpoint: &VpcEndpoint, table: &RouteTableId) -> String {
