@@ -6,12 +6,7 @@ use crate::{
     terminal,
 };
 use clap::Args;
-use onnet::{
-    engine::once,
-    import::saved,
-    judge::judge,
-    model::{Outcome, Report},
-};
+use onnet::{engine::once, import::saved, judge::judge, model::Report};
 use std::{path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +20,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, env = "ONNET_SAVE", value_name = "FILE", hide_env_values = true)]
     save: Option<PathBuf>,
 
-    /// Look again until the path is right (exit code 0 or 1), for up to this long; or `forever`.
+    /// Check again until DynamoDB traffic is known to be on-net (exit code 0, or 1 where no fact is missing), for up to this
+    /// long; or `forever`.
     #[arg(long, env = "ONNET_WAIT", default_value = "0s", value_name = "TIME", value_parser = wait, hide_env_values = true)]
     wait: Duration,
 
@@ -59,7 +55,7 @@ pub(crate) fn run(args: &CheckArgs) -> Answer {
 /// The pause after a round that is not the last: the first one, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
-/// Runs rounds until the outcome is on-net or at risk, or `wait` is over; one round at least. `retry` gets the report
+/// Runs rounds until traffic is known to be on-net ([`Report::is_on_net`]), or `wait` is over; one round at least. `retry` gets the report
 /// of each round that is not the last.
 pub(super) async fn check(
     collect: &CollectArgs,
@@ -71,7 +67,7 @@ pub(super) async fn check(
     let [mut pause, longest] = PAUSES;
     loop {
         let report = judge(once(&collect.settings(timeout)).await);
-        let is_right = report.outcome <= Outcome::AtRisk;
+        let is_right = report.is_on_net() == Some(true);
         if is_right || started.elapsed() >= wait {
             return report;
         }

@@ -263,3 +263,17 @@ fn what_the_language_cannot_say_is_merged() {
     expected["max_age"]["ec2"] = json!(60.0);
     assert_eq!(serde_json::to_value(&scenario.world).unwrap(), expected);
 }
+
+#[test]
+fn at_risk_traffic_is_known_to_be_on_net_only_where_no_fact_is_missing() {
+    for (name, known) in [
+        ("static_slash_23_takes_half_of_an_entry", Some(true)),
+        ("kernel_route_takes_part_of_the_list_into_a_tunnel", Some(true)),
+        ("hosted_zone_to_the_own_subnet_while_the_kernel_was_not_asked_about_the_list", None),
+        ("shorter_entry_of_another_list_is_a_warning", Some(true)),
+        ("proxy_variable_that_cannot_be_read_is_a_risk", None),
+    ] {
+        let report = judge(Scenario::read(name).world);
+        assert_eq!((report.outcome, report.is_on_net()), (Outcome::AtRisk, known), "{name}");
+    }
+}

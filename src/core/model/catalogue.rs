@@ -250,3 +250,42 @@ impl fmt::Display for FindingCode {
         f.pad(self.name())
     }
 }
+
+impl FindingCode {
+    /// Whether it is about what is not known, or contradicts itself, and not about what was observed.
+    pub fn is_gap(self) -> bool {
+        match self {
+            Self::EndpointNotVisible
+            | Self::UnknownRouteState
+            | Self::MissingPermission
+            | Self::NoCredentials
+            | Self::SettingsInvalid
+            | Self::MetadataUnavailable
+            | Self::Ec2Unreachable
+            | Self::MissingFact
+            | Self::FactsDisagree
+            | Self::StaleEvidence
+            | Self::ProxyUnreadable
+            | Self::EvidenceDisagrees => true,
+            Self::NoEndpoint
+            | Self::EndpointNotAssociated
+            | Self::EndpointNotAvailable
+            | Self::PartlyDiverted
+            | Self::Blackhole
+            | Self::NoRoute
+            | Self::NoPublicAddress
+            | Self::OverlappingPrefixLists
+            | Self::HostsFileOverride
+            | Self::CustomEndpoint
+            | Self::OtherRegion
+            | Self::NameNotResolved
+            | Self::AddressNotInPrefixList
+            | Self::ProxyConfigured
+            | Self::LeavesByTunnel
+            | Self::HostRouteDiverts
+            | Self::PolicyRuleMayDivert
+            | Self::ProbeFailed
+            | Self::AccessDenied => false,
+        }
+    }
+}

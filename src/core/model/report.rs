@@ -2,8 +2,8 @@
 
 use super::{
     AssociationKind, Decision, Destination, Finding, FindingCode, IdleEndpoint, InstanceId, InterfaceId, Loser, Origin,
-    Outcome, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Snapshot, SubnetId, Timestamp, Trace, Verdict,
-    VpcId, destination_as_text,
+    Outcome, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Severity, Snapshot, SubnetId, Timestamp, Trace,
+    Verdict, VpcId, destination_as_text,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -113,6 +113,27 @@ impl Report {
     /// Whether two readings of configuration contradict each other. EC2 is eventually consistent: another reading may settle it.
     pub fn has_facts_that_disagree(&self) -> bool {
         self.findings.iter().any(|finding| finding.code == FindingCode::FactsDisagree)
+    }
+
+    /// Whether DynamoDB traffic is carried by VPC endpoints; `None` where that is not known of all of it.
+    ///
+    /// At risk it is known where the warnings are about what was observed: of a part of the prefix list that goes elsewhere,
+    /// say. Where a fact is missing, or contradicts another, nothing is claimed of all traffic.
+    pub fn is_on_net(&self) -> Option<bool> {
+        match self.outcome {
+            Outcome::OnNet => Some(true),
+            Outcome::OffNet | Outcome::Dropped => Some(false),
+            Outcome::Undetermined => None,
+            Outcome::AtRisk => {
+                let is_open = |range: &CoverageRange| match range.verdict {
+                    Verdict::Undetermined(_) | Verdict::Ambiguous(_) => true,
+                    Verdict::Via(_) | Verdict::Dropped(_) => false,
+                };
+                let is_gap = |finding: &Finding| finding.severity >= Severity::Warning && finding.code.is_gap();
+                let is_known = !self.coverage.iter().any(is_open) && !self.findings.iter().any(is_gap);
+                is_known.then_some(true)
+            }
+        }
     }
 
     /// The address that decided the outcome, if one did.

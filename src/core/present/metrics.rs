@@ -40,7 +40,7 @@ metrics! {
     OUTCOME gauge "onnet_outcome" ["outcome"]
         "What the last report comes to: 1 for the outcome, 0 for the others. Absent before the first report.";
     ON_NET gauge "onnet_on_net" []
-        "1 if all DynamoDB traffic is carried by a VPC endpoint (on_net, at_risk), 0 if not; absent if undetermined, or if part of the list is.";
+        "1 if all DynamoDB traffic is carried by a VPC endpoint (on_net, at_risk), 0 if not; absent if undetermined, or where a fact is missing.";
     PROOF gauge "onnet_proof_level" ["level"]
         "How strong the evidence of the last report is: 1 for the level, 0 for the others.";
     ADDRESSES gauge "onnet_addresses" ["path"]
@@ -171,16 +171,8 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
         .gauges(OUTCOME, Outcome::ALL.iter().map(|&outcome| (vec![outcome.name()], truth(outcome == report.outcome))));
     gauges.gauges(PROOF, ProofLevel::ALL.iter().map(|&level| (vec![level.name()], truth(level == report.proof))));
     gauges.gauge(REPORT_AT, seconds(report.taken_at));
-    let is_open = |range: &CoverageRange| match range.verdict {
-        Verdict::Undetermined(_) | Verdict::Ambiguous(_) => true,
-        Verdict::Via(_) | Verdict::Dropped(_) => false,
-    };
-    match report.outcome {
-        // Where the rest of the list is not known, nothing is claimed of all traffic.
-        Outcome::AtRisk if report.coverage.iter().any(is_open) => {}
-        Outcome::OnNet | Outcome::AtRisk => gauges.gauge(ON_NET, 1.0),
-        Outcome::OffNet | Outcome::Dropped => gauges.gauge(ON_NET, 0.0),
-        Outcome::Undetermined => {}
+    if let Some(is_on_net) = report.is_on_net() {
+        gauges.gauge(ON_NET, truth(is_on_net));
     }
 
     let in_use = || report.addresses.iter().filter(|address| address.in_use);

@@ -197,7 +197,8 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
     let check = |(name, world, disturb, expected): (&str, Prepare, Disturb, Expected)| {
         Trial::test(format!("check::{name}"), move || check(world(), disturb, &expected)).with_ignored_flag(!namespaces)
     };
-    let others: [(&str, Test); 3] = [
+    let others: [(&str, Test); 4] = [
+        ("check::a_gate_opens_where_traffic_is_known_to_be_on_net_and_nowhere_else", gates),
         ("judge::a_saved_round_is_judged_as_it_was", saved_round),
         ("audit::agrees_with_check_and_explain", audit_and_explain),
         ("check::waits_until_the_path_is_right_or_for_as_long_as_it_may", waits),
@@ -267,6 +268,35 @@ fn waits() -> Result<(), Failed> {
     })?;
     assert_eq!(waited.code, Some(0), "{waited:?}");
     assert!(waited.stdout.contains("leaves by gateway endpoint vpce-"), "{waited:?}");
+    Ok(())
+}
+
+/// `--wait` ends at once where it may, and waits in every other world.
+fn gates() -> Result<(), Failed> {
+    let nat = || Target::nat("nat-0a1b2c3d");
+    let tie: Prepare = || {
+        // An entry of equal length: AWS may pick either.
+        World::on_net().with_list("pl-0123456789abcdef0", &["52.119.224.0/20"], Target::nat("nat-0a1b2c3d"))
+    };
+    let worlds: [(&str, World, i32, bool); 6] = [
+        ("on-net", World::on_net(), 0, true),
+        (
+            "part of the list is known to go elsewhere",
+            World::on_net().with_route("52.119.224.0/20", nat(), "active"),
+            1,
+            true,
+        ),
+        ("a tie for part of the list", tie(), 1, false),
+        ("the endpoint and the table disagree", World::on_net().lagging(u32::MAX), 3, false),
+        ("the address in use is dropped", World::on_net().with_route("52.94.0.0/23", nat(), "blackhole"), 2, false),
+        ("the EC2 API is out of reach", World::on_net().private().isolated(), 3, false),
+    ];
+    for (name, world, code, opens) in worlds {
+        let lab = Lab::start(world, Mode::Namespaces)?;
+        let arguments = ["check", "--format", "nagios", "--timeout", "1500ms", "--wait", "3s"];
+        let ran = lab.onnet(Path::new(ONNET), &arguments)?;
+        assert_eq!((ran.code, !ran.stderr.contains("waiting: ")), (Some(code), opens), "{name}: {ran:?}");
+    }
     Ok(())
 }
 
