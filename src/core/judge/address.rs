@@ -8,9 +8,9 @@ use super::{
     subnet::table_of,
 };
 use crate::model::{
-    AddressReport, AssociationKind, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path, PathKind,
-    PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace, Verdict,
-    Witness,
+    AddressReport, AssociationKind, Beyond, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path,
+    PathKind, PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace,
+    Verdict, Witness,
 };
 use std::{fmt, net::IpAddr};
 
@@ -204,26 +204,7 @@ pub(super) fn off_net_words(what: &str, path: &Path, testified: bool) -> String 
 
 /// Whether packets may take a VPC endpoint after this: another subnet's route table decides behind it.
 pub(super) fn may_precede_endpoint(kind: PathKind) -> bool {
-    match kind {
-        PathKind::NatGateway
-        | PathKind::TransitGateway
-        | PathKind::VirtualPrivateGateway
-        | PathKind::PeeringConnection
-        | PathKind::NetworkInterface
-        | PathKind::Instance
-        | PathKind::CoreNetwork
-        | PathKind::GatewayLoadBalancerEndpoint => true,
-        PathKind::GatewayEndpoint
-        | PathKind::InterfaceEndpoint
-        | PathKind::InternetGateway
-        | PathKind::EgressOnlyInternetGateway
-        | PathKind::LocalGateway
-        | PathKind::CarrierGateway
-        | PathKind::Local
-        | PathKind::HostDevice
-        | PathKind::Blackhole
-        | PathKind::Other => false,
-    }
+    kind.beyond() == Beyond::AnotherTable
 }
 
 /// The addresses of a name in use, and what of its resolution is missing.
@@ -260,17 +241,9 @@ pub(super) fn may_be_remote_endpoint(report: &AddressReport) -> bool {
         IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
         IpAddr::V6(v6) => v6.is_unique_local(),
     };
-    let elsewhere = [
-        PathKind::TransitGateway,
-        PathKind::PeeringConnection,
-        PathKind::VirtualPrivateGateway,
-        PathKind::CoreNetwork,
-        PathKind::NatGateway,
-        PathKind::GatewayLoadBalancerEndpoint,
-        PathKind::NetworkInterface,
-        PathKind::Instance,
-        PathKind::LocalGateway,
-        PathKind::Other,
-    ];
-    private && report.verdict.path().is_some_and(|path| elsewhere.contains(&path.kind()))
+    let is_open = |path: &Path| match path.kind().beyond() {
+        Beyond::AnotherTable | Beyond::Unknown => true,
+        Beyond::Outside | Beyond::Nothing => false,
+    };
+    private && report.verdict.path().is_some_and(is_open)
 }

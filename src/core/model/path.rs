@@ -51,7 +51,41 @@ pub enum PathTarget {
     },
 }
 
+/// What decides about packets after a path of some kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beyond {
+    /// Nothing in the VPC or on the host: it leads out, or to the service.
+    Outside,
+    /// Another subnet's route table, or another network's: it may lead to a VPC endpoint.
+    AnotherTable,
+    /// That is not known.
+    Unknown,
+    /// They go nowhere else.
+    Nothing,
+}
+
 impl PathKind {
+    /// What decides about packets behind it.
+    pub fn beyond(self) -> Beyond {
+        match self {
+            Self::GatewayEndpoint
+            | Self::InterfaceEndpoint
+            | Self::InternetGateway
+            | Self::EgressOnlyInternetGateway
+            | Self::CarrierGateway => Beyond::Outside,
+            Self::NatGateway
+            | Self::TransitGateway
+            | Self::VirtualPrivateGateway
+            | Self::PeeringConnection
+            | Self::NetworkInterface
+            | Self::Instance
+            | Self::CoreNetwork
+            | Self::GatewayLoadBalancerEndpoint => Beyond::AnotherTable,
+            Self::LocalGateway | Self::Other => Beyond::Unknown,
+            Self::Local | Self::HostDevice | Self::Blackhole => Beyond::Nothing,
+        }
+    }
+
     /// Every kind.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 

@@ -3,7 +3,7 @@
 use super::html::Tone;
 use crate::{
     model::{
-        AddressReport, AssociationKind, CoverageRange, Decision, DeviceName, Drop, EgressStep, EndpointType,
+        AddressReport, AssociationKind, Beyond, CoverageRange, Decision, DeviceName, Drop, EgressStep, EndpointType,
         IdleEndpoint, IdleReason, Loser, Missing, Outcome, Path, PathKind, PathTarget, ProxyStep, Report, RoutingStep,
         Target, Trace, Verdict, addresses_in, grouped,
     },
@@ -271,26 +271,10 @@ impl<'r> Artist<'r> {
             return self.by_device(device, tone);
         }
         let card = self.taken(path, tone);
-        // Behind these something else decides; the rest of the way is not in this subnet's route table.
-        let line = match path.kind() {
-            PathKind::GatewayEndpoint
-            | PathKind::InterfaceEndpoint
-            | PathKind::InternetGateway
-            | PathKind::EgressOnlyInternetGateway
-            | PathKind::CarrierGateway => Line::to(tone),
-            PathKind::NatGateway
-            | PathKind::TransitGateway
-            | PathKind::VirtualPrivateGateway
-            | PathKind::PeeringConnection
-            | PathKind::NetworkInterface
-            | PathKind::Instance
-            | PathKind::LocalGateway
-            | PathKind::CoreNetwork
-            | PathKind::GatewayLoadBalancerEndpoint
-            | PathKind::Local
-            | PathKind::HostDevice
-            | PathKind::Blackhole
-            | PathKind::Other => Line::dashed(tone),
+        // Where something else decides behind it, the rest of the path is not in this subnet's route table.
+        let line = match path.kind().beyond() {
+            Beyond::Outside => Line::to(tone),
+            Beyond::AnotherTable | Beyond::Unknown | Beyond::Nothing => Line::dashed(tone),
         };
         let taken = Way { card: Some(card), into: Some(Line::to(tone)), out: Some(line) };
         let ways = if on_net {
