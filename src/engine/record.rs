@@ -9,6 +9,7 @@ use super::{
     facts::Scope,
 };
 use crate::{
+    import::input::trusted_link,
     model::{BySource, Outcome, ProxyVariable, SCHEMA, Seconds, Timestamp},
     observe::seen::chain,
 };
@@ -93,6 +94,7 @@ impl Recorder {
     /// # Errors
     /// If the file cannot be opened.
     pub fn create(file: &Path) -> io::Result<Self> {
+        trusted_link(file)?;
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
         if file.metadata()?.is_file() {
             file.set_permissions(Permissions::from_mode(0o600))?;

@@ -2,7 +2,7 @@
 
 use crate::common::{below_tests, report_json, scenario};
 use onnet_core::{
-    import::{files, saved},
+    import::{files, input, saved},
     judge::judge,
     model::{Destination, EndpointType, Gap, Inventory, Outcome, RouteState, Snapshot, Target, Verdict},
 };
@@ -555,7 +555,10 @@ fn what_is_no_regular_file_is_named_and_not_waited_for() {
     std::os::unix::fs::symlink("/dev/null", dir.path().join("a.json")).unwrap();
     let error = files::read(dir.path(), Some("us-east-1")).unwrap_err();
     assert!(error.to_string().contains("a.json"), "{error}");
-    assert!(std::error::Error::source(&error).unwrap().to_string().contains("no regular file"), "{error:?}");
+    assert!(
+        std::error::Error::source(&error).unwrap().to_string().contains("a device, not a regular file"),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -770,4 +773,81 @@ fn a_round_is_saved_through_links_and_into_pipes_and_replaces_neither() {
     drop(writer);
     assert_eq!(saved::parse("pipe", &reading.join().unwrap()).unwrap(), snapshot);
     assert!(File::open(path("pipe.json")).is_err() && fs::symlink_metadata(path("pipe.json")).unwrap().is_symlink());
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_sockets_devices_and_what_is_too_large_are_refused_by_name() {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(path("fifo.json")).status().unwrap().success());
+    let _socket = UnixListener::bind(path("socket.json")).unwrap();
+    symlink("/dev/zero", path("device.json")).unwrap();
+    fs::create_dir(path("directory.json")).unwrap();
+    let large = fs::File::create(path("large.json")).unwrap();
+    large.set_len(input::SAVED_FILE + 1).unwrap();
+    for (name, kind) in [
+        ("fifo.json", "a pipe, not a regular file"),
+        ("socket.json", "a socket, not a regular file"),
+        ("device.json", "a device, not a regular file"),
+        ("directory.json", "a directory, not a regular file"),
+        ("large.json", "larger than 1073741824 bytes"),
+    ] {
+        let error = saved::read(&path(name)).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.to_string().contains(name) && cause.contains(kind), "{name}: {error}: {cause}");
+        if name != "directory.json" {
+            let folder = tempfile::tempdir().unwrap();
+            fs::rename(path(name), folder.path().join(name)).unwrap();
+            let error = files::read(folder.path(), None).unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(error.to_string().contains(name) && cause.contains(kind), "{name}: {error}: {cause}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_read_up_to_its_limit_and_no_byte_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    for (length, fits) in [(9, true), (10, true), (11, false)] {
+        fs::write(&file, vec![b'x'; length]).unwrap();
+        assert_eq!(input::read(&file, 10).is_ok(), fits, "{length}");
+        // One that grew after its size was asked for.
+        assert_eq!(input::read_limited(&vec![b'x'; length][..], 10, &mut Vec::new()).is_ok(), fits, "{length}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_saved_round_is_for_its_owner_alone_or_has_the_mode_of_the_file_before() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("round.json");
+    let snapshot = scenario("no_route_drops").snapshot;
+    let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o7777;
+    saved::write(&file, &snapshot).unwrap();
+    assert_eq!(mode(), 0o600);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    saved::write(&file, &snapshot).unwrap();
+    assert_eq!(mode(), 0o664);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[cfg(unix)]
+#[test]
+fn another_users_link_is_not_written_through() {
+    use std::os::unix::fs::{lchown, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("ours"), "kept").unwrap();
+    symlink(path("ours"), path("round.json")).unwrap();
+    if lchown(path("round.json"), Some(65534), None).is_err() {
+        return; // only root can plant one
+    }
+    let error = saved::write(&path("round.json"), &scenario("no_route_drops").snapshot).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains("round.json") && cause.contains("another user's symbolic link"), "{cause}");
+    assert_eq!(fs::read_to_string(path("ours")).unwrap(), "kept");
 }

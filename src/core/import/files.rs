@@ -7,7 +7,10 @@ mod assemble;
 mod listing;
 mod shapes;
 
-use super::json::{self, JsonError};
+use super::{
+    input::{self, LISTING_FILE},
+    json::{self, JsonError},
+};
 use crate::model::{Inventory, PrefixListId, Timestamp};
 use assemble::Collected;
 use serde::de::IgnoredAny;
@@ -177,14 +180,9 @@ fn json_files(dir: &Path) -> Result<Vec<PathBuf>, FilesError> {
 
 fn add(collected: &mut Collected, path: &Path) -> Result<(), FilesError> {
     let failed = |cause| FilesError::File { file: path.to_owned(), cause };
-    let about = std::fs::metadata(path).map_err(failed)?;
-    if !about.is_file() {
-        // A pipe would keep us waiting for ever, a device may never end.
-        return Err(failed(io::Error::other("this is no regular file")));
-    }
+    let (bytes, about) = input::read(path, LISTING_FILE).map_err(failed)?;
     // The best a file can say of when its facts were seen.
     let at = about.modified().map(Timestamp::from).map_err(failed)?;
-    let bytes = std::fs::read(path).map_err(failed)?;
     let expected = "AWS CLI output: an object with a key such as RouteTables (--output json)";
     match list_of(&bytes) {
         Some(List::Ours(key)) => {

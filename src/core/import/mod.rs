@@ -2,5 +2,6 @@
 
 pub mod convert;
 pub mod files;
+pub mod input;
 pub mod json;
 pub mod saved;

@@ -1,11 +1,15 @@
 //! A round that was saved: what `check --save` writes and `judge` reads.
 
-use super::json::{self, JsonError};
+use super::{
+    input::{self, SAVED_FILE, read_limited},
+    json::{self, JsonError},
+};
 use crate::model::{Observed, SCHEMA, Snapshot};
 use serde::{Deserialize, de::IgnoredAny};
 use std::{
-    fs,
-    io::{self, Read, Write},
+    fs::{self, Metadata},
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -61,18 +65,18 @@ pub fn read(file: &Path) -> Result<Snapshot, SavedError> {
 /// The name and the content of `file`; `-` is the standard input.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If it cannot be read, is not a regular file, or is larger than [`SAVED_FILE`].
 pub fn content(file: &Path) -> Result<(String, Vec<u8>), SavedError> {
     let from_stdin = file == Path::new("-");
     let name = if from_stdin { "standard input".to_owned() } else { file.display().to_string() };
-    let mut bytes = Vec::new();
     let read = if from_stdin {
-        io::stdin().lock().read_to_end(&mut bytes)
+        let mut bytes = Vec::new();
+        read_limited(io::stdin().lock(), SAVED_FILE, &mut bytes).map(|()| bytes)
     } else {
-        fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+        input::read(file, SAVED_FILE).map(|(bytes, _)| bytes)
     };
     match read {
-        Ok(_) => Ok((name, bytes)),
+        Ok(bytes) => Ok((name, bytes)),
         Err(cause) => Err(SavedError::Read { file: name, cause }),
     }
 }
@@ -133,25 +137,29 @@ fn with_names_apart(mut snapshot: Snapshot) -> Snapshot {
 
 /// Writes `snapshot` to `file`: whole, or not at all, if that is a regular file. A device or a pipe is written to.
 ///
+/// What a link of this user or of root leads to is what its owner wants written. Another user's link is refused.
+///
 /// # Errors
 /// If it cannot be written.
 pub fn write(file: &Path, snapshot: &Snapshot) -> Result<(), SavedError> {
-    let written = match fs::metadata(file) {
+    let written = input::trusted_link(file).and_then(|()| match fs::metadata(file) {
         // Renaming a file over it would do away with /dev/null itself, which root may.
         Ok(known) if !known.is_file() => {
             fs::OpenOptions::new().write(true).open(file).and_then(|file| put(file, snapshot))
         }
-        // What a link leads to is what its owner wants written.
-        Ok(_) => fs::canonicalize(file).and_then(|file| replace(&file, snapshot)),
-        Err(_) => replace(file, snapshot),
-    };
+        Ok(known) => fs::canonicalize(file).and_then(|file| replace(&file, Some(&known), snapshot)),
+        Err(_) => replace(file, None, snapshot),
+    });
     written.map_err(|cause| SavedError::Write { file: file.to_owned(), cause })
 }
 
-fn replace(file: &Path, snapshot: &Snapshot) -> io::Result<()> {
-    let beside = beside(file);
-    let written = fs::File::create(&beside).and_then(|mut new| {
-        put(&mut new, snapshot)?;
+/// Puts a file in the place of `known`, with its mode.
+fn replace(file: &Path, known: Option<&Metadata>, snapshot: &Snapshot) -> io::Result<()> {
+    let (mut new, beside) = create_beside(file)?;
+    let written = put(&mut new, snapshot).and_then(|()| {
+        if let Some(known) = known {
+            new.set_permissions(known.permissions())?;
+        }
         new.sync_all()
     });
     written.and_then(|()| fs::rename(&beside, file)).inspect_err(|_| {
@@ -160,12 +168,37 @@ fn replace(file: &Path, snapshot: &Snapshot) -> io::Result<()> {
     })
 }
 
-/// A name in the same directory, so that the rename is one step of the same file system.
-fn beside(file: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(file.file_name().unwrap_or(file.as_os_str()));
-    name.push(format!(".{}.tmp", std::process::id()));
-    file.with_file_name(name)
+/// A new file in the same directory, so that the rename is one step of the same file system. Nobody can guess its name or
+/// put anything in its place, and nobody else can read it.
+fn create_beside(file: &Path) -> io::Result<(fs::File, PathBuf)> {
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    for _ in 0..ATTEMPTS {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(file.file_name().unwrap_or(file.as_os_str()));
+        name.push(format!(".{:016x}.tmp", RandomState::new().build_hasher().finish()));
+        let beside = file.with_file_name(name);
+        match private().open(&beside) {
+            Ok(new) => return Ok((new, beside)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+/// Names that are tried.
+const ATTEMPTS: usize = 8;
+
+/// For a file that must not exist, not even as a link that leads nowhere, and that its owner alone may read.
+fn private() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options
 }
 
 fn put(mut file: impl Write, snapshot: &Snapshot) -> io::Result<()> {

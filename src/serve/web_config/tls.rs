@@ -4,6 +4,7 @@ use super::{
     Problems,
     file::{Clients, PemLocation, PemSource, Tls},
 };
+use crate::import::input;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -14,7 +15,7 @@ use rustls::{
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
-use std::{fmt::Debug, fs, hash::Hasher, io::Read, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{fmt::Debug, fs, hash::Hasher, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 use webpki::EndEntityCert;
 
 /// No certificate or key is longer.
@@ -159,17 +160,7 @@ impl PemSource {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let said = |error: std::io::Error| error.to_string();
-    // Asked before it is opened: opening a pipe waits for a writer.
-    if !fs::metadata(path).map_err(said)?.is_file() {
-        return Err("this is no regular file".to_owned());
-    }
-    let mut content = Vec::new();
-    fs::File::open(path).map_err(said)?.take(LONGEST + 1).read_to_end(&mut content).map_err(said)?;
-    if content.len() as u64 > LONGEST {
-        return Err("the file is longer than a mebibyte".to_owned());
-    }
-    Ok(content)
+    input::read(path, LONGEST).map(|(content, _)| content).map_err(|error| error.to_string())
 }
 
 /// A certificate of the chain that also has one of these names (`client_allowed_sans`).
