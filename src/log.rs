@@ -1,6 +1,7 @@
 //! Log events to standard error: text or JSON, and with priorities where the journal reads them.
 
 use crate::cli::{Cli, Command, LogFormat};
+use anstyle::{AnsiColor, Style};
 use onnet::present;
 use std::{
     error::Error,
@@ -12,8 +13,9 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::{
     filter::{FilterFn, Targets},
     fmt::{
-        FmtContext, FormatEvent, FormatFields,
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::{self, Writer},
+        time::{FormatTime, SystemTime},
     },
     layer::SubscriberExt,
     registry::LookupSpan,
@@ -53,38 +55,40 @@ pub(crate) fn start(cli: &Cli) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("--log {filter}: {error}; expected a filter such as onnet=debug"))?;
     let cap = FilterFn::new(may_be_logged);
     let journal = is_journal();
-    let colour = !journal && io::stderr().is_terminal() && cli.log_format == LogFormat::Text;
-    let log = tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
-        .with_writer(io::stderr)
-        .with_ansi(colour)
-        // It would complain of a full disk on the same disk, and panic.
-        .log_internal_errors(false);
-    match (cli.log_format, journal) {
-        // The journal has the time and the unit.
-        (LogFormat::Text, true) => log
-            .event_format(Line {
-                inner: format::format().with_target(false).with_ansi(false).without_time(),
-                journal,
-                colour,
-            })
-            .finish()
-            .with(filter)
-            .with(cap)
-            .init(),
-        (LogFormat::Text, false) => log
-            .event_format(Line { inner: format::format().with_target(false).with_ansi(colour), journal, colour })
-            .finish()
-            .with(filter)
-            .with(cap)
-            .init(),
-        (LogFormat::Json, _) => {
-            let inner = format::format().with_target(false).json().flatten_event(true);
-            let log = log.fmt_fields(format::JsonFields::new()).event_format(Line { inner, journal, colour });
-            log.finish().with(filter).with(cap).init();
-        }
+    let shape = match (cli.log_format, journal) {
+        (LogFormat::Json, journal) => Shape::Json { journal },
+        (LogFormat::Text, true) => Shape::Journal,
+        (LogFormat::Text, false) if io::stderr().is_terminal() => Shape::Terminal,
+        (LogFormat::Text, false) => Shape::Plain,
+    };
+    if matches!(shape, Shape::Json { .. }) {
+        json(io::stderr, shape).with(filter).with(cap).init();
+    } else {
+        text(io::stderr, shape).with(filter).with(cap).init();
     }
     Ok(())
+}
+
+/// A subscriber that writes text.
+fn text<W>(writer: W, shape: Shape) -> impl Subscriber + for<'s> LookupSpan<'s> + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    // Time, level and colour are put in around what is sanitized.
+    let inner = format::format().with_target(false).with_ansi(false).with_level(false).without_time();
+    let log = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(writer).with_ansi(false);
+    // It would complain of a full disk on the same disk, and panic.
+    log.log_internal_errors(false).event_format(Line { inner, shape }).finish()
+}
+
+/// A subscriber that writes JSON.
+fn json<W>(writer: W, shape: Shape) -> impl Subscriber + for<'s> LookupSpan<'s> + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let inner = format::format().with_target(false).json().flatten_event(true);
+    let log = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(writer).with_ansi(false);
+    log.log_internal_errors(false).fmt_fields(format::JsonFields::new()).event_format(Line { inner, shape }).finish()
 }
 
 /// Whether standard error is what systemd connected to the journal, and not something it was redirected to since.
@@ -103,11 +107,23 @@ fn is_journal() -> bool {
     false
 }
 
-/// One event, one line, whatever a server put into an error; with the priority in front that the journal takes off again.
+/// What goes around an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// The priority, which the journal takes off again; it has the time and the unit.
+    Journal,
+    /// Time and level.
+    Plain,
+    /// Time and level in colour.
+    Terminal,
+    /// An object, which has them.
+    Json { journal: bool },
+}
+
+/// One event, one line, without anything that could steer a terminal, whatever a server put into an error.
 struct Line<F> {
     inner: F,
-    journal: bool,
-    colour: bool,
+    shape: Shape,
 }
 
 impl<S, N, F> FormatEvent<S, N> for Line<F>
@@ -117,14 +133,40 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        if self.journal {
-            write!(out, "<{}>", priority(*event.metadata().level()))?;
-        }
         let mut line = String::new();
         self.inner.format_event(context, Writer::new(&mut line), event)?;
         let line = line.trim_end_matches('\n');
-        if self.colour { writeln!(out, "{line}") } else { writeln!(out, "{}", present::sanitized(line)) }
+        let level = *event.metadata().level();
+        match self.shape {
+            Shape::Journal | Shape::Json { journal: true } => write!(out, "<{}>", priority(level))?,
+            Shape::Plain | Shape::Terminal | Shape::Json { journal: false } => {}
+        }
+        match self.shape {
+            Shape::Json { .. } => return writeln!(out, "{}", present::sanitized_json(line)),
+            Shape::Journal => write!(out, "{level:>5} ")?,
+            Shape::Plain => {
+                SystemTime.format_time(&mut out)?;
+                write!(out, " {level:>5} ")?;
+            }
+            Shape::Terminal => {
+                let (dim, style) = (Style::new().dimmed(), style(level));
+                write!(out, "{dim}")?;
+                SystemTime.format_time(&mut out)?;
+                write!(out, "{dim:#} {style}{level:>5}{style:#} ")?;
+            }
+        }
+        writeln!(out, "{}", present::sanitized(line))
     }
+}
+
+fn style(level: Level) -> Style {
+    let colour = match level {
+        Level::ERROR => AnsiColor::Red,
+        Level::WARN => AnsiColor::Yellow,
+        Level::INFO => AnsiColor::Green,
+        Level::DEBUG | Level::TRACE => AnsiColor::Blue,
+    };
+    colour.on_default()
 }
 
 /// As syslog numbers them: error, warning, informational, debug.
@@ -144,51 +186,57 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
-    /// What is logged in `journal` fashion while `events` runs.
-    fn logged(journal: bool, events: impl FnOnce()) -> String {
-        logged_through(FilterFn::new(|_| true), journal, events)
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
-    fn logged_through(cap: FilterFn, journal: bool, events: impl FnOnce()) -> String {
-        #[derive(Clone, Default)]
-        struct Buffer(Arc<Mutex<Vec<u8>>>);
-        impl io::Write for Buffer {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
+    /// What is logged while `events` runs.
+    fn logged(shape: Shape, events: impl FnOnce()) -> String {
+        logged_through(FilterFn::new(|_| true), shape, events)
+    }
+
+    fn logged_through(cap: FilterFn, shape: Shape, events: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let written = buffer.clone();
-        let inner = format::format().with_target(false).with_ansi(false).without_time();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::TRACE)
-            .with_writer(move || buffer.clone())
-            .event_format(Line { inner, journal, colour: false })
-            .finish()
-            .with(cap);
-        tracing::subscriber::with_default(subscriber, events);
+        if matches!(shape, Shape::Json { .. }) {
+            tracing::subscriber::with_default(json(move || buffer.clone(), shape).with(cap), events);
+        } else {
+            tracing::subscriber::with_default(text(move || buffer.clone(), shape).with(cap), events);
+        }
         String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
     }
 
     #[test]
     fn the_journal_gets_priorities() {
-        let log = logged(true, || {
+        let log = logged(Shape::Journal, || {
             tracing::error!("act");
             tracing::warn!("less");
             tracing::info!("changed");
             tracing::debug!("round");
         });
         assert_eq!(log, "<3>ERROR act\n<4> WARN less\n<6> INFO changed\n<7>DEBUG round\n");
-        assert_eq!(logged(false, || tracing::info!("changed")), " INFO changed\n");
+        let log = logged(Shape::Json { journal: true }, || tracing::warn!("less"));
+        assert!(log.starts_with("<4>{\"timestamp\":"), "{log}");
+        for (shape, end) in
+            [(Shape::Plain, "Z  INFO changed\n"), (Shape::Terminal, "Z\u{1b}[0m \u{1b}[32m INFO\u{1b}[0m changed\n")]
+        {
+            let log = logged(shape, || tracing::info!("changed"));
+            assert!(log.ends_with(end), "{log:?}");
+        }
     }
 
     #[test]
     fn what_libraries_send_and_receive_is_never_logged() {
-        let log = logged_through(FilterFn::new(may_be_logged), false, || {
+        let log = logged_through(FilterFn::new(may_be_logged), Shape::Plain, || {
             tracing::trace!(target: "onnet::observe", "1");
             tracing::trace!(target: "onnet_core", "2");
             tracing::debug!(target: "aws_smithy_runtime::client::retries::strategy::standard", "3");
@@ -210,11 +258,31 @@ mod tests {
 
     #[test]
     fn one_event_is_one_line_whatever_a_server_says() {
-        let log = logged(true, || tracing::warn!(gap = %"half\n<0>an \u{1b}[31manswer\u{202e}", "not seen"));
-        assert_eq!(log.lines().count(), 1, "{log:?}");
-        assert!(
-            log.starts_with("<4> WARN not seen") && !log.contains('\u{1b}') && !log.contains('\u{202e}'),
-            "{log:?}"
-        );
+        let said = "half\n<0>an \u{1b}[31manswer\r\u{85}\u{9b}2J\u{2028}\u{2029}\u{202e}\u{2066}";
+        let event = || {
+            let _span = tracing::info_span!("round", of = said).entered();
+            tracing::warn!(gap = %said, debug = ?said, text = said, "not seen: {said}");
+        };
+        for shape in [
+            Shape::Journal,
+            Shape::Plain,
+            Shape::Terminal,
+            Shape::Json { journal: true },
+            Shape::Json { journal: false },
+        ] {
+            let log = logged(shape, event);
+            let ours = anstream::adapter::strip_str(&log).to_string();
+            let line = ours.strip_suffix('\n').unwrap();
+            let steers = |c: char| c.is_control() || "\u{2028}\u{2029}\u{202e}\u{2066}".contains(c);
+            assert!(!line.contains(steers) && log.matches("[31m").count() >= 4, "{shape:?}: {log:?}");
+            // Nothing is coloured but by us.
+            let escapes = if shape == Shape::Terminal { 4 } else { 0 };
+            assert_eq!(log.matches('\u{1b}').count(), escapes, "{shape:?}: {log:?}");
+            if let Shape::Json { journal } = shape {
+                let json = if journal { line.strip_prefix("<4>").unwrap() } else { line };
+                let json: serde_json::Value = serde_json::from_str(json).unwrap();
+                assert_eq!(json["gap"], said, "{json}");
+            }
+        }
     }
 }

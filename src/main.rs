@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     match printed {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            terminal::print_error(&chain(&*error));
+            terminal::print_errors(&chain(&*error));
             ExitCode::from(terminal::ERROR)
         }
     }

@@ -12,10 +12,13 @@ pub(crate) const ERROR: u8 = 3;
 
 /// Makes a panic, a library's included, an error with the exit code [`ERROR`].
 ///
-/// By itself it ends in another code or in a signal, which monitoring systems do not know.
+/// By itself it ends in another code or in a signal, which monitoring systems do not know. A message that was put together
+/// when it happened may hold anything, a secret too; it is left out, and the place where it happened says what it was about.
 pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        print_error(&format!("this is a defect, please report it: {panic}"));
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let message = panic.payload().downcast_ref::<&'static str>().map_or(String::new(), |text| format!(": {text}"));
+        print_error(&format!("this is a defect, please report it: panicked at {place}{message}"));
         #[expect(
             clippy::disallowed_methods,
             reason = "a panic does not return to main, and aborts in a release build"
@@ -35,10 +38,22 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints an error to standard error, without control characters.
+/// Prints an error to standard error on one line, without control characters.
 pub(crate) fn print_error(problem: &str) {
-    let lines: Vec<_> = problem.lines().map(present::sanitized).collect();
-    let _ = writeln!(anstream::stderr(), "onnet: {}", lines.join("\n")); // a failure cannot be reported anywhere
+    let _ = writeln!(anstream::stderr(), "onnet: {}", present::sanitized(problem)); // a failure cannot be reported anywhere
+}
+
+/// Prints an error of several lines. Each after the first is indented, so that none can pass for a message of its own.
+pub(crate) fn print_errors(problem: &str) {
+    let _ = writeln!(anstream::stderr(), "onnet: {}", indented(problem)); // a failure cannot be reported anywhere
+}
+
+fn indented(problem: &str) -> String {
+    let lines = problem.split('\n').enumerate().map(|(number, line)| {
+        let indent = if number == 0 || line.starts_with("  ") { "" } else { "  " };
+        format!("{indent}{}", present::sanitized(line))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Prints what clap returns instead of a command: help and version (exit code 0), or a usage error.
@@ -65,5 +80,17 @@ fn variable_of(error: &clap::Error) -> String {
             format!("The variable ONNET_{name} sets it too, where the command line does not.\n")
         }
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_after_the_first_begins_where_a_message_does() {
+        let forged = "the API said \"no\nonnet: on-net\r\u{1b}[2K\u{2028}ok\u{202e}\"\n  a command";
+        let lines = "the API said \"no\n  onnet: on-net\\u{d}\\u{1b}[2K\\u{2028}ok\\u{202e}\"\n  a command";
+        assert_eq!(indented(forged), lines);
     }
 }

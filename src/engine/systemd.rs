@@ -1,6 +1,7 @@
 //! What systemd is told, where systemd started us.
 
 use super::clock::Moment;
+use crate::present::sanitized;
 use sd_notify::NotifyState;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ impl Supervisor {
     /// What there is to say in one line, and, once, that we are ready.
     pub(super) fn status(&mut self, ready: bool, line: &str) {
         // A line of its own is what the protocol takes for the next assignment.
-        let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = sanitized(line).into_owned();
         if ready && !self.ready {
             tell(&[NotifyState::Ready, NotifyState::Status(&line)]);
             self.ready = true;

@@ -9,6 +9,7 @@ mod faces;
 mod facts;
 mod files;
 mod golden;
+mod hostile_text;
 #[path = "../common/page.rs"]
 mod page;
 mod properties;

@@ -22,17 +22,21 @@ pub use changes::outcome_changes;
 pub use event::{OutcomeChanged, outcome_changed};
 pub use explanation::explanation;
 pub use nagios::{nagios, nagios_unknown};
-pub use page::sanitized;
+pub use page::{sanitized, sanitized_json};
 pub use schema::{Contract, schema};
 pub use status_page::status_page;
 pub use text::text;
 
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// Any of the JSON contracts, for people to read as well.
 pub fn json(document: &impl Serialize) -> String {
     #[expect(clippy::expect_used, reason = "our types have string keys and serializers that cannot fail")]
     let mut json = serde_json::to_string_pretty(document).expect("a document of our own types");
+    if let Cow::Owned(clean) = sanitized_json(&json) {
+        json = clean;
+    }
     json.push('\n');
     json
 }

@@ -14,16 +14,29 @@ pub(super) const INDENT: usize = 11;
 ///
 /// Names in files, error messages of services and whatever else we did not write ourselves come through here.
 pub fn sanitized(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(steers) {
+    replaced(text, steers, |c, clean| clean.extend(c.escape_unicode()))
+}
+
+/// The same for text in JSON, which stays the same JSON. What is below U+0020 is escaped there already.
+pub fn sanitized_json(json: &str) -> Cow<'_, str> {
+    let steers = |c: char| c >= '\u{7f}' && steers(c);
+    replaced(json, steers, |c, clean| {
+        let _ = write!(clean, "\\u{:04x}", u32::from(c)); // writing to a String does not fail
+    })
+}
+
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn replaced(text: &str, is_wanted: impl Fn(char) -> bool, replace: impl Fn(char, &mut String)) -> Cow<'_, str> {
+    if !text.contains(&is_wanted) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        if steers(c) { clean.extend(c.escape_unicode()) } else { clean.push(c) }
+        if is_wanted(c) { replace(c, &mut clean) } else { clean.push(c) }
     }
     Cow::Owned(clean)
 }
@@ -109,6 +122,8 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     #[test]
@@ -117,6 +132,10 @@ mod tests {
         assert_eq!(sanitized("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
         assert_eq!(sanitized("two\nlines\r"), "two\\u{a}lines\\u{d}");
         assert_eq!(sanitized("\u{9b}31m \u{202e}txet"), "\\u{9b}31m \\u{202e}txet");
+        let json = serde_json::json!({"a": "\u{1b}[31m\u{7f}\u{9b}\n\r\u{2028}\u{202e}\u{2069}é"});
+        let clean = sanitized_json(&json.to_string()).into_owned();
+        assert!(!clean.contains(steers), "{clean}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&clean).unwrap(), json);
     }
 
     #[test]
