@@ -3,6 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use onnet::present;
 use std::{
+    any::Any,
     io::{self, Write},
     process::ExitCode,
 };
@@ -17,14 +18,18 @@ pub(crate) const ERROR: u8 = 3;
 pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        let message = panic.payload().downcast_ref::<&'static str>().map_or(String::new(), |text| format!(": {text}"));
-        print_error(&format!("this is a defect, please report it: panicked at {place}{message}"));
+        print_error(&format!("this is a defect, please report it: panicked at {place}{}", message(panic.payload())));
         #[expect(
             clippy::disallowed_methods,
             reason = "a panic does not return to main, and aborts in a release build"
         )]
         std::process::exit(ERROR.into());
     }));
+}
+
+/// A literal. What was put together when it happened comes as a `String`.
+fn message(payload: &dyn Any) -> String {
+    payload.downcast_ref::<&'static str>().map_or(String::new(), |text| format!(": {text}"))
 }
 
 /// Prints to standard output, with colour if it is a terminal. A closed pipe is not an error.
@@ -86,6 +91,13 @@ fn variable_of(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_says_nothing_that_is_not_in_the_program() {
+        assert_eq!(message(&"never"), ": never");
+        assert_eq!(message(&format!("the key is {}", "PLANTED")), "");
+        assert_eq!(message(&1), "");
+    }
 
     #[test]
     fn no_line_after_the_first_begins_where_a_message_does() {

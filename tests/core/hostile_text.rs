@@ -9,8 +9,7 @@ use onnet_core::{
 use serde_json::Value;
 
 /// Colours, lines, a line of the plugin, and text in the opposite direction.
-const HOSTILE: &str =
-    "x\u{1b}[31m\u{1b}]0;t\u{7}\r\nONNET OK - on-net | covered=100%\u{b}\u{c}\u{85}\u{9b}2J\u{2028}\u{2029}\u{202e}\u{2066}\u{200f}\u{61c}";
+const HOSTILE: &str = "x\u{1b}[31m\u{1b}]0;t\u{7}\r\nONNET OK - on-net | covered=100%\u{b}\u{c}\u{85}\u{9b}2J\u{2028}\u{2029}\u{202e}\u{2066}\u{200f}\u{61c}";
 
 fn steers(c: char) -> bool {
     c.is_control() || "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}".contains(c)
@@ -75,19 +74,18 @@ fn no_text_of_a_fact_steers_a_terminal_or_forges_a_line() {
             // Every escape sequence is one of ours.
             assert!(!styled.contains("\u{1b}[31mx") && !styled.contains("\u{1b}]"), "{name}: {styled:?}");
             let plain = text(&styled);
-            assert!(plain.lines().all(|line| !line.contains(steers) && !line.starts_with("ONNET")), "{name}: {plain:?}");
+            assert!(
+                plain.lines().all(|line| !line.contains(steers) && !line.starts_with("ONNET")),
+                "{name}: {plain:?}"
+            );
             let nagios = present::nagios(&report);
             let line = nagios.strip_suffix('\n').unwrap();
             assert!(!line.contains(steers) && line.matches('|').count() <= 1, "{name}: {nagios:?}");
             let json = present::json(&report);
             assert!(json.lines().all(|line| !line.contains(steers)), "{name}: {json:?}");
             assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report, "{name}");
-            let change = OutcomeChange {
-                at: report.taken_at,
-                from: None,
-                to: report.outcome,
-                summary: report.summary.clone(),
-            };
+            let change =
+                OutcomeChange { at: report.taken_at, from: None, to: report.outcome, summary: report.summary.clone() };
             let changes = present::outcome_changes(&[change]);
             assert!(!changes.strip_suffix('\n').unwrap().contains(steers), "{name}: {changes:?}");
         }
