@@ -55,6 +55,10 @@ impl Reading {
 
     /// How the wall clock was set between `earlier` and this reading, if it was.
     pub fn step_since(&self, earlier: &Self) -> Option<Step> {
+        // It stands still there, and nothing that is dated by it counts.
+        if self.wall.is_before_1970() {
+            return None;
+        }
         let expected = earlier.wall_at(self.moment);
         let (ahead, back) = (self.wall.since(expected), expected.since(self.wall));
         if ahead > STEP {
@@ -127,6 +131,9 @@ mod tests {
             (at(100, 10_000), at(160, 6_460), Some(Step::Back(hour))),
             // Suspended for a day: both clocks went on.
             (at(100, 10_000), at(86_500, 96_400), None),
+            // Before 1970, and back again.
+            (at(100, 10_000), at(160, 0), None),
+            (at(100, 10_000), at(220, 10_120), None),
         ];
         for (earlier, later, expected) in cases {
             assert_eq!(later.step_since(&earlier), expected, "{earlier:?} to {later:?}");

@@ -6,6 +6,7 @@ use super::{
     schedule::Periods,
 };
 use crate::{
+    judge::expires,
     model::{History, Outcome, OutcomeChange, Report, Source},
     present::{OutcomeChanged, outcome_changed},
 };
@@ -24,13 +25,15 @@ pub(super) struct Reports {
     unjudged: Option<(Reading, Moment)>,
     judged: Option<Moment>,
     pub(super) last: Option<Arc<Report>>,
+    /// When the last one is to be judged again, whoever does it.
+    pub(super) expires: Option<Moment>,
     pub(super) history: History,
 }
 
 impl Reports {
     pub(super) fn new(timeout: Duration, periods: &Periods) -> Self {
         let every = periods.of(Source::Dns);
-        Self { timeout, every, unjudged: None, judged: None, last: None, history: History::default() }
+        Self { timeout, every, unjudged: None, judged: None, last: None, expires: None, history: History::default() }
     }
 
     /// An answer was taken in, of a batch that began then.
@@ -60,8 +63,9 @@ impl Reports {
     }
 
     /// Keeps a report, and reports the outcome if it changed.
-    pub(super) fn publish(&mut self, report: Report, now: Reading, counters: &Counters) {
+    pub(super) fn publish(&mut self, mut report: Report, now: Reading, counters: &Counters) {
         counters.reported();
+        self.expires = expires(&mut report).map(|at| now.moment + at.since(now.wall));
         let from = self.last.as_ref().map(|report| report.outcome);
         if from != Some(report.outcome) {
             if from.is_some() {

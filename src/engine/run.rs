@@ -335,14 +335,15 @@ impl Daemon {
     fn publish_status(&mut self) {
         self.ready |= self.reports.last.is_some() && self.facts.instance().is_some() && self.sources.all_collected();
         self.supervisor.status(self.ready, &self.reports.line());
-        self.publisher.publish(Status {
+        let status = Status {
             started_at: self.started.wall,
             report: self.reports.last.clone(),
             ready: self.ready,
             sources: self.sources.status(),
             history: self.reports.history.clone(),
             settings: self.read,
-        });
+        };
+        self.publisher.publish_until(status, self.reports.expires);
     }
 
     /// Reads the settings of the SDK again; `others` says whether the other settings files could be read.

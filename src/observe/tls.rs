@@ -4,11 +4,13 @@ use rustls::{
     CipherSuite, ClientConfig, RootCertStore,
     client::Resumption,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
+    time_provider::TimeProvider,
 };
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
+    time::SystemTime,
 };
 
 /// Why there is nothing to trust.
@@ -106,8 +108,20 @@ fn provider() -> CryptoProvider {
     provider
 }
 
+/// The clock by which certificates are valid. With one that shows a time before 1970, at which rustls would panic, no
+/// handshake succeeds.
+#[derive(Debug)]
+pub struct WallClock;
+
+impl TimeProvider for WallClock {
+    #[expect(clippy::disallowed_methods, reason = "certificates are valid by the wall's clock")]
+    fn current_time(&self) -> Option<UnixTime> {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok().map(UnixTime::since_unix_epoch)
+    }
+}
+
 fn config(roots: Arc<RootCertStore>, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
+    let builder = ClientConfig::builder_with_details(Arc::new(provider()), Arc::new(WallClock))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?
         .with_root_certificates(roots);

@@ -29,3 +29,15 @@ fn without_facts_an_outcome_stays_or_becomes_undetermined() {
     assert!(better.is_empty(), "{} of {edits} edits\n{}", better.len(), better.join("\n"));
     assert!(edits > 50_000, "{edits}");
 }
+
+/// On such a clock every moment is the same, and nothing would ever be old.
+#[test]
+fn a_clock_before_1970_supports_nothing() {
+    for (name, scenario) in scenarios::all() {
+        let mut world = scenario.world.clone();
+        world.taken_at = (std::time::UNIX_EPOCH - std::time::Duration::from_secs(3600)).into();
+        let report = onnet_core::judge::judge(world);
+        assert_ne!(report.outcome, onnet_core::model::Outcome::OnNet, "{name}: {}", report.summary);
+        assert!(onnet_core::present::text(&report).ends_with('\n'), "{name}");
+    }
+}

@@ -177,6 +177,16 @@ impl Daemon {
         nix::sys::signal::kill(self.pid(), signal)
     }
 
+    /// Whether every thread of it is stopped, which takes a moment after the signal.
+    pub fn is_stopped(&self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else { return false };
+        let state = |thread: std::fs::DirEntry| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+            stat.rsplit_once(") ").map(|(_, rest)| rest.starts_with('T'))
+        };
+        threads.flatten().all(|thread| state(thread) == Some(true))
+    }
+
     /// Resident memory in bytes, as the kernel counts it.
     ///
     /// # Errors

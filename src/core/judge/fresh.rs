@@ -22,6 +22,32 @@ pub fn as_of(report: Report, now: Timestamp) -> Report {
     }
 }
 
+/// When the first of the facts that `report` rests on is too old; `None` if it rests on none.
+pub fn expires(report: &mut Report) -> Option<Timestamp> {
+    let snapshot = &mut report.snapshot;
+    let now = snapshot.taken_at.plus(snapshot.took.as_duration());
+    let mut expiry = Expiry { now, max_age: snapshot.max_age, first: None };
+    snapshot.visit_facts(&mut expiry);
+    expiry.first
+}
+
+/// Finds the earliest moment after `now` at which a fact is too old.
+struct Expiry {
+    now: Timestamp,
+    max_age: MaxAge,
+    first: Option<Timestamp>,
+}
+
+impl FactVisitor for Expiry {
+    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
+        let Observed::Seen { at: dated, .. } = fact else { return };
+        let expires = dated.plus(self.max_age.of_fact(&at).as_duration());
+        if expires >= self.now {
+            self.first = Some(self.first.map_or(expires, |first| first.min(expires)));
+        }
+    }
+}
+
 /// The snapshot with every fact that was too old at its end replaced by [`Gap::Stale`].
 pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
     let now = snapshot.taken_at.plus(snapshot.took.as_duration());
@@ -29,7 +55,8 @@ pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
     for attempt in &mut snapshot.probes {
         keep_failure(attempt, now, max_age);
     }
-    snapshot.visit_facts(&mut Expire { now, max_age });
+    let before_1970 = snapshot.taken_at.is_before_1970();
+    snapshot.visit_facts(&mut Expire { now, max_age, before_1970 });
     snapshot
 }
 
@@ -48,13 +75,19 @@ fn keep_failure(attempt: &mut ProbeAttempt, now: Timestamp, max_age: MaxAge) {
 struct Expire {
     now: Timestamp,
     max_age: MaxAge,
+    /// The clock showed no time that facts can be dated by.
+    before_1970: bool,
 }
 
 impl FactVisitor for Expire {
     fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
         let Observed::Seen { at: dated, .. } = fact else { return };
         let age = self.now.since(*dated);
-        if age > self.max_age.of_fact(&at).as_duration() {
+        if self.before_1970 {
+            // Every moment before it is the same one: no fact would ever be old.
+            *fact =
+                Observed::Unseen(Gap::Failed { detail: "the clock of this host shows a time before 1970".to_owned() });
+        } else if age > self.max_age.of_fact(&at).as_duration() {
             *fact = Observed::Unseen(Gap::Stale { age: age.into() });
         } else if dated.since(self.now) > AHEAD {
             // The clock was set back since, and the fact would look fresh until the clock is there again.

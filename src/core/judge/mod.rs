@@ -28,7 +28,7 @@ use crate::model::SubnetId;
 pub use crate::model::{CatalogueEntry, catalogue};
 pub use audit::audit;
 pub use explain::explain;
-pub use fresh::as_of;
+pub use fresh::{as_of, expires};
 pub use round::judge;
 
 /// A subnet that is not in the inventory.

@@ -23,23 +23,34 @@ impl Timestamp {
         self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
     }
 
-    /// The moment `later` after this one.
+    /// Whether the clock showed no time that can be written: the epoch stands for every one before it.
+    pub fn is_before_1970(self) -> bool {
+        self.since_epoch().is_zero()
+    }
+
+    /// The moment `later` after this one; the last that can be written if there is none.
     pub fn plus(self, later: Duration) -> Self {
-        Self(self.0 + later)
+        Self::after_epoch(self.since_epoch().saturating_add(later))
     }
 
     /// The moment `earlier` before this one; the epoch if there is none.
     pub fn minus(self, earlier: Duration) -> Self {
-        Self(self.0.checked_sub(earlier).unwrap_or(SystemTime::UNIX_EPOCH))
+        Self::after_epoch(self.since_epoch().saturating_sub(earlier))
+    }
+
+    fn after_epoch(since: Duration) -> Self {
+        let since = since.min(LAST);
+        Self(SystemTime::UNIX_EPOCH + Duration::new(since.as_secs(), since.subsec_micros() * 1000))
     }
 }
 
+/// RFC 3339 has four digits for the year.
+const LAST: Duration = Duration::new(253_402_300_799, 999_999_000);
+
 impl From<SystemTime> for Timestamp {
-    /// Cuts to the microsecond, so that what is written reads back equal.
+    /// Cuts to the microsecond, so that what is written reads back equal. What cannot be written becomes the nearest that can.
     fn from(at: SystemTime) -> Self {
-        let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let micros = Duration::new(since_epoch.as_secs(), since_epoch.subsec_micros() * 1000);
-        Self(SystemTime::UNIX_EPOCH + micros)
+        Self::after_epoch(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO))
     }
 }
 
@@ -117,5 +128,20 @@ impl fmt::Display for Seconds {
             s if s >= 0.001 => write!(f, "{:.1} ms", s * 1e3),
             s => write!(f, "{:.0} µs", s * 1e6),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_becomes_the_nearest_that_can() {
+        let hour = Duration::from_secs(3600);
+        let before = Timestamp::from(SystemTime::UNIX_EPOCH - hour);
+        assert!(before.is_before_1970() && before.minus(hour).is_before_1970());
+        assert_eq!(before.minus(hour).to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(before.plus(Duration::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
+        assert!(!before.plus(hour).is_before_1970());
     }
 }

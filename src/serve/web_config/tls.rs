@@ -4,7 +4,7 @@ use super::{
     Problems,
     file::{Clients, PemLocation, PemSource, Tls},
 };
-use crate::import::input;
+use crate::{import::input, observe::tls::WallClock};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -92,7 +92,8 @@ impl<H: Hasher> Reader<H> {
         let clients = self.clients(&tls.clients, &provider, problems);
         let certificates = self.certificates(&tls.certificate, problems);
         let key = self.key(&tls.key, problems);
-        let builder = match ServerConfig::builder_with_provider(provider).with_protocol_versions(versions) {
+        let details = ServerConfig::builder_with_details(provider, Arc::new(WallClock));
+        let builder = match details.with_protocol_versions(versions) {
             Ok(builder) => builder,
             Err(error) => {
                 problems.add(None, format!("cipher_suites, curve_preferences and versions do not fit: {error}"));

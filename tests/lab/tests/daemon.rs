@@ -16,7 +16,7 @@ use std::{
     collections::BTreeSet,
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{ExitCode, Stdio},
+    process::{Child, ExitCode, Stdio},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -34,7 +34,7 @@ pub(crate) fn scrape_if_asked() -> Option<ExitCode> {
 }
 
 pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 25] = [
+    let tests: [(&str, Test); 26] = [
         ("throttled_it_keeps_the_last_facts_until_they_are_too_old", throttled),
         ("a_route_that_goes_and_comes_back_is_told_twice", a_route_that_goes_and_comes_back),
         ("a_local_change_brings_the_look_at_ec2_forward", a_local_change),
@@ -52,6 +52,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         ("it_starts_without_a_resolver_and_becomes_ready", starts_deaf),
         ("it_starts_without_a_network_and_becomes_ready", starts_cut_off),
         ("asleep_while_the_route_was_lost_it_wakes_to_the_truth", asleep),
+        ("asked_while_it_sleeps_it_does_not_answer_from_old_evidence", asked_asleep),
         ("it_ends_at_once_whatever_is_under_way", ends_at_once),
         ("at_sighup_it_reads_the_settings_again_and_keeps_the_last_good_ones", rereads),
         ("a_log_that_cannot_be_written_stops_nothing", full_disk),
@@ -369,6 +370,47 @@ fn asleep() -> Done {
     Ok(())
 }
 
+/// What is asked for while it sleeps is the first thing it answers.
+fn asked_asleep() -> Done {
+    let lab = on_net()?;
+    let daemon = start(&lab, &["--timeout", "1s"])?;
+    let (_, seen) = daemon.outcome(0, "on_net")?;
+    let ask = |path: &str| {
+        let script = format!(
+            "exec 3<>/dev/tcp/127.0.0.1/10953; printf 'GET {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3"
+        );
+        let mut command = lab.command(Path::new("bash"))?;
+        command.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    };
+    let answer = |child: Child| -> Result<String, Failed> {
+        Ok(String::from_utf8_lossy(&child.wait_with_output()?.stdout).into_owned())
+    };
+    let paths = ["/metrics", "/report.json", "/"];
+    for path in paths {
+        assert!(answer(ask(path)?)?.starts_with("HTTP/1.1 200"), "{path}");
+    }
+    daemon.signal(Signal::SIGSTOP)?;
+    while !daemon.is_stopped() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for service in [Service::Imds, Service::Dns, Service::Ec2, Service::DynamoDb] {
+        lab.set_fault(service, Some(Fault::Silence));
+    }
+    let asked = paths.map(ask);
+    let asleep = Instant::now();
+    while asleep.elapsed() < Duration::from_secs(4) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    daemon.signal(Signal::SIGCONT)?;
+    let says = ["\nonnet_on_net 1\n", "\"outcome\": \"on_net\"", "<title>on-net"];
+    for ((path, child), on_net) in paths.into_iter().zip(asked).zip(says) {
+        let said = answer(child?)?;
+        assert!(said.starts_with("HTTP/1.1 200") && !said.contains(on_net), "{path}: {said}");
+    }
+    daemon.outcome(seen, "undetermined")?;
+    Ok(())
+}
+
 fn ends_at_once() -> Done {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let lab = on_net()?;
@@ -528,7 +570,7 @@ fn scrapers() -> Done {
 /// the counters go up and never down.
 fn scrape(address: &str) -> std::io::Result<()> {
     use std::io::{Read, Write};
-    let request = b"GET /metrics HTTP/1.1\r\nHost: onnet\r\nConnection: close\r\n\r\n";
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let mut slow = std::net::TcpStream::connect(address)?;
     slow.write_all(request)?;
     slow.read_exact(&mut [0])?;
