@@ -260,6 +260,13 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:10953 or [fd00:ec2::253]:53".to_owned())
 }
 
+/// A name without a port; addresses need not be allowed.
+pub(crate) fn host(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let fits = !text.is_empty() && text.len() <= 253 && text.chars().all(is_name);
+    if fits { Ok(text.to_owned()) } else { Err("expected a name without a port, such as onnet.example.com".to_owned()) }
+}
+
 fn interface(text: &str) -> Result<InterfaceId, String> {
     let is_id = text.strip_prefix("eni-").is_some_and(is_word);
     if is_id { Ok(text.into()) } else { Err("expected a network interface's id, such as eni-0a1b2c3d".to_owned()) }

@@ -1,23 +1,24 @@
 //! `onnet run`: the daemon's loop, its HTTP server and the signals.
 
 use super::{Answer, Output, block_on};
-use crate::cli::{CollectArgs, duration, period, socket, time};
+use crate::cli::{CollectArgs, duration, host, period, socket, time};
 use clap::Args;
 use onnet::{
     engine::{self, Daemon, Periods, Recorder, metrics::Counters, publishing},
     model::{BySource, History, SettingsStatus, Status},
     observe::seen::chain,
-    serve::{Limits, Listeners, ServeError, WebConfig, WebConfigError, serve},
+    serve::{Limits, Listeners, ServeError, ServeSettings, WebConfig, WebConfigError, serve},
 };
 use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, watch::channel as watch_channel},
+    sync::{mpsc, oneshot, watch::channel as watch_channel},
 };
 
 #[derive(Debug, Args)]
@@ -29,6 +30,10 @@ pub(crate) struct RunArgs {
     /// TLS and users for HTTP: a file as Prometheus' exporters take it.
     #[arg(long, env = "ONNET_WEB_CONFIG", value_name = "FILE", hide_env_values = true)]
     web_config: Option<PathBuf>,
+
+    /// Answer to this name too, such as one that a scraper uses; may be repeated. Addresses and localhost are always answered to.
+    #[arg(long, env = "ONNET_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',', hide_env_values = true, value_parser = host)]
+    allowed_host: Vec<String>,
 
     #[command(flatten)]
     collect: CollectArgs,
@@ -75,6 +80,8 @@ pub(crate) struct RunArgs {
 enum RunError {
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+    #[error("cannot start the thread that answers HTTP requests")]
+    Thread(#[source] io::Error),
     #[error("cannot set up the metrics")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot record to {}", .file.display())]
@@ -112,9 +119,13 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
     let counters = Counters::new()?;
     let (publisher, published) = publishing(initial_status());
     let (stop, mut stopping) = watch_channel(false);
-    let server = serve(listeners, published, counters.clone(), web.clone(), Limits::default(), async move {
-        let _ = stopping.wait_for(|stop| *stop).await; // a closed channel ends the server too
-    });
+    let serving = ServeSettings { limits: Limits::within_quota(), allowed_hosts: args.allowed_host.clone() };
+    let (counted, configured) = (counters.clone(), web.clone());
+    let server = on_its_own_thread(move || {
+        serve(listeners, published, counted, configured, serving, async move {
+            let _ = stopping.wait_for(|stop| *stop).await; // a closed channel ends the server too
+        })
+    })?;
 
     let (reread, rereading) = mpsc::channel(1);
     let stop_signal = async {
@@ -130,7 +141,7 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
             () = reload_on(hang_up, &web, reread) => {}
         }
     };
-    let mut server = std::pin::pin!(server);
+    let mut server = std::pin::pin!(async { server.await.unwrap_or(Ok(())) });
     tokio::select! {
         served = &mut server => served?,
         () = work => {
@@ -141,6 +152,24 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
     tracing::info!("stopped");
     Ok(())
 }
+
+/// Serves on a thread that does nothing else.
+fn on_its_own_thread<F>(server: impl FnOnce() -> F + Send + 'static) -> Result<Served, RunError>
+where
+    F: Future<Output = Result<(), ServeError>>,
+{
+    let (ended, served) = oneshot::channel();
+    let thread = thread::Builder::new().name("http".to_owned());
+    let serve = move || {
+        let served = block_on(async { server().await }).map_err(ServeError::Runtime).flatten();
+        let _ = ended.send(served); // nobody asks any more where the process ends
+    };
+    thread.spawn(serve).map_err(RunError::Thread)?;
+    Ok(served)
+}
+
+/// How serving ended.
+type Served = oneshot::Receiver<Result<(), ServeError>>;
 
 /// Reads the web configuration again on each SIGHUP, and has the daemon read its own settings files. Never ends.
 async fn reload_on(mut hang_up: Signal, web: &WebConfig, reread: mpsc::Sender<bool>) {

@@ -46,6 +46,11 @@ impl Connections {
         }
     }
 
+    /// Whether there is room for one more socket. One that is closed for another counts until it is closed.
+    pub(super) fn has_room(&self) -> bool {
+        self.tasks.len() < self.host.limits.connections + CLOSING
+    }
+
     pub(super) async fn all_ended(&mut self) {
         while self.tasks.join_next().await.is_some() {}
     }
@@ -71,10 +76,13 @@ impl Connections {
         }
         self.refusing = false;
         let pace = Arc::new(Pace::new(self.host.limits));
-        let task = self.tasks.spawn(hold(self.host.clone(), stream, peer, Arc::clone(&pace)));
+        let task = self.tasks.spawn(hold(self.host.clone(), stream, (peer, neighbour), Arc::clone(&pace)));
         self.open.insert(task.id(), Open { peer: neighbour, pace, task });
     }
 }
+
+/// Sockets that are about to be closed for others, at most.
+const CLOSING: usize = 16;
 
 /// A connection that can be closed to admit another.
 #[derive(Clone, Copy)]
@@ -104,7 +112,7 @@ fn eviction_candidate<T: Copy>(open: &[(T, Candidate)], newcomer: IpAddr) -> Opt
 }
 
 /// One client has a whole /64 of IPv6 addresses.
-fn neighbourhood(peer: IpAddr) -> IpAddr {
+pub(super) fn neighbourhood(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

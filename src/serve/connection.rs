@@ -2,6 +2,8 @@
 
 use super::{
     Limits,
+    budget::{Budget, Budgeted},
+    names::Names,
     pace::{Pace, Paced, Stage},
     routes::{Peer, Served},
     web_config::Loaded,
@@ -31,14 +33,18 @@ pub(super) struct Host {
     pub(super) served: Arc<Served>,
     pub(super) router: Router,
     pub(super) limits: Limits,
+    pub(super) budget: Arc<Budget>,
+    pub(super) names: Arc<Names>,
     /// Turns true when the server ends.
     pub(super) ending: watch::Receiver<bool>,
 }
 
-/// Answers requests until the client has done, is late, or the server ends.
-pub(super) async fn hold(host: Host, stream: TcpStream, peer: IpAddr, pace: Arc<Pace>) {
+/// Answers requests until the client, an address and its neighbourhood, has done, is late, or the server ends.
+pub(super) async fn hold(host: Host, stream: TcpStream, client: (IpAddr, IpAddr), pace: Arc<Pace>) {
+    let (peer, neighbour) = client;
+    let budget = Arc::clone(&host.budget);
     let ended = tokio::select! {
-        ended = answer(host, stream, peer, &pace) => ended,
+        ended = Budgeted::new(budget, neighbour, answer(host, stream, peer, &pace)) => ended,
         stage = pace.late() => Err(format!("too slow: {stage:?}")),
     };
     if let Err(error) = ended {
@@ -81,11 +87,18 @@ async fn http(
     pace: &Arc<Pace>,
     mut web: watch::Receiver<Arc<Loaded>>,
 ) -> Ended {
-    let (router, ours) = (host.router, Arc::clone(pace));
+    let (router, ours, names) = (host.router, Arc::clone(pace), host.names);
     let service = service_fn(move |mut request: Request<Incoming>| {
         ours.enter(Stage::Answer);
+        let refusal = names.refusal(&request);
         request.extensions_mut().insert(Peer(peer));
-        router.clone().call(request)
+        let mut router = router.clone();
+        async move {
+            match refusal {
+                Some(refusal) => Ok(refusal),
+                None => router.call(request).await,
+            }
+        }
     });
     let limits = &host.limits;
     let mut connection = pin!(

@@ -1,5 +1,6 @@
 //! How much one client, and all of them together, may take.
 
+use super::quota;
 use std::time::Duration;
 
 /// How much one client, and all of them together, may take.
@@ -21,6 +22,18 @@ pub struct Limits {
     pub headers: usize,
     /// For open answers, when the server ends.
     pub linger: Duration,
+    /// Seconds of processor time in each second.
+    pub processor: f64,
+}
+
+/// HTTP's part of the processor time that the unit has. The rest is for the loop, which judges and probes.
+const PART: f64 = 0.4;
+
+impl Limits {
+    /// The defaults, within the CPU quota of this process.
+    pub fn within_quota() -> Self {
+        Self { processor: PART * quota::processors(), ..Self::default() }
+    }
 }
 
 impl Default for Limits {
@@ -35,6 +48,7 @@ impl Default for Limits {
             head_bytes: 16 * 1024,
             headers: 64,
             linger: Duration::from_millis(700),
+            processor: PART,
         }
     }
 }

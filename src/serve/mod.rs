@@ -1,13 +1,16 @@
 //! The HTTP server: the status page, the metrics and the last report.
 //!
-//! It shares one thread with the daemon's loop, so nothing here blocks: files are read and passwords verified on other
-//! threads, and [`Limits`] bounds what clients can use.
+//! It has a thread of its own, so that the daemon's loop and its probes never wait for a handshake. Files are read and passwords
+//! verified on other threads, and [`Limits`] bounds what clients can use, processor time included.
 
 mod admission;
+mod budget;
 mod connection;
 mod limits;
 mod listen;
+mod names;
 mod pace;
+mod quota;
 mod routes;
 mod web_config;
 
@@ -17,7 +20,9 @@ pub use web_config::{WebConfig, WebConfigError};
 
 use crate::engine::{Published, metrics::Counters};
 use admission::Connections;
+use budget::{Budget, used};
 use connection::Host;
+use names::Names;
 use routes::Served;
 use std::{
     future::{Future, poll_fn},
@@ -33,6 +38,21 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+/// What the server keeps to.
+#[derive(Clone, Debug)]
+pub struct ServeSettings {
+    /// How much clients may take.
+    pub limits: Limits,
+    /// The names that are answered to, besides those of this host for itself and every address.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl From<Limits> for ServeSettings {
+    fn from(limits: Limits) -> Self {
+        Self { limits, allowed_hosts: Vec::new() }
+    }
+}
+
 /// After an error of `accept`, which is mostly a lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -46,9 +66,10 @@ pub async fn serve(
     published: Published,
     counters: Counters,
     web: WebConfig,
-    limits: Limits,
+    settings: impl Into<ServeSettings>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let ServeSettings { limits, allowed_hosts } = settings.into();
     for address in listeners.addresses() {
         tracing::info!(%address, protected = web.protects(), "listening");
         if !address.ip().to_canonical().is_loopback() && !web.protects() {
@@ -58,19 +79,24 @@ pub async fn serve(
     let listeners: Result<Vec<TcpListener>, io::Error> = listeners.0.into_iter().map(TcpListener::from_std).collect();
     let mut listeners = listeners.map_err(ServeError::Runtime)?;
     let (ends, ending) = watch::channel(false);
-    let served = Arc::new(Served::new(published, counters, web));
-    let host = Host { router: routes::router(&served), served, limits, ending };
+    let budget = Arc::new(Budget::new(limits.processor));
+    let served = Arc::new(Served::new(published, counters, web, &budget));
+    let (router, names) = (routes::router(&served), Arc::new(Names::new(&allowed_hosts)));
+    let host = Host { router, served, limits, budget: Arc::clone(&budget), names, ending };
     let mut connections = Connections::new(host);
-    let mut stop = std::pin::pin!(stop);
+    let (mut stop, mut turns) = (std::pin::pin!(stop), std::pin::pin!(budget.give_turns()));
     let mut failing = false;
     loop {
         tokio::select! {
             () = &mut stop => break,
             () = connections.ended() => {}
-            accepted = accept(&mut listeners) => match accepted {
+            () = &mut turns => {}
+            accepted = accept(&mut listeners, &budget), if connections.has_room() => match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
+                    let began = used();
                     connections.admit(stream, peer.ip());
+                    budget.charge(used().saturating_sub(began));
                 }
                 Err(error) => {
                     if !failing {
@@ -84,12 +110,16 @@ pub async fn serve(
     }
     drop(listeners);
     ends.send_replace(true);
-    let _ = timeout(limits.linger, connections.all_ended()).await; // open connections are closed
+    tokio::select! {
+        _ = timeout(limits.linger, connections.all_ended()) => {} // open connections are closed
+        () = &mut turns => {}
+    }
     Ok(())
 }
 
-/// The next connection of any of them; none of them first always.
-async fn accept(listeners: &mut [TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+/// The next connection of any of them; none of them first always. Until there is processor time for it, the kernel keeps it.
+async fn accept(listeners: &mut [TcpListener], budget: &Budget) -> io::Result<(TcpStream, SocketAddr)> {
+    budget.available().await;
     poll_fn(|cx| {
         for n in 0..listeners.len() {
             if let Poll::Ready(accepted) = listeners[n].poll_accept(cx) {

@@ -1,6 +1,9 @@
 //! The routes. A request only renders the last status, and each document is rendered once a second at most.
 
-use super::web_config::{Admission, HashQueue, WebConfig};
+use super::{
+    budget::Budget,
+    web_config::{Admission, HashQueue, WebConfig},
+};
 use crate::{
     engine::{
         self, Published,
@@ -60,9 +63,9 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn new(published: Published, counters: Counters, web: WebConfig) -> Self {
+    pub(super) fn new(published: Published, counters: Counters, web: WebConfig, budget: &Arc<Budget>) -> Self {
         let [page, metrics, report] = [const { Rendered::new() }; 3];
-        Self { published, counters, web, hash_queue: HashQueue::new(), page, metrics, report }
+        Self { published, counters, web, hash_queue: HashQueue::new(Arc::clone(budget)), page, metrics, report }
     }
 }
 
@@ -76,11 +79,12 @@ impl Rendered {
         Self(Mutex::new(None))
     }
 
-    fn of(&self, status: &Arc<Status>, render: impl FnOnce() -> Rendering) -> Rendering {
+    /// That of `status`, if it was made `within` this time.
+    fn of(&self, status: &Arc<Status>, within: Duration, render: impl FnOnce() -> Rendering) -> Rendering {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, at, bytes)) = &*last
             && Arc::ptr_eq(of, status)
-            && at.elapsed() < REUSED_FOR
+            && at.elapsed() < within
         {
             return Ok(bytes.clone());
         }
@@ -122,7 +126,7 @@ async fn guard(State(served): State<Arc<Served>>, request: Request, next: Next) 
                 "Basic realm=\"onnet\"",
             ),
             Admission::Busy => {
-                with(text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords are being verified\n"), RETRY_AFTER, "5")
+                with(text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords are being verified\n"), RETRY_AFTER, "1")
             }
         }
     };
@@ -140,19 +144,23 @@ async fn guard(State(served): State<Arc<Served>>, request: Request, next: Next) 
 async fn page(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();
     let render = || Ok(present::status_page(&status, engine::now().wall).into());
-    rendered(served.page.of(&status, render), HTML)
+    rendered(served.page.of(&status, REUSED_FOR, render), HTML)
 }
 
 async fn metrics(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();
     let render = || exposition(&status, served.web.status(), &served.counters).map(Bytes::from);
-    rendered(served.metrics.of(&status, render), METRICS)
+    rendered(served.metrics.of(&status, REUSED_FOR, render), METRICS)
 }
 
 async fn report(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();
     match &status.report {
-        Some(report) => rendered(served.report.of(&status, || Ok(present::json(&**report).into())), JSON),
+        // The same for as long as the report is.
+        Some(report) => {
+            let render = || Ok(present::json(&**report).into());
+            rendered(served.report.of(&status, Duration::MAX, render), JSON)
+        }
         None => answer(StatusCode::SERVICE_UNAVAILABLE, JSON, NOT_YET),
     }
 }
@@ -182,7 +190,7 @@ fn rendered(rendering: Rendering, content_type: &'static str) -> Response {
     }
 }
 
-fn text(status: StatusCode, text: &str) -> Response {
+pub(super) fn text(status: StatusCode, text: &str) -> Response {
     answer(status, TEXT, text.to_owned())
 }
 

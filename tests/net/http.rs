@@ -144,7 +144,7 @@ async fn a_rendering_is_shared_for_a_second_and_a_new_status_is_rendered_at_once
 async fn a_connection_is_kept_and_pipelined_requests_are_answered_in_order() {
     let server = Server::start(WebConfig::none(), Limits::default());
     let mut stream = server.connect().await;
-    let first = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+    let first = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(format!("{first}{first}").as_bytes()).await.unwrap();
     let mut bytes = vec![0; 4096];
     let mut seen = String::new();
@@ -153,7 +153,7 @@ async fn a_connection_is_kept_and_pipelined_requests_are_answered_in_order() {
         assert!(n > 0, "{seen}");
         seen.push_str(&String::from_utf8_lossy(&bytes[..n]));
     }
-    stream.write_all(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     assert_eq!(Answer::read(&mut stream).await.status, 404);
 }
 
@@ -186,7 +186,7 @@ async fn neither_idle_nor_slow_clients_keep_others_waiting() {
     assert!(ended < PATIENCE, "the slow one was ended after {ended:?}");
     // Those that are idle may be, and can still ask.
     let last = idle.last_mut().unwrap();
-    last.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    last.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     assert_eq!(Answer::read(last).await.status, 200);
 }
 
@@ -197,7 +197,7 @@ async fn a_client_that_sends_nothing_is_ended() {
     let silent = closed_after(server.connect().await).await;
     assert!(silent > Duration::from_millis(200) && silent < Duration::from_secs(5), "{silent:?}");
     let mut kept = server.connect().await;
-    kept.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    kept.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let idle = closed_after(kept).await;
     assert!(idle > Duration::from_millis(200) && idle < Duration::from_secs(5), "{idle:?}");
 }
@@ -212,7 +212,7 @@ fn large() -> Status {
     Status { report: Some(report.into()), ready: true, ..unready() }
 }
 
-const GET_LARGE: &[u8] = b"GET /report.json HTTP/1.1\r\nHost: x\r\n\r\n";
+const GET_LARGE: &[u8] = b"GET /report.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test]
 async fn a_client_that_reads_a_byte_at_a_time_is_ended_and_stalls_nobody() {
@@ -254,7 +254,7 @@ async fn large_heads_are_refused() {
     let many = "X: x\r\n".repeat(100);
     for headers in [&large, &many] {
         let mut stream = server.connect().await;
-        let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
         let _ = stream.write_all(request.as_bytes()).await; // it may be closed before all was sent
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await; // or reset after the answer
@@ -275,7 +275,7 @@ async fn large_heads_are_refused() {
 async fn a_body_that_never_comes_keeps_nobody() {
     let server = Server::start(WebConfig::none(), short());
     let mut stream = server.connect().await;
-    stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx").await.unwrap();
+    stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx").await.unwrap();
     assert_eq!(Answer::read(&mut stream).await.status, 200);
 }
 
@@ -293,7 +293,7 @@ async fn where_all_places_are_taken_an_idle_one_makes_room() {
     // The oldest went first.
     closed_after(idle.remove(0)).await;
     let newest = idle.last_mut().unwrap();
-    newest.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    newest.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     assert_eq!(Answer::read(newest).await.status, 200);
 }
 
@@ -381,7 +381,7 @@ async fn a_socket_of_systemds_is_served() {
     let mut child = activated(socket).spawn().unwrap();
     // The kernel answers for the listening socket: no connection is refused before the child is there.
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     let answer = Answer::read(&mut stream).await;
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
@@ -408,7 +408,7 @@ async fn clients_that_read_nothing_take_no_memory_and_no_descriptors_from_others
         most.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
     };
     let mut first = tokio::net::TcpStream::connect(address).await.unwrap();
-    first.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    first.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     assert_eq!(Answer::read(&mut first).await.status, 200);
     let before = most_resident();
     let mut unread = Vec::new();
@@ -417,7 +417,7 @@ async fn clients_that_read_nothing_take_no_memory_and_no_descriptors_from_others
         let large = "x".repeat(if n % 2 == 0 { 100_000 } else { 10 });
         // Without an end of the head, or with one, and then nothing is read.
         let end = if n % 2 == 0 { "" } else { "\r\n\r\n" };
-        let _ = stream.try_write(format!("GET /report.json HTTP/1.1\r\nHost: x\r\nX: {large}{end}").as_bytes());
+        let _ = stream.try_write(format!("GET /report.json HTTP/1.1\r\nHost: localhost\r\nX: {large}{end}").as_bytes());
         let _ = stream.write(b"").await;
         unread.push(stream);
     }
@@ -425,7 +425,7 @@ async fn clients_that_read_nothing_take_no_memory_and_no_descriptors_from_others
     let other = tokio::net::TcpSocket::new_v4().unwrap();
     other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut other = other.connect(address).await.unwrap();
-    other.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    other.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     let answer = Answer::read(&mut other).await;
     let taken = most_resident() - before;
     let descriptors = std::fs::read_dir(proc.join("fd")).unwrap().count();
@@ -440,4 +440,32 @@ async fn clients_that_read_nothing_take_no_memory_and_no_descriptors_from_others
 #[test]
 fn without_systemd_there_is_no_socket_of_its() {
     assert!(Listeners::from_systemd().unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_known_is_refused_and_every_request_says_once_whom_it_is_for() {
+    let server = Server::start(WebConfig::none(), short());
+    server.publisher.publish(with_report());
+    let port = server.address.port();
+    let cases = [
+        (format!("Host: 127.0.0.1:{port}\r\n"), 200, "onnet_ready"),
+        ("Host: 10.1.2.3\r\n".to_owned(), 200, "onnet_ready"),
+        ("host: LOCALHOST\r\n".to_owned(), 200, "onnet_ready"),
+        (
+            format!("Host: evil.example:{port}\r\n"),
+            421,
+            "does not answer to the name evil.example; to have it do so, start it with --allowed-host\n",
+        ),
+        (String::new(), 400, "this one has none"),
+        ("Host: localhost\r\nHost: localhost\r\n".to_owned(), 400, "this one has several"),
+        ("Host:\r\n".to_owned(), 400, "not a name or an address"),
+    ];
+    for (host, status, part) in cases {
+        let mut stream = server.connect().await;
+        let request = format!("GET /metrics HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = Answer::read(&mut stream).await;
+        assert_eq!(answer.status, status, "{host}");
+        assert!(answer.body.contains(part), "{host}: {}", answer.body);
+    }
 }

@@ -184,6 +184,10 @@ fn status_error(url: String, status: StatusCode, body: &[u8], access: &Access) -
             Ok(Unready { error }) if error == "not ready" => ClientError::NotReady { url },
             Ok(_) | Err(_) => ClientError::Status { url, status: 503, advice: "ask again in a moment" },
         },
+        StatusCode::MISDIRECTED_REQUEST => {
+            let advice = "it does not answer to this name: ask by its address, or start it with --allowed-host";
+            ClientError::Status { url, status: 421, advice }
+        }
         StatusCode::TOO_MANY_REQUESTS => {
             ClientError::Status { url, status: 429, advice: "its rate_limit is reached; ask again in a moment" }
         }

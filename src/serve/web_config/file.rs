@@ -3,7 +3,7 @@
 //!
 //! <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>
 
-use super::Problems;
+use super::{Problems, password};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::{
     SupportedCipherSuite, SupportedProtocolVersion,
@@ -340,7 +340,10 @@ fn users(written: BTreeMap<String, Option<Spanned<String>>>, problems: &mut Prob
             ),
             Ok(cost) if !(4..=HIGHEST_COST).contains(&cost) => problems
                 .add(line, format!("the user {name:?}: a cost of {cost} is not from 4 to {HIGHEST_COST}; 10 is usual")),
-            Ok(_) => {
+            Ok(cost) => {
+                if let Some(why) = password::takes_too_long(cost) {
+                    problems.add(line, format!("the user {name:?}: {why}"));
+                }
                 users.insert(name, hash);
             }
         }

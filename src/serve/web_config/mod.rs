@@ -2,6 +2,7 @@
 //! or one it names, has changed. The last good state stays in force while a new one is wrong.
 
 mod file;
+mod password;
 mod tls;
 mod users;
 
