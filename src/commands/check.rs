@@ -1,6 +1,6 @@
 //! `onnet check`: one round, or with `--wait` as many as it takes.
 
-use super::{Answer, Output, block_on};
+use super::{Answer, Output, block_on, supervise};
 use crate::{
     cli::{CollectArgs, ReportFormat, TimeoutArgs, wait},
     terminal,
@@ -22,8 +22,12 @@ pub(crate) struct CheckArgs {
 
     /// Check again until DynamoDB traffic is known to be on-net (exit code 0, or 1 where no fact is missing), for up to this
     /// long; or `forever`.
-    #[arg(long, env = "ONNET_WAIT", default_value = "0s", value_name = "TIME", value_parser = wait, hide_env_values = true)]
+    #[arg(long, env = "ONNET_WAIT", default_value = "0s", value_name = "TIME", value_parser = wait, hide_env_values = true, overrides_with = "wait")]
     wait: Duration,
+
+    /// The process that started this check, to start it again where it is killed.
+    #[arg(long, hide = true, value_name = "PID")]
+    supervised_by: Option<u32>,
 
     #[command(flatten)]
     timeout: TimeoutArgs,
@@ -33,6 +37,11 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Answer {
+    match args.supervised_by {
+        Some(parent) => supervise::end_with(parent)?,
+        None if !args.wait.is_zero() && cfg!(target_os = "linux") => return supervise::run(args.wait),
+        None => {}
+    }
     let mut last = String::new();
     let print_change = |report: &Report| {
         let line = format!("{}, waiting: {}", report.outcome, report.summary);

@@ -11,6 +11,7 @@ pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod status;
+mod supervise;
 
 use crate::cli::ReportFormat;
 use onnet::{model::Report, present};

@@ -1,0 +1,117 @@
+//! What a flood of TLS handshakes does to verdict and probes, under the real unit: `ONNET_MEASURE=PROGRAM cargo test --test systemd`.
+
+use super::{
+    Done,
+    lab::{Lab, Mode, World},
+    machine::Machine,
+};
+use libtest_mimic::Failed;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto::ring, pki_types::ServerName};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+const FLOOD: &str = "ONNET_TEST_FLOOD";
+const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10953);
+const WINDOW: Duration = Duration::from_secs(60);
+const CLIENTS: usize = 16;
+
+/// Is the flood, if this process was started for that. It ends with who started it.
+pub(crate) fn flood_if_asked() -> Option<ExitCode> {
+    std::env::var_os(FLOOD)?;
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                loop {
+                    // It ends when the certificate is not trusted: then the server has signed.
+                    if handshake(&config).is_none() {
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                }
+            });
+        }
+    });
+    Some(ExitCode::SUCCESS)
+}
+
+fn handshake(config: &Arc<ClientConfig>) -> Option<()> {
+    let mut stream = TcpStream::connect_timeout(&ADDRESS, Duration::from_secs(5)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    let mut client = ClientConnection::new(Arc::clone(config), ServerName::try_from("localhost").ok()?).ok()?;
+    client.complete_io(&mut stream).ok().map(|_| ())
+}
+
+/// Probes so far: how many, and how long all of them took.
+fn probes(machine: &mut Machine) -> Result<(f64, f64), Failed> {
+    let url = format!("https://{ADDRESS}/metrics");
+    let metrics = machine.wait_until("a scrape", |machine| {
+        let ran = machine.run("curl", &["-sk", "--max-time", "9", &url]).ok()?;
+        ran.stdout.contains("onnet_probe_duration_seconds_sum").then_some(ran.stdout)
+    })?;
+    let value = |name: &str| {
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("onnet_probe_duration_seconds_{name}{{probe=\"health\"}} ")));
+        line.and_then(|value| value.parse::<f64>().ok()).ok_or(format!("{name} in {metrics}"))
+    };
+    Ok((value("count")?, value("sum")?))
+}
+
+/// A window: how many probes, their mean, and the outcomes that were seen.
+fn window(machine: &mut Machine, what: &str) -> Done {
+    let before = probes(machine)?;
+    let began = Instant::now();
+    let mut outcomes: Vec<String> = Vec::new();
+    while began.elapsed() < WINDOW {
+        let text = machine.property("onnet.service", "StatusText")?;
+        let outcome = text.split(':').next().unwrap_or_default().to_owned();
+        if outcomes.last() != Some(&outcome) {
+            outcomes.push(outcome);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let after = probes(machine)?;
+    let count = after.0 - before.0;
+    println!("{what}: {count} probes, mean {:.2} ms, outcomes {outcomes:?}", (after.1 - before.1) / count * 1e3);
+    Ok(())
+}
+
+/// Without a flood, during one, and after it.
+pub(crate) fn measure(program: &Path) -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let directory = tempfile::tempdir()?;
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let openssl = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:4096", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-keyout", &file("key"), "-out", &file("pem")])
+        .output()?;
+    assert!(openssl.status.success(), "{openssl:?}");
+    let (key, certificate) = (std::fs::read_to_string(file("key"))?, std::fs::read_to_string(file("pem"))?);
+    let files = [
+        ("onnet/onnet.env", "ONNET_WEB_CONFIG=/etc/onnet/web.yml\nONNET_HEALTH_EVERY=1s\nONNET_SPLAY=0s\n"),
+        ("onnet/web.yml", "tls_server_config:\n  cert_file: tls.pem\n  key_file: tls.key\n"),
+        ("onnet/tls.pem", &certificate),
+        ("onnet/tls.key", &key),
+    ];
+    let mut machine = Machine::boot(&lab, program, &files)?;
+    machine.ctl(&["start", "--no-block", "onnet.service"])?;
+    machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("on_net: "))?;
+    window(&mut machine, "before the flood")?;
+    let mut command = lab.command(Path::new("/proc/self/exe"))?;
+    let mut flood = command.env(FLOOD, "1").stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let during = window(&mut machine, "during the flood");
+    flood.kill()?;
+    flood.wait()?;
+    during?;
+    window(&mut machine, "after the flood")?;
+    println!("restarts: {}", machine.property("onnet.service", "NRestarts")?);
+    Ok(())
+}

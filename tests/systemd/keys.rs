@@ -1,0 +1,100 @@
+//! TLS keys that the service's own user cannot read.
+
+use super::{
+    Done, ENVIRONMENT, boot,
+    lab::{Lab, Mode, World},
+    machine::Machine,
+    web::Authority,
+};
+use libtest_mimic::Failed;
+
+const ASK: [&str; 6] = ["status", "--format", "nagios", "--url", "https://127.0.0.1:10953", "--ca-file"];
+
+/// Whether the daemon's certificate is from the authority in this file.
+fn answers_by(machine: &Machine, authority: &str) -> bool {
+    machine.run("onnet", &[&ASK[..], &[authority]].concat()).is_ok_and(|ran| ran.code == Some(0))
+}
+
+/// Replaces the certificate and its key as a renewal does: by files of the same owner and mode.
+fn renew(machine: &Machine) -> Done {
+    let script =
+        "cd /etc/onnet && for file in pem key; do cp -p tls.$file new && cat new.$file > new && mv new tls.$file; done";
+    let ran = machine.run("sh", &["-ec", script])?;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    Ok(())
+}
+
+/// Boots a machine whose key can be read as `access` has it, a line of the unit's and one of a shell's.
+fn with_tls(lab: &Lab, unit: &str, web: &str, access: &str) -> Result<Machine, Failed> {
+    let [old, new] = [Authority::new("old"), Authority::new("new")];
+    let (leaf, renewed) = (old.server(), new.server());
+    let environment = format!("{ENVIRONMENT}ONNET_WEB_CONFIG=/etc/onnet/web.yml\n");
+    let files = [
+        ("onnet/onnet.env", environment.as_str()),
+        ("onnet/web.yml", web),
+        ("onnet/tls.pem", &leaf.certificate),
+        ("onnet/tls.key", &leaf.key),
+        ("onnet/new.pem", &renewed.certificate),
+        ("onnet/new.key", &renewed.key),
+        ("onnet/old-ca.pem", &old.pem),
+        ("onnet/new-ca.pem", &new.pem),
+        ("systemd/system/onnet.service.d/tls.conf", unit),
+    ];
+    let machine = boot(lab, &files)?;
+    let ran =
+        machine.run("sh", &["-ec", &format!("cd /etc/onnet; chmod 600 *.key; chown root:root *.key; {access}")])?;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    Ok(machine)
+}
+
+/// Some sandboxes do not move the mount that they are in.
+fn hands_credentials_over(machine: &Machine) -> Result<bool, Failed> {
+    let unit = "[Service]\nType=oneshot\nDynamicUser=yes\nLoadCredential=key:/etc/onnet/tls.key\n\
+                ExecStart=/usr/bin/cat /run/credentials/probe.service/key\n";
+    machine.run(
+        "sh",
+        &["-ec", &format!("printf '{unit}' > /run/systemd/system/probe.service; systemctl daemon-reload")],
+    )?;
+    Ok(machine.systemctl(&["start", "probe.service"])?.code == Some(0))
+}
+
+/// As the README has it. systemd 252 hands credentials over at the start alone, so that a renewal takes a restart.
+pub(crate) fn of_root() -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let unit = "[Service]\nLoadCredential=tls.pem:/etc/onnet/tls.pem\nLoadCredential=tls.key:/etc/onnet/tls.key\n";
+    let web = "tls_server_config:\n  cert_file: /run/credentials/onnet.service/tls.pem\n  key_file: \
+               /run/credentials/onnet.service/tls.key\n";
+    let mut machine = with_tls(&lab, unit, web, "true")?;
+    if !hands_credentials_over(&machine)? {
+        eprintln!("the kernel does not show a service the credentials that systemd mounts for it; this is not tested");
+        return Ok(());
+    }
+    machine.ctl(&["start", "--no-block", "onnet.service"])?;
+    machine
+        .wait_until("the first certificate", |machine| answers_by(machine, "/etc/onnet/old-ca.pem").then_some(()))?;
+    renew(&machine)?;
+    machine.ctl(&["reload", "onnet.service"])?;
+    machine.wait_for_line("onnet.service", "the settings files were read again")?;
+    assert!(answers_by(&machine, "/etc/onnet/old-ca.pem"), "a reload keeps what was handed over");
+    machine.ctl(&["restart", "onnet.service"])?;
+    machine.wait_until("the new certificate", |machine| answers_by(machine, "/etc/onnet/new-ca.pem").then_some(()))?;
+    Ok(())
+}
+
+/// As the README has it: no restart.
+pub(crate) fn of_a_group() -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let unit = "[Service]\nSupplementaryGroups=nogroup\n";
+    let web = "tls_server_config:\n  cert_file: tls.pem\n  key_file: tls.key\n";
+    let access = "chgrp nogroup tls.key; chmod 640 tls.key";
+    let mut machine = with_tls(&lab, unit, web, access)?;
+    machine.ctl(&["start", "--no-block", "onnet.service"])?;
+    machine
+        .wait_until("the first certificate", |machine| answers_by(machine, "/etc/onnet/old-ca.pem").then_some(()))?;
+    let pid = machine.property("onnet.service", "MainPID")?;
+    renew(&machine)?;
+    machine.ctl(&["reload", "onnet.service"])?;
+    machine.wait_until("the new certificate", |machine| answers_by(machine, "/etc/onnet/new-ca.pem").then_some(()))?;
+    assert_eq!(machine.property("onnet.service", "MainPID")?, pid, "without a restart");
+    Ok(())
+}
