@@ -28,7 +28,7 @@ pub(crate) struct AuditArgs {
 }
 
 pub(crate) fn run(args: &AuditArgs) -> Answer {
-    let inventory = match inventory::read_files(&args.from)? {
+    let inventory = match inventory::read_files(&args.from, None)? {
         Some(inventory) => inventory,
         None => block_on(describe(args))??,
     };

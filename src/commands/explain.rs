@@ -51,7 +51,7 @@ enum ExplainError {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Answer {
-    let (subnet, inventory) = match inventory::read_files(&args.from)? {
+    let (subnet, inventory) = match inventory::read_files(&args.from, Some(args.address))? {
         Some(inventory) => (subnet_of_files(args.subnet.as_ref(), &inventory)?, inventory),
         None => block_on(describe(args))??,
     };

@@ -9,15 +9,21 @@ use onnet::{
         inventory::{self, Scope},
     },
 };
+use std::{net::IpAddr, path::Path};
 
 /// The EC2 API cannot be asked.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot ask AWS")]
 pub(super) struct AskError(#[from] AwsError);
 
-/// Reads the files of `--from`; `None` without the flag.
-pub(super) fn read_files(args: &InventoryArgs) -> Result<Option<Inventory>, FilesError> {
-    args.from.as_deref().map(|directory| files::read(directory, args.region.as_deref())).transpose()
+/// Reads the files of `--from`, as far as they matter to DynamoDB or to `address`; `None` without the flag.
+pub(super) fn read_files(args: &InventoryArgs, address: Option<IpAddr>) -> Result<Option<Inventory>, FilesError> {
+    let region = args.region.as_deref();
+    let read = |directory: &Path| match address {
+        Some(address) => files::read_about(directory, region, address),
+        None => files::read(directory, region),
+    };
+    args.from.as_deref().map(read).transpose()
 }
 
 /// The AWS configuration, with the Region of `--region`.

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod listing;
+mod relevant;
 mod shapes;
 
 use super::{
@@ -13,12 +14,14 @@ use super::{
 };
 use crate::model::{Inventory, PrefixListId, Timestamp};
 use assemble::Collected;
+use relevant::{LARGE, Relevant};
 use serde::de::IgnoredAny;
 use shapes::File;
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -146,10 +149,25 @@ pub enum FilesError {
 /// If a file cannot be read or is not what the CLI writes, if no file holds anything we know, and if the Region cannot
 /// be told.
 pub fn read(dir: &Path, region: Option<&str>) -> Result<Inventory, FilesError> {
+    read_sized(dir, region, None, LARGE)
+}
+
+/// The same where `address` is asked about. Of a large folder only the routes are kept that can matter to that address or to
+/// the prefix lists.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_about(dir: &Path, region: Option<&str>, address: IpAddr) -> Result<Inventory, FilesError> {
+    read_sized(dir, region, Some(address), LARGE)
+}
+
+/// The same where a folder of `large` bytes is large.
+fn read_sized(dir: &Path, region: Option<&str>, address: Option<IpAddr>, large: u64) -> Result<Inventory, FilesError> {
     let files = json_files(dir)?;
+    let relevant = Relevant::of(&files, address, large);
     let mut collected = Collected::default();
     for file in &files {
-        add(&mut collected, file)?;
+        add(&mut collected, file, &relevant)?;
     }
     if !collected.anything() {
         return Err(FilesError::Nothing { dir: dir.to_owned(), json_files: files.len() });
@@ -178,7 +196,7 @@ fn json_files(dir: &Path) -> Result<Vec<PathBuf>, FilesError> {
     Ok(files)
 }
 
-fn add(collected: &mut Collected, path: &Path) -> Result<(), FilesError> {
+fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<(), FilesError> {
     let failed = |cause| FilesError::File { file: path.to_owned(), cause };
     let (bytes, about) = input::read(path, LISTING_FILE).map_err(failed)?;
     // The best a file can say of when its facts were seen.
@@ -195,7 +213,8 @@ fn add(collected: &mut Collected, path: &Path) -> Result<(), FilesError> {
     if documents.iter().filter(|document| document.entries.is_some()).count() > 1 {
         return Err(FilesError::SeveralEntries { file: path.to_owned() });
     }
-    documents.into_iter().enumerate().try_for_each(|(number, file)| collected.add(path, number, at, file))
+    let mut documents = documents.into_iter().enumerate();
+    documents.try_for_each(|(number, file)| collected.add((path, number, at), file, relevant))
 }
 
 /// What a file holds that is a list of objects.
@@ -260,7 +279,60 @@ fn looks_like_a_region(part: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
+    use crate::judge;
+
+    const TESTED: [&str; 2] = ["two_vpcs", "aws_cli_examples"];
+
+    fn folder(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/files").join(name)
+    }
+
+    #[test]
+    fn the_answers_are_the_same_without_the_routes_that_cannot_matter() {
+        for name in TESTED {
+            let dir = folder(name);
+            let whole = read_sized(&dir, Some("us-east-1"), None, u64::MAX).unwrap();
+            let small = read_sized(&dir, Some("us-east-1"), None, 0).unwrap();
+            let routes = |inventory: &Inventory| -> usize {
+                inventory.facts.route_tables.seen().unwrap().iter().map(|table| table.routes.len()).sum()
+            };
+            assert!(routes(&small) < routes(&whole), "{name}");
+            assert_eq!(judge::audit(&small, None), judge::audit(&whole, None), "{name}");
+            for address in ["10.0.0.1", "172.31.3.4", "52.94.0.10", "8.8.8.8", "2600::1"] {
+                let address = address.parse().unwrap();
+                let small = read_sized(&dir, Some("us-east-1"), Some(address), 0).unwrap();
+                for subnet in whole.subnets.seen().unwrap() {
+                    let explained = |inventory| judge::explain(inventory, &subnet.id, address).unwrap();
+                    assert_eq!(explained(&small), explained(&whole), "{name}: {address} from {}", subnet.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn files_that_differ_about_a_route_that_cannot_matter_are_still_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = |target: &str| {
+            format!(
+                r#"{{"RouteTables": [{{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{{"Main": true}}], "Routes": [
+                {{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local"}},
+                {{"DestinationCidrBlock": "192.168.0.0/16", "TransitGatewayId": "{target}"}}]}}]}}"#
+            )
+        };
+        let lists = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22"]}]}"#;
+        let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        put("lists.json", lists);
+        put("a.json", &table("tgw-1"));
+        put("b.json", &table("tgw-1"));
+        let read = || read_sized(dir.path(), None, None, 0);
+        assert!(read().unwrap().facts.route_tables.seen().unwrap()[0].routes.is_empty());
+        put("b.json", &table("tgw-2"));
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("the Routes of rtb-1 differ"), "{error}");
+    }
 
     #[test]
     fn a_region_is_words_and_a_number() {

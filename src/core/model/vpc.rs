@@ -43,7 +43,7 @@ impl VpcFacts {
 }
 
 /// Where a route applies. Three optional fields in the EC2 API; here, one of two.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Destination {
     /// One range of addresses.
@@ -80,7 +80,7 @@ pub(super) mod destination_as_text {
 }
 
 /// What a route points at. Over ten optional fields in the EC2 API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "id")]
 pub enum Target {
     /// Within the VPC.
@@ -141,7 +141,7 @@ impl Target {
 }
 
 /// Where a route came from, in the API's own words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Origin {
     /// With the table itself: the local route.
     CreateRouteTable,
@@ -170,7 +170,7 @@ impl Origin {
 }
 
 /// Whether a route works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteState {
     /// It does.
@@ -185,7 +185,7 @@ pub enum RouteState {
 }
 
 /// One row of a route table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Route {
     /// What it matches.
     pub destination: Destination,

@@ -4,13 +4,14 @@ use super::{
     FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
     listing::{Listings, Page, listing_of, name_of},
     prefix_list_of, region_of_zone, regions,
-    shapes::{Checked, File, ListedInterface, ListedPrefixList, Row},
+    relevant::Relevant,
+    shapes::{Checked, File, ListedInterface, ListedPrefixList, ListedTable, Row},
     shell_word,
 };
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId,
-    RouteTable, Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
+    Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
 };
 use ipnet::IpNet;
 use std::{
@@ -89,7 +90,7 @@ impl<T> Pieces<T> {
 /// What the files hold, by key.
 #[derive(Default)]
 pub(super) struct Collected {
-    route_tables: Pieces<RouteTable>,
+    route_tables: Pieces<ListedTable>,
     subnets: Pieces<Subnet>,
     vpc_endpoints: Pieces<VpcEndpoint>,
     prefix_lists: Pieces<ListedPrefixList>,
@@ -121,14 +122,19 @@ impl Entries {
 
 impl Collected {
     /// Adds one document of a file. Each after the first is a listing of its own: nothing says that it goes on with another.
-    pub(super) fn add(&mut self, path: &Path, number: usize, at: Timestamp, file: File) -> Result<(), FilesError> {
+    pub(super) fn add(
+        &mut self,
+        (path, number, at): (&Path, usize, Timestamp),
+        file: File,
+        relevant: &Relevant,
+    ) -> Result<(), FilesError> {
         let token = file.next_page();
         let name = match number {
             0 => name_of(path).to_owned(),
             after => format!("{}, {after} documents before", name_of(path)),
         };
         let from = (path, name.as_str(), at, &token);
-        self.route_tables.add(from, file.route_tables)?;
+        self.route_tables.add(from, file.route_tables.map(|tables| relevant.of_tables(tables)))?;
         self.subnets.add(from, file.subnets)?;
         self.vpc_endpoints.add(from, file.vpc_endpoints)?;
         self.prefix_lists.add(from, file.prefix_lists)?;
@@ -198,17 +204,17 @@ impl Collected {
             endpoint_interfaces: self.endpoint_interfaces(dir, &region),
             service_prefix_lists: self.service_prefix_lists(dir, &region),
             prefix_lists: self.needed_prefix_lists(dir, &region),
-            route_tables: observed(self.route_tables, ROUTE_TABLES, dir),
-            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir),
+            route_tables: observed(self.route_tables, ROUTE_TABLES, dir, |listed| listed.table),
+            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir, |endpoint| endpoint),
         };
-        Inventory { subnets: observed(self.subnets, SUBNETS, dir), region, facts, partial, accounts }
+        Inventory { subnets: observed(self.subnets, SUBNETS, dir, |subnet| subnet), region, facts, partial, accounts }
     }
 
     /// The VPCs of which an endpoint names a table that no file holds, though they hold others: then the files are part of
     /// an answer, as of one that was filtered, and a subnet's own table may be missing as well.
     fn partial(&self) -> BTreeMap<VpcId, Gap> {
         let tables = &self.route_tables.items;
-        let vpcs: BTreeSet<_> = self.route_tables.values().map(|table| &table.vpc).collect();
+        let vpcs: BTreeSet<_> = self.route_tables.values().map(|listed| &listed.table.vpc).collect();
         let endpoints = self.vpc_endpoints.values().filter(|endpoint| vpcs.contains(&endpoint.vpc));
         let gone = |endpoint: &&VpcEndpoint| matches!(endpoint.state, EndpointState::Deleted | EndpointState::Deleting);
         let partial = endpoints.filter(|endpoint| !gone(endpoint)).filter_map(|endpoint| {
@@ -283,7 +289,7 @@ impl Collected {
 
     /// The lists that routes name, and DynamoDB's.
     fn needed_prefix_lists(&self, dir: &Path, region: &str) -> BTreeMap<PrefixListId, Observed<PrefixList>> {
-        let routes = self.route_tables.values().flat_map(|table| &table.routes);
+        let routes = self.route_tables.values().flat_map(|listed| &listed.table.routes);
         let named = routes.filter_map(|route| match &route.destination {
             Destination::PrefixList(id) => Some(id.clone()),
             Destination::Cidr(_) => None,
@@ -350,10 +356,10 @@ fn differing(
     })
 }
 
-fn observed<T>(pieces: Pieces<T>, source: Source, dir: &Path) -> Observed<Vec<T>> {
+fn observed<T, U>(pieces: Pieces<T>, source: Source, dir: &Path, item: fn(T) -> U) -> Observed<Vec<U>> {
     match pieces.complete(source, dir) {
         Ok(at) => {
-            let value = pieces.items.into_values().map(|(item, _)| item).collect();
+            let value = pieces.items.into_values().map(|(listed, _)| item(listed)).collect();
             Observed::Seen { value, at, took: Seconds::default() }
         }
         Err(gap) => Observed::Unseen(gap),

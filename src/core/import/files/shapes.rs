@@ -11,7 +11,10 @@ use crate::model::{AccountId, EndpointInterface, PrefixListId, Route, RouteTable
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
-use std::net::IpAddr;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::IpAddr,
+};
 
 /// A list, or `null`: what Go, jq and .NET write for an empty one.
 fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
@@ -29,6 +32,22 @@ pub(super) struct File {
     pub(super) entries: Option<Vec<Checked<IpNet>>>,
     pub(super) network_interfaces: Option<Vec<Checked<ListedInterface>>>,
     next_token: Option<Value>,
+}
+
+/// What a file says of prefix lists alone.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Lists {
+    prefix_lists: Option<Vec<Checked<ListedPrefixList>>>,
+    entries: Option<Vec<Checked<IpNet>>>,
+}
+
+impl Lists {
+    /// Every range of every list.
+    pub(super) fn ranges(self) -> impl Iterator<Item = IpNet> {
+        let of_lists = self.prefix_lists.into_iter().flatten().filter_map(|Checked(list)| list.cidrs).flatten();
+        of_lists.chain(self.entries.into_iter().flatten().map(|Checked(range)| range))
+    }
 }
 
 impl File {
@@ -91,14 +110,63 @@ macro_rules! row {
     };
 }
 
-row!(RouteTable, |one, other| {
-    all_equal([
-        ("VpcId", one.vpc == other.vpc),
-        ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
-        ("Associations", same_items(&one.associations, &other.associations)),
-        ("Routes", same_items(&one.routes, &other.routes)),
-    ])
-});
+/// A route table without the routes that can matter to no question that is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ListedTable {
+    pub(super) table: RouteTable,
+    left_out: LeftOut,
+}
+
+/// What was left out of a table, so that two files that differ about it are still noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LeftOut {
+    routes: u64,
+    /// The sum of their hashes: in any order.
+    hashes: u64,
+}
+
+impl ListedTable {
+    /// Of `table`, the routes that `matters` accepts: copies, so that all memory of the others is free for the next file.
+    pub(super) fn new(mut table: RouteTable, matters: impl Fn(&Route) -> bool) -> Self {
+        let mut left_out = LeftOut::default();
+        let (kept, others): (Vec<&Route>, Vec<&Route>) = table.routes.iter().partition(|route| matters(route));
+        for route in &others {
+            left_out.routes += 1;
+            left_out.hashes = left_out.hashes.wrapping_add(hash(route));
+        }
+        if !others.is_empty() {
+            table.routes = kept.into_iter().cloned().collect();
+        }
+        Self { table, left_out }
+    }
+}
+
+fn hash(route: &Route) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    route.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Row for ListedTable {
+    fn id(&self) -> &str {
+        self.table.id.as_str()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        Some(self.table.vpc.as_str())
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let (one, two) = (&mut self.table, &other.table);
+        all_equal([
+            ("VpcId", one.vpc == two.vpc),
+            ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
+            ("Associations", same_items(&one.associations, &two.associations)),
+            ("Routes", self.left_out == other.left_out && same_items(&one.routes, &two.routes)),
+        ])
+    }
+}
+
 row!(Subnet, |one, other| {
     let zones = one.availability_zone.as_ref().zip(other.availability_zone.as_ref());
     all_equal([

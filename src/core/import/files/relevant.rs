@@ -1,0 +1,64 @@
+//! Which routes are kept of a large folder: those that overlap a range of a prefix list, or an address that is asked about. No
+//! other can win for either, so the answers are the same, and the memory is that of the largest file.
+
+use super::{
+    input::{self, LISTING_FILE},
+    json,
+    shapes::{Checked, ListedTable, Lists},
+};
+use crate::{
+    judge::lookup::covers,
+    model::{Destination, Route, RouteTable},
+};
+use ipnet::IpNet;
+use std::{net::IpAddr, path::PathBuf};
+
+/// Bytes of all files below which every route is kept: they take less than twice that.
+pub(super) const LARGE: u64 = 64 << 20;
+
+/// What is asked about.
+pub(super) enum Relevant {
+    /// Nothing is known of that.
+    Everything,
+    /// Addresses of these ranges.
+    Ranges(Vec<IpNet>),
+}
+
+impl Relevant {
+    /// What is relevant of `files`, where `address` is asked about, or the prefix lists alone. Reads them once more.
+    pub(super) fn of(files: &[PathBuf], address: Option<IpAddr>, large: u64) -> Self {
+        let size: u64 = files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+        if size < large {
+            return Self::Everything;
+        }
+        let mut ranges: Vec<IpNet> = files.iter().flat_map(lists).flat_map(Lists::ranges).collect();
+        ranges.sort();
+        ranges.dedup();
+        // Without them the reasons why they are missing are reported, and those may name any route.
+        if ranges.is_empty() {
+            Self::Everything
+        } else {
+            Self::Ranges(ranges.into_iter().chain(address.map(IpNet::from)).collect())
+        }
+    }
+
+    pub(super) fn of_tables(&self, tables: Vec<Checked<RouteTable>>) -> Vec<Checked<ListedTable>> {
+        let listed = |Checked(table)| Checked(ListedTable::new(table, |route| self.matters(route)));
+        tables.into_iter().map(listed).collect()
+    }
+
+    fn matters(&self, route: &Route) -> bool {
+        match (self, &route.destination) {
+            (Self::Everything, _) | (Self::Ranges(_), Destination::PrefixList(_)) => true,
+            (Self::Ranges(ranges), Destination::Cidr(cidr)) => {
+                ranges.iter().any(|range| covers(range, cidr) || covers(cidr, range))
+            }
+        }
+    }
+}
+
+/// The prefix lists of a file. What is wrong with it is reported when all of it is read.
+fn lists(file: &PathBuf) -> Vec<Lists> {
+    let Ok((bytes, _)) = input::read(file, LISTING_FILE) else { return Vec::new() };
+    json::parse_all("", &bytes, "").unwrap_or_default()
+}
