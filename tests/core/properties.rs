@@ -433,3 +433,27 @@ fn last(range: IpNet) -> std::net::Ipv4Addr {
     let IpNet::V4(range) = range else { panic!("{range} is no IPv4 range") };
     range.broadcast()
 }
+
+/// Static it outranks a list of equal length, propagated it loses; and propagated it loses to `local` whatever its length.
+#[test]
+fn a_route_of_unknown_origin_ties_with_what_it_may_lose_to() {
+    let route =
+        |cidr: &str, target: Target, origin: Origin| Route { origin, ..cidr_route(cidr, target, RouteState::Active) };
+    let nat = || Target::NatGateway("nat-0a".into());
+    let list = Route {
+        destination: Destination::PrefixList("pl-1".into()),
+        ..cidr_route("10.0.0.0/8", Target::VpcEndpoint("vpce-1".into()), RouteState::Active)
+    };
+    let entries = PrefixList { id: "pl-1".into(), name: None, entries: vec!["10.0.0.0/24".parse().unwrap()] };
+    let lists = PrefixLists::from([("pl-1".into(), seen(entries))]);
+    let select_with = |other: Route| {
+        let (id, vpc) = ("rtb-1".into(), "vpc-1".into());
+        let table = RouteTable { id, vpc, owner: None, associations: Vec::new(), routes: vec![list.clone(), other] };
+        winners(&select(&table, &lists, "10.0.0.9".parse().unwrap())).len()
+    };
+    assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::CreateRoute)), 1);
+    assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::EnableVgwRoutePropagation)), 1);
+    assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::Absent)), 2);
+    assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::Other("Guess".into()))), 2);
+    assert_eq!(select_with(route("10.0.0.0/25", nat(), Origin::Absent)), 1, "longer");
+}

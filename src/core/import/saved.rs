@@ -4,7 +4,7 @@ use super::{
     input::{self, SAVED_FILE, read_limited},
     json::{self, JsonError},
 };
-use crate::model::{Observed, SCHEMA, Snapshot};
+use crate::model::{Observed, SCHEMA, Snapshot, not_collected};
 use serde::{Deserialize, de::IgnoredAny};
 use std::{
     fs::{self, Metadata},
@@ -86,6 +86,7 @@ pub fn content(file: &Path) -> Result<(String, Vec<u8>), SavedError> {
 struct Head {
     schema: Option<u64>,
     account_name: Option<IgnoredAny>,
+    kernel_paths: Option<IgnoredAny>,
     snapshot: Option<SnapshotHead>,
 }
 
@@ -93,6 +94,7 @@ struct Head {
 struct SnapshotHead {
     schema: Option<u64>,
     account_name: Option<IgnoredAny>,
+    kernel_paths: Option<IgnoredAny>,
 }
 
 /// The part of a report that was seen; the rest follows from it.
@@ -116,13 +118,24 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Snapshot, SavedError> {
         Some(schema) if head.snapshot.is_some() => (schema, json::parse::<Report>(file, bytes, expected)?.snapshot),
         Some(schema) => (schema, json::parse::<Snapshot>(file, bytes, expected)?),
     };
-    let recorded = head.account_name.or(head.snapshot.and_then(|snapshot| snapshot.account_name));
+    let (account_name, kernel_paths) = match head.snapshot {
+        Some(inner) => (inner.account_name, inner.kernel_paths),
+        None => (head.account_name, head.kernel_paths),
+    };
+    let recorded = account_name;
     let apart = recorded.is_some() || schema > LAST_WITH_ALL_NAMES_TOGETHER;
     let snapshot = if apart { snapshot } else { with_names_apart(snapshot) };
     // Schema 1 has fewer reasons for a missing fact. Each is one of today's, so a fact that was missing stays missing; which of
     // them a `not_found` or `malformed` would be today is not known, and nothing hangs on it.
-    Ok(Snapshot { schema: SCHEMA, ..snapshot })
+    // Where the kernel was asked for the whole list and did not answer, its routes do not stand for the answer.
+    let in_its_place = snapshot.kernel_paths == not_collected();
+    let stands = schema <= LAST_WITH_HOST_ROUTES || (kernel_paths.is_some() && in_its_place);
+    let host_routes = snapshot.host_routes.filter(|_| stands);
+    Ok(Snapshot { schema: SCHEMA, host_routes, ..snapshot })
 }
+
+/// The last schema in which the routes of the host stand for what the kernel does with the prefix list.
+const LAST_WITH_HOST_ROUTES: u64 = 1;
 
 /// The last schema in which a snapshot may have the account-based name among its other names.
 const LAST_WITH_ALL_NAMES_TOGETHER: u64 = 1;

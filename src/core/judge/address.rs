@@ -145,7 +145,11 @@ fn witnesses(snapshot: &Snapshot, address: IpAddr) -> Vec<Witness> {
 
 /// The probes of an address that were made.
 pub(super) fn probes_of(snapshot: &Snapshot, address: IpAddr) -> impl Iterator<Item = &Probe> {
-    snapshot.probes.iter().filter(move |attempt| attempt.address == address).filter_map(|attempt| attempt.probe.seen())
+    let attempts = snapshot.probes.iter().filter(move |attempt| attempt.address == address);
+    // A probe of something else than it was made for is evidence of neither.
+    attempts.filter_map(move |attempt| {
+        attempt.probe.seen().filter(|probe| probe.address == address && probe.hostname == attempt.hostname)
+    })
 }
 
 /// Whether the service itself said that requests to this address come through a VPC endpoint.

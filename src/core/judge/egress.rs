@@ -34,7 +34,14 @@ pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> (Option<EgressStep
     let route = snapshot.kernel_routes.get(&address).map_or(Err(&not_asked), Observed::get);
     match route {
         Err(gap) => (None, Err(undetermined(format!("the kernel's route to {address}"), gap))),
-        Ok(route) => follow(snapshot.instance.get(), route, (address, address)),
+        Ok(route) => {
+            let (step, egress) = follow(snapshot.instance.get(), route, (address, address));
+            let egress = egress.and_then(|egress| match without_source(route) {
+                None => Ok(egress),
+                Some(missing) => Err(Verdict::Undetermined(vec![missing])),
+            });
+            (step, egress)
+        }
     }
 }
 
@@ -63,6 +70,13 @@ pub(super) fn follow<'s>(
         Ok(Egress { interface, source, astray: leads_to_router(interface, route, (first, last)).err() })
     };
     (Some(step), interface.and_then(through))
+}
+
+/// Where the kernel does not say which address it sends from, another one may be dropped by AWS.
+pub(super) fn without_source(route: &KernelRoute) -> Option<Missing> {
+    let KernelRoute::Via { hop, source: None, .. } = route else { return None };
+    let what = format!("the source address of packets through {}", hop.device.name);
+    Some(Missing { what, why: Gap::NotFound { detail: "the kernel named none".to_owned() } })
 }
 
 /// The device that is not a network interface, such as a tunnel, by which the kernel sends packets to `address`.

@@ -1,6 +1,12 @@
 //! What the kernel does with the whole prefix list, beside the addresses in use that were judged.
 
-use super::{coverage::Coverage, egress::follow, host_routes::host_routes, lookup::read, round::Named};
+use super::{
+    coverage::Coverage,
+    egress::{follow, without_source},
+    host_routes::host_routes,
+    lookup::read,
+    round::Named,
+};
 use crate::model::{
     Gap, Interface, KernelPaths, KernelRange, KernelRoute, Missing, Observed, PolicyPath, RouteTableId, Snapshot,
     Verdict,
@@ -100,7 +106,11 @@ struct Comparison<'a, 's> {
 impl<'a, 's> Comparison<'a, 's> {
     fn new(snapshot: &'s Snapshot, paths: &'s KernelPaths, covered: &'a Covered<'s>) -> Self {
         let mut comparison = Self { snapshot, paths, covered, own: Vec::new() };
-        comparison.own = comparison.relevant(&paths.ranges).map(|range| (range, comparison.stray(range))).collect();
+        let own = comparison.relevant(&paths.ranges).map(|range| {
+            let unknown = || without_source(&range.route).map(|missing| Stray::Unknown(vec![missing]));
+            (range, comparison.stray(range).or_else(unknown))
+        });
+        comparison.own = own.collect();
         comparison.own.sort_by_key(|(range, _)| range.first);
         comparison
     }

@@ -12,7 +12,7 @@
 //! 5. A blackhole wins like any other route; it does not fall through. `path.rs` says what it means.
 //! 6. IPv4 and IPv6 never compete: a prefix contains addresses of its own family only.
 
-use crate::model::{Destination, Gap, LostBy, Observed, PrefixList, PrefixListId, Route, RouteTable, Target};
+use crate::model::{Destination, Gap, LostBy, Observed, Origin, PrefixList, PrefixListId, Route, RouteTable, Target};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr, sync::LazyLock};
 
@@ -43,6 +43,13 @@ impl Match<'_> {
             (Destination::Cidr(_), true) => Rank::Propagated,
             (Destination::Cidr(_), false) => Rank::Static,
         }
+    }
+
+    /// Whether it may be static or propagated.
+    fn is_of_unknown_origin(&self) -> bool {
+        matches!(self.route.destination, Destination::Cidr(_))
+            && matches!(self.route.origin, Origin::Absent | Origin::Other(_))
+            && self.route.target != Target::Local
     }
 
     fn order(&self) -> (u8, Rank) {
@@ -233,7 +240,13 @@ fn select_among<'t>(matching: impl Iterator<Item = Match<'t>>, unread: &[UnreadR
     contenders.sort_by_key(|m| Reverse(m.order()));
 
     let best = contenders.first().map(Match::order);
-    let at_top = contenders.iter().take_while(|m| Some(m.order()) == best).count();
+    let longest = best.map(|(length, _)| length);
+    // A route whose origin is not known may rank first or last among those of its length.
+    let is_open =
+        contenders.iter().take_while(|m| Some(m.prefix.prefix_len()) == longest).any(Match::is_of_unknown_origin);
+    let is_top =
+        |m: &&Match<'_>| if is_open { Some(m.prefix.prefix_len()) == longest } else { Some(m.order()) == best };
+    let at_top = contenders.iter().take_while(is_top).count();
     let rest = contenders.split_off(at_top);
     let mut tied = contenders;
     let winner = tied.first().copied();

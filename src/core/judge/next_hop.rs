@@ -85,6 +85,17 @@ fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -
         let one = format!("{} has the hardware address {mac}", interface.id);
         return conflicting(one, format!("{} has it too", another.id));
     }
+    let others = || instance.interfaces.iter().filter(|other| *other != interface);
+    if others().any(|other| other.id == interface.id) {
+        return conflicting(format!("{} is listed twice", interface.id), "with different contents".to_owned());
+    }
+    let shares = |other: &&Interface| other.addresses.iter().any(|address| interface.addresses.contains(address));
+    if let Some(other) = others().find(shares) {
+        return conflicting(
+            format!("{} has an address of {}", interface.id, other.id),
+            "an address is one interface's".to_owned(),
+        );
+    }
     let has_address = format!("{} has the hardware address of {}", device.name, interface.id);
     if let Some(kind) = kind.filter(|kind| *kind != CABLE) {
         return conflicting(has_address, format!("it is a device of kind {kind}, which is not a network interface"));

@@ -4,8 +4,8 @@ use super::lookup::{Match, Selection, covers, read};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, Instance,
-    InterfaceId, Inventory, Missing, Observed, Path, PathTarget, PrefixList, RouteState, RouteTable, Target, Verdict,
-    VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
+    InterfaceId, Inventory, LostBy, Missing, Observed, Path, PathTarget, PrefixList, RouteState, RouteTable, Target,
+    Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -94,6 +94,15 @@ impl<'a> Reader<'a> {
         }
         match selection {
             Selection::NoRoute => Verdict::Dropped(Drop::NoRoute),
+            Selection::One { winner, losers } if is_within_vpc(winner, losers) => {
+                let what = format!(
+                    "whether {} counts for {range}, which is in a range of the VPC's own",
+                    winner.route.destination
+                );
+                let one = "by AWS's guide the longest prefix wins".to_owned();
+                let other = "within a VPC's own range only routes for whole subnets can be added".to_owned();
+                undetermined(what, &Gap::Conflicting { one, other })
+            }
             Selection::One { winner, .. } => self.follow(table, winner, range),
             Selection::Tied { tied, .. } => self.tied(table, tied, range),
             Selection::NeedsLists(lists) => Verdict::Undetermined(
@@ -192,7 +201,7 @@ impl<'a> Reader<'a> {
         }
         via(match target.clone() {
             Target::Local => return self.within_vpc(&table.vpc, range),
-            Target::VpcEndpoint(id) => return self.endpoint(table, &id),
+            Target::VpcEndpoint(id) => return self.endpoint(table, &id, &m.route.destination),
             Target::InternetGateway(id) => PathTarget::InternetGateway(id),
             Target::EgressOnlyInternetGateway(id) => PathTarget::EgressOnlyInternetGateway(id),
             Target::NatGateway(id) => PathTarget::NatGateway(id),
@@ -297,7 +306,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A `vpce-` target says nothing of its type: a firewall's endpoint looks alike. Only `DescribeVpcEndpoints` tells.
-    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId) -> Verdict {
+    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId, by: &Destination) -> Verdict {
         let vpc = &table.vpc;
         let endpoints = match self.facts.vpc_endpoints.get() {
             Ok(endpoints) => endpoints,
@@ -320,6 +329,9 @@ impl<'a> Reader<'a> {
         match &endpoint.kind {
             EndpointType::Gateway => {
                 let verdict = self.by_endpoint(endpoint, PathTarget::GatewayEndpoint(id.clone()));
+                if let Some(gap) = self.another_list(endpoint, by).filter(|_| verdict.is_on_net()) {
+                    return undetermined(format!("whether {id} carries traffic"), &gap);
+                }
                 if verdict.path().is_none() || endpoint.route_tables.contains(&table.id) {
                     return verdict;
                 }
@@ -332,16 +344,34 @@ impl<'a> Reader<'a> {
                 service: endpoint.service.clone(),
                 ..PathTarget::GatewayLoadBalancerEndpoint(id.clone()).into()
             }),
-            // It cannot be the target of a route as AWS documents it.
-            EndpointType::Interface => Verdict::Via(Path {
-                service: endpoint.service.clone(),
-                ..PathTarget::Other { field: "GatewayId".to_owned(), value: id.to_string() }.into()
-            }),
+            EndpointType::Interface => {
+                let one = format!("a route of {} leads to it", table.id);
+                let gap = Gap::Conflicting { one, other: "an interface endpoint is the target of no route".to_owned() };
+                undetermined(format!("whether {id} carries traffic"), &gap)
+            }
             EndpointType::Absent => undetermined(format!("what kind of endpoint {id} is"), &absent("VpcEndpointType")),
             EndpointType::Other(kind) => {
                 undetermined(format!("what kind of endpoint {id} is"), &undocumented("VpcEndpointType", kind))
             }
         }
+    }
+
+    /// Why a route does not lead to a gateway endpoint as it says: AWS adds routes for the prefix list of its service, and no other
+    /// route can. <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
+    fn another_list(&self, endpoint: &VpcEndpoint, by: &Destination) -> Option<Gap> {
+        let service = endpoint.service.as_deref();
+        let list = match by {
+            Destination::PrefixList(list) => list,
+            Destination::Cidr(cidr) => {
+                let other = "only the prefix list of its service leads to a gateway endpoint".to_owned();
+                return Some(Gap::Conflicting { one: format!("a route for {cidr} leads to it"), other });
+            }
+        };
+        let name = read(&self.facts.prefix_lists, list).ok().and_then(|list| list.name.as_deref());
+        let is_its_own = name.zip(service).is_none_or(|(name, service)| name.replacen(".ipv6.", ".", 1) == service);
+        let other = format!("its service is {}", service.unwrap_or("not named"));
+        (!is_its_own)
+            .then(|| Gap::Conflicting { one: format!("{list} ({}) leads to it", name.unwrap_or("unnamed")), other })
     }
 
     fn by_endpoint(&self, endpoint: &VpcEndpoint, target: PathTarget) -> Verdict {
@@ -391,12 +421,28 @@ fn contradictory(
     vpc: &VpcId,
     address: IpAddr,
 ) -> Option<Gap> {
-    let mut having = interfaces.iter().filter(|interface| interface.addresses.contains(&address));
-    having.find_map(|interface| {
+    let having = || interfaces.iter().filter(|interface| interface.addresses.contains(&address));
+    let owners_of = |interface: &EndpointInterface| {
+        let id = interface.id.clone();
+        endpoints.iter().filter(move |endpoint| endpoint.interfaces.contains(&id))
+    };
+    // Another VPC may use the same addresses.
+    let may_be_here = |interface: &&EndpointInterface| {
+        let mut owners = owners_of(interface).peekable();
+        owners.peek().is_none() || owners.any(|endpoint| endpoint.vpc == *vpc)
+    };
+    let mut here = having().filter(may_be_here);
+    if let Some((one, other)) = here.next().and_then(|one| Some((one, here.find(|other| other.id != one.id)?))) {
+        return Some(Gap::Conflicting {
+            one: format!("{} has the address", one.id),
+            other: format!("{} has it too", other.id),
+        });
+    }
+    having().find_map(|interface| {
         if interfaces.iter().any(|other| other.id == interface.id && other != interface) {
             return Some(listed_twice(interface.id.as_str()));
         }
-        let mut owners = endpoints.iter().filter(|endpoint| endpoint.interfaces.contains(&interface.id));
+        let mut owners = owners_of(interface);
         let Some(first) = owners.next() else {
             let one = format!("{} is listed as an endpoint's network interface", interface.id);
             return Some(Gap::Conflicting { one, other: "no endpoint names it".to_owned() });
@@ -409,6 +455,13 @@ fn contradictory(
             Gap::Conflicting { one, other: format!("{} names it too", other.id) }
         })
     })
+}
+
+/// Whether an entry of a prefix list wins over the VPC's local route.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+fn is_within_vpc(winner: &Match<'_>, losers: &[(Match<'_>, LostBy)]) -> bool {
+    matches!(winner.route.destination, Destination::PrefixList(_))
+        && losers.iter().any(|(loser, _)| loser.route.target == Target::Local)
 }
 
 fn listed_twice(id: &str) -> Gap {

@@ -43,6 +43,7 @@ pub use outcome::*;
 pub use path::*;
 pub use probe::*;
 pub use report::*;
+pub(crate) use snapshot::not_collected;
 pub use snapshot::*;
 pub use source::*;
 pub use status::*;

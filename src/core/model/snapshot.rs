@@ -95,7 +95,8 @@ fn not_recorded() -> Observed<Option<ServiceName>> {
     Observed::Unseen(Gap::NotTried { because: "the snapshot does not record it".to_owned() })
 }
 
-fn not_collected() -> Observed<KernelPaths> {
+/// What the kernel does with the prefix list, in a snapshot of schema 1.
+pub(crate) fn not_collected() -> Observed<KernelPaths> {
     Observed::Unseen(Gap::NotTried { because: "the snapshot does not record them".to_owned() })
 }
 
