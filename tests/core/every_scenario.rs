@@ -3,7 +3,7 @@
 use crate::common::scenarios::{self, Scenario};
 use onnet_core::{
     judge::judge,
-    model::{FindingCode, Gap, Observed, Outcome, ProbeResult, Report, Severity},
+    model::{FindingCode, Gap, Observed, Outcome, ProbeResult, ProofLevel, Report, Severity},
 };
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -276,4 +276,20 @@ fn at_risk_traffic_is_known_to_be_on_net_only_where_no_fact_is_missing() {
         let report = judge(Scenario::read(name).world);
         assert_eq!((report.outcome, report.is_on_net()), (Outcome::AtRisk, known), "{name}");
     }
+}
+
+#[test]
+fn a_probe_of_another_address_or_name_than_it_was_made_for_corroborates_nothing() {
+    let proof = |edit: fn(&mut onnet_core::model::Probe)| {
+        let mut world = scenarios::base();
+        for attempt in &mut world.probes {
+            if let Observed::Seen { value, .. } = &mut attempt.probe {
+                edit(value);
+            }
+        }
+        judge(world).proof
+    };
+    assert_eq!(proof(|_| {}), ProofLevel::Consistent);
+    assert_eq!(proof(|probe| probe.address = "52.94.0.11".parse().unwrap()), ProofLevel::Inferred);
+    assert_eq!(proof(|probe| probe.hostname = "elsewhere.example".into()), ProofLevel::Inferred);
 }

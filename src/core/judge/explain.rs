@@ -7,8 +7,8 @@ use super::{
     subnet::{despite_gaps, table_of},
 };
 use crate::model::{
-    AssociatedWith, Destination, Explanation, Inventory, Loser, LostBy, Matched, Missing, Path, PathKind, RouteTable,
-    SubnetId, Verdict, VpcId, WinningRoute,
+    AssociatedWith, Destination, EndpointState, Explanation, Inventory, Loser, LostBy, Matched, Missing, Path,
+    PathKind, RouteTable, SubnetId, Verdict, VpcFacts, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -53,7 +53,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
     let selection = select(table, &inventory.facts.prefix_lists, address);
     let verdict = reader.verdict(table, &selection, address.into());
     let route = winner(&selection).map(winning_route);
-    let reason = reason(address, subnet, table, &verdict, route.as_ref());
+    let reason = reason(address, subnet, table, &verdict, route.as_ref()) + &state_of(&inventory.facts, &verdict);
     Ok(explanation(verdict, route, losers(&selection), reason))
 }
 
@@ -146,6 +146,18 @@ fn reason(
             format!("routes tie for {address} in {table}, and AWS does not say which wins: {}", paths.join(" or "))
         }
         Verdict::Undetermined(missing) => undetermined(missing),
+    }
+}
+
+/// The state of the endpoint that the path leads to, unless it is available.
+fn state_of(facts: &VpcFacts, verdict: &Verdict) -> String {
+    let path = verdict.path().filter(|path| path.is_dynamodb_endpoint);
+    let endpoints = facts.vpc_endpoints.seen().into_iter().flatten();
+    let endpoint =
+        path.and_then(|path| endpoints.into_iter().find(|endpoint| endpoint.id.as_str() == path.target.as_str()));
+    match endpoint.map(|endpoint| &endpoint.state) {
+        None | Some(EndpointState::Available) => String::new(),
+        Some(state) => format!(", whose state is {state}"),
     }
 }
 

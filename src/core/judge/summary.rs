@@ -49,6 +49,7 @@ fn one_dropped(round: &Round<'_>, report: &AddressReport, drop: &Drop) -> String
 fn warnings(round: &Round<'_>, outcome: Outcome) -> String {
     let warnings = round.findings.iter().filter(|finding| finding.severity >= Severity::Warning).count();
     match (outcome, warnings) {
+        (Outcome::AtRisk, 0) => ", but part of the prefix list is not carried by an endpoint".to_owned(),
         (Outcome::AtRisk, 1) => ", but there is 1 warning".to_owned(),
         (Outcome::AtRisk, n) => format!(", but there are {n} warnings"),
         (Outcome::OnNet | Outcome::Undetermined | Outcome::Dropped | Outcome::OffNet, _) => String::new(),

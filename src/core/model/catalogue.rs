@@ -112,7 +112,7 @@ macro_rules! finding_catalogue {
                 evidence: "/etc/hosts",
                 fix: "remove the name from /etc/hosts",
             }
-            CustomEndpoint = "custom-endpoint" Info {
+            CustomEndpoint = "custom-endpoint" Warning {
                 meaning: "an endpoint URL replaces the regional name",
                 evidence: "the environment and the profile, as the AWS SDK reads them",
                 fix: "none if it is intended; otherwise remove the endpoint URL",

@@ -1,7 +1,7 @@
 //! Names: which one SDKs use, and what it resolves to.
 
 use super::{Draft, Rule, code, world::World};
-use crate::model::{AddressReport, Gap, NameKind, Resolution};
+use crate::model::{AddressReport, Gap, NameKind, Resolution, Severity};
 use std::net::IpAddr;
 
 impl Rule for code::AddressNotInPrefixList {
@@ -35,9 +35,16 @@ impl Rule for code::CustomEndpoint {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let custom = world.names_in_use().filter(|named| named.name.kind == NameKind::Custom);
         let draft = |host: &str| {
-            Draft::new(format!(
+            let message = format!(
                 "an endpoint URL from the environment or the profile makes SDKs here use {host}, not the regional name"
-            ))
+            );
+            match world.reader.region {
+                Ok(region) if is_another_name_of_aws(host, region) => {
+                    let message = format!("{message}; no gateway endpoint is known to serve that name in {region}");
+                    Draft::new(message).severity(Severity::Warning)
+                }
+                Ok(_) | Err(_) => Draft::new(message).severity(Severity::Info),
+            }
         };
         custom.map(|named| draft(&named.name.hostname)).collect()
     }
@@ -55,8 +62,32 @@ impl Rule for code::OtherRegion {
                 "SDKs here use DynamoDB in {region}, while the instance runs in {own}: an endpoint serves its own Region only"
             ))
         };
-        regions.map(draft).into_iter().collect()
+        let regions = regions.map(draft);
+        let of_names = world.names_in_use().filter(|named| named.name.kind != NameKind::Custom);
+        let elsewhere = of_names.filter_map(|named| {
+            let (host, region) = (&named.name.hostname, world.reader.region.ok()?);
+            let is_elsewhere = regions.is_none() && is_another_name_of_aws(host, region);
+            is_elsewhere
+                .then(|| Draft::new(format!("{host} is no name of DynamoDB in {region}, where the instance runs")))
+        });
+        let elsewhere: Vec<_> = elsewhere.collect();
+        regions.into_iter().chain(elsewhere).collect()
     }
+}
+
+/// Whether AWS has this name for another service or another Region than DynamoDB in `region`.
+/// <https://docs.aws.amazon.com/general/latest/gr/ddb.html>
+fn is_another_name_of_aws(host: &str, region: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let is_of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"];
+    let labels: Vec<&str> = host.split('.').collect();
+    let is_dynamodb = match labels.as_slice() {
+        ["dynamodb" | "dynamodb-fips", of, ..] => *of == region,
+        [_, "ddb" | "ddb-fips", of, ..] => *of == region,
+        [.., "dynamodb", of, "vpce", _, _] => *of == region,
+        _ => false,
+    };
+    is_of_aws.iter().any(|suffix| host.ends_with(suffix)) && !is_dynamodb
 }
 
 impl Rule for code::NameNotResolved {
