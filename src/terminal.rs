@@ -1,6 +1,10 @@
 //! Standard output and standard error: answers, errors, usage errors and panics.
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use crate::cli::Cli;
+use clap::{
+    CommandFactory,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use onnet::present;
 use std::{
     any::Any,
@@ -81,16 +85,33 @@ fn variable_of(error: &clap::Error) -> String {
     }
     match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag)) if flag.starts_with("--") => {
-            let name = flag.trim_start_matches("--").split(' ').next().unwrap_or(flag).to_uppercase().replace('-', "_");
-            format!("The variable ONNET_{name} sets it too, where the command line does not.\n")
+            let name = flag.trim_start_matches("--").split(' ').next().unwrap_or(flag);
+            let variable = variable(name)
+                .map(|name| format!("The variable {name} sets it too, where the command line does not.\n"));
+            variable.unwrap_or_default()
         }
         _ => String::new(),
     }
 }
 
+/// The variable of a flag, of whichever command.
+fn variable(flag: &str) -> Option<String> {
+    let onnet = Cli::command();
+    let arguments = onnet.get_subcommands().chain([&onnet]).flat_map(|command| command.get_arguments());
+    let of_flag = arguments.filter(|argument| argument.get_long() == Some(flag));
+    of_flag.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())).next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flags_variable_is_found_whatever_it_is_called() {
+        assert_eq!(variable("timeout").as_deref(), Some("ONNET_TIMEOUT"));
+        assert_eq!(variable("allowed-host").as_deref(), Some("ONNET_ALLOWED_HOSTS"));
+        assert_eq!(variable("nowhere"), None);
+    }
 
     #[test]
     fn a_panic_says_nothing_that_is_not_in_the_program() {

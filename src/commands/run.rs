@@ -32,8 +32,8 @@ pub(crate) struct RunArgs {
     web_config: Option<PathBuf>,
 
     /// Answer to this name too, such as one that a scraper uses; may be repeated. Addresses and localhost are always answered to.
-    #[arg(long, env = "ONNET_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',', hide_env_values = true, value_parser = host)]
-    allowed_host: Vec<String>,
+    #[arg(long = "allowed-host", alias = "allowed-hosts", env = "ONNET_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',', hide_env_values = true, value_parser = host)]
+    allowed_hosts: Vec<String>,
 
     #[command(flatten)]
     collect: CollectArgs,
@@ -119,7 +119,7 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
     let counters = Counters::new()?;
     let (publisher, published) = publishing(initial_status());
     let (stop, mut stopping) = watch_channel(false);
-    let serving = ServeSettings { limits: Limits::within_quota(), allowed_hosts: args.allowed_host.clone() };
+    let serving = ServeSettings { limits: Limits::within_quota(), allowed_hosts: args.allowed_hosts.clone() };
     let (counted, configured) = (counters.clone(), web.clone());
     let server = on_its_own_thread(move || {
         serve(listeners, published, counted, configured, serving, async move {
