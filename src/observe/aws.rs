@@ -4,6 +4,7 @@ mod credentials;
 mod http;
 mod imds;
 mod lookups;
+mod process;
 mod settings;
 
 use super::{

@@ -91,6 +91,11 @@ faults! {
     SlowTls = "slow-tls", TLS, "shakes hands too late";
     SlowAnswer = "slow-answer", ALL, "answers too late";
     SlowBody = "slow-body", HTTP, "sends the head of the answer at once and its body too late";
+    EndlessHead = "endless-head", HTTP, "sends header fields without end";
+    EndlessInterim = "endless-1xx", HTTP, "sends 100 Continue without end";
+    EndlessBody = "endless-body", HTTP, "answers 200 with a body without end";
+    EndlessExtension = "endless-chunk-extension", HTTP, "answers 200 with a chunk extension without end";
+    Drip = "drip", HTTP, "sends one byte of the answer each tenth of a second";
     Servfail = "servfail", DNS, "answers SERVFAIL";
     Nxdomain = "nxdomain", DNS, "says that the name does not exist";
     Nodata = "nodata", DNS, "says that the name has no address";

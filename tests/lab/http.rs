@@ -52,6 +52,36 @@ pub enum Manner {
     Cut,
     /// The head at once, the body this much later.
     LateBody(Duration),
+    /// Byte by byte.
+    Drip,
+    /// Something else instead, until the client closes the connection.
+    Endless(Endless),
+}
+
+/// 124 bytes.
+const CHUNK: &str = "7c\r\n<more>more more more more more more more more more more</more>\
+                     <more>more more more more more more more more more more</more>\r\n";
+
+/// An answer without end: how it begins, and what comes again and again.
+pub struct Endless {
+    start: &'static str,
+    tail: &'static str,
+    pause: Duration,
+}
+
+impl Endless {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n";
+    /// What only time ends does not have to be fast.
+    const PAUSE: Duration = Duration::from_millis(1);
+
+    pub const HEAD: Self = Self { start: "HTTP/1.1 200 OK\r\n", tail: "x-more: y\r\n", pause: Self::PAUSE };
+    pub const INTERIM: Self = Self { start: "", tail: "HTTP/1.1 100 Continue\r\n\r\n", pause: Self::PAUSE };
+    pub const BODY: Self = Self { start: Self::CHUNKED, tail: CHUNK, pause: Duration::ZERO };
+    pub const EXTENSION: Self = Self {
+        start: "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8",
+        tail: ";more=more",
+        pause: Self::PAUSE,
+    };
 }
 
 /// Reads one request; `None` where the client has closed the connection or does not speak HTTP.
@@ -119,6 +149,23 @@ pub async fn write<S: AsyncWrite + Unpin>(stream: &mut S, response: Response, ma
             stream.write_all(&response.body).await?;
             stream.flush().await?;
             Ok(true)
+        }
+        Manner::Drip => {
+            for byte in [head.as_bytes(), &response.body].concat() {
+                stream.write_all(&[byte]).await?;
+                stream.flush().await?;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(true)
+        }
+        Manner::Endless(Endless { start, tail, pause }) => {
+            let tail = tail.repeat(4096 / tail.len());
+            stream.write_all(start.as_bytes()).await?;
+            loop {
+                stream.write_all(tail.as_bytes()).await?;
+                stream.flush().await?;
+                tokio::time::sleep(pause).await;
+            }
         }
     }
 }

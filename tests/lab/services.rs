@@ -3,7 +3,7 @@
 use super::{
     dns, dynamodb, ec2,
     faults::{Fault, Service, Switchboard},
-    http::{self, Manner, Request, Response},
+    http::{self, Endless, Manner, Request, Response},
     imds,
     netns::Forwarder,
     sts,
@@ -263,6 +263,11 @@ where
         let manner = match fault {
             Some(Fault::Truncate) => Manner::Cut,
             Some(Fault::SlowBody) => Manner::LateBody(switchboard.slowness()),
+            Some(Fault::EndlessHead) => Manner::Endless(Endless::HEAD),
+            Some(Fault::EndlessInterim) => Manner::Endless(Endless::INTERIM),
+            Some(Fault::EndlessBody) => Manner::Endless(Endless::BODY),
+            Some(Fault::EndlessExtension) => Manner::Endless(Endless::EXTENSION),
+            Some(Fault::Drip) => Manner::Drip,
             _ if !pace.receive.is_zero() => Manner::LateBody(pace.receive),
             _ => Manner::Whole,
         };

@@ -7,6 +7,8 @@ mod cloud_collectors;
 mod common;
 mod engine;
 mod fakes;
+#[path = "../hostile/mod.rs"]
+mod hostile;
 mod host_collectors;
 mod http;
 #[path = "../lab/mod.rs"]

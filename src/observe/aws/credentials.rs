@@ -2,7 +2,9 @@
 
 use super::{
     find_cause,
-    settings::{self, Profile},
+    http::TooLong,
+    process::CredentialProcess,
+    settings::{self, CREDENTIAL_PROCESS, Profile},
 };
 use crate::{
     model::{Gap, Seconds},
@@ -89,6 +91,9 @@ impl SharedCredentials {
             .with_custom_provider("Environment", environment())
             .with_custom_provider("EcsContainer", container())
             .with_custom_provider("Ec2InstanceMetadata", instance());
+        if let Some(command) = profile.credential_process() {
+            of_profile = of_profile.with_custom_provider(CREDENTIAL_PROCESS, Sendable(CredentialProcess::new(command)));
+        }
         if let Some(name) = Profile::instead() {
             of_profile = of_profile.profile_name(name);
         }
@@ -113,7 +118,10 @@ impl SharedCredentials {
         let found = match timeout(PATIENCE, self.chain.provide_credentials()).await {
             Ok(Ok(credentials)) if can_be_sent(&credentials) => Ok(credentials),
             Ok(Ok(_)) => Err(Gap::Credentials { detail: UNSENDABLE.to_owned() }),
-            Ok(Err(error)) => Err(Gap::Credentials { detail: words(&error) }),
+            Ok(Err(error)) => Err(match find_cause::<TooLong>(&error) {
+                Some(answer) => answer.gap("the request for credentials"),
+                None => Gap::Credentials { detail: words(&error) },
+            }),
             Err(_) => Err(Gap::TimedOut { after: Seconds::from(at.elapsed()) }),
         };
         *last = Some(Fetched { at, found: found.clone() });

@@ -65,6 +65,10 @@ pub(super) fn connector(client: Client, longest: usize) -> SharedHttpConnector {
 pub struct TooLong(usize);
 
 impl TooLong {
+    pub(super) fn new(longest: usize) -> Self {
+        Self(longest)
+    }
+
     /// The error as the reason for a missing fact. `request` is what was answered so.
     pub(crate) fn gap(self, request: &str) -> Gap {
         let allowed = u64::try_from(self.0).unwrap_or(u64::MAX);

@@ -66,6 +66,9 @@ fn imds(fault: Fault) -> Option<Expected> {
         Fault::Unavailable => unknown(&["throttled"]),
         Fault::Truncate => unknown(&["unreachable"]),
         Fault::Html => unknown(&["malformed"]),
+        Fault::EndlessBody => unknown(&["over_limit"]),
+        Fault::EndlessHead | Fault::EndlessExtension => unknown(&["unreachable"]),
+        Fault::EndlessInterim | Fault::Drip => unknown(&["timed_out"]),
         _ => None,
     }
 }
@@ -105,6 +108,9 @@ fn ec2(fault: Fault) -> Option<Expected> {
         Fault::BadCredentials => unknown(&["credentials"]),
         Fault::Html => unknown(&["malformed"]),
         Fault::Garbage => unknown(&["truncated"]),
+        Fault::EndlessBody => unknown(&["over_limit"]),
+        Fault::EndlessHead | Fault::EndlessExtension => unknown(&["unreachable"]),
+        Fault::EndlessInterim | Fault::Drip => unknown(&["timed_out"]),
         _ => None,
     }
 }
@@ -129,7 +135,9 @@ fn dynamodb(fault: Fault) -> Option<Expected> {
         Fault::Denied | Fault::EndpointPolicy => probe("on_net", "access_denied"),
         Fault::BadCredentials => probe("on_net", "credentials"),
         Fault::Truncate => probe("at_risk", "connection_closed"),
-        Fault::Html | Fault::Garbage => probe("at_risk", "unexpected_answer"),
+        Fault::Html | Fault::Garbage | Fault::EndlessBody => probe("at_risk", "unexpected_answer"),
+        Fault::EndlessHead | Fault::EndlessExtension => probe("at_risk", "malformed"),
+        Fault::EndlessInterim | Fault::Drip => probe("at_risk", "receive_timeout"),
         _ => None,
     }
 }

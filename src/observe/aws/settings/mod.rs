@@ -14,7 +14,7 @@ use check::{Checked, SERVICES, Setting};
 use http::HeaderValue;
 pub(super) use place::is_set;
 use place::{Found, Place};
-pub(super) use profile::Profile;
+pub(super) use profile::{CREDENTIAL_PROCESS, Profile};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},

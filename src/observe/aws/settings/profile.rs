@@ -20,6 +20,9 @@ use std::{
 
 const DEFAULT: &str = "default";
 
+/// Under which name the SDK knows onnet's own provider in the place of its own for `credential_process`.
+pub(in super::super) const CREDENTIAL_PROCESS: &str = "CredentialProcess";
+
 /// The profile that is selected, in the files it stands in.
 #[derive(Debug, Default)]
 pub(in super::super) struct Profile {
@@ -47,10 +50,16 @@ impl Profile {
         Ok(Self { set, alone, texts })
     }
 
-    /// For the SDK. It ends the process at an empty URL: there it is left out.
+    /// For the SDK. It ends the process at an empty URL: there it is left out. And it sets no bounds to a program that
+    /// prints credentials: there is onnet's own provider instead.
     pub(in super::super) fn files(&self) -> EnvConfigFiles {
-        let [config, credentials] = self.texts.each_ref().map(|text| without_empty_urls(text));
+        let [config, credentials] = self.texts.each_ref().map(|text| with_own_process(&without_empty_urls(text)));
         files(&config, &credentials)
+    }
+
+    /// The program that prints its credentials, or those of the profile that it rests on.
+    pub(in super::super) fn credential_process(&self) -> Option<&str> {
+        self.set.get_profile(self.sources().last()?)?.get("credential_process")
     }
 
     /// Its name, if it is to be another one than the environment says: there it is empty.
@@ -191,9 +200,68 @@ fn without_empty_urls(text: &str) -> String {
     text.lines().filter(|line| !is_empty(line)).fold(String::with_capacity(text.len()), |kept, line| kept + line + "\n")
 }
 
+/// What counts more than a program in the eyes of the SDK.
+const BEFORE_PROCESS: [&str; 5] =
+    ["source_profile", "credential_source", "web_identity_token_file", "sso_session", "sso_start_url"];
+
+/// The same text, with onnet's own provider where a section names a program that prints credentials, and without the program
+/// where the section names something that counts more.
+fn with_own_process(text: &str) -> String {
+    let mut sections: Vec<Vec<&str>> = vec![Vec::new()];
+    for line in text.lines() {
+        if line.starts_with('[') {
+            sections.push(Vec::new());
+        }
+        if let Some(section) = sections.last_mut() {
+            section.push(line);
+        }
+    }
+    let mut kept = String::with_capacity(text.len());
+    for section in sections {
+        own_process(&section, &mut kept);
+    }
+    kept
+}
+
+fn own_process(section: &[&str], kept: &mut String) {
+    let is = |line: &&str, key: &str| line.split_once('=').is_some_and(|(k, _)| k.trim_end().eq_ignore_ascii_case(key));
+    let name = section.first().and_then(|line| line.strip_prefix('[')?.split(']').next()?.split_whitespace().last());
+    // A role that is assumed with the credentials of its own profile.
+    let is_own = |line: &&str| is(line, "source_profile") && line.split('=').nth(1).map(str::trim) == name;
+    let has_process = section.iter().any(|line| is(line, "credential_process"));
+    let counts_more = |line: &&str| BEFORE_PROCESS.iter().any(|key| is(line, key)) && !is_own(line);
+    let is_used = has_process && !section.iter().any(counts_more);
+    let mut is_value = false;
+    for line in section {
+        is_value = is(line, "credential_process") || is_value && line.starts_with([' ', '\t']);
+        if is(line, "credential_process") && is_used {
+            kept.push_str(&format!("credential_source = {CREDENTIAL_PROCESS}\n"));
+        } else if !is_value && !(is_used && is_own(line)) {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_prints_credentials_is_run_by_onnet_itself() {
+        let own = "credential_source = CredentialProcess";
+        for (section, kept) in [
+            ("[default]\nCredential_Process = a b\n  more\nregion = x\n", format!("[default]\n{own}\nregion = x\n")),
+            ("[profile p]\nrole_arn = r\nsource_profile = q\ncredential_process=a\n", "[profile p]\nrole_arn = r\nsource_profile = q\n".to_owned()),
+            ("[profile p]\nrole_arn = r\nsource_profile = p\ncredential_process=a\n", format!("[profile p]\nrole_arn = r\n{own}\n")),
+            ("[p]\nsso_session = s\ncredential_process=a\n", "[p]\nsso_session = s\n".to_owned()),
+            ("[p]\nrole_arn = r\nsource_profile = p\naws_access_key_id = A\n", "[p]\nrole_arn = r\nsource_profile = p\naws_access_key_id = A\n".to_owned()),
+        ] {
+            let others = |text: &str| format!("# c\n[x]\nsource_profile = p\n{text}[y]\ncredential_process = z\n");
+            let expected = others(&kept).replace("credential_process = z", own);
+            assert_eq!(with_own_process(&others(section)), expected, "{section}");
+        }
+    }
 
     #[test]
     fn an_endpoint_url_that_is_set_to_nothing_is_left_out() {

@@ -1,0 +1,185 @@
+//! Answers without end, against every client that is asked for the VPC's facts or for credentials.
+
+use crate::{
+    ONNET,
+    lab::{self, Fault, Lab, Mode, Ran, Service, World},
+};
+use serde_json::Value;
+use std::{fs, path::Path, process::Stdio, time::Duration};
+
+/// For all that a check does.
+const TIMEOUT: Duration = Duration::from_secs(8);
+
+/// For starting the process and printing the report, on a busy machine.
+const SLACK: Duration = Duration::from_secs(4);
+
+/// KiB of data that the process may have: less than the shipped unit's `MemoryMax=64M`.
+const DATA: &str = "49152";
+
+/// Who is asked, and by what settings.
+struct Client {
+    name: &'static str,
+    config: &'static str,
+    /// Variables that name the server, or a file.
+    variables: &'static [(&'static str, Setting)],
+    server: Server,
+    /// Which fact is missing.
+    fact: &'static str,
+}
+
+/// What a variable is set to.
+enum Setting {
+    Text(&'static str),
+    /// The hostile server's URL, and this path.
+    Url(&'static str),
+    /// A file with a token.
+    Token,
+}
+
+/// Which server is hostile.
+#[derive(Clone, Copy)]
+enum Server {
+    /// One of the lab's own.
+    Lab(Service),
+    /// One of another lab's, in the place of what the lab does not have.
+    Other,
+}
+
+use Setting::{Text, Token, Url};
+
+const TABLES: &str = "/vpc/route_tables";
+
+const ROLE: &str = "[default]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n\
+                    [profile base]\naws_access_key_id = AKID\naws_secret_access_key = x\n";
+
+const SSO: &str = "[default]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = r\n[sso-session s]\n\
+                   sso_region = us-east-1\nsso_start_url = https://start.awsapps.com/start\n";
+
+const CLIENTS: [Client; 6] = [
+    Client { name: "EC2", config: "", variables: &[], server: Server::Lab(Service::Ec2), fact: TABLES },
+    Client {
+        name: "instance metadata",
+        config: "",
+        variables: &[],
+        server: Server::Lab(Service::Imds),
+        fact: "/instance",
+    },
+    Client { name: "STS for a role", config: ROLE, variables: &[], server: Server::Lab(Service::Sts), fact: TABLES },
+    Client {
+        name: "STS for a web identity",
+        config: "",
+        variables: &[
+            ("AWS_REGION", Text("us-east-1")),
+            ("AWS_ROLE_ARN", Text("arn:aws:iam::123456789012:role/r")),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", Token),
+        ],
+        server: Server::Lab(Service::Sts),
+        fact: TABLES,
+    },
+    Client {
+        name: "a container's agent",
+        config: "",
+        variables: &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", Url("/credentials"))],
+        server: Server::Other,
+        fact: TABLES,
+    },
+    Client {
+        name: "SSO",
+        config: SSO,
+        variables: &[("AWS_ENDPOINT_URL_SSO", Url(""))],
+        server: Server::Other,
+        fact: TABLES,
+    },
+];
+
+/// The attacks, and the reasons that a fact may be missing for: what is too long is so by a limit, what is too slow by the
+/// deadline, and what is not HTTP is no answer.
+const ATTACKS: [(Fault, &[&str]); 5] = [
+    (Fault::EndlessBody, &["over_limit"]),
+    (Fault::EndlessHead, &["unreachable", "credentials"]),
+    (Fault::EndlessExtension, &["unreachable", "credentials"]),
+    (Fault::EndlessInterim, &["timed_out"]),
+    (Fault::Drip, &["timed_out"]),
+];
+
+/// Two labs: the second one's metadata service is the server that the first one does not have.
+struct Attack {
+    lab: Lab,
+    other: Lab,
+}
+
+impl Attack {
+    fn of(client: &Client, fault: Fault) -> Self {
+        let [lab, other] = [(); 2].map(|()| Lab::start(World::on_net(), Mode::Loopback).unwrap());
+        match client.server {
+            Server::Lab(service) => lab.set_fault(service, Some(fault)),
+            Server::Other => other.set_fault(Service::Imds, Some(fault)),
+        }
+        Self { lab, other }
+    }
+
+    fn value(&self, value: &Setting) -> String {
+        match value {
+            Text(text) => (*text).to_owned(),
+            Url(path) => {
+                let settings = self.other.settings();
+                let url = settings.iter().find(|(name, _)| *name == "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+                format!("{}{path}", url.unwrap().1)
+            }
+            Token => {
+                let file = self.lab.directory().join("token");
+                fs::write(&file, "token").unwrap();
+                file.display().to_string()
+            }
+        }
+    }
+
+    fn check(&self, client: &Client) -> Ran {
+        let directory = self.lab.directory();
+        let config = directory.join("config");
+        fs::write(&config, client.config).unwrap();
+        // The SHA-1 of "s".
+        let cache = directory.join(".aws/sso/cache");
+        fs::create_dir_all(&cache).unwrap();
+        fs::write(
+            cache.join("a0f1490a20d0211c997b44bc357e1972deab8ae3.json"),
+            "{\"accessToken\":\"x\",\"expiresAt\":\"2099-01-01T00:00:00Z\"}",
+        )
+        .unwrap();
+        let mut command = self.lab.command(Path::new("sh")).unwrap();
+        command.args(["-c", &format!("ulimit -d {DATA} && exec \"$0\" \"$@\""), ONNET]);
+        command.args(["check", "--format", "json", "--timeout", &format!("{}s", TIMEOUT.as_secs())]);
+        command.args(self.lab.options()).env("AWS_CONFIG_FILE", config);
+        command.envs(client.variables.iter().map(|(name, value)| (name, self.value(value))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        lab::run(&mut command, TIMEOUT * 4).unwrap()
+    }
+}
+
+/// What is wrong with how it ended, if anything.
+fn wrong(client: &Client, fault: Fault, reasons: &[&str]) -> Option<String> {
+    let ran = Attack::of(client, fault).check(client);
+    let attack = format!("{} of {}", fault.name(), client.name);
+    let Ok(report) = serde_json::from_str::<Value>(&ran.stdout) else { return Some(format!("{attack}: {ran:?}")) };
+    let gap = &report["snapshot"].pointer(client.fact).unwrap()["unseen"];
+    let reason = gap["reason"].as_str().unwrap_or("nothing");
+    let fine = report["outcome"] == "undetermined" && reasons.contains(&reason) && ran.took < TIMEOUT + SLACK;
+    (!fine).then(|| format!("{attack}: {} after {:?}, for {gap}", report["outcome"], ran.took))
+}
+
+#[test]
+fn an_answer_without_end_is_a_gap_of_bounded_cost() {
+    let pairs: Vec<_> = CLIENTS.iter().flat_map(|client| ATTACKS.map(|attack| (client, attack))).collect();
+    // Most of them wait for what does not come.
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let some = pairs.chunks(pairs.len().div_ceil(6));
+        let threads: Vec<_> = some
+            .map(|some| {
+                let each = some.iter().filter_map(|(client, (fault, reasons))| wrong(client, *fault, reasons));
+                scope.spawn(move || each.collect::<Vec<_>>())
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
