@@ -9,7 +9,8 @@ use crate::{
     observe::{
         aws::Aws,
         dns::{Dns, DnsError},
-        ec2, environment,
+        ec2::{self, Patience},
+        environment,
         imds::{self, ImdsError},
         kernel::{Kernel, KernelError, Wanted},
         names::{Names, NamesError, account_name, names},
@@ -76,11 +77,13 @@ impl Collectors {
         self.aws.as_ref().err()
     }
 
-    /// For collections that run together, until `deadline`.
-    pub(super) fn session(self: &Arc<Self>, deadline: Instant) -> Session {
+    /// For collections that run together, until `deadline`; `more` is what a source may take on top of that as long as its
+    /// answers keep coming.
+    pub(super) fn session(self: &Arc<Self>, deadline: Instant, more: Duration) -> Session {
         Session {
             collectors: Arc::clone(self),
             deadline,
+            longest: deadline + more,
             silence: watch::Sender::new(None),
             dns: OnceLock::new(),
             kernel: OnceLock::new(),
@@ -104,6 +107,7 @@ async fn load(deadline: Instant) -> Result<Aws, Gap> {
 pub(super) struct Session {
     collectors: Arc<Collectors>,
     deadline: Instant,
+    longest: Instant,
     /// Why instance metadata turned out not to answer at all.
     silence: watch::Sender<Option<Gap>>,
     dns: OnceLock<Result<Dns, DnsError>>,
@@ -114,7 +118,10 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn vpc(&self, region: &str, vpcs: &[VpcId]) -> (VpcFacts, Vec<Ec2Request>) {
         match (self.aws(), self.credentials().await) {
-            (Ok(aws), Ok(_)) => ec2::vpcs_facts(&aws.sdk_config(region), vpcs, region, self.deadline - MARGIN).await,
+            (Ok(aws), Ok(_)) => {
+                let patience = Patience { deadline: self.deadline - MARGIN, longest: self.longest - MARGIN };
+                ec2::vpcs_facts(&aws.sdk_config(region), vpcs, region, patience).await
+            }
             (Err(gap), _) => (VpcFacts::unseen(gap), Vec::new()),
             (Ok(_), Err(gap)) => (VpcFacts::unseen(&gap), Vec::new()),
         }
@@ -140,7 +147,7 @@ impl Session {
             Ok(_) if environment::metadata_disabled() => {
                 Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() })
             }
-            Ok(aws) => seen("instance", self.deadline, imds::instance(aws.imds()), ImdsError::gap).await,
+            Ok(aws) => seen("instance", self.longest, imds::instance(aws.imds()), ImdsError::gap).await,
             Err(gap) => Observed::Unseen(gap.clone()),
         };
         if let Observed::Unseen(gap @ (Gap::TimedOut { .. } | Gap::Unreachable { .. })) = &instance {

@@ -29,7 +29,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
     let watch = Stopwatch::start();
     let deadline = watch.started() + settings.timeout;
     let collectors = Collectors::open(settings.clone(), deadline).await;
-    let session = Arc::new(Arc::new(collectors).session(deadline));
+    let session = Arc::new(Arc::new(collectors).session(deadline, Duration::ZERO));
     let mut facts = Facts::new(Scope {
         probe: settings.probe,
         both_probes: false,

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     judge::judge,
     model::{BySource, Gap, Observed, ProbeAttempt, ProbeSample, SettingsStatus, Source, Status},
-    observe::{environment, kernel::Changes, seen::chain},
+    observe::{environment, kernel::Changes, limits::ANSWERS_COMING, seen::chain},
 };
 use futures_util::{
     FutureExt, StreamExt,
@@ -205,7 +205,7 @@ impl Daemon {
                     let is_due = self.paths.begin(now.moment, self.facts.wanted_paths()).is_some();
                     self.facts.set_paths_due(is_due);
                 }
-                let session = self.collectors.session(Instant::now() + self.settings.collect.timeout);
+                let session = self.collectors.session(Instant::now() + self.settings.collect.timeout, ANSWERS_COMING);
                 let only = BySource::from_fn(|other| other == source);
                 self.batches.begin(only, Arc::new(session), now, &self.facts);
             }

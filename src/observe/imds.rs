@@ -5,6 +5,7 @@
 
 use super::{
     aws::{TooLong, find_cause, is_timeout},
+    limits::{ASSOCIATIONS_AT_A_TIME, INTERFACE_VALUES, INTERFACES_AT_A_TIME, NETWORK_INTERFACES, over},
     seen::{Stopwatch, chain},
 };
 use crate::model::{Gap, Instance, Interface, MacAddress, PublicAddress};
@@ -13,10 +14,10 @@ use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{orchestrator::HttpResponse, result::SdkError},
 };
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use ipnet::IpNet;
 use std::{error::Error, net::IpAddr, str::FromStr, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long one answer may take, the token's included when there is none yet.
 ///
@@ -24,8 +25,16 @@ use tokio::time::timeout;
 /// own timeouts in an opaque error. Silence is how a hop limit of 1 shows in a container, so it must be told apart.
 const ANSWER: Duration = Duration::from_millis(950);
 
-/// How long all answers together may take: off EC2 everything must end within two seconds.
-const ALL: Duration = Duration::from_millis(1800);
+/// How long the first answers together may take: off EC2 everything must end within two seconds.
+const FIRST: Duration = Duration::from_millis(1800);
+
+/// How long the answers about the network interfaces may take, and what each of these adds. The service is there by then: what
+/// makes answers late is their number, where the processor time is limited.
+const INTERFACES: Duration = FIRST;
+const EACH_INTERFACE: Duration = Duration::from_millis(500);
+
+/// Between two requests for the same.
+const PAUSE: Duration = Duration::from_millis(100);
 
 const TOKEN: &str = "/latest/api/token";
 
@@ -58,6 +67,16 @@ pub enum ImdsError {
         #[source]
         cause: TooLong,
     },
+    /// Answered with more values than are accepted.
+    #[error("instance metadata answers {path} with {found} values, more than {allowed}")]
+    TooMany {
+        /// What was asked for.
+        path: String,
+        /// How many values are accepted.
+        allowed: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// Answered with an error status.
     #[error("instance metadata answered {path} with HTTP {status}")]
     Status {
@@ -87,6 +106,7 @@ impl ImdsError {
             Self::Silent { after, .. } => Gap::TimedOut { after: (*after).into() },
             Self::Unreachable { .. } => Gap::Unreachable { detail: detail() },
             Self::TooLong { path, cause } => cause.gap(path),
+            Self::TooMany { path, allowed, found } => over(format!("values in the answer to {path}"), *allowed, *found),
             Self::Malformed { .. } => Gap::Malformed { detail: detail() },
             Self::Status { path, status: status @ (401 | 403) } => {
                 Gap::Denied { action: format!("{path} (HTTP {status}): {OFF}") }
@@ -134,34 +154,44 @@ impl ImdsError {
     }
 }
 
-/// The instance, its network interfaces and their addresses. Ends within two seconds, come what may.
+/// The instance, its network interfaces and their addresses. Ends within two seconds where nothing answers, and in a time that
+/// grows with the number of interfaces where something does.
 pub async fn instance(imds: &Client) -> Result<Instance, ImdsError> {
-    match timeout(ALL, look(imds)).await {
-        Ok(result) => result,
-        Err(_) => Err(ImdsError::Silent { path: MACS.to_owned(), after: ALL }),
-    }
+    let imds = &Metadata { imds, again: false };
+    let (macs, instance) = within(FIRST, identity(imds)).await?;
+    let number = u32::try_from(macs.len()).unwrap_or(u32::MAX);
+    let imds = &Metadata { again: true, ..*imds };
+    let interfaces = stream::iter(macs).map(|mac| interface(imds, mac)).buffered(INTERFACES_AT_A_TIME).try_collect();
+    let mut interfaces: Vec<Interface> = within(INTERFACES + EACH_INTERFACE.saturating_mul(number), interfaces).await?;
+    interfaces.sort_by_key(|interface| interface.device_number);
+    Ok(Instance { interfaces, ..instance })
 }
 
 const MACS: &str = "/latest/meta-data/network/interfaces/macs/";
 
-async fn look(imds: &Client) -> Result<Instance, ImdsError> {
+async fn within<T>(time: Duration, work: impl Future<Output = Result<T, ImdsError>>) -> Result<T, ImdsError> {
+    let late = |_| Err(ImdsError::Silent { path: MACS.to_owned(), after: time });
+    timeout(time, work).await.unwrap_or_else(late)
+}
+
+/// The hardware addresses of the network interfaces, and the instance without these.
+async fn identity(imds: &Metadata<'_>) -> Result<(Vec<MacAddress>, Instance), ImdsError> {
     let availability_zone = async {
         let watch = Stopwatch::start();
         let zone = one(imds, "/latest/meta-data/placement/availability-zone", "a zone", is_word).await;
         Ok(watch.observed(zone.map_err(|error| error.gap())))
     };
+    let mac = |line: &str| mac_address(line.trim_end_matches('/'));
     let (macs, id, region, availability_zone) = tokio::try_join!(
-        some(imds, MACS, "hardware addresses", |line| mac_address(line.trim_end_matches('/'))),
+        some(imds, MACS, "hardware addresses", NETWORK_INTERFACES, mac),
         one(imds, "/latest/meta-data/instance-id", "an instance id", |text| is_id(text, "i-")),
         one(imds, "/latest/meta-data/placement/region", "a Region", is_word),
         availability_zone,
     )?;
-    let mut interfaces = try_join_all(macs.into_iter().map(|mac| interface(imds, mac))).await?;
-    interfaces.sort_by_key(|interface| interface.device_number);
-    Ok(Instance { id: id.into(), region, availability_zone, interfaces })
+    Ok((macs, Instance { id: id.into(), region, availability_zone, interfaces: Vec::new() }))
 }
 
-async fn interface(imds: &Client, mac: MacAddress) -> Result<Interface, ImdsError> {
+async fn interface(imds: &Metadata<'_>, mac: MacAddress) -> Result<Interface, ImdsError> {
     let at = |attribute: &str| format!("{MACS}{mac}/{attribute}");
     let watch = Stopwatch::start();
 
@@ -210,7 +240,7 @@ async fn interface(imds: &Client, mac: MacAddress) -> Result<Interface, ImdsErro
 
 /// Which private address each public one stands for. Asked only where it does not follow.
 async fn associations(
-    imds: &Client,
+    imds: &Metadata<'_>,
     mac: &MacAddress,
     public: &[IpAddr],
     private: &[IpAddr],
@@ -218,56 +248,80 @@ async fn associations(
     if let [private] = *private {
         return Ok(public.iter().map(|&public| PublicAddress { public, private }).collect());
     }
-    try_join_all(public.iter().map(|&public| async move {
+    let asked = public.iter().copied().map(|public| async move {
         let path = format!("{MACS}{mac}/ipv4-associations/{public}");
         let private = one(imds, &path, "an address", parsed).await?;
         Ok(PublicAddress { public, private })
-    }))
-    .await
+    });
+    stream::iter(asked).buffered(ASSOCIATIONS_AT_A_TIME).try_collect().await
 }
 
 /// One value.
 async fn one<T>(
-    imds: &Client,
+    imds: &Metadata<'_>,
     path: &str,
     expected: &'static str,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<T, ImdsError> {
-    let text = get(imds, path).await?;
+    let text = imds.get(path).await?;
     read(text.trim()).ok_or_else(|| malformed(path, expected, &text))
 }
 
-/// One value a line, at least one.
+/// One value a line, at least one, and no more than are accepted.
 async fn some<T>(
-    imds: &Client,
+    imds: &Metadata<'_>,
     path: &str,
     expected: &'static str,
+    allowed: usize,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, ImdsError> {
-    let text = get(imds, path).await?;
+    let text = imds.get(path).await?;
+    let found = text.lines().count();
+    if found > allowed {
+        return Err(ImdsError::TooMany { path: path.to_owned(), allowed, found });
+    }
     let values: Option<Vec<T>> = text.lines().map(|line| read(line.trim())).collect();
     values.filter(|values| !values.is_empty()).ok_or_else(|| malformed(path, expected, &text))
 }
 
 /// One value a line. A 404 is how the service says that there is none.
 async fn any<T>(
-    imds: &Client,
+    imds: &Metadata<'_>,
     path: &str,
     expected: &'static str,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, ImdsError> {
-    match some(imds, path, expected, read).await {
+    match some(imds, path, expected, INTERFACE_VALUES, read).await {
         Err(ImdsError::Status { path: refused, status: 404 }) if refused == path => Ok(Vec::new()),
         result => result,
     }
 }
 
-async fn get(imds: &Client, path: &str) -> Result<String, ImdsError> {
-    // Boxed: the SDK's futures take kilobytes each, and dozens of them would overflow a thread's stack.
-    match timeout(ANSWER, Box::pin(imds.get(path))).await {
-        Ok(Ok(text)) => Ok(text.into()),
-        Ok(Err(error)) => Err(ImdsError::new(path, error)),
-        Err(_) => Err(ImdsError::Silent { path: path.to_owned(), after: ANSWER }),
+/// Who is asked.
+#[derive(Clone, Copy)]
+struct Metadata<'c> {
+    imds: &'c Client,
+    /// Again where an answer is late: the service is known to answer, and the time that all answers have ends it.
+    again: bool,
+}
+
+impl Metadata<'_> {
+    async fn get(&self, path: &str) -> Result<String, ImdsError> {
+        loop {
+            match self.get_once(path).await {
+                Err(ImdsError::Silent { .. }) if self.again => sleep(PAUSE).await,
+                result => return result,
+            }
+        }
+    }
+
+    async fn get_once(&self, path: &str) -> Result<String, ImdsError> {
+        // Boxed: the SDK's futures take kilobytes each, and dozens of them would overflow a thread's stack.
+        match timeout(ANSWER, Box::pin(self.imds.get(path))).await {
+            Ok(Ok(text)) => Ok(text.into()),
+            Ok(Err(error)) => Err(ImdsError::new(path, error)),
+            Err(_) => Err(ImdsError::Silent { path: path.to_owned(), after: ANSWER }),
+        }
     }
 }
 

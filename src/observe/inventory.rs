@@ -3,6 +3,7 @@
 use super::{
     aws::{Aws, AwsError},
     ec2::{self, Ec2, Interfaces, observed},
+    limits::OF_REGION,
 };
 use crate::model::{Inventory, Observed, Subnet, SubnetId, VpcId};
 use aws_config::SdkConfig;
@@ -32,7 +33,7 @@ pub async fn inventory(aws: &Aws, scope: &Scope, timeout: Duration) -> Result<In
 
 /// The same by the settings for EC2 alone.
 pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, deadline: Instant) -> Inventory {
-    let ec2 = Ec2::new(config, deadline);
+    let ec2 = Ec2::new(config, OF_REGION, deadline);
     let (subnets, facts) = match scope {
         Scope::Everything => together(&ec2, &[], &region).await,
         Scope::Vpc(vpc) => together(&ec2, std::slice::from_ref(vpc), &region).await,

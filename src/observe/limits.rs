@@ -1,27 +1,82 @@
 //! The limits on what comes from outside. Whatever exceeds one is a gap that names the limit.
 
-/// Pages of one listing.
-///
-/// With a hundred route tables a page, far more than the largest Region has; a server that never ends is cut off.
-pub(super) const PAGES: usize = 1_000;
+use super::ec2::ListingLimits;
+use crate::model::Gap;
+use std::time::Duration;
 
-/// Items of one listing: route tables, endpoints, prefix lists, entries, network interfaces or subnets.
+/// What exceeds a limit, as the reason for a missing fact. `limit` says of what there are so many.
+pub(super) fn over(limit: String, allowed: usize, found: usize) -> Gap {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Gap::OverLimit { limit, allowed: count(allowed), found: count(found) }
+}
+
+/// A listing of one VPC.
+pub const OF_VPC: ListingLimits = ListingLimits {
+    // By five, which is what the largest tables fit on a page by, the 200 tables that AWS's quotas allow take 40.
+    pages: 1_000,
+    // Quotas allow 200 tables and 300 endpoints; they can be raised.
+    items: 10_000,
+    // 200 tables with 500 routes each take 14 MB. There are two copies while a new one comes in, and the unit has 64 MB.
+    bytes: 16 << 20,
+};
+
+/// VPCs that the instance has network interfaces in. Most have one; what is kept of all of them is bounded by [`OF_VPC`].
+pub(super) const VPCS: usize = 8;
+
+/// A listing of a whole Region, for `audit` and `explain`. Nothing else runs beside them, and no unit limits them.
+pub const OF_REGION: ListingLimits = ListingLimits { pages: 10_000, items: 100_000, bytes: 256 << 20 };
+
+/// The largest numbers of items that are asked for on one page, for operations that give up to a hundred. The next one is
+/// asked for where a page of the one before exceeds [`EC2_ANSWER`].
+pub(super) const PAGE_SIZES: [i32; 3] = [100, 20, 5];
+
+/// The same for operations that give up to a thousand.
+pub(super) const LARGE_PAGE_SIZES: [i32; 3] = [1_000, 100, 5];
+
+/// Prefix lists whose entries are asked for: a Region has 100 by its quota, and a few of AWS's own.
+pub(super) const PREFIX_LISTS: usize = 200;
+
+/// Entries of one prefix list. AWS's own limit is 1,000.
+pub(super) const ENTRIES: ListingLimits = ListingLimits { pages: 100, items: 2_000, bytes: 1 << 20 };
+
+/// Prefix lists whose entries are asked for at a time.
+pub(super) const PREFIX_LISTS_AT_A_TIME: usize = 4;
+
+/// Network interfaces that one request names: more values in one filter are refused.
+pub(super) const INTERFACES_A_REQUEST: usize = 200;
+
+/// What the daemon gives EC2 and instance metadata beyond its timeout, as long as their answers keep coming.
 ///
-/// AWS's quotas allow 200 route tables and 200 subnets a VPC and 1,000 entries a prefix list; a Region with hundreds of VPCs
-/// stays below.
-pub(super) const ITEMS: usize = 100_000;
+/// At the unit's 5 % of a processor the largest legal VPC takes a minute. A check ends when it is told to.
+pub(crate) const ANSWERS_COMING: Duration = Duration::from_secs(180);
 
 /// Bytes of one answer of EC2's API.
 ///
-/// A page has a hundred route tables; of the largest legal ones, with a thousand routes and a hundred propagated ones each,
-/// it takes 27 MB.
-pub(super) const EC2_ANSWER: usize = 32 << 20;
+/// A page of five route tables, each with a thousand routes, a hundred propagated ones and 200 associations, takes 1.9 MB;
+/// one of five endpoints whose policies are as long as they may be takes 0.7 MB.
+pub(super) const EC2_ANSWER: usize = 2 << 20;
 
 /// Bytes of one answer of STS, SSO or a container's agent. Credentials take a few thousand.
 pub(super) const CREDENTIALS_ANSWER: usize = 256 << 10;
 
 /// Bytes of one answer of instance metadata. The longest lists a network interface's addresses.
 pub(super) const METADATA_ANSWER: usize = 64 << 10;
+
+/// Bytes of one answer to a probe. Those of DynamoDB take a few hundred.
+pub(super) const PROBE_ANSWER: usize = 1 << 20;
+
+/// Network interfaces of the instance: a p5 has 64.
+pub(super) const NETWORK_INTERFACES: usize = 128;
+
+/// Values of one attribute of a network interface: it has up to 50 addresses of each kind.
+pub(super) const INTERFACE_VALUES: usize = 256;
+
+/// Network interfaces that instance metadata are asked about at a time, with nine requests each: the service answers 1,024
+/// packets a second.
+pub(super) const INTERFACES_AT_A_TIME: usize = 4;
+
+/// Public addresses of one network interface that instance metadata are asked about at a time.
+pub(super) const ASSOCIATIONS_AT_A_TIME: usize = 8;
 
 /// Bytes of one file of settings: a profile with a thousand roles has a tenth of it.
 pub(super) const SETTINGS_FILE: u64 = 1 << 20;

@@ -81,8 +81,13 @@ fn vpc(extent: Extent) -> Inventory {
         ));
     }
     let association = Association { with: AssociatedWith::Subnet(SUBNET.into()), state: AssociationState::Associated };
-    let table =
-        RouteTable { id: "rtb-0a".into(), vpc: "vpc-0a".into(), owner: None, associations: vec![association], routes };
+    let table = RouteTable {
+        id: "rtb-0a".into(),
+        vpc: "vpc-0a".into(),
+        owner: None,
+        associations: vec![association],
+        routes: routes.into(),
+    };
     let endpoint = VpcEndpoint {
         id: "vpce-0d".into(),
         kind: EndpointType::Gateway,

@@ -306,15 +306,15 @@ fn table() -> impl Strategy<Value = RouteTable> {
         vpc: "vpc-1".into(),
         owner: None,
         associations: Vec::new(),
-        routes,
+        routes: routes.into(),
     })
 }
 
 fn lists() -> impl Strategy<Value = PrefixLists> {
     prop::collection::vec(prop::collection::vec(prefix(), 0..5), 3).prop_map(|lists| {
-        let list = |(n, entries)| {
+        let list = |(n, entries): (usize, Vec<IpNet>)| {
             let id = PrefixListId::from(format!("pl-{n}"));
-            (id.clone(), seen(PrefixList { id, name: None, entries }))
+            (id.clone(), seen(PrefixList { id, name: None, entries: entries.into() }))
         };
         lists.into_iter().enumerate().map(list).collect()
     })

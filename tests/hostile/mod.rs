@@ -2,3 +2,4 @@
 //! ends in a gap, within the time and the memory that there are.
 
 mod answers;
+mod turns;

@@ -78,7 +78,7 @@ pub(super) fn snapshot(
 
     for read in world.vpc.prefix_lists.values_mut() {
         let Observed::Seen { value, .. } = read else { panic!("a list") };
-        value.entries = list.to_vec();
+        value.entries = list.to_vec().into();
     }
     assert!(
         world.vpc.route_tables.seen().unwrap()[0]

@@ -76,7 +76,7 @@ fn world() -> impl Strategy<Value = World> {
             }
             let destination = if kind == 1 {
                 let id = PrefixListId::from(format!("pl-{n}"));
-                let list = PrefixList { id: id.clone(), name: None, entries: vec![IpNet::V4(prefix)] };
+                let list = PrefixList { id: id.clone(), name: None, entries: vec![IpNet::V4(prefix)].into() };
                 let (at, took) = (SystemTime::UNIX_EPOCH.into(), Seconds::default());
                 lists.insert(id.clone(), Observed::Seen { value: list, at, took });
                 Destination::PrefixList(id)
@@ -91,7 +91,7 @@ fn world() -> impl Strategy<Value = World> {
             });
         }
         let (id, vpc, associations) = ("rtb-1".into(), "vpc-1".into(), Vec::new());
-        (RouteTable { id, vpc, owner: None, associations, routes: table }, lists)
+        (RouteTable { id, vpc, owner: None, associations, routes: table.into() }, lists)
     })
 }
 

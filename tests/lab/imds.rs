@@ -97,7 +97,7 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
         "device-number" => device_number.to_string(),
         "interface-id" => interface.id.clone(),
         "local-hostname" => format!("ip-{}.ec2.internal", interface.address.to_string().replace('.', "-")),
-        "local-ipv4s" => interface.address.to_string(),
+        "local-ipv4s" => interface.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         "mac" => interface.mac_text(),
         "owner-id" => world.account.clone(),
         "security-group-ids" => "sg-0a1b2c3d".to_owned(),

@@ -18,7 +18,7 @@ use nix::{
 };
 use rtnetlink::{Handle, IpVersion, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::CString,
     fs, io,
     net::{IpAddr, Ipv4Addr},
@@ -106,7 +106,8 @@ async fn join(
     instance.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await?;
     carries(aws, &router).await?;
     carries(instance, &device).await?;
-    let metric = if number == world.default_interface { 100 } else { 200 };
+    let metric = 200 + u32::try_from(number).expect("an instance has few interfaces");
+    let metric = if world.default_interface == number { 100 } else { metric };
     let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(subnet.router()).priority(metric).build();
     instance.route().add(default).execute().await
 }
@@ -170,14 +171,16 @@ impl Forwarder {
     async fn install(&self, world: &World) -> Result<(), rtnetlink::Error> {
         let mut installed = self.installed.lock().await;
         let mut wanted = BTreeSet::new();
+        // Interfaces whose subnets have one route table fare alike.
+        let mut forwarding = BTreeMap::new();
         for (number, interface) in world.interfaces.iter().enumerate() {
             let table = table_of(number);
             let router = world.subnet(&interface.subnet).map(super::world::Subnet::router);
             let always = [Some(METADATA), Some(RESOLVER), router].into_iter().flatten();
             let mut ranges: Vec<(IpAddr, u8, bool)> = vec![(Ipv4Addr::UNSPECIFIED.into(), 0, false)];
-            ranges.extend(
-                world.forwarding(interface).iter().map(|(range, up)| (range.network(), range.prefix_len(), *up)),
-            );
+            let alike = (world.table_of(&interface.subnet).map(|table| &table.id), interface.public.is_some());
+            let forwarding = forwarding.entry(alike).or_insert_with(|| world.forwarding(interface));
+            ranges.extend(forwarding.iter().map(|(range, up)| (range.network(), range.prefix_len(), *up)));
             ranges.extend(always.map(|address| (IpAddr::V4(address), 32, true)));
             for (address, length, arrives) in ranges {
                 let IpAddr::V4(v4) = address else { continue };

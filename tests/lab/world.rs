@@ -107,10 +107,17 @@ pub struct Interface {
     pub mac: [u8; 6],
     pub subnet: String,
     pub address: Ipv4Addr,
+    /// How many more it has, those after the first.
+    pub more_addresses: u8,
     pub public: Option<Ipv4Addr>,
 }
 
 impl Interface {
+    /// All of its addresses, the first one first.
+    pub fn addresses(&self) -> Vec<Ipv4Addr> {
+        (0..=u32::from(self.more_addresses)).map(|n| Ipv4Addr::from(u32::from(self.address) + n)).collect()
+    }
+
     pub fn mac_text(&self) -> String {
         self.mac.map(|byte| format!("{byte:02x}")).join(":")
     }
@@ -214,6 +221,7 @@ impl World {
                 mac: [6, 0, 0, 0, 0, 1],
                 subnet: "subnet-0f1e2d3c".into(),
                 address: Ipv4Addr::new(172, 31, 16, 10),
+                more_addresses: 0,
                 public: Some(Ipv4Addr::new(203, 0, 113, 25)),
             }],
             default_interface: 0,
@@ -311,6 +319,7 @@ impl World {
             mac: [6, 0, 0, 0, 0, 2],
             subnet: self.subnets[1].id.clone(),
             address: Ipv4Addr::new(172, 31, 32, 10),
+            more_addresses: 0,
             public: None,
         });
         self
@@ -350,6 +359,72 @@ impl World {
     pub fn with_addresses(mut self, addresses: &[&str]) -> Self {
         self.dynamodb_addresses = addresses.iter().map(|text| text.parse().expect("a literal address")).collect();
         self.rotate = false;
+        self
+    }
+
+    /// As much as AWS's quotas allow of everything, in pages as large as the API's: 200 route tables of 500 routes, customer's
+    /// prefix lists of 1,000 entries, 100 endpoints, and 64 network interfaces with 50 addresses each.
+    pub fn largest(mut self) -> Self {
+        self.page_size = 1_000;
+        let id = |kind: &str, number: usize| format!("{kind}-{number:017x}");
+        let cidr = |number: usize| {
+            let first = u32::try_from(number * 16).expect("a few hundred thousand");
+            IpNet::V4(Ipv4Net::new(Ipv4Addr::from((10 << 24) + first), 28).expect("28 is the length of a prefix"))
+        };
+        for list in 0..20 {
+            let cidrs = (0..1_000).map(|n| cidr(200_000 + list * 1_000 + n)).collect();
+            let (id, owner, name) = (id("pl", list), self.account.clone(), format!("list-{list}"));
+            self.prefix_lists.push(PrefixList { id, name, owner, cidrs });
+        }
+        for table in 1..200 {
+            let association =
+                Association { id: id("rtbassoc", table), with: AssociatedWith::Subnet(id("subnet", 500 + table)) };
+            let route = |destination, target| Route { destination, target, origin: "CreateRoute", state: "active" };
+            let routes = vec![route(Destination::List(id("pl", table % 20)), Target::gateway(&id("tgw", table)))];
+            self.route_tables.push(RouteTable { id: id("rtb", table), associations: vec![association], routes });
+        }
+        for (number, table) in self.route_tables.iter_mut().enumerate() {
+            for n in table.routes.len()..500 {
+                let target = Target::nat(&id("nat", number * 8 + n % 8));
+                let destination = Destination::Cidr(cidr(number * 500 + n));
+                table.routes.push(Route { destination, target, origin: "CreateRoute", state: "active" });
+            }
+        }
+        for number in self.endpoints.len()..100 {
+            let address = |n| {
+                Ipv4Addr::from(u32::from(Ipv4Addr::new(172, 31, 33, 0)) + u32::try_from(number * 3 + n).expect("300"))
+            };
+            let interface = |n| EndpointInterface {
+                id: id("eni", number * 3 + n),
+                subnet: self.subnets[1].id.clone(),
+                address: address(n),
+            };
+            self.endpoints.push(Endpoint {
+                id: id("vpce", number),
+                kind: "Interface".into(),
+                service: format!("com.amazonaws.{}.service-{number}", self.region),
+                state: "available".into(),
+                route_tables: Vec::new(),
+                interfaces: (0..3).map(interface).collect(),
+            });
+        }
+        self.interfaces[0].more_addresses = 49;
+        for number in 1..64 {
+            let octet = u8::try_from(number).expect("64");
+            let network = Ipv4Addr::new(172, 31, 100 + octet, 0);
+            self.subnets.push(Subnet {
+                id: id("subnet", number),
+                cidr: Ipv4Net::new(network, 24).expect("24 is the length of a prefix"),
+            });
+            self.interfaces.push(Interface {
+                id: id("eni", 10_000 + number),
+                mac: [6, 0, 0, 0, 1, octet],
+                subnet: id("subnet", number),
+                address: Ipv4Addr::from(u32::from(network) + 10),
+                more_addresses: 49,
+                public: None,
+            });
+        }
         self
     }
 

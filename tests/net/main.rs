@@ -7,9 +7,9 @@ mod cloud_collectors;
 mod common;
 mod engine;
 mod fakes;
+mod host_collectors;
 #[path = "../hostile/mod.rs"]
 mod hostile;
-mod host_collectors;
 mod http;
 #[path = "../lab/mod.rs"]
 mod lab;

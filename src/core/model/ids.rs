@@ -9,7 +9,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Box<str>);
 
         impl $name {
             /// The id as AWS writes it.
@@ -26,13 +26,13 @@ macro_rules! id {
 
         impl From<&str> for $name {
             fn from(id: &str) -> Self {
-                Self(id.to_owned())
+                Self(id.into())
             }
         }
 
         impl From<String> for $name {
             fn from(id: String) -> Self {
-                Self(id)
+                Self(id.into())
             }
         }
     };
@@ -119,7 +119,7 @@ id!(
 impl DeviceName {
     /// The host itself.
     pub fn loopback() -> Self {
-        Self("lo".to_owned())
+        Self("lo".into())
     }
 
     /// Whether it is the host itself.

@@ -2,7 +2,7 @@
 
 use super::{
     AccountId, CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, Gap, InstanceId, InterfaceId,
-    InternetGatewayId, LocalGatewayId, NatGatewayId, Observed, PeeringConnectionId, PrefixListId, RouteTableId,
+    InternetGatewayId, LocalGatewayId, NatGatewayId, Observed, PeeringConnectionId, PrefixListId, RouteTableId, Shared,
     SubnetId, TransitGatewayId, VirtualPrivateGatewayId, VpcEndpointId, VpcId,
 };
 use ipnet::IpNet;
@@ -246,7 +246,7 @@ pub struct RouteTable {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<AccountId>,
     /// Its rows, in the API's order.
-    pub routes: Vec<Route>,
+    pub routes: Shared<Vec<Route>>,
 }
 
 /// A named set of ranges.
@@ -258,7 +258,7 @@ pub struct PrefixList {
     pub name: Option<String>,
     /// Its ranges.
     #[schemars(with = "Vec<String>")]
-    pub entries: Vec<IpNet>,
+    pub entries: Shared<Vec<IpNet>>,
 }
 
 impl PrefixList {

@@ -1,7 +1,7 @@
 //! The way to the instance metadata service. Off EC2 nobody answers there, and finding out is to cost a second once.
 
 use super::{
-    AwsError,
+    AwsError, TooLong, find_cause,
     http::{built, connector},
     sentence,
 };
@@ -115,6 +115,8 @@ impl HttpConnector for Listening {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
             match &answer {
                 Ok(_) => *heard = Heard::Answer,
+                // Whoever says too much is not silent.
+                Err(error) if find_cause::<TooLong>(error).is_some() => *heard = Heard::Answer,
                 Err(_) if matches!(*heard, Heard::Answer) => {}
                 Err(error) => {
                     let (detail, timed_out) = (super::root_cause(error), super::is_timeout(error));

@@ -153,7 +153,10 @@ mod tests {
             ("echo secret", "no JSON object"),
             ("echo '{\"Version\":2,\"AccessKeyId\":\"secret\"}'", "another one than 1"),
             ("echo '{\"Version\":1,\"SecretAccessKey\":\"secret\"}'", "no AccessKeyId"),
-            ("echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Expiration\":\"secret\"}'", "not a time"),
+            (
+                "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Expiration\":\"secret\"}'",
+                "not a time",
+            ),
             ("echo secret; echo secret >&2; exit 3", "exit status: 3"),
         ] {
             let error = crate::observe::seen::chain(&run(command.to_owned()).await.unwrap_err());

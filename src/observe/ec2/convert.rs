@@ -87,7 +87,7 @@ pub(super) fn managed_prefix_list(from: &types::ManagedPrefixList) -> Result<Pre
     let name = given(from.prefix_list_name()).map(str::to_owned);
     // A customer may give a list any name.
     let name = name.filter(|_| given(from.owner_id()).is_none_or(|owner| owner == "AWS"));
-    Ok(PrefixList { id: id.into(), name, entries: Vec::new() })
+    Ok(PrefixList { id: id.into(), name, entries: Vec::new().into() })
 }
 
 pub(super) fn entry(from: &types::PrefixListEntry, list: &PrefixListId) -> Result<IpNet, Gap> {

@@ -2,11 +2,29 @@
 //! for the whole: here the end is proved, or there is no list.
 
 use crate::{
-    model::{EndpointInterface, Gap, PrefixList, RouteTable, Subnet, VpcEndpoint},
-    observe::limits::{ITEMS, PAGES},
+    model::{
+        AccountId, AssociatedWith, Association, AssociationState, Destination, EndpointInterface, EndpointState,
+        EndpointType, Gap, InterfaceId, Origin, PrefixList, Route, RouteState, RouteTable, RouteTableId, Subnet,
+        Target, VpcEndpoint,
+    },
+    observe::limits::over,
 };
 use ipnet::IpNet;
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    hash::{BuildHasher, RandomState},
+};
+
+/// How much of a listing is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListingLimits {
+    /// Its pages.
+    pub pages: usize,
+    /// Its items: route tables, endpoints, prefix lists, entries, network interfaces or subnets.
+    pub items: usize,
+    /// The bytes that its items take in memory.
+    pub bytes: usize,
+}
 
 /// Why the pages of a listing are not the whole of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,50 +34,51 @@ pub(super) enum ListingError {
     RepeatedToken { page: usize },
     #[error("{id} is listed twice, with different contents")]
     Contradiction { id: String },
-    #[error("more than {PAGES} pages")]
-    Pages,
-    #[error("more than {ITEMS} items")]
-    Items,
+    #[error("more than {allowed} {what}")]
+    Over { what: &'static str, allowed: usize, found: usize },
 }
 
 impl ListingError {
     /// The error as the reason for a missing fact.
     pub(super) fn gap(&self, action: &str) -> Gap {
-        let over = |what: &str, allowed: usize| {
-            let allowed = u64::try_from(allowed).unwrap_or(u64::MAX);
-            Gap::OverLimit { limit: format!("{what} of {action}"), allowed, found: allowed.saturating_add(1) }
-        };
         match self {
             Self::RepeatedToken { .. } => Gap::Malformed { detail: format!("{action}: {self}") },
             Self::Contradiction { id } => Gap::Conflicting {
                 one: format!("{action} lists {id}"),
                 other: format!("it lists {id} again with different contents"),
             },
-            Self::Pages => over("pages", PAGES),
-            Self::Items => over("items", ITEMS),
+            Self::Over { what, allowed, found } => over(format!("{what} of {action}"), *allowed, *found),
         }
     }
 }
 
 /// What a listing lists.
-pub(super) trait Listed: PartialEq {
+pub(super) trait Listed: PartialEq + Sized {
     /// What no other item of the listing shares.
     fn id(&self) -> String;
+
+    /// The bytes that it takes in memory beside its own size.
+    fn heap(&self) -> usize;
 }
 
 /// The pages so far.
 #[derive(Debug)]
 pub(super) struct Listing<T> {
+    limits: ListingLimits,
     pages: usize,
-    tokens: HashSet<String>,
+    bytes: usize,
+    /// Those of the pages so far, hashed: a server may send tokens of any length.
+    tokens: HashSet<u64>,
+    hasher: RandomState,
     /// Where in `items` an id is.
     places: HashMap<String, usize>,
     items: Vec<T>,
 }
 
 impl<T: Listed> Listing<T> {
-    pub(super) fn new() -> Self {
-        Self { pages: 0, tokens: HashSet::new(), places: HashMap::new(), items: Vec::new() }
+    pub(super) fn new(limits: ListingLimits) -> Self {
+        let (tokens, hasher, places) = (HashSet::new(), RandomState::new(), HashMap::new());
+        Self { limits, pages: 0, bytes: 0, tokens, hasher, places, items: Vec::new() }
     }
 
     /// Adds a page, and gives the token to ask for the next one with; none after the last.
@@ -72,10 +91,11 @@ impl<T: Listed> Listing<T> {
             self.add_item(item)?;
         }
         let Some(token) = next.filter(|token| !token.is_empty()) else { return Ok(None) };
-        if !self.tokens.insert(token.clone()) {
+        if !self.tokens.insert(self.hasher.hash_one(&token)) {
             return Err(ListingError::RepeatedToken { page: self.pages });
         }
-        if self.pages == PAGES { Err(ListingError::Pages) } else { Ok(Some(token)) }
+        within("pages", self.limits.pages, self.pages + 1)?;
+        Ok(Some(token))
     }
 
     /// An item that moved from one page to another between two requests is there twice, and counts once.
@@ -83,8 +103,10 @@ impl<T: Listed> Listing<T> {
         match self.places.entry(item.id()) {
             Entry::Occupied(place) if self.items[*place.get()] == item => Ok(()),
             Entry::Occupied(place) => Err(ListingError::Contradiction { id: place.key().clone() }),
-            Entry::Vacant(_) if self.items.len() == ITEMS => Err(ListingError::Items),
             Entry::Vacant(place) => {
+                within("items", self.limits.items, self.items.len() + 1)?;
+                self.bytes = self.bytes.saturating_add(size_of::<T>()).saturating_add(item.heap());
+                within("bytes in memory", self.limits.bytes, self.bytes)?;
                 place.insert(self.items.len());
                 self.items.push(item);
                 Ok(())
@@ -93,20 +115,74 @@ impl<T: Listed> Listing<T> {
     }
 
     /// Every item once, in the order of the pages.
-    pub(super) fn into_items(self) -> Vec<T> {
+    pub(super) fn into_items(mut self) -> Vec<T> {
+        self.items.shrink_to_fit();
         self.items
     }
 }
+
+fn within(what: &'static str, allowed: usize, found: usize) -> Result<(), ListingError> {
+    if found > allowed { Err(ListingError::Over { what, allowed, found }) } else { Ok(()) }
+}
+
+/// The bytes of some texts.
+fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+    texts.into_iter().map(str::len).sum()
+}
+
+// Each is destructured without `..`: a new field does not compile until it is counted.
 
 impl Listed for RouteTable {
     fn id(&self) -> String {
         self.id.to_string()
     }
+
+    fn heap(&self) -> usize {
+        let Self { id, vpc, associations, owner, routes } = self;
+        let associations: usize = associations.iter().map(of_association).sum();
+        let routes: usize = routes.iter().map(of_route).sum();
+        texts([id.as_str(), vpc.as_str(), of_owner(owner.as_ref())]) + associations + routes
+    }
+}
+
+fn of_association(Association { with, state }: &Association) -> usize {
+    let with = match with {
+        AssociatedWith::Main => "",
+        AssociatedWith::Subnet(id) => id.as_str(),
+        AssociatedWith::Gateway(id) => id,
+    };
+    let state = if let AssociationState::Other(state) = state { state } else { "" };
+    size_of::<Association>() + texts([with, state])
+}
+
+fn of_route(Route { destination, target, origin, state }: &Route) -> usize {
+    let list = match destination {
+        Destination::PrefixList(id) => id.as_str(),
+        Destination::Cidr(_) => "",
+    };
+    let field = if let Target::Other { field, .. } = target { field } else { "" };
+    let origin = if let Origin::Other(origin) = origin { origin } else { "" };
+    let state = if let RouteState::Other(state) = state { state } else { "" };
+    size_of::<Route>() + texts([list, target.id(), field, origin, state])
+}
+
+fn of_owner(owner: Option<&AccountId>) -> &str {
+    owner.map(AccountId::as_str).unwrap_or_default()
 }
 
 impl Listed for VpcEndpoint {
     fn id(&self) -> String {
         self.id.to_string()
+    }
+
+    fn heap(&self) -> usize {
+        let Self { id, kind, vpc, owner, service, state, route_tables, interfaces } = self;
+        let ids = route_tables.iter().map(RouteTableId::as_str).chain(interfaces.iter().map(InterfaceId::as_str));
+        let kind = if let EndpointType::Other(kind) = kind { kind } else { "" };
+        let state = if let EndpointState::Other(state) = state { state } else { "" };
+        let service = service.as_deref().unwrap_or_default();
+        let own = [id.as_str(), kind, vpc.as_str(), of_owner(owner.as_ref()), service, state];
+        size_of_val(&route_tables[..]) + size_of_val(&interfaces[..]) + texts(ids.chain(own))
     }
 }
 
@@ -114,17 +190,33 @@ impl Listed for PrefixList {
     fn id(&self) -> String {
         self.id.to_string()
     }
+
+    fn heap(&self) -> usize {
+        let Self { id, name, entries } = self;
+        size_of_val(&entries[..]) + texts([id.as_str(), name.as_deref().unwrap_or_default()])
+    }
 }
 
 impl Listed for EndpointInterface {
     fn id(&self) -> String {
         self.id.to_string()
     }
+
+    fn heap(&self) -> usize {
+        let Self { id, addresses } = self;
+        size_of_val(&addresses[..]) + texts([id.as_str()])
+    }
 }
 
 impl Listed for Subnet {
     fn id(&self) -> String {
         self.id.to_string()
+    }
+
+    fn heap(&self) -> usize {
+        let Self { id, vpc, availability_zone, owner, cidrs } = self;
+        let zone = availability_zone.as_deref().unwrap_or_default();
+        size_of_val(&cidrs[..]) + texts([id.as_str(), vpc.as_str(), zone, of_owner(owner.as_ref())])
     }
 }
 
@@ -133,6 +225,10 @@ impl Listed for IpNet {
     fn id(&self) -> String {
         self.to_string()
     }
+
+    fn heap(&self) -> usize {
+        0
+    }
 }
 
 #[cfg(test)]
@@ -140,31 +236,66 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
+    const NONE: ListingLimits = ListingLimits { pages: usize::MAX, items: usize::MAX, bytes: usize::MAX };
+
     fn net(number: usize) -> IpNet {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         IpNet::from(std::net::IpAddr::from(Ipv4Addr::from(number)))
     }
 
-    #[test]
-    fn as_many_pages_as_the_limit_and_not_one_more() {
-        let full = |pages: usize| {
-            let mut listing = Listing::new();
-            let results: Result<Vec<_>, _> = (1..=pages)
-                .map(|page| listing.add(vec![net(page)], (page < pages).then(|| page.to_string())))
-                .collect();
-            results.map(|_| listing.into_items().len())
-        };
-        assert_eq!(full(PAGES), Ok(PAGES));
-        assert_eq!(full(PAGES + 1), Err(ListingError::Pages));
+    /// How many items there are of so many pages with one each, or what is too much.
+    fn listed(limits: ListingLimits, pages: usize) -> Result<usize, ListingError> {
+        let mut listing = Listing::new(limits);
+        for page in 1..=pages {
+            listing.add(vec![net(page)], (page < pages).then(|| page.to_string()))?;
+        }
+        Ok(listing.into_items().len())
     }
 
     #[test]
-    fn as_many_items_as_the_limit_and_not_one_more() {
-        let full = |items: usize| {
-            let mut listing = Listing::new();
-            listing.add((0..items).map(net).collect(), None).map(|_| listing.into_items().len())
+    fn each_limit_holds_and_not_one_more_is_accepted() {
+        let over = |what, allowed, found| Err(ListingError::Over { what, allowed, found });
+        for (limits, what, (allowed, found)) in [
+            (ListingLimits { pages: 10, ..NONE }, "pages", (10, 11)),
+            (ListingLimits { items: 10, ..NONE }, "items", (10, 11)),
+            (ListingLimits { bytes: 10 * size_of::<IpNet>(), ..NONE }, "bytes in memory", (180, 198)),
+        ] {
+            assert_eq!(listed(limits, 10), Ok(10));
+            assert_eq!(listed(limits, 11), over(what, allowed, found));
+        }
+    }
+
+    #[test]
+    fn what_an_item_takes_grows_with_all_that_is_in_it() {
+        let long = || "x".repeat(1_000);
+        let route = |id: &str| Route {
+            destination: Destination::PrefixList(id.into()),
+            target: Target::Other { field: id.to_owned(), value: id.to_owned() },
+            origin: Origin::Other(id.to_owned()),
+            state: RouteState::Other(id.to_owned()),
         };
-        assert_eq!(full(ITEMS), Ok(ITEMS));
-        assert_eq!(full(ITEMS + 1), Err(ListingError::Items));
+        let association = |id: &str| Association {
+            with: AssociatedWith::Gateway(id.to_owned()),
+            state: AssociationState::Other(id.to_owned()),
+        };
+        let table = |id: &str| RouteTable {
+            id: id.into(),
+            vpc: id.into(),
+            associations: vec![association(id)],
+            owner: Some(id.into()),
+            routes: [route(id)].into_iter().collect(),
+        };
+        assert_eq!(table(&long()).heap() - table("").heap(), 10 * 1_000);
+        let endpoint = |id: &str| VpcEndpoint {
+            id: id.into(),
+            kind: EndpointType::Other(id.to_owned()),
+            vpc: id.into(),
+            owner: Some(id.into()),
+            service: Some(id.to_owned()),
+            state: EndpointState::Other(id.to_owned()),
+            route_tables: vec![id.into()],
+            interfaces: vec![id.into()],
+        };
+        assert_eq!(endpoint(&long()).heap() - endpoint("").heap(), 8 * 1_000);
     }
 }

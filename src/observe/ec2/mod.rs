@@ -5,39 +5,82 @@ mod convert;
 mod gap;
 mod listing;
 mod merge;
+mod thread;
 mod whole;
 
 use crate::model::{
     Ec2Request, EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable,
     VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
 };
-use crate::{import::convert::is_dynamodb_prefix_list, observe::seen::Stopwatch};
+use crate::{
+    import::convert::is_dynamodb_prefix_list,
+    observe::{
+        limits::{ENTRIES, OF_VPC, PREFIX_LISTS, PREFIX_LISTS_AT_A_TIME, VPCS, over},
+        seen::Stopwatch,
+    },
+};
 use aws_config::SdkConfig;
+pub use calls::Patience;
 pub(crate) use calls::{Ec2, host};
-use futures_util::future::{join, join_all};
+use futures_util::{
+    StreamExt,
+    future::{join, join_all},
+    stream,
+};
+pub use listing::ListingLimits;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::time::Instant;
+use thread::on_own_thread;
 
-/// What EC2 knows of `vpc`, and the requests that were made for it. What is not available by `deadline` is a gap.
+/// What EC2 knows of `vpc`, and the requests that were made for it. What is not available in time is a gap.
 pub async fn vpc_facts(
     config: &SdkConfig,
     vpc: &VpcId,
     region: &str,
-    deadline: Instant,
+    patience: impl Into<Patience>,
 ) -> (VpcFacts, Vec<Ec2Request>) {
-    let ec2 = Ec2::new(config, deadline);
+    facts_of_one(config, vpc, region, OF_VPC, patience.into()).await
+}
+
+async fn facts_of_one(
+    config: &SdkConfig,
+    vpc: &VpcId,
+    region: &str,
+    limits: ListingLimits,
+    patience: Patience,
+) -> (VpcFacts, Vec<Ec2Request>) {
+    let ec2 = Ec2::new(config, limits, patience);
     let facts = facts(&ec2, std::slice::from_ref(vpc), region, Interfaces::OfDynamoDb).await;
     (facts, ec2.requests())
 }
 
-/// The same of several VPCs.
+/// The same of several VPCs, on a thread of its own: the answers are large, and to parse one takes longer than anything else
+/// on the calling thread may wait.
 pub async fn vpcs_facts(
     config: &SdkConfig,
     vpcs: &[VpcId],
     region: &str,
-    deadline: Instant,
+    patience: impl Into<Patience>,
 ) -> (VpcFacts, Vec<Ec2Request>) {
-    let each = join_all(vpcs.iter().map(|vpc| vpc_facts(config, vpc, region, deadline))).await;
+    if vpcs.len() > VPCS {
+        let limit = "VPCs that the instance has network interfaces in".to_owned();
+        return (VpcFacts::unseen(&over(limit, VPCS, vpcs.len())), Vec::new());
+    }
+    let (config, vpcs, region, patience) = (config.clone(), vpcs.to_vec(), region.to_owned(), patience.into());
+    let facts = on_own_thread(move || async move { facts_of_all(&config, &vpcs, &region, patience).await });
+    facts.await.unwrap_or_else(|error| {
+        (VpcFacts::unseen(&Gap::Failed { detail: format!("EC2 is not asked: {error}") }), Vec::new())
+    })
+}
+
+async fn facts_of_all(
+    config: &SdkConfig,
+    vpcs: &[VpcId],
+    region: &str,
+    patience: Patience,
+) -> (VpcFacts, Vec<Ec2Request>) {
+    // What is kept of all of them is bounded by the limit for one.
+    let limits = ListingLimits { bytes: OF_VPC.bytes / vpcs.len().max(1), ..OF_VPC };
+    let each = join_all(vpcs.iter().map(|vpc| facts_of_one(config, vpc, region, limits, patience))).await;
     let (facts, requests): (Vec<_>, Vec<_>) = each.into_iter().unzip();
     let none = || VpcFacts::unseen(&Gap::NotTried { because: "the instance has no network interface".to_owned() });
     (facts.into_iter().reduce(merge::merge).unwrap_or_else(none), requests.concat())
@@ -176,10 +219,14 @@ fn dynamodb_lists(lists: &[PrefixList], region: &str) -> Result<Vec<PrefixListId
     Ok(ids)
 }
 
-/// The entries of each list: as listed, or asked for one by one.
+/// The entries of each list: as listed, or asked for a few lists at a time. Those of the lists beyond the limit are missing.
 async fn entries_of_all(ec2: &Ec2, ids: &BTreeSet<PrefixListId>, listed: &Observed<Vec<PrefixList>>) -> Lists {
-    let entries = ids.iter().map(|id| async move { (id.clone(), entries_of(ec2, id, listed).await) });
-    join_all(entries).await.into_iter().collect()
+    let asked = ids.iter().take(PREFIX_LISTS).cloned();
+    let asked = asked.map(|id| async move { (id.clone(), entries_of(ec2, &id, listed).await) });
+    let mut lists: Lists = stream::iter(asked).buffer_unordered(PREFIX_LISTS_AT_A_TIME).collect().await;
+    let too_many = || over("prefix lists that route tables name".to_owned(), PREFIX_LISTS, ids.len());
+    lists.extend(ids.iter().skip(PREFIX_LISTS).map(|id| (id.clone(), Observed::Unseen(too_many()))));
+    lists
 }
 
 async fn entries_of(ec2: &Ec2, id: &PrefixListId, listed: &Observed<Vec<PrefixList>>) -> Observed<PrefixList> {
@@ -187,6 +234,10 @@ async fn entries_of(ec2: &Ec2, id: &PrefixListId, listed: &Observed<Vec<PrefixLi
     if let (Observed::Seen { at, took, .. }, Some(list)) = (listed, known)
         && !list.entries.is_empty()
     {
+        let (found, allowed) = (list.entries.len(), ENTRIES.items);
+        if found > allowed {
+            return Observed::Unseen(over(format!("entries of {id} in ec2:DescribePrefixLists"), allowed, found));
+        }
         return Observed::Seen { value: list.clone(), at: *at, took: *took };
     }
     let found = observed(ec2.prefix_list_entries(id)).await;
@@ -197,7 +248,7 @@ async fn entries_of(ec2: &Ec2, id: &PrefixListId, listed: &Observed<Vec<PrefixLi
         }
         Observed::Seen { value: entries, at, took } => {
             let name = known.and_then(|list| list.name.clone());
-            Observed::Seen { value: PrefixList { id: id.clone(), name, entries }, at, took }
+            Observed::Seen { value: PrefixList { id: id.clone(), name, entries: entries.into() }, at, took }
         }
         Observed::Unseen(gap) => Observed::Unseen(gap),
     }

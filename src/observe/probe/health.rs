@@ -5,8 +5,11 @@
 //! piece then; its sending cannot be seen apart, so there is no send phase here, and the answer's headers, not their
 //! first byte, end the wait.
 
-use super::{Ending, MAX_BODY, Prober, bare_host, failure::Failure, timeline::Clock, url};
-use crate::model::{Phase, ProbeResult, ServiceName};
+use super::{Ending, Prober, bare_host, failure::Failure, timeline::Clock, url};
+use crate::{
+    model::{Phase, ProbeResult, ServiceName},
+    observe::limits::PROBE_ANSWER,
+};
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Client, Response, redirect::Policy};
 use rustls::{
@@ -72,7 +75,7 @@ struct Answer {
     status: http::StatusCode,
     local: Option<SocketAddr>,
     request_id: Option<String>,
-    /// `None` if it was longer than [`MAX_BODY`].
+    /// `None` if it was longer than [`PROBE_ANSWER`].
     body: Option<Vec<u8>>,
 }
 
@@ -85,7 +88,7 @@ async fn whole(mut response: Response) -> Result<Answer, reqwest::Error> {
     };
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_BODY {
+        if body.len() + chunk.len() > PROBE_ANSWER {
             return Ok(answer);
         }
         body.extend_from_slice(&chunk);

@@ -26,9 +26,6 @@ pub(crate) use turns::Turns;
 /// For each phase; the deadline may leave less.
 const PHASE_LIMIT: Duration = Duration::from_secs(3);
 
-/// More than DynamoDB ever answers to these requests.
-const MAX_BODY: usize = 1 << 20;
-
 /// Makes probes.
 #[derive(Clone, Debug)]
 pub struct Prober {

@@ -1,11 +1,14 @@
 //! The SDK's way to the network for one probe: one connection to one address, each phase on the clock.
 
 use super::{
-    MAX_BODY, Prober, bare_host,
+    Prober, bare_host,
     failure::Failure,
     timeline::{Clock, Watched},
 };
-use crate::model::{Phase, ProbeResult, ServiceName};
+use crate::{
+    model::{Phase, ProbeResult, ServiceName},
+    observe::limits::PROBE_ANSWER,
+};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture},
     orchestrator::{HttpRequest, HttpResponse},
@@ -125,7 +128,7 @@ impl Transport {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
         let answer = async move {
             let (head, body) = sender.send_request(request).await?.into_parts();
-            let body = Limited::new(body, MAX_BODY).collect().await?.to_bytes();
+            let body = Limited::new(body, PROBE_ANSWER).collect().await?.to_bytes();
             Ok(Response::from_parts(head, body))
         };
         let (mut answer, mut connection) = (pin!(answer), pin!(connection));

@@ -34,7 +34,7 @@ impl TableChange {
             vpc: VPC.into(),
             owner: None,
             associations: Vec::new(),
-            routes: Vec::new(),
+            routes: Vec::new().into(),
         });
         if let Some(vpc) = self.vpc {
             table.vpc = id("vpc-", vpc)?;
@@ -171,7 +171,9 @@ pub(super) fn prefix_lists(vpc: &mut VpcFacts, changes: Entries<String, Fact<Lis
             continue;
         };
         let list = match change {
-            Fact::Is(ListChange { name, entries }) => observed(PrefixList { id: id.clone(), name, entries }),
+            Fact::Is(ListChange { name, entries }) => {
+                observed(PrefixList { id: id.clone(), name, entries: entries.into() })
+            }
             Fact::Gap(gap) => Observed::Unseen(gap),
         };
         vpc.prefix_lists.insert(id, list);

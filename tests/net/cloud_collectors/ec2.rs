@@ -131,7 +131,7 @@ async fn lists_that_come_without_entries_are_asked_for() {
     assert_eq!(ids, ["pl-ddb", "pl-ddb6", "pl-mine"]);
     let ddb = facts.prefix_lists[&"pl-ddb".into()].get().unwrap();
     assert_eq!(ddb.name.as_deref(), Some("com.amazonaws.us-east-1.dynamodb"));
-    assert_eq!(ddb.entries, ["192.0.2.128/25".parse().unwrap()], "without the bits of the host");
+    assert_eq!(ddb.entries[..], ["192.0.2.128/25".parse().unwrap()], "without the bits of the host");
 }
 
 #[tokio::test]
@@ -244,15 +244,45 @@ async fn an_answer_that_cannot_be_read_is_malformed() {
     }
 }
 
+/// What the first requests for route tables asked for on a page.
+fn sizes(server: &Server) -> Vec<String> {
+    let requests = server.requests.lock().unwrap();
+    let of_tables = requests.iter().filter(|r| parameter(r, "Action").as_deref() == Some("DescribeRouteTables"));
+    of_tables.map(|request| parameter(request, "MaxResults").unwrap()).collect()
+}
+
 #[tokio::test]
-async fn an_answer_of_32_mebibytes_is_read_and_not_one_more() {
+async fn an_answer_of_two_mebibytes_is_read_and_not_one_more() {
     let whole = document("DescribeRouteTables", TABLES);
-    for (length, reason) in [(32 << 20, None), ((32 << 20) + 1, Some("over_limit"))] {
+    for (length, reason, asked) in
+        [(2 << 20, None, vec!["100"]), ((2 << 20) + 1, Some("over_limit"), vec!["100", "20", "5"])]
+    {
         let body = whole.clone() + &" ".repeat(length - whole.len());
         let server = Ec2::new().with("DescribeRouteTables", answer(200, XML, &body)).start().await;
         let facts = facts(&server).await;
         assert_eq!(facts.route_tables.gap().map(Gap::reason), reason, "{:?}", facts.route_tables.gap());
+        assert_eq!(sizes(&server), asked);
     }
+}
+
+#[tokio::test]
+async fn where_a_page_is_too_long_all_is_asked_for_again_in_smaller_ones() {
+    let whole = document("DescribeRouteTables", TABLES);
+    let long = answer(200, XML, &(whole.clone() + &" ".repeat(2 << 20)));
+    let ec2 = Ec2::new();
+    let server = Server::plain(move |request| {
+        match (parameter(request, "MaxResults").as_deref(), parameter(request, "NextToken").as_deref()) {
+            (Some("100"), None) => long.clone(),
+            (Some("20"), None) => good("DescribeRouteTables", &format!("{}<nextToken>20</nextToken>", TABLES)),
+            (Some("20"), Some("20")) => long.clone(),
+            (Some("5"), None) => good("DescribeRouteTables", TABLES),
+            _ => ec2.answer(request),
+        }
+    })
+    .await;
+    let facts = facts(&server).await;
+    assert_eq!(facts.route_tables.gap(), None);
+    assert_eq!(sizes(&server), ["100", "20", "20", "5"]);
 }
 
 #[tokio::test]

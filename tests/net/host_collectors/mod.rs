@@ -1,6 +1,6 @@
 //! The collectors of the host, each against a real socket that misbehaves.
 
-mod allocated;
+pub(crate) mod allocated;
 mod dns;
 mod hosts;
 mod imds;

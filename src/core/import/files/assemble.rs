@@ -315,7 +315,7 @@ impl Collected {
         match inline.or(own) {
             Some((entries, at)) => {
                 let name = listed.and_then(|list| list.name.clone());
-                Observed::Seen { value: PrefixList { id, name, entries }, at, took: Seconds::default() }
+                Observed::Seen { value: PrefixList { id, name, entries: entries.into() }, at, took: Seconds::default() }
             }
             None => {
                 let file = shell_word(&dir.join(format!("{id}.json")));

@@ -298,7 +298,7 @@ checked!(RouteTable, RouteTableJson<'_>, |json| {
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         owner: json.owner_id.as_deref().map(Into::into),
         associations: json.associations.iter().filter_map(AssociationJson::convert).collect(),
-        routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?),
+        routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?).into(),
     })
 });
 

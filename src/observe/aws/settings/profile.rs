@@ -252,10 +252,19 @@ mod tests {
         let own = "credential_source = CredentialProcess";
         for (section, kept) in [
             ("[default]\nCredential_Process = a b\n  more\nregion = x\n", format!("[default]\n{own}\nregion = x\n")),
-            ("[profile p]\nrole_arn = r\nsource_profile = q\ncredential_process=a\n", "[profile p]\nrole_arn = r\nsource_profile = q\n".to_owned()),
-            ("[profile p]\nrole_arn = r\nsource_profile = p\ncredential_process=a\n", format!("[profile p]\nrole_arn = r\n{own}\n")),
+            (
+                "[profile p]\nrole_arn = r\nsource_profile = q\ncredential_process=a\n",
+                "[profile p]\nrole_arn = r\nsource_profile = q\n".to_owned(),
+            ),
+            (
+                "[profile p]\nrole_arn = r\nsource_profile = p\ncredential_process=a\n",
+                format!("[profile p]\nrole_arn = r\n{own}\n"),
+            ),
             ("[p]\nsso_session = s\ncredential_process=a\n", "[p]\nsso_session = s\n".to_owned()),
-            ("[p]\nrole_arn = r\nsource_profile = p\naws_access_key_id = A\n", "[p]\nrole_arn = r\nsource_profile = p\naws_access_key_id = A\n".to_owned()),
+            (
+                "[p]\nrole_arn = r\nsource_profile = p\naws_access_key_id = A\n",
+                "[p]\nrole_arn = r\nsource_profile = p\naws_access_key_id = A\n".to_owned(),
+            ),
         ] {
             let others = |text: &str| format!("# c\n[x]\nsource_profile = p\n{text}[y]\ncredential_process = z\n");
             let expected = others(&kept).replace("credential_process = z", own);

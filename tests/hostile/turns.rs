@@ -1,0 +1,76 @@
+//! What is parsed of one answer while nothing else on the loop's thread has a turn.
+
+use crate::{
+    fakes::{
+        ec2::{Ec2, config, keys},
+        server::Authority,
+    },
+    host_collectors::allocated,
+};
+use onnet::observe::ec2::{vpc_facts, vpcs_facts};
+use std::{fmt::Write as _, net::SocketAddr, sync::mpsc, time::Duration};
+use tokio::time::Instant;
+
+/// An EC2 with one table of so many routes, on a thread of its own. It ends with the process.
+fn serve(routes: usize) -> SocketAddr {
+    let mut set = String::from(
+        "<routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId><associationSet/><routeSet>",
+    );
+    for route in 0..routes {
+        let (b, c, d) = (route >> 12, (route >> 4) & 255, (route & 15) * 16);
+        write!(
+            set,
+            "<item><destinationCidrBlock>10.{b}.{c}.{d}/28</destinationCidrBlock><natGatewayId>nat-0</natGatewayId>\
+             <state>active</state><origin>CreateRoute</origin></item>"
+        )
+        .unwrap();
+    }
+    set += "</routeSet></item></routeTableSet>";
+    let (ready, address) = mpsc::channel();
+    std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let server = Ec2::new().with_set("DescribeRouteTables", &set).start().await;
+            ready.send(server.address).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    address.recv().unwrap()
+}
+
+/// The most bytes that this thread held at once for what it did in one turn beside `work`.
+async fn held_in_a_turn<T>(work: impl Future<Output = T>) -> (T, isize) {
+    let mut most = 0;
+    let mut before = allocated::now();
+    allocated::reset_peak();
+    let others = async {
+        loop {
+            most = most.max(allocated::peak() - before);
+            before = allocated::now();
+            allocated::reset_peak();
+            tokio::task::yield_now().await;
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        () = others => unreachable!(),
+        result = work => result,
+    };
+    (result, most)
+}
+
+const ROUTES: usize = 10_000;
+
+#[tokio::test]
+async fn an_answer_of_ec2_is_parsed_on_another_thread() {
+    let url = format!("http://{}", serve(ROUTES));
+    let config = config(&url, &Authority::new(), keys());
+    let (vpc, region, deadline) = ("vpc-1".into(), "us-east-1", Instant::now() + Duration::from_secs(30));
+
+    let ((facts, _), most) = held_in_a_turn(vpcs_facts(&config, std::slice::from_ref(&vpc), region, deadline)).await;
+    assert_eq!(facts.route_tables.get().unwrap()[0].routes.len(), ROUTES);
+    assert!(most < 64 << 10, "{most} bytes in one turn");
+
+    // That this would be noticed: on this thread it takes megabytes.
+    let (_, most) = held_in_a_turn(vpc_facts(&config, &vpc, region, deadline)).await;
+    assert!(most > 1 << 20, "{most} bytes in one turn");
+}
