@@ -1,4 +1,4 @@
-//! `cargo bench --bench daemon -- faults|flap|kill|soak`: what becomes of the daemon when everything around it fails, and
+//! `cargo bench --bench daemon -- faults|flap|kill|attack|soak`: what becomes of the daemon when everything around it fails, and
 //! of its memory in the long run.
 //!
 //! Prints tables, and fails where something wrong was called on-net, where a recovery took longer than it may, or where
@@ -82,6 +82,12 @@ enum What {
         #[arg(long, default_value_t = 20)]
         times: usize,
     },
+    /// One hostile server after the other, at periods of a fifth of a second, and what memory they leave behind.
+    Attack {
+        /// For how many minutes.
+        #[arg(long, default_value_t = 15)]
+        minutes: u64,
+    },
     /// Many rounds, and what memory they leave behind.
     Soak {
         /// How many rounds.
@@ -105,6 +111,7 @@ fn main() -> ExitCode {
         What::Faults { labs } => faults(&binary, labs),
         What::Flap { seconds } => flap(&binary, Duration::from_secs(seconds)),
         What::Kill { times } => kill(&binary, times),
+        What::Attack { minutes } => attack(&binary, minutes),
         What::Soak { rounds, period } => soak(&binary, rounds, period),
     };
     match done {
@@ -322,15 +329,64 @@ fn kill(binary: &Path, times: usize) -> Outcome {
     Ok(())
 }
 
+/// The same periods, but for `period` in the place of each.
+fn every(period: &str) -> Vec<&str> {
+    PERIODS.iter().map(|argument| if argument.starts_with("--") { *argument } else { period }).collect()
+}
+
+/// What only the process has of its memory, in MiB.
+fn private(daemon: &Daemon) -> Result<f64, Box<dyn Error>> {
+    let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", daemon.pid()))?;
+    let lines = rollup.lines().filter(|line| line.starts_with("Private_Dirty:"));
+    let kibibytes = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    Ok(kibibytes.sum::<f64>() / 1024.0)
+}
+
+/// How long each server is hostile.
+const PHASE: Duration = Duration::from_secs(2);
+
+/// How much more memory there may be in the last third of the time than in the second one, in MiB.
+const MORE: f64 = 0.5;
+
+fn attack(binary: &Path, minutes: u64) -> Outcome {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let daemon = Daemon::start(&lab, binary, &[&every("200ms")[..], &["--timeout", "1s"]].concat())?;
+    daemon.outcome(0, "on_net")?;
+    let pairs: Vec<_> =
+        Service::ALL.into_iter().flat_map(|service| service.faults().map(move |f| (service, f))).collect();
+    println!("| minutes | phases | private memory, MiB |");
+    println!("| --- | --- | --- |");
+    let (began, mut phases, mut samples) = (Instant::now(), 0_usize, Vec::new());
+    for minute in 0..=minutes {
+        let until = Duration::from_secs(60 * minute);
+        while began.elapsed() < until {
+            let (service, fault) = pairs[phases % pairs.len()];
+            lab.set_fault(service, Some(fault));
+            std::thread::sleep(PHASE);
+            lab.set_fault(service, None);
+            phases += 1;
+            daemon.signal(None).map_err(|_| format!("the daemon is gone after {}={}", service.name(), fault.name()))?;
+        }
+        // Between two attacks: what is used for one answer is not what is left behind.
+        std::thread::sleep(PHASE);
+        let held = private(&daemon)?;
+        println!("| {minute} | {phases} | {held:.1} |");
+        samples.push(held);
+    }
+    let third = samples.len() / 3;
+    let most = |samples: &[f64]| samples.iter().copied().fold(0.0, f64::max);
+    let (second, last) = (most(&samples[third..third * 2]), most(&samples[third * 2..]));
+    println!("\nat most {second:.1} MiB in the second third of the time, {last:.1} in the last");
+    if last > second + MORE { Err("memory grew".into()) } else { Ok(()) }
+}
+
 /// Pages of memory that the process has touched may stay with it; what counts is that they do not become more.
 const GROWTH: f64 = 1.05;
 
 fn soak(binary: &Path, rounds: usize, period: u64) -> Outcome {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let period = format!("{period}ms");
-    let every: Vec<&str> =
-        PERIODS.iter().map(|argument| if argument.starts_with("--") { *argument } else { period.as_str() }).collect();
-    let daemon = Daemon::start(&lab, binary, &every)?;
+    let daemon = Daemon::start(&lab, binary, &every(&period))?;
     daemon.outcome(0, "on_net")?;
     // A round for each time the name is resolved.
     let made =

@@ -13,7 +13,7 @@ hierarchies() { # those of systemd's own layouts: unified (v2), or hybrid (v1 wi
   if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
     echo .
   else
-    for name in systemd unified memory cpu pids; do
+    for name in systemd unified memory cpu cpuacct pids; do
       if [ -d "/sys/fs/cgroup/$name" ]; then echo "$name"; fi
     done
   fi

@@ -21,6 +21,8 @@ pub(crate) struct Machine {
     boot: Child,
     init: u32,
     cgroup: String,
+    /// How long is waited for what must come.
+    pub(crate) patience: Duration,
     _directory: TempDir,
 }
 
@@ -62,7 +64,7 @@ impl Machine {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/systemd/boot.sh");
         command.arg(script).arg(directory.path()).arg(onnet_or_root).arg(&cgroup);
         let boot = command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).spawn()?;
-        let mut machine = Self { init: 0, boot, cgroup, _directory: directory };
+        let mut machine = Self { init: 0, boot, cgroup, patience: PATIENCE, _directory: directory };
         machine.wait_until("systemd runs", |machine| {
             machine.init = machine.child_of_boot()?;
             let said = machine.systemctl(&["is-system-running"]).ok()?.stdout;
@@ -108,6 +110,18 @@ impl Machine {
         Ok(ran.stdout.trim().to_owned())
     }
 
+    /// The most memory that a unit has had, in bytes.
+    pub(crate) fn peak(&self, unit: &str) -> Result<u64, Box<dyn Error>> {
+        let group = self.property(unit, "ControlGroup")?;
+        // Version 2 of cgroups, or 1.
+        let files = [
+            format!("/sys/fs/cgroup{group}/memory.peak"),
+            format!("/sys/fs/cgroup/memory{group}/memory.max_usage_in_bytes"),
+        ];
+        let read = files.iter().find_map(|file| self.run("cat", &[file]).ok()?.stdout.trim().parse().ok());
+        Ok(read.ok_or("the cgroup does not say what memory it had")?)
+    }
+
     /// Waits until a property of a unit is what is wanted.
     pub(crate) fn wait_for(
         &mut self,
@@ -129,13 +143,13 @@ impl Machine {
         what: &str,
         mut look: impl FnMut(&mut Self) -> Option<T>,
     ) -> Result<T, Box<dyn Error>> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.patience;
         loop {
             if let Some(found) = look(self) {
                 return Ok(found);
             }
             if Instant::now() > until {
-                return Err(format!("not within {PATIENCE:?}: {what}\n{}", self.state()).into());
+                return Err(format!("not within {:?}: {what}\n{}", self.patience, self.state()).into());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -173,7 +187,7 @@ impl Drop for Machine {
         let _ = self.boot.wait();
         // Empty only once the kernel has done away with the last of the processes.
         let until = Instant::now() + PATIENCE;
-        for name in [".", "systemd", "unified", "memory", "cpu", "pids"] {
+        for name in [".", "systemd", "unified", "memory", "cpu", "cpuacct", "pids"] {
             let cgroup = Path::new("/sys/fs/cgroup").join(name).join(&self.cgroup);
             while cgroup.exists() && Instant::now() < until {
                 remove(&cgroup);
