@@ -12,6 +12,7 @@ mod names;
 mod pace;
 mod quota;
 mod routes;
+mod streamed;
 mod web_config;
 
 pub use limits::Limits;
@@ -80,7 +81,7 @@ pub async fn serve(
     let mut listeners = listeners.map_err(ServeError::Runtime)?;
     let (ends, ending) = watch::channel(false);
     let budget = Arc::new(Budget::new(limits.processor));
-    let served = Arc::new(Served::new(published, counters, web, &budget));
+    let served = Arc::new(Served::new(published, counters, web, &budget, limits.answer));
     let (router, names) = (routes::router(&served), Arc::new(Names::new(&allowed_hosts)));
     let host = Host { router, served, limits, budget: Arc::clone(&budget), names, ending };
     let mut connections = Connections::new(host);

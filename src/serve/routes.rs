@@ -2,6 +2,7 @@
 
 use super::{
     budget::Budget,
+    streamed::{AT_ONCE, Streams},
     web_config::{Admission, HashQueue, WebConfig},
 };
 use crate::{
@@ -60,12 +61,21 @@ pub(super) struct Served {
     page: Rendered,
     metrics: Rendered,
     report: Rendered,
+    streams: Streams,
 }
 
 impl Served {
-    pub(super) fn new(published: Published, counters: Counters, web: WebConfig, budget: &Arc<Budget>) -> Self {
+    /// A large answer is written for as long as `answer`.
+    pub(super) fn new(
+        published: Published,
+        counters: Counters,
+        web: WebConfig,
+        budget: &Arc<Budget>,
+        answer: Duration,
+    ) -> Self {
         let [page, metrics, report] = [const { Rendered::new() }; 3];
-        Self { published, counters, web, hash_queue: HashQueue::new(Arc::clone(budget)), page, metrics, report }
+        let (hash_queue, streams) = (HashQueue::new(Arc::clone(budget)), Streams::new(answer));
+        Self { published, counters, web, hash_queue, page, metrics, report, streams }
     }
 }
 
@@ -155,18 +165,23 @@ async fn metrics(State(served): State<Arc<Served>>) -> Response {
 
 async fn report(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();
-    match &status.report {
-        // The same for as long as the report is.
-        Some(report) => {
-            let render = || Ok(present::json(&**report).into());
-            rendered(served.report.of(&status, Duration::MAX, render), JSON)
-        }
-        None => answer(StatusCode::SERVICE_UNAVAILABLE, JSON, NOT_YET),
+    let Some(report) = &status.report else { return answer(StatusCode::SERVICE_UNAVAILABLE, JSON, NOT_YET) };
+    // Of a large VPC it takes more than the unit has. An empty rendering stands for such a one.
+    let whole = || Ok(present::json_within(&**report, AT_ONCE).unwrap_or_default().into());
+    // The same for as long as the report is.
+    match served.report.of(&status, Duration::MAX, whole) {
+        Ok(bytes) if bytes.is_empty() => match served.streams.body(Arc::clone(report)) {
+            Some(body) => answer(StatusCode::OK, JSON, body),
+            None => with(answer(StatusCode::SERVICE_UNAVAILABLE, JSON, BUSY), RETRY_AFTER, "5"),
+        },
+        rendering => rendered(rendering, JSON),
     }
 }
 
 const NOT_YET: &str =
     "{\n  \"error\": \"not ready\",\n  \"message\": \"onnet has not finished its first round yet\"\n}\n";
+
+const BUSY: &str = "{\n  \"error\": \"busy\",\n  \"message\": \"the report is large, and others are reading it\"\n}\n";
 
 async fn ready(State(served): State<Arc<Served>>) -> Response {
     let status = served.published.status();

@@ -22,8 +22,8 @@ use std::{
     time::Duration,
 };
 
-/// A longer answer is not a report.
-const MAX_BODY: usize = 32 << 20;
+/// A longer answer is not a report. That of the largest VPC takes 45 MB.
+const MAX_BODY: usize = 128 << 20;
 
 /// The daemon's URL, and what its web configuration requires of clients.
 #[derive(Clone, Debug)]

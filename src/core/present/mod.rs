@@ -28,7 +28,10 @@ pub use status_page::status_page;
 pub use text::text;
 
 use serde::Serialize;
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 /// Any of the JSON contracts, for people to read as well.
 pub fn json(document: &impl Serialize) -> String {
@@ -39,4 +42,52 @@ pub fn json(document: &impl Serialize) -> String {
     }
     json.push('\n');
     json
+}
+
+/// The same, written as it is made.
+///
+/// # Errors
+/// What `to` fails with.
+pub fn write_json(document: &impl Serialize, mut to: impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut to, document)?;
+    to.write_all(b"\n")
+}
+
+/// The same; `None` where it is longer than `most` bytes. No more memory than these is taken for it.
+pub fn json_within(document: &impl Serialize, most: usize) -> Option<String> {
+    let mut bounded = Bounded { text: Vec::new(), most };
+    write_json(document, &mut bounded).ok()?;
+    String::from_utf8(bounded.text).ok()
+}
+
+struct Bounded {
+    text: Vec<u8>,
+    most: usize,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len() + bytes.len() > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_rendered_up_to_the_limit_and_no_further() {
+        let document = ["a text", "another"];
+        let whole = json(&document);
+        assert_eq!(json_within(&document, whole.len()).as_ref(), Some(&whole));
+        assert_eq!(json_within(&document, whole.len() - 1), None);
+    }
 }

@@ -1,0 +1,129 @@
+//! A document too large to be rendered at once: written piece by piece on a thread of its own, as fast as the client reads.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::Frame;
+use serde::Serialize;
+use std::{
+    io::{self, Write},
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task,
+    time::Instant,
+};
+
+/// The most that is rendered at once, and kept for those who ask within the same second.
+pub(super) const AT_ONCE: usize = 1 << 20;
+
+/// Bytes of one piece. Of each document at most four are there at a time.
+const PIECE: usize = 64 << 10;
+
+/// Documents that are written at a time: each has a thread.
+const WRITTEN_AT_A_TIME: usize = 2;
+
+/// What writes documents in pieces.
+pub(super) struct Streams {
+    permits: Arc<Semaphore>,
+    longest: Duration,
+}
+
+impl Streams {
+    /// A document is written for so long at most.
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { permits: Arc::new(Semaphore::new(WRITTEN_AT_A_TIME)), longest }
+    }
+
+    /// The document as a body; none while as many as there may be are being written. It ends with the connection.
+    pub(super) fn body(&self, document: Arc<impl Serialize + Send + Sync + 'static>) -> Option<Body> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let (sender, pieces) = mpsc::channel(2);
+        task::spawn_blocking(move || {
+            let mut to = Pieces { piece: Vec::with_capacity(PIECE), sender };
+            // It fails where nobody reads any more.
+            let _ = crate::present::write_json(&*document, &mut to).and_then(|()| to.flush());
+            drop(permit);
+        });
+        Some(Body::new(Received { pieces, until: Instant::now() + self.longest }))
+    }
+}
+
+struct Pieces {
+    piece: Vec<u8>,
+    sender: mpsc::Sender<Bytes>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.piece.len() == PIECE {
+            self.flush()?;
+        }
+        let fits = bytes.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..fits]);
+        Ok(fits)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let piece = mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        self.sender.blocking_send(piece.into()).map_err(io::Error::other)
+    }
+}
+
+struct Received {
+    pieces: mpsc::Receiver<Bytes>,
+    until: Instant,
+}
+
+impl http_body::Body for Received {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if Instant::now() > self.until {
+            return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+        }
+        self.pieces.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn a_document_is_the_same_in_pieces_and_few_are_written_at_a_time() {
+        let streams = Streams::new(Duration::from_secs(3_600));
+        let document = Arc::new(vec!["a text of some length"; 100_000]);
+        let bodies: Vec<Body> = (0..WRITTEN_AT_A_TIME).map(|_| streams.body(Arc::clone(&document)).unwrap()).collect();
+        assert!(streams.body(Arc::clone(&document)).is_none());
+        let mut whole = Vec::new();
+        for mut body in bodies {
+            whole.clear();
+            while let Some(piece) = body.frame().await {
+                let piece = piece.unwrap().into_data().unwrap();
+                assert!(piece.len() <= PIECE);
+                whole.extend_from_slice(&piece);
+            }
+            assert_eq!(String::from_utf8_lossy(&whole), crate::present::json(&*document));
+        }
+        let late = Streams::new(Duration::ZERO);
+        let mut body = late.body(Arc::clone(&document)).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(body.frame().await.unwrap().is_err());
+        // Where nobody reads, the thread ends.
+        while streams.body(Arc::clone(&document)).is_none() {
+            tokio::task::yield_now().await;
+        }
+        while streams.permits.available_permits() < WRITTEN_AT_A_TIME {
+            tokio::task::yield_now().await;
+        }
+    }
+}
