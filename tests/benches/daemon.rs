@@ -62,7 +62,7 @@ struct Options {
     what: What,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum What {
     /// Every fault of every service, for seconds that are many periods; the route is lost meanwhile, too.
     Faults {
@@ -87,6 +87,12 @@ enum What {
         /// For how many minutes.
         #[arg(long, default_value_t = 15)]
         minutes: u64,
+        /// Only this service's.
+        #[arg(long)]
+        service: Option<String>,
+        /// Variables in the place of those that the unit sets: `NAME=value`.
+        #[arg(long)]
+        environment: Vec<String>,
     },
     /// Many rounds, and what memory they leave behind.
     Soak {
@@ -111,7 +117,7 @@ fn main() -> ExitCode {
         What::Faults { labs } => faults(&binary, labs),
         What::Flap { seconds } => flap(&binary, Duration::from_secs(seconds)),
         What::Kill { times } => kill(&binary, times),
-        What::Attack { minutes } => attack(&binary, minutes),
+        What::Attack { minutes, service, environment } => attack(&binary, minutes, service.as_deref(), &environment),
         What::Soak { rounds, period } => soak(&binary, rounds, period),
     };
     match done {
@@ -348,12 +354,21 @@ const PHASE: Duration = Duration::from_secs(2);
 /// How much more memory there may be in the last third of the time than in the second one, in MiB.
 const MORE: f64 = 0.5;
 
-fn attack(binary: &Path, minutes: u64) -> Outcome {
+/// The variables that the shipped unit sets.
+fn of_unit() -> Vec<String> {
+    let unit = include_str!("../../systemd/onnet.service");
+    unit.lines().filter_map(|line| line.strip_prefix("Environment=")).map(str::to_owned).collect()
+}
+
+fn attack(binary: &Path, minutes: u64, only: Option<&str>, environment: &[String]) -> Outcome {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
-    let daemon = Daemon::start(&lab, binary, &[&every("200ms")[..], &["--timeout", "1s"]].concat())?;
+    let environment = if environment.is_empty() { of_unit() } else { environment.to_vec() };
+    let environment: Vec<(&str, &str)> = environment.iter().filter_map(|variable| variable.split_once('=')).collect();
+    let arguments = [&every("200ms")[..], &["--timeout", "1s"]].concat();
+    let daemon = Daemon::start_with(&lab, binary, &arguments, &environment)?;
     daemon.outcome(0, "on_net")?;
-    let pairs: Vec<_> =
-        Service::ALL.into_iter().flat_map(|service| service.faults().map(move |f| (service, f))).collect();
+    let services = Service::ALL.into_iter().filter(|service| only.is_none_or(|only| only == service.name()));
+    let pairs: Vec<_> = services.flat_map(|service| service.faults().map(move |fault| (service, fault))).collect();
     println!("| minutes | phases | private memory, MiB |");
     println!("| --- | --- | --- |");
     let (began, mut phases, mut samples) = (Instant::now(), 0_usize, Vec::new());

@@ -2,4 +2,5 @@
 //! ends in a gap, within the time and the memory that there are.
 
 mod answers;
+mod limits;
 mod turns;

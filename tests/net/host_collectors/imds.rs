@@ -17,8 +17,12 @@ fn client(address: SocketAddr) -> Client {
         .build()
 }
 
+pub(crate) async fn look_at(address: SocketAddr) -> Result<Instance, ImdsError> {
+    instance(&client(address)).await
+}
+
 async fn look(script: Script) -> Result<Instance, ImdsError> {
-    instance(&client(FakeImds::start(script).await.address)).await
+    look_at(FakeImds::start(script).await.address).await
 }
 
 async fn gap(script: Script) -> Gap {

@@ -3,7 +3,7 @@
 pub(crate) mod allocated;
 mod dns;
 mod hosts;
-mod imds;
+pub(crate) mod imds;
 mod names;
 mod round;
 

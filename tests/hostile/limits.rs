@@ -1,0 +1,202 @@
+//! The table of limits: what is as large as a limit is accepted, and one more is a gap that says which limit and how far, in
+//! the text, in JSON and in the metrics. The limits on answers' bytes, names, hosts files and the kernel have tests of their own
+//! beside their collectors.
+
+use crate::{
+    common::scenario,
+    fakes::{
+        ec2::{Ec2, config, good, keys, parameter},
+        imds::{self, FakeImds, MAC},
+        server::{Authority, Server},
+    },
+    host_collectors::imds::look_at,
+};
+use onnet::{
+    engine::metrics::{Counters, exposition},
+    judge::judge,
+    model::{Gap, Observed, Outcome, Snapshot, Source, VpcFacts, VpcId},
+    observe::{ec2::vpcs_facts, limits::OF_VPC},
+    present,
+};
+use std::{fmt::Write as _, time::Duration};
+use tokio::time::Instant;
+
+/// A limit: what it counts, and how many are accepted.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    Vpcs,
+    Pages,
+    RouteTables,
+    PrefixLists,
+    EntriesOfOwnList,
+    EntriesOfServiceList,
+    NetworkInterfaces,
+    Addresses,
+}
+
+use Limit::{
+    Addresses, EntriesOfOwnList, EntriesOfServiceList, NetworkInterfaces, Pages, PrefixLists, RouteTables, Vpcs,
+};
+
+const TABLE: [(Limit, usize, &str); 8] = [
+    (Vpcs, 8, "9 VPCs that the instance has network interfaces in, at most 8"),
+    (Pages, 1_000, "1001 pages of ec2:DescribeRouteTables, at most 1000"),
+    (RouteTables, 10_000, "10001 items of ec2:DescribeRouteTables, at most 10000"),
+    (PrefixLists, 200, "201 prefix lists that route tables name, at most 200"),
+    (EntriesOfOwnList, 2_000, "2001 items of ec2:GetManagedPrefixListEntries for pl-mine, at most 2000"),
+    (EntriesOfServiceList, 2_000, "2001 entries of pl-ddb in ec2:DescribePrefixLists, at most 2000"),
+    (NetworkInterfaces, 128, "129 values in the answer to /latest/meta-data/network/interfaces/macs/, at most 128"),
+    (
+        Addresses,
+        256,
+        "257 values in the answer to /latest/meta-data/network/interfaces/macs/06:00:00:00:00:01/local-ipv4s",
+    ),
+];
+
+/// So many items, numbered from 0.
+fn items(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).fold(String::new(), |mut all, number| {
+        write!(all, "<item>{}</item>", item(number)).unwrap();
+        all
+    })
+}
+
+fn table(number: usize, routes: &str) -> String {
+    format!("<routeTableId>rtb-{number}</routeTableId><vpcId>vpc-1</vpcId><routeSet>{routes}</routeSet>")
+}
+
+fn cidr(number: usize) -> String {
+    format!("10.{}.{}.0/24", number / 256, number % 256)
+}
+
+/// A page with one table, and the token of the next, up to so many pages.
+async fn pages(count: usize) -> Server {
+    let ec2 = Ec2::new();
+    Server::plain(move |request| {
+        if parameter(request, "Action").as_deref() != Some("DescribeRouteTables") {
+            return ec2.answer(request);
+        }
+        let page: usize = parameter(request, "NextToken").map_or(1, |token| token.parse().unwrap());
+        let next = if page < count { format!("<nextToken>{}</nextToken>", page + 1) } else { String::new() };
+        let set = format!("<routeTableSet><item>{}</item></routeTableSet>{next}", table(page, ""));
+        good("DescribeRouteTables", &set)
+    })
+    .await
+}
+
+async fn serve(limit: Limit, count: usize) -> Server {
+    let ec2 = Ec2::new();
+    let set = |name: &str, items: String| format!("<{name}>{items}</{name}>");
+    let (action, set) = match limit {
+        Pages => return pages(count).await,
+        Vpcs | NetworkInterfaces | Addresses => return ec2.start().await,
+        RouteTables => ("DescribeRouteTables", set("routeTableSet", items(count, |number| table(number, "")))),
+        PrefixLists => {
+            let route = |number| {
+                format!(
+                    "<destinationPrefixListId>pl-{number}</destinationPrefixListId><natGatewayId>nat-1</natGatewayId>"
+                )
+            };
+            ("DescribeRouteTables", set("routeTableSet", format!("<item>{}</item>", table(0, &items(count, route)))))
+        }
+        EntriesOfOwnList => {
+            let entry = |number| format!("<cidr>{}</cidr>", cidr(number));
+            ("GetManagedPrefixListEntries", set("entrySet", items(count, entry)))
+        }
+        EntriesOfServiceList => {
+            let name = "<prefixListName>com.amazonaws.us-east-1.dynamodb</prefixListName>";
+            let list = format!("<prefixListId>pl-ddb</prefixListId>{name}{}", set("cidrSet", items(count, cidr)));
+            ("DescribePrefixLists", set("prefixListSet", format!("<item>{list}</item>")))
+        }
+    };
+    ec2.with_set(action, &set).start().await
+}
+
+async fn vpc(limit: Limit, count: usize) -> VpcFacts {
+    let server = serve(limit, count).await;
+    let config = config(&format!("http://{}", server.address), &Authority::new(), keys());
+    let vpcs: Vec<VpcId> =
+        (1..=if matches!(limit, Vpcs) { count } else { 1 }).map(|n| format!("vpc-{n}").into()).collect();
+    vpcs_facts(&config, &vpcs, "us-east-1", Instant::now() + Duration::from_secs(60)).await.0
+}
+
+/// Instance metadata with so many network interfaces, or so many addresses of the only one.
+async fn instance(limit: Limit, count: usize) -> Observed<onnet::model::Instance> {
+    let mut script = imds::plain();
+    if let NetworkInterfaces = limit {
+        let mac = |number: usize| format!("06:00:00:00:{:02x}:{:02x}", number / 256, number % 256);
+        let macs: Vec<String> = (1..=count).map(mac).collect();
+        for (number, mac) in macs.iter().enumerate() {
+            script.extend(imds::interface(mac, u32::try_from(number).unwrap(), "172.31.16.10"));
+        }
+        script.insert(imds::meta("network/interfaces/macs/"), imds::text(&macs.join("\n")));
+    } else {
+        let addresses: Vec<String> =
+            (0..count).map(|number| format!("10.0.{}.{}", number / 256, number % 256)).collect();
+        script.extend(imds::interface(MAC, 0, &addresses.join("\n")));
+    }
+    match look_at(FakeImds::start(script).await.address).await {
+        Ok(instance) => Observed::Seen { value: instance, at: crate::web::now(), took: Duration::ZERO.into() },
+        Err(error) => Observed::Unseen(error.gap()),
+    }
+}
+
+/// The gap that so many end in, if any, and the snapshot of a good world with what was collected in its place.
+async fn collected(limit: Limit, count: usize) -> (Option<Gap>, Source, Snapshot) {
+    let mut world = scenario("gateway_endpoint_carries_the_whole_list").snapshot;
+    let gap = |gap: Option<&Gap>| gap.cloned();
+    if let NetworkInterfaces | Addresses = limit {
+        world.instance = instance(limit, count).await;
+        return (gap(world.instance.gap()), Source::Imds, world);
+    }
+    let facts = vpc(limit, count).await;
+    let missing = match limit {
+        Vpcs | Pages | RouteTables => gap(facts.route_tables.gap()),
+        PrefixLists | EntriesOfOwnList | EntriesOfServiceList => {
+            facts.prefix_lists.values().find_map(|list| gap(list.gap()))
+        }
+        NetworkInterfaces | Addresses => None,
+    };
+    if let Some(missing) = &missing {
+        match limit {
+            Vpcs | Pages | RouteTables => world.vpc.route_tables = Observed::Unseen(missing.clone()),
+            PrefixLists | EntriesOfOwnList | EntriesOfServiceList => {
+                world.vpc.prefix_lists.values_mut().for_each(|list| *list = Observed::Unseen(missing.clone()));
+            }
+            NetworkInterfaces | Addresses => {}
+        }
+    }
+    (missing, Source::Ec2, world)
+}
+
+fn flowing(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn what_exceeds_a_limit_is_a_gap_in_every_format_and_never_on_net() {
+    for (limit, allowed, words) in TABLE {
+        let (gap, ..) = collected(limit, allowed).await;
+        assert_eq!(gap, None, "{limit:?} at the limit");
+
+        let (gap, source, world) = collected(limit, allowed + 1).await;
+        let gap = gap.unwrap_or_else(|| panic!("{limit:?}: nothing is missing"));
+        assert_eq!(gap.reason(), "over_limit", "{limit:?}: {gap}");
+        assert!(gap.to_string().contains(words), "{limit:?}: {gap}");
+
+        let report = judge(world);
+        assert_ne!(report.outcome, Outcome::OnNet, "{limit:?}");
+        let text = flowing(&present::text(&report));
+        assert!(text.contains(words), "{limit:?}: {text}");
+        let json = present::json(&report);
+        assert!(json.contains("\"reason\": \"over_limit\"") && json.contains(&format!("\"found\": {}", allowed + 1)));
+        let counters = Counters::new().unwrap();
+        counters.gap(source, &gap);
+        let status = crate::web::unready();
+        let metrics = exposition(&status, status.settings, &counters).unwrap();
+        let name = source.name();
+        let line = format!("onnet_observation_gaps_total{{reason=\"over_limit\",source=\"{name}\"}} 1\n");
+        assert!(metrics.contains(&line), "{limit:?}: {metrics}");
+    }
+    assert_eq!((OF_VPC.pages, OF_VPC.items), (TABLE[1].1, TABLE[2].1));
+}
