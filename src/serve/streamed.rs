@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// The most that is rendered at once, and kept for those who ask within the same second.
-pub(super) const AT_ONCE: usize = 1 << 20;
+pub(super) const AT_ONCE: usize = 512 << 10;
 
 /// Bytes of one piece. Of each document at most four are there at a time.
 const PIECE: usize = 64 << 10;

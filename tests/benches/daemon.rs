@@ -1,4 +1,4 @@
-//! `cargo bench --bench daemon -- faults|flap|kill|attack|soak`: what becomes of the daemon when everything around it fails, and
+//! `cargo bench --bench daemon -- faults|flap|kill|attack|turns|soak`: what becomes of the daemon when everything around it fails, and
 //! of its memory in the long run.
 //!
 //! Prints tables, and fails where something wrong was called on-net, where a recovery took longer than it may, or where
@@ -6,8 +6,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic")]
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "turns.rs"]
+mod turns;
 
 use anstream::{eprintln, println};
 use clap::{Parser, Subcommand};
@@ -94,6 +98,8 @@ enum What {
         #[arg(long)]
         environment: Vec<String>,
     },
+    /// How long the loop's thread is held in one turn by the largest of what comes from outside.
+    Turns,
     /// Many rounds, and what memory they leave behind.
     Soak {
         /// How many rounds.
@@ -118,6 +124,7 @@ fn main() -> ExitCode {
         What::Flap { seconds } => flap(&binary, Duration::from_secs(seconds)),
         What::Kill { times } => kill(&binary, times),
         What::Attack { minutes, service, environment } => attack(&binary, minutes, service.as_deref(), &environment),
+        What::Turns => turns::run().map_err(Into::into),
         What::Soak { rounds, period } => soak(&binary, rounds, period),
     };
     match done {

@@ -147,7 +147,9 @@ impl Attack {
         )
         .unwrap();
         let mut command = self.lab.command(Path::new("sh")).unwrap();
-        command.args(["-c", &format!("ulimit -d {DATA} && exec \"$0\" \"$@\""), ONNET]);
+        // `ONNET_AGAINST` names another binary to attack.
+        let onnet = std::env::var_os("ONNET_AGAINST").unwrap_or_else(|| ONNET.into());
+        command.args(["-c", &format!("ulimit -d {DATA} && exec \"$0\" \"$@\"")]).arg(onnet);
         command.args(["check", "--format", "json", "--timeout", &format!("{}s", TIMEOUT.as_secs())]);
         command.args(self.lab.options()).env("AWS_CONFIG_FILE", config);
         command.envs(client.variables.iter().map(|(name, value)| (name, self.value(value))));
