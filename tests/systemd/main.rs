@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         ("a_key_of_root_comes_by_load_credential", keys::of_root),
         ("a_key_of_a_group_is_renewed_by_a_reload", keys::of_a_group),
         ("the_largest_vpc_fits_into_its_memory_and_its_first_period", largest),
+        ("answers_without_end_fit_into_its_memory", hostile),
     ];
     let analyzed: Vec<(&str, Test)> = vec![("the_units_are_sound", verify), ("they_are_exposed_to_little", security)];
     let trial = |can_run: bool| {
@@ -260,24 +261,53 @@ const FIRST_PERIOD: Duration = Duration::from_secs(300);
 /// Of the unit's 64 MB, what the largest VPC may take.
 const MARGIN: u64 = 56 << 20;
 
-/// The shipped unit as it is, its quota of 5 % too, with the periods it has by default: it reaches its verdict before EC2 is
-/// asked a second time. `ONNET_AGAINST` names another binary to measure.
+/// The one built with these tests; `ONNET_AGAINST` names another one to measure.
+fn attacked() -> PathBuf {
+    std::env::var_os("ONNET_AGAINST").map_or_else(|| PathBuf::from(ONNET), PathBuf::from)
+}
+
+/// How much memory the daemon had at most; it was not restarted.
+fn peak_without_restart(machine: &Machine, what: &str) -> Result<u64, Failed> {
+    let (peak, restarts) = (machine.peak("onnet.service")?, machine.property("onnet.service", "NRestarts")?);
+    anstream::eprintln!("{what}: {:.1} MiB at most, {restarts} restarts", peak as f64 / f64::from(1 << 20));
+    assert_eq!(restarts, "0");
+    Ok(peak)
+}
+
+const ENDLESS: [Fault; 4] = [Fault::EndlessBody, Fault::EndlessHead, Fault::EndlessExtension, Fault::EndlessInterim];
+
+fn hostile() -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let files = [("onnet/onnet.env", ENVIRONMENT), ("systemd/system/onnet.service.d/test.conf", LEASH)];
+    let mut machine = Machine::boot(&lab, &attacked(), &files)?;
+    machine.ctl(&["start", "onnet.service"])?;
+    for service in [Service::Imds, Service::Ec2, Service::DynamoDb] {
+        let asked = || lab.requests().iter().filter(|seen| seen.service == service).count();
+        for fault in ENDLESS {
+            lab.set_fault(service, Some(fault));
+            let before = asked();
+            machine.wait_until(fault.name(), |_| (asked() >= before + 3).then_some(()))?;
+            lab.set_fault(service, None);
+        }
+    }
+    machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("on_net: "))?;
+    let peak = peak_without_restart(&machine, "answers without end")?;
+    assert!(peak < MARGIN, "{peak} bytes");
+    Ok(())
+}
+
+/// The shipped unit as it is, its quota of 5 % too, with the periods it has by default: it reaches its verdict within EC2's.
 fn largest() -> Done {
     let lab = Lab::start(World::on_net().largest(), Mode::Namespaces)?;
-    let onnet = std::env::var_os("ONNET_AGAINST").map_or_else(|| PathBuf::from(ONNET), PathBuf::from);
-    let mut machine = Machine::boot(&lab, &onnet, &[("onnet/onnet.env", "ONNET_SPLAY=0s\n")])?;
+    let mut machine = Machine::boot(&lab, &attacked(), &[("onnet/onnet.env", "ONNET_SPLAY=0s\n")])?;
     machine.patience = FIRST_PERIOD;
     let began = Instant::now();
     machine.ctl(&["start", "--no-block", "onnet.service"])?;
     let found = machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("on_net: "));
     let took = began.elapsed();
-    let (peak, restarts) = (machine.peak("onnet.service")?, machine.property("onnet.service", "NRestarts")?);
-    let mebibytes = peak as f64 / f64::from(1 << 20);
-    anstream::eprintln!("the largest VPC: {took:.0?}, {mebibytes:.1} MiB at most, {restarts} restarts");
+    let peak = peak_without_restart(&machine, &format!("the largest VPC, {took:.0?}"));
     found?;
-    let asked = lab.requests().iter().filter(|seen| seen.what == "DescribePrefixLists").count();
-    assert_eq!(asked, 1, "within the first period");
-    assert_eq!(restarts, "0");
+    let peak = peak?;
     assert!(peak < MARGIN, "{peak} bytes");
     Ok(())
 }
