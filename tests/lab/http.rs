@@ -159,12 +159,17 @@ pub async fn write<S: AsyncWrite + Unpin>(stream: &mut S, response: Response, ma
             Ok(true)
         }
         Manner::Endless(Endless { start, tail, pause }) => {
-            let tail = tail.repeat(4096 / tail.len());
+            let size = if pause.is_zero() { 65_536 } else { 4_096 };
+            let tail = tail.repeat(size / tail.len());
             stream.write_all(start.as_bytes()).await?;
             loop {
                 stream.write_all(tail.as_bytes()).await?;
                 stream.flush().await?;
-                tokio::time::sleep(pause).await;
+                if pause.is_zero() {
+                    tokio::task::yield_now().await;
+                } else {
+                    tokio::time::sleep(pause).await;
+                }
             }
         }
     }
