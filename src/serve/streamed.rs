@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-/// The most that is rendered at once, and kept for those who ask within the same second.
+/// The largest document that is rendered at once, and reused within a second.
 pub(super) const AT_ONCE: usize = 512 << 10;
 
 /// Bytes of one piece. Of each document at most four are there at a time.
@@ -45,7 +45,7 @@ impl Streams {
         let (sender, pieces) = mpsc::channel(2);
         task::spawn_blocking(move || {
             let mut to = Pieces { piece: Vec::with_capacity(PIECE), sender };
-            // It fails where nobody reads any more.
+            // An error means that the client has gone.
             let _ = crate::present::write_json(&*document, &mut to).and_then(|()| to.flush());
             drop(permit);
         });
@@ -118,7 +118,7 @@ mod tests {
         let mut body = late.body(Arc::clone(&document)).unwrap();
         std::thread::sleep(Duration::from_millis(1));
         assert!(body.frame().await.unwrap().is_err());
-        // Where nobody reads, the thread ends.
+        // The thread ends where the client has gone.
         while streams.body(Arc::clone(&document)).is_none() {
             tokio::task::yield_now().await;
         }

@@ -307,7 +307,10 @@ fn largest() -> Done {
     let took = began.elapsed();
     let peak = peak_without_restart(&machine, &format!("the largest VPC, {took:.0?}"));
     found?;
-    let peak = peak?;
+    peak?;
+    // The whole report is 40 MB. Whether a debug build writes it in time at 5 % does not matter here.
+    let _ = machine.run("onnet", &["status", "--timeout", "30s"])?;
+    let peak = peak_without_restart(&machine, "with its report")?;
     assert!(peak < MARGIN, "{peak} bytes");
     Ok(())
 }

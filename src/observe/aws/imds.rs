@@ -115,7 +115,7 @@ impl HttpConnector for Listening {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
             match &answer {
                 Ok(_) => *heard = Heard::Answer,
-                // Whoever says too much is not silent.
+                // An answer that is too long is not silence.
                 Err(error) if find_cause::<TooLong>(error).is_some() => *heard = Heard::Answer,
                 Err(_) if matches!(*heard, Heard::Answer) => {}
                 Err(error) => {

@@ -1,5 +1,5 @@
 //! The credentials that a program prints (`credential_process`). The SDK's own provider reads all that the program writes,
-//! and leaves it running when it is late: here its output has a limit, and it ends with whoever waits for it.
+//! and leaves it running when it is late: here its output has a limit, and it is killed when the caller stops waiting.
 
 use super::http::TooLong;
 use crate::observe::limits::CREDENTIALS_ANSWER;
@@ -70,7 +70,7 @@ fn error(words: String) -> CredentialsError {
     CredentialsError::provider_error(words)
 }
 
-/// The program and those that it started. They are killed with it.
+/// The program and those that it started: one process group, killed at once.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_with_whoever_waits_for_it_and_so_do_those_it_started() {
+    async fn it_is_killed_with_its_children_when_the_caller_stops_waiting() {
         let directory = tempfile::tempdir().unwrap();
         let id = directory.path().join("id");
         let command = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", id.display());

@@ -3,7 +3,7 @@
 use std::{io, thread};
 use tokio::{runtime::Builder, sync::oneshot};
 
-/// Does `work` on a thread and a runtime of its own. It ends with whoever waits for it.
+/// Does `work` on a thread and a runtime of its own. It is dropped when the caller stops waiting.
 ///
 /// # Errors
 /// If there can be no such thread.
@@ -20,7 +20,7 @@ where
                 biased;
                 () = done.closed() => {}
                 value = work() => {
-                    let _ = done.send(value); // nobody waits for it any more
+                    let _ = done.send(value); // the caller has stopped waiting
                 }
             }
         });
