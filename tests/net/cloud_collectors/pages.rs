@@ -2,11 +2,14 @@
 
 use crate::fakes::{
     ec2::{Ec2, config, good, keys, parameter, refusal},
-    server::{Authority, Server, Step},
+    server::{Authority, DELAY, Server, Step},
 };
 use onnet::{
     model::{Gap, Observed},
-    observe::inventory::{Scope, inventory_of},
+    observe::{
+        ec2::{Patience, vpc_facts},
+        inventory::{Scope, inventory_of},
+    },
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -264,4 +267,30 @@ async fn a_table_on_a_page_that_never_came_is_not_taken_for_absent() {
     let asked = server.requests.lock().unwrap();
     let of_tables = asked.iter().filter(|request| request.body.contains("DescribeRouteTables")).count();
     assert_eq!(of_tables, 2, "a token that came before is not followed");
+}
+
+/// Each of the six pages comes well within the time that one may take, and all of them together exceed the deadline.
+#[tokio::test]
+async fn as_long_as_pages_come_the_longest_time_counts_and_not_the_deadline() {
+    let ec2 = Ec2::new();
+    let server = Server::plain(move |request| {
+        if parameter(request, "Action").as_deref() != Some("DescribeRouteTables") {
+            return ec2.answer(request);
+        }
+        let page: u8 = parameter(request, "NextToken").map_or(1, |token| token.parse().unwrap());
+        let token = (page < 6).then(|| (page + 1).to_string());
+        let items = (OPERATIONS[0].item)(page, false);
+        let next = token.map(|token| format!("<nextToken>{token}</nextToken>")).unwrap_or_default();
+        let page = good("DescribeRouteTables", &format!("<routeTableSet><item>{items}</item></routeTableSet>{next}"));
+        [vec![Step::Delay], page].concat()
+    })
+    .await;
+    let config = config(&format!("http://{}", server.address), &Authority::new(), keys());
+    let ask = async |more: u64| {
+        let deadline = Instant::now() + DELAY * 5;
+        let patience = Patience { deadline, longest: deadline + Duration::from_secs(more) };
+        vpc_facts(&config, &"vpc-1".into(), "us-east-1", patience).await.0.route_tables
+    };
+    assert_eq!(ask(60).await.get().unwrap().len(), 6);
+    assert_eq!(ask(0).await.gap().map(Gap::reason), Some("timed_out"));
 }

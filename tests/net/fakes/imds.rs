@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,6 +27,8 @@ pub(crate) enum Reply {
     Silence,
     /// Fewer bytes than announced, then the end.
     Truncated,
+    /// Silence to the first request, and the text to every other one.
+    SilenceFirst(Arc<AtomicBool>, String),
     /// The text, once so many requests wait for it together.
     Together(Arc<Barrier>, String),
 }
@@ -132,6 +137,12 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<St
                 (200, page.len(), page)
             }
             Reply::Bytes => (200, 2, vec![0xff, 0xfe]),
+            Reply::SilenceFirst(asked, text) => {
+                if !asked.swap(true, Ordering::Relaxed) {
+                    return std::future::pending().await;
+                }
+                (200, text.len(), text.into_bytes())
+            }
             Reply::Silence => return std::future::pending().await,
             Reply::Truncated => (200, 100, b"eu".to_vec()),
         };

@@ -201,6 +201,13 @@ async fn silence_ends_wherever_it_begins() {
     }
 }
 
+/// Where the processor time is limited, an answer may be late though the service gave it at once.
+#[tokio::test]
+async fn an_attribute_that_is_late_once_does_not_lose_the_instance() {
+    let late = Reply::SilenceFirst(Arc::default(), "subnet-00".to_owned());
+    assert_eq!(look(with(of(MAC, "subnet-id"), late)).await.unwrap().interfaces[0].subnet.as_str(), "subnet-00");
+}
+
 #[tokio::test]
 async fn a_refused_connection_is_unreachable_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
