@@ -102,6 +102,9 @@ pub(crate) enum Command {
     /// Write the manual pages and shell completions below a directory, for packages.
     #[command(hide = true)]
     Generate(GenerateArgs),
+    /// Resolve the names on standard input by the C library, for onnet itself.
+    #[command(hide = true)]
+    ResolveNames,
 }
 
 /// How the facts of a round are collected.
@@ -132,6 +135,8 @@ impl CollectArgs {
             },
             interface: self.interface.clone(),
             resolver: self.resolver,
+            // Another name server than the system's is not the C library's.
+            resolve_by: self.resolver.is_none().then(|| PathBuf::from("/proc/self/exe")),
         }
     }
 }

@@ -7,7 +7,9 @@ mod terminal;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use commands::{Answer, Output, audit, check, explain, explain_finding, generate, judge, plugin, run, schema, status};
+use commands::{
+    Answer, Output, audit, check, explain, explain_finding, generate, judge, plugin, resolve_names, run, schema, status,
+};
 use onnet::observe::seen::chain;
 use std::process::ExitCode;
 
@@ -45,5 +47,6 @@ fn dispatch(command: &Command) -> Answer {
         Command::Audit(args) => audit::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Generate(args) => generate::run(args),
+        Command::ResolveNames => resolve_names::run(),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     },
     observe::{
         aws::Aws,
-        dns::{Dns, DnsError},
+        dns::{CLibrary, Dns, DnsError, Resolved},
         ec2::{self, Patience},
         environment,
         imds::{self, ImdsError},
@@ -21,6 +21,7 @@ use crate::{
 use aws_credential_types::Credentials;
 use std::{
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -48,6 +49,8 @@ pub struct CollectSettings {
     pub interface: Option<InterfaceId>,
     /// The name server to ask in place of the system's.
     pub resolver: Option<SocketAddr>,
+    /// The program, onnet itself, that asks the C library beside the name servers; `None` where that is not to be asked.
+    pub resolve_by: Option<PathBuf>,
 }
 
 /// What collections are made with, for as long as the settings of the SDK are the same.
@@ -86,6 +89,7 @@ impl Collectors {
             longest: deadline + more,
             silence: watch::Sender::new(None),
             dns: OnceLock::new(),
+            c_library: self.settings.resolve_by.clone().map(CLibrary::new),
             kernel: OnceLock::new(),
             prober: OnceLock::new(),
         }
@@ -111,6 +115,7 @@ pub(super) struct Session {
     /// Why instance metadata turned out not to answer at all.
     silence: watch::Sender<Option<Gap>>,
     dns: OnceLock<Result<Dns, DnsError>>,
+    c_library: Option<CLibrary>,
     kernel: OnceLock<Result<Kernel, KernelError>>,
     prober: OnceLock<Result<Prober, Gap>>,
 }
@@ -124,6 +129,13 @@ impl Session {
             }
             (Err(gap), _) => (VpcFacts::unseen(gap), Vec::new()),
             (Ok(_), Err(gap)) => (VpcFacts::unseen(&gap), Vec::new()),
+        }
+    }
+
+    /// Starts what takes a while to be ready.
+    pub(super) fn start(&self) {
+        if let Some(library) = &self.c_library {
+            library.start();
         }
     }
 
@@ -213,6 +225,21 @@ impl Session {
     }
 
     pub(super) async fn resolution(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
+        let of_c_library = async {
+            match &self.c_library {
+                Some(library) => Some(library.resolve(hostname, self.deadline).await),
+                None => None,
+            }
+        };
+        let ((mut resolution, took), of_c_library) = tokio::join!(self.by_servers(hostname), of_c_library);
+        if let Some(Resolved { addresses, left_out }) = of_c_library {
+            resolution.c_library = Some(addresses);
+            resolution.left_out = resolution.left_out.or(left_out);
+        }
+        (resolution, took)
+    }
+
+    async fn by_servers(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
         let watch = Stopwatch::start();
         let gap = match self.dns.get_or_init(|| Dns::from_system(self.collectors.settings.resolver)) {
             Ok(dns) => match timeout_at(self.deadline, dns.resolve(hostname)).await {

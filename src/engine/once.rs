@@ -30,6 +30,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
     let deadline = watch.started() + settings.timeout;
     let collectors = Collectors::open(settings.clone(), deadline).await;
     let session = Arc::new(Arc::new(collectors).session(deadline, Duration::ZERO));
+    session.start();
     let mut facts = Facts::new(Scope {
         probe: settings.probe,
         both_probes: false,

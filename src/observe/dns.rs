@@ -3,6 +3,7 @@
 //! hickory's servers and transports are used, but not its resolver: that one follows CNAME chains with queries of its
 //! own and tells a loop and an empty answer alike. glibc asks once per family and takes what the answer holds; so do we.
 
+mod c_library;
 mod hosts;
 mod servers;
 
@@ -11,6 +12,7 @@ use super::{
     seen::{Stopwatch, chain},
 };
 use crate::model::{AddressRecord, Gap, Observed, Resolution, Seconds};
+pub use c_library::{CLibrary, COMMAND, Resolved, answer};
 use futures_util::StreamExt;
 use hickory_resolver::{
     NameServerPool, PoolContext, TlsConfig,
@@ -224,7 +226,7 @@ impl Dns {
         };
         let servers = self.servers.iter().map(|server| server.address).collect();
         let hosts_file = watch.observed(hosts_file);
-        (Resolution { ipv4, ipv6, cnames, servers, hosts_file, left_out }, watch.took())
+        (Resolution { ipv4, ipv6, cnames, servers, hosts_file, c_library: None, left_out }, watch.took())
     }
 
     /// The records of one family, from the first server that knows.
@@ -367,6 +369,7 @@ fn literal(watch: Stopwatch, address: IpAddr) -> Resolution {
         cnames: Vec::new(),
         servers: Vec::new(),
         hosts_file: watch.seen(Vec::new()),
+        c_library: None,
         left_out: None,
     }
 }

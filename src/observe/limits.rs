@@ -99,6 +99,9 @@ pub(super) const CNAMES: usize = 16;
 /// Addresses of one name: DynamoDB answers with one, the largest answers of name servers have a few dozen.
 pub(super) const ADDRESSES: usize = 256;
 
+/// Bytes of what the C library has for one name: 257 addresses take a quarter of it.
+pub(super) const RESOLVED_LINE: u64 = 64 << 10;
+
 /// Records of an answer that are compared in one turn on the loop's thread. An answer has at most 6,000.
 pub(super) const RECORDS_A_TURN: usize = 512;
 

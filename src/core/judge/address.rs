@@ -12,7 +12,7 @@ use crate::model::{
     PathKind, PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace,
     Verdict, Witness,
 };
-use std::{fmt, net::IpAddr};
+use std::{collections::HashSet, fmt, net::IpAddr};
 
 /// An address judged, and where its packets leave.
 pub(super) struct Judged<'s> {
@@ -217,25 +217,33 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, has_ipv6: bool) 
         let gap = Gap::NotTried { because: "the name was not resolved".into() };
         return (Vec::new(), vec![Missing::new(format!("the addresses of {hostname}"), &gap)]);
     };
-    // Applications ask the hosts file first, and the name servers only if it has nothing.
     let further = |gap| Missing::new(format!("further addresses of {hostname}"), gap);
     let mut missing: Vec<Missing> = resolution.left_out.as_ref().map(further).into_iter().collect();
-    match resolution.hosts_file.get() {
-        Ok(pinned) if !pinned.is_empty() => return (pinned.clone(), missing),
-        Ok(_) => {}
-        Err(gap) => missing.push(Missing::new(format!("what /etc/hosts has for {hostname}"), gap)),
-    }
-    let mut addresses = Vec::new();
-    for (records, kind, matters) in [(&resolution.ipv4, "A", true), (&resolution.ipv6, "AAAA", has_ipv6)] {
-        match records {
-            Observed::Seen { value, .. } => addresses.extend(value.iter().map(|record| record.address)),
-            Observed::Unseen(gap) if matters => {
-                missing.push(Missing::new(format!("the {kind} records of {hostname}"), gap));
+    let pinned = resolution.hosts_file.get().unwrap_or_else(|gap| {
+        missing.push(Missing::new(format!("what /etc/hosts has for {hostname}"), gap));
+        const { &Vec::new() }
+    });
+    // Applications ask the hosts file first, and the name servers only if it has nothing.
+    let mut addresses = pinned.clone();
+    if pinned.is_empty() {
+        for (records, kind, matters) in [(&resolution.ipv4, "A", true), (&resolution.ipv6, "AAAA", has_ipv6)] {
+            match records {
+                Observed::Seen { value, .. } => addresses.extend(value.iter().map(|record| record.address)),
+                Observed::Unseen(gap) if matters => {
+                    missing.push(Missing::new(format!("the {kind} records of {hostname}"), gap));
+                }
+                Observed::Unseen(_) => {}
             }
-            Observed::Unseen(_) => {}
         }
     }
-    addresses.dedup();
+    // What programs get besides, by the search list and the order of nsswitch.
+    match resolution.c_library.as_ref().map(Observed::get) {
+        Some(Ok(found)) => addresses.extend(found),
+        Some(Err(gap)) => missing.push(Missing::new(format!("what the C library resolves {hostname} to"), gap)),
+        None => {}
+    }
+    let mut known = HashSet::new();
+    addresses.retain(|address| known.insert(*address));
     (addresses, missing)
 }
 

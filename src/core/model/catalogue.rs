@@ -127,6 +127,11 @@ macro_rules! finding_catalogue {
                 evidence: "the answers of the name servers to the A and AAAA queries",
                 fix: "correct the endpoint URL, or the name's DNS records",
             }
+            ResolutionDiffers = "resolution-differs" Warning {
+                meaning: "the C library, and so most programs, resolve a name in use to other addresses than the name servers have",
+                evidence: "getaddrinfo in onnet's own environment, against the A and AAAA answers and /etc/hosts",
+                fix: "check search and options in /etc/resolv.conf, hosts in /etc/nsswitch.conf, RES_OPTIONS and LOCALDOMAIN",
+            }
             AddressNotInPrefixList = "address-not-in-prefix-list" Warning {
                 meaning: "a name in use resolves to an address that no gateway endpoint carries and no interface endpoint has",
                 evidence: "the name's addresses, DynamoDB's prefix list, and the network interfaces of interface endpoints",

@@ -100,6 +100,10 @@ pub struct Resolution {
     pub servers: Vec<SocketAddr>,
     /// The addresses `/etc/hosts` has for the name. Where there are any, applications use these.
     pub hosts_file: Observed<Vec<IpAddr>>,
+    /// The addresses that the C library has for the name: what most programs get. Absent where it was not asked, for another
+    /// name server than the system's was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub c_library: Option<Observed<Vec<IpAddr>>>,
     /// Why the name has more addresses than these, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<Gap>,
@@ -114,20 +118,28 @@ impl Resolution {
             cnames: Vec::new(),
             servers: Vec::new(),
             hosts_file: Observed::Unseen(gap.clone()),
+            c_library: None,
             left_out: None,
         }
     }
 
     /// Whether one of its lists of addresses is not known.
     pub fn is_missing_addresses(&self) -> bool {
-        let Self { ipv4, ipv6, hosts_file, cnames: _, servers: _, left_out: _ } = self;
-        ipv4.seen().is_none() || ipv6.seen().is_none() || hosts_file.seen().is_none()
+        let Self { ipv4, ipv6, hosts_file, c_library, cnames: _, servers: _, left_out: _ } = self;
+        let lists = [hosts_file].into_iter().chain(c_library);
+        ipv4.seen().is_none() || ipv6.seen().is_none() || lists.into_iter().any(|list| list.seen().is_none())
+    }
+
+    /// Whether the name servers have an address.
+    pub fn has_records(&self) -> bool {
+        [&self.ipv4, &self.ipv6].into_iter().filter_map(Observed::seen).any(|records| !records.is_empty())
     }
 
     /// Every address that an application may get for the name; one that is in several places comes several times.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let records = [&self.ipv4, &self.ipv6].into_iter().filter_map(Observed::seen).flatten();
-        records.map(|record| record.address).chain(self.hosts_file.seen().into_iter().flatten().copied())
+        let lists = [&self.hosts_file].into_iter().chain(&self.c_library).filter_map(Observed::seen).flatten();
+        records.map(|record| record.address).chain(lists.copied())
     }
 }
 

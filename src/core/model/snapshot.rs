@@ -136,6 +136,7 @@ pub enum FactPath {
     Ipv4(String),
     Ipv6(String),
     HostsFile(String),
+    CLibrary(String),
     KernelRoute(IpAddr),
     KernelPaths,
     HostRoutes,
@@ -159,7 +160,7 @@ impl FactPath {
             | Self::Region
             | Self::Names
             | Self::AccountName => Source::Imds,
-            Self::Ipv4(_) | Self::Ipv6(_) | Self::HostsFile(_) => Source::Dns,
+            Self::Ipv4(_) | Self::Ipv6(_) | Self::HostsFile(_) | Self::CLibrary(_) => Source::Dns,
             Self::KernelRoute(_) | Self::KernelPaths | Self::HostRoutes => Source::Kernel,
             Self::RouteTables
             | Self::VpcEndpoints
@@ -185,6 +186,7 @@ impl fmt::Display for FactPath {
             Self::Ipv4(hostname) => write!(f, "resolutions[{hostname}].ipv4"),
             Self::Ipv6(hostname) => write!(f, "resolutions[{hostname}].ipv6"),
             Self::HostsFile(hostname) => write!(f, "resolutions[{hostname}].hosts_file"),
+            Self::CLibrary(hostname) => write!(f, "resolutions[{hostname}].c_library"),
             Self::KernelRoute(address) => write!(f, "kernel_routes[{address}]"),
             Self::KernelPaths => f.write_str("kernel_paths"),
             Self::HostRoutes => f.write_str("host_routes"),
@@ -274,10 +276,13 @@ pub fn visit_instance(instance: &mut Observed<Instance>, visitor: &mut impl Fact
 impl Resolution {
     /// Every fact of what `hostname` resolves to.
     pub fn visit_facts(&mut self, hostname: &str, visitor: &mut impl FactVisitor) {
-        let Self { ipv4, ipv6, cnames: _, servers: _, hosts_file, left_out: _ } = self;
+        let Self { ipv4, ipv6, cnames: _, servers: _, hosts_file, c_library, left_out: _ } = self;
         visitor.fact(FactPath::Ipv4(hostname.to_owned()), ipv4);
         visitor.fact(FactPath::Ipv6(hostname.to_owned()), ipv6);
         visitor.fact(FactPath::HostsFile(hostname.to_owned()), hosts_file);
+        if let Some(addresses) = c_library {
+            visitor.fact(FactPath::CLibrary(hostname.to_owned()), addresses);
+        }
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) struct Parts {
     ipv4: Option<Fact<Vec<Ipv4Addr>>>,
     ipv6: Option<Fact<Vec<Ipv6Addr>>>,
     hosts_file: Option<Fact<Vec<IpAddr>>>,
+    c_library: Option<Fact<Vec<IpAddr>>>,
     cnames: Option<Vec<String>>,
     servers: Option<Vec<SocketAddr>>,
 }
@@ -102,6 +103,9 @@ impl Dns {
                 if let Some(addresses) = parts.hosts_file {
                     to.hosts_file = addresses.observed(Ok)?;
                 }
+                if let Some(addresses) = parts.c_library {
+                    to.c_library = Some(addresses.observed(Ok)?);
+                }
                 if let Some(cnames) = parts.cnames {
                     to.cnames = cnames;
                 }
@@ -116,12 +120,7 @@ impl Dns {
 
 /// Every address of every name.
 pub(super) fn addresses(resolutions: &BTreeMap<String, Resolution>) -> BTreeSet<IpAddr> {
-    let of = |resolution: &Resolution| -> Vec<IpAddr> {
-        let records = [&resolution.ipv4, &resolution.ipv6].into_iter().filter_map(Observed::seen).flatten();
-        let hosts_file = resolution.hosts_file.seen().into_iter().flatten().copied();
-        records.map(|record| record.address).chain(hosts_file).collect()
-    };
-    resolutions.values().flat_map(of).collect()
+    resolutions.values().flat_map(Resolution::addresses).collect()
 }
 
 /// A typing error in a hostname must not pass for a name that is not judged.
@@ -146,6 +145,7 @@ pub(super) fn resolutions(to: &mut BTreeMap<String, Resolution>, changes: Entrie
             cnames: Vec::new(),
             servers,
             hosts_file: observed(Vec::new()),
+            c_library: None,
             left_out: None,
         });
         change.apply(resolution).map_err(|error| format!("{name}: {error}"))?;

@@ -101,6 +101,36 @@ impl Rule for code::NameNotResolved {
     }
 }
 
+impl Rule for code::ResolutionDiffers {
+    /// DynamoDB's names change their address with each answer: other addresses of its prefix lists are no difference.
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let draft = |(host, resolution): (&str, &Resolution)| {
+            let what = match resolution.c_library.as_ref()?.get() {
+                Ok(found) => Some(other_addresses(world, resolution, found)?),
+                Err(gap @ Gap::NotFound { .. }) => resolution.has_records().then(|| format!("none ({gap})")),
+                Err(_) => None,
+            }?;
+            Some(Draft::new(format!(
+                "the C library resolves {host} to {what}, unlike the name servers and /etc/hosts: that is what programs \
+                 here get. RES_OPTIONS and LOCALDOMAIN are those of onnet's own environment; a program's may differ"
+            )))
+        };
+        resolutions(world).filter_map(draft).collect()
+    }
+}
+
+/// The addresses of the C library's that neither the name servers nor the hosts file have, outside DynamoDB's lists; or all
+/// of them, where it passes over the hosts file.
+fn other_addresses(world: &World<'_>, resolution: &Resolution, found: &[IpAddr]) -> Option<String> {
+    let passed_over = pinned(resolution).is_some_and(|pinned| !pinned.iter().any(|address| found.contains(address)));
+    let elsewhere = Resolution { c_library: None, ..resolution.clone() };
+    let is_other = |address: &&IpAddr| {
+        passed_over || (world.is_outside_lists(**address) && !elsewhere.addresses().any(|known| known == **address))
+    };
+    let other: Vec<String> = found.iter().filter(is_other).map(IpAddr::to_string).collect();
+    (!other.is_empty()).then(|| other.join(", "))
+}
+
 /// The names in use, with what they resolve to.
 fn resolutions<'a>(world: &World<'a>) -> impl Iterator<Item = (&'a str, &'a Resolution)> {
     let snapshot = world.snapshot;
