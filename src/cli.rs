@@ -13,6 +13,7 @@ use clap::{
 use onnet::{
     engine,
     model::{FindingCode, InterfaceId},
+    observe::dns::Resolver,
     present::Contract,
 };
 use std::{
@@ -118,7 +119,7 @@ pub(crate) struct CollectArgs {
     #[arg(long, env = "ONNET_INTERFACE", value_name = "ENI", hide_env_values = true, value_parser = interface)]
     pub(crate) interface: Option<InterfaceId>,
 
-    /// Ask this name server instead of the system's.
+    /// Ask this name server instead of the system's; what the C library resolves names to is then not judged.
     #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true, value_parser = socket)]
     pub(crate) resolver: Option<SocketAddr>,
 }
@@ -135,10 +136,16 @@ impl CollectArgs {
             },
             interface: self.interface.clone(),
             resolver: self.resolver,
-            // Another name server than the system's is not the C library's.
-            resolve_by: self.resolver.is_none().then(|| PathBuf::from("/proc/self/exe")),
+            // The C library does not ask another name server than the system's.
+            c_library: self.resolver.is_none().then(|| Resolver::new(this_program())),
         }
     }
+}
+
+/// This very program, even where another version stands at its path by now.
+fn this_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if cfg!(target_os = "linux") { running } else { std::env::current_exe().unwrap_or(running) }
 }
 
 /// Where `explain` and `audit` read the VPC from.

@@ -5,6 +5,8 @@ use onnet::observe::dns;
 use std::io;
 
 pub(crate) fn run() -> Answer {
-    dns::answer(io::stdin().lock(), io::stdout().lock())?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    dns::answer(io::stdin().lock(), io::stdout())?;
     Ok(Output::success(String::new()))
 }

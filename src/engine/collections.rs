@@ -22,6 +22,8 @@ pub(super) enum Kind {
     AccountName,
     /// What one name resolves to.
     Resolution,
+    /// What the C library resolves one name to.
+    CLibrary,
     /// The kernel's route to one address.
     KernelRoute,
     /// A signed `ListTables` to one address.
@@ -35,12 +37,13 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Instance,
         Self::Region,
         Self::Names,
         Self::AccountName,
         Self::Resolution,
+        Self::CLibrary,
         Self::KernelRoute,
         Self::ListTables,
         Self::Health,
@@ -56,14 +59,16 @@ impl Kind {
             Self::Names => (Source::Imds, &[Self::Region]),
             Self::AccountName => (Source::Imds, &[Self::Names]),
             Self::Resolution => (Source::Dns, &[Self::Names, Self::AccountName]),
-            Self::KernelRoute => (Source::Kernel, &[Self::Resolution]),
-            Self::ListTables => (Source::ListTables, &[Self::Resolution]),
-            Self::Health => (Source::Health, &[Self::Resolution, Self::ListTables]),
+            Self::CLibrary => (Source::Dns, &[Self::Names, Self::AccountName]),
+            Self::KernelRoute => (Source::Kernel, &[Self::Resolution, Self::CLibrary]),
+            Self::ListTables => (Source::ListTables, &[Self::Resolution, Self::CLibrary]),
+            Self::Health => (Source::Health, &[Self::Resolution, Self::CLibrary, Self::ListTables]),
             Self::Vpc => (Source::Ec2, &[Self::Instance]),
             // Addresses outside the list count, too.
-            Self::KernelPaths => {
-                (Source::Kernel, &[Self::Names, Self::AccountName, Self::Resolution, Self::KernelRoute, Self::Vpc])
-            }
+            Self::KernelPaths => (
+                Source::Kernel,
+                &[Self::Names, Self::AccountName, Self::Resolution, Self::CLibrary, Self::KernelRoute, Self::Vpc],
+            ),
         }
     }
 
@@ -93,6 +98,10 @@ impl Kind {
             Self::AccountName if facts.uses_account() => of_region(Collection::AccountName),
             Self::AccountName => Vec::new(),
             Self::Resolution => facts.names().map(|name| Collection::Resolution(name.hostname.clone())).collect(),
+            Self::CLibrary if facts.asks_c_library() => {
+                facts.names().map(|name| Collection::CLibrary(name.hostname.clone())).collect()
+            }
+            Self::CLibrary => Vec::new(),
             Self::KernelRoute => {
                 let destinations = facts.kernel_destinations().into_iter();
                 destinations.map(|(address, port)| Collection::KernelRoute(address, port)).collect()
@@ -125,10 +134,10 @@ fn vpc(instance: &Instance, assumed: Option<&InterfaceId>) -> Collection {
     Collection::Vpc { region: instance.region.clone(), vpcs }
 }
 
-/// Whether a collection of `source` can begin: all of its kinds that come first have something to collect.
+/// Whether a collection of `source` can begin: one of its kinds that come first has something to collect.
 pub(super) fn can_begin(source: Source, facts: &Facts) -> bool {
     let mut first = Kind::ALL.into_iter().filter(|kind| kind.source() == source && kind.is_first());
-    first.all(|kind| !kind.collections(facts).is_empty())
+    first.any(|kind| !kind.collections(facts).is_empty())
 }
 
 /// One collection, with what it is made with.
@@ -139,6 +148,7 @@ pub(super) enum Collection {
     Names(String),
     AccountName(String),
     Resolution(String),
+    CLibrary(String),
     KernelRoute(IpAddr, u16),
     KernelPaths(Wanted),
     Probe { kind: ProbeKind, region: String, target: Target },
@@ -160,6 +170,10 @@ impl Collection {
             Self::Resolution(hostname) => {
                 let (resolution, took) = session.resolution(&hostname).await;
                 Answer::Resolution { hostname, resolution, took }
+            }
+            Self::CLibrary(hostname) => {
+                let addresses = session.c_library(&hostname).await;
+                Answer::CLibrary { hostname, addresses }
             }
             Self::KernelPaths(wanted) => {
                 let paths = session.kernel_paths(&wanted).await;
@@ -224,6 +238,13 @@ pub enum Answer {
         /// How long that took, where a name server was asked.
         took: Option<Seconds>,
     },
+    /// What the C library resolves a name to.
+    CLibrary {
+        /// The name.
+        hostname: String,
+        /// Its addresses.
+        addresses: Observed<Vec<IpAddr>>,
+    },
     /// What the kernel does with the whole prefix list.
     KernelPaths {
         /// What was wanted.
@@ -253,6 +274,7 @@ impl Answer {
             Self::Names { .. } => Kind::Names,
             Self::AccountName(_) => Kind::AccountName,
             Self::Resolution { .. } => Kind::Resolution,
+            Self::CLibrary { .. } => Kind::CLibrary,
             Self::KernelPaths { .. } => Kind::KernelPaths,
             Self::KernelRoute(..) => Kind::KernelRoute,
             Self::Probe(attempt) => match attempt.kind() {
@@ -271,6 +293,7 @@ impl Answer {
             Self::Names { names, by_account: _ } => visitor.fact(FactPath::Names, names),
             Self::AccountName(name) => visitor.fact(FactPath::AccountName, name),
             Self::Resolution { hostname, resolution, took: _ } => resolution.visit_facts(hostname, visitor),
+            Self::CLibrary { hostname, addresses } => visitor.fact(FactPath::CLibrary(hostname.clone()), addresses),
             Self::KernelPaths { wanted: _, paths } => visitor.fact(FactPath::KernelPaths, paths),
             Self::KernelRoute(address, route) => visitor.fact(FactPath::KernelRoute(*address), route),
             Self::Probe(attempt) => attempt.visit_facts(visitor),
@@ -286,8 +309,9 @@ impl Answer {
             Self::Names { names, by_account: _ } => mem::swap(&mut known.names, names),
             Self::AccountName(name) => mem::swap(&mut known.account_name, name),
             Self::Resolution { hostname, resolution, took: _ } => {
-                let known =
-                    known.resolutions.entry(hostname.clone()).or_insert_with(|| Resolution::unseen(&Gap::not_yet()));
+                let known = resolution_of(known, hostname);
+                // It comes by itself.
+                resolution.c_library.clone_from(&known.c_library);
                 if resolution.ipv4.seen().is_none() && resolution.ipv6.seen().is_none() {
                     resolution.cnames.clone_from(&known.cnames);
                     resolution.servers.clone_from(&known.servers);
@@ -297,6 +321,10 @@ impl Answer {
                     resolution.left_out = resolution.left_out.take().or_else(|| known.left_out.clone());
                 }
                 mem::swap(known, resolution);
+            }
+            Self::CLibrary { hostname, addresses } => {
+                let known = &mut resolution_of(known, hostname).c_library;
+                mem::swap(known.get_or_insert(Observed::Unseen(Gap::not_yet())), addresses);
             }
             Self::KernelPaths { wanted: _, paths } => mem::swap(&mut known.kernel_paths, paths),
             Self::KernelRoute(address, route) => {
@@ -314,6 +342,10 @@ impl Answer {
         self.visit_facts(&mut gaps);
         gaps.0
     }
+}
+
+fn resolution_of<'k>(known: &'k mut Snapshot, hostname: &str) -> &'k mut Resolution {
+    known.resolutions.entry(hostname.to_owned()).or_insert_with(|| Resolution::unseen(&Gap::not_yet()))
 }
 
 #[derive(Default)]

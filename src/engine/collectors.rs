@@ -8,7 +8,7 @@ use crate::{
     },
     observe::{
         aws::Aws,
-        dns::{CLibrary, Dns, DnsError, Resolved},
+        dns::{CLibrary, Dns, DnsError, Resolver},
         ec2::{self, Patience},
         environment,
         imds::{self, ImdsError},
@@ -21,7 +21,6 @@ use crate::{
 use aws_credential_types::Credentials;
 use std::{
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -49,8 +48,8 @@ pub struct CollectSettings {
     pub interface: Option<InterfaceId>,
     /// The name server to ask in place of the system's.
     pub resolver: Option<SocketAddr>,
-    /// The program, onnet itself, that asks the C library beside the name servers; `None` where that is not to be asked.
-    pub resolve_by: Option<PathBuf>,
+    /// What asks the C library beside the name servers; `None` where it is not to be asked.
+    pub c_library: Option<Resolver>,
 }
 
 /// What collections are made with, for as long as the settings of the SDK are the same.
@@ -89,7 +88,7 @@ impl Collectors {
             longest: deadline + more,
             silence: watch::Sender::new(None),
             dns: OnceLock::new(),
-            c_library: self.settings.resolve_by.clone().map(CLibrary::new),
+            c_library: self.settings.c_library.clone().map(CLibrary::new),
             kernel: OnceLock::new(),
             prober: OnceLock::new(),
         }
@@ -224,22 +223,14 @@ impl Session {
         }
     }
 
-    pub(super) async fn resolution(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
-        let of_c_library = async {
-            match &self.c_library {
-                Some(library) => Some(library.resolve(hostname, self.deadline).await),
-                None => None,
-            }
-        };
-        let ((mut resolution, took), of_c_library) = tokio::join!(self.by_servers(hostname), of_c_library);
-        if let Some(Resolved { addresses, left_out }) = of_c_library {
-            resolution.c_library = Some(addresses);
-            resolution.left_out = resolution.left_out.or(left_out);
+    pub(super) async fn c_library(&self, hostname: &str) -> Observed<Vec<IpAddr>> {
+        match &self.c_library {
+            Some(library) => library.resolve(hostname, self.deadline).await,
+            None => Observed::Unseen(Gap::NotTried { because: "the C library is not asked".to_owned() }),
         }
-        (resolution, took)
     }
 
-    async fn by_servers(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
+    pub(super) async fn resolution(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
         let watch = Stopwatch::start();
         let gap = match self.dns.get_or_init(|| Dns::from_system(self.collectors.settings.resolver)) {
             Ok(dns) => match timeout_at(self.deadline, dns.resolve(hostname)).await {

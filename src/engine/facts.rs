@@ -41,6 +41,9 @@ pub struct Scope {
     pub both_probes: bool,
     /// Judge as if traffic left through this network interface.
     pub interface: Option<InterfaceId>,
+    /// Whether the C library is asked beside the name servers.
+    #[serde(default)]
+    pub c_library: bool,
     /// How old a fact may be before it supports no verdict.
     pub max_age: MaxAge,
 }
@@ -225,6 +228,11 @@ impl Facts {
         self.uses_account
     }
 
+    /// Whether the C library is asked beside the name servers.
+    pub(super) fn asks_c_library(&self) -> bool {
+        self.scope.c_library
+    }
+
     /// The Region the names are made for.
     pub fn region(&self) -> Option<&str> {
         self.known.region.seen().map(String::as_str)
@@ -340,6 +348,11 @@ impl Facts {
         let mut resolutions = self.known.resolutions.clone();
         for name in self.names() {
             resolutions.entry(name.hostname.clone()).or_insert_with(|| Resolution::unseen(&Gap::not_yet()));
+        }
+        if self.scope.c_library {
+            for resolution in resolutions.values_mut() {
+                resolution.c_library.get_or_insert(Observed::Unseen(Gap::not_yet()));
+            }
         }
         let mut kernel_routes = self.known.kernel_routes.clone();
         for target in &targets {

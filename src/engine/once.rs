@@ -35,6 +35,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
         probe: settings.probe,
         both_probes: false,
         interface: settings.interface.clone(),
+        c_library: settings.c_library.is_some(),
         max_age: MaxAge::default(),
     });
     let mut batches = Batches::default();

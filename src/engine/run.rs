@@ -96,6 +96,7 @@ impl Daemon {
             probe: collect.probe,
             both_probes: true,
             interface: collect.interface.clone(),
+            c_library: collect.c_library.is_some(),
             max_age: periods.max_age(collect.timeout),
         };
         if let Some(recorder) = &mut recorder {

@@ -12,7 +12,7 @@ use super::{
     seen::{Stopwatch, chain},
 };
 use crate::model::{AddressRecord, Gap, Observed, Resolution, Seconds};
-pub use c_library::{CLibrary, COMMAND, Resolved, answer};
+pub use c_library::{CLibrary, COMMAND, Resolver, answer};
 use futures_util::StreamExt;
 use hickory_resolver::{
     NameServerPool, PoolContext, TlsConfig,

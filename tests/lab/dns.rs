@@ -125,7 +125,10 @@ fn records(world: &mut World, name: &Name, kind: RecordType, fault: Option<Fault
             host if host == format!("ec2.{}.amazonaws.com.", world.region) => vec![world.ec2_address.into()],
             host if host == format!("sts.{}.amazonaws.com.", world.region) => vec![world.sts_address.into()],
             host if host == "sts.amazonaws.com." => vec![world.sts_address.into()],
-            _ => return (ResponseCode::NXDomain, Vec::new()),
+            host => match world.wildcard {
+                Some((domain, address)) if host.ends_with(&format!(".{domain}.")) => vec![address.into()],
+                Some(_) | None => return (ResponseCode::NXDomain, Vec::new()),
+            },
         }
     };
     (ResponseCode::NoError, address_records(name, kind, &addresses))

@@ -96,7 +96,7 @@ impl Lab {
         let names = ["ec2", "sts", "dynamodb"].map(|service| format!("{service}.{}.amazonaws.com", world.region));
         let more = [world.account_host(), "sts.amazonaws.com".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
         let certificates = Certificates::new(&[names.as_slice(), &more].concat()).map_err(|error| error.to_string())?;
-        let files = write_files(directory.path(), &certificates.authority_pem)?;
+        let files = write_files(directory.path(), &world, &certificates.authority_pem)?;
         for (name, pem) in ["server.pem", "server.key"].iter().zip(&certificates.good_pem) {
             fs::write(directory.path().join(name), pem)?;
         }
@@ -345,14 +345,14 @@ pub fn run(command: &mut Command, patience: Duration) -> io::Result<Ran> {
     })
 }
 
-fn write_files(directory: &Path, authority: &str) -> io::Result<Files> {
+fn write_files(directory: &Path, world: &World, authority: &str) -> io::Result<Files> {
     let write = |name: &str, text: &str| -> io::Result<PathBuf> {
         let path = directory.join(name);
         fs::write(&path, text)?;
         Ok(path)
     };
     Ok(Files {
-        resolv_conf: write("resolv.conf", &format!("nameserver {RESOLVER}\nsearch ec2.internal\n"))?,
+        resolv_conf: write("resolv.conf", &format!("nameserver {RESOLVER}\n{}", world.resolver_options))?,
         hosts: write("hosts", "127.0.0.1 localhost\n")?,
         nsswitch_conf: write("nsswitch.conf", "hosts: files dns\n")?,
         ca_bundle: write("ca.pem", authority)?,

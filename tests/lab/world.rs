@@ -167,6 +167,10 @@ pub struct World {
     pub dynamodb_addresses: Vec<IpAddr>,
     /// Whether the resolver answers with one of them in turn, as the real one does, or with all at once.
     pub rotate: bool,
+    /// What resolv.conf says beside the name server.
+    pub resolver_options: &'static str,
+    /// A domain whose names all have this address.
+    pub wildcard: Option<(&'static str, Ipv4Addr)>,
     /// Whether the credentials carry the account id, so that SDKs use the account-based name.
     pub account_in_credentials: bool,
     pub ec2_address: Ipv4Addr,
@@ -238,6 +242,8 @@ impl World {
             tables: vec!["Music".into()],
             dynamodb_addresses: vec![IpAddr::from([52, 94, 0, 10])],
             rotate: true,
+            resolver_options: "search ec2.internal\n",
+            wildcard: None,
             account_in_credentials: false,
             ec2_address: Ipv4Addr::new(52, 46, 140, 52),
             sts_address: Ipv4Addr::new(209, 54, 177, 164),
@@ -425,6 +431,13 @@ impl World {
                 public: None,
             });
         }
+        self
+    }
+
+    /// `search` with a domain of the company's, whose names all have `address`, and `ndots:5`, as in Kubernetes.
+    pub fn with_search_list(mut self, address: Ipv4Addr) -> Self {
+        self.resolver_options = "search ec2.internal apps.corp.example\noptions ndots:5\n";
+        self.wildcard = Some(("apps.corp.example", address));
         self
     }
 

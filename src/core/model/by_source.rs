@@ -123,6 +123,7 @@ impl MaxAge {
             | FactPath::Ipv4(_)
             | FactPath::Ipv6(_)
             | FactPath::HostsFile(_)
+            | FactPath::CLibrary(_)
             | FactPath::KernelRoute(_)
             | FactPath::HostRoutes
             | FactPath::RouteTables

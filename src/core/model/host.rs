@@ -100,8 +100,8 @@ pub struct Resolution {
     pub servers: Vec<SocketAddr>,
     /// The addresses `/etc/hosts` has for the name. Where there are any, applications use these.
     pub hosts_file: Observed<Vec<IpAddr>>,
-    /// The addresses that the C library has for the name: what most programs get. Absent where it was not asked, for another
-    /// name server than the system's was given.
+    /// The addresses that the C library resolves the name to, with onnet's own environment: what most programs get. Absent
+    /// where it was not asked: another name server than the system's was given, or an older version wrote this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub c_library: Option<Observed<Vec<IpAddr>>>,
     /// Why the name has more addresses than these, if it has.
@@ -123,16 +123,10 @@ impl Resolution {
         }
     }
 
-    /// Whether one of its lists of addresses is not known.
+    /// Whether a list of addresses by the name servers or the hosts file is not known.
     pub fn is_missing_addresses(&self) -> bool {
-        let Self { ipv4, ipv6, hosts_file, c_library, cnames: _, servers: _, left_out: _ } = self;
-        let lists = [hosts_file].into_iter().chain(c_library);
-        ipv4.seen().is_none() || ipv6.seen().is_none() || lists.into_iter().any(|list| list.seen().is_none())
-    }
-
-    /// Whether the name servers have an address.
-    pub fn has_records(&self) -> bool {
-        [&self.ipv4, &self.ipv6].into_iter().filter_map(Observed::seen).any(|records| !records.is_empty())
+        let Self { ipv4, ipv6, hosts_file, c_library: _, cnames: _, servers: _, left_out: _ } = self;
+        ipv4.seen().is_none() || ipv6.seen().is_none() || hosts_file.seen().is_none()
     }
 
     /// Every address that an application may get for the name; one that is in several places comes several times.

@@ -4,7 +4,7 @@ use super::{
     words::{Fact, observed, parse},
     world::Entries,
 };
-use onnet_core::model::{AddressRecord, NameKind, Observed, Resolution, ServiceName, Snapshot};
+use onnet_core::model::{AddressRecord, Gap, NameKind, Observed, Resolution, ServiceName, Snapshot};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::{
@@ -85,6 +85,7 @@ fn records<A: Into<IpAddr>>(addresses: Vec<A>) -> Result<Vec<AddressRecord>, Str
 
 impl Dns {
     fn apply(self, to: &mut Resolution) -> Result<(), String> {
+        let mut of_c_library = None;
         match self {
             Self::Addresses(addresses) => {
                 let (ipv4, ipv6) = addresses.into_iter().partition(IpAddr::is_ipv4);
@@ -104,7 +105,7 @@ impl Dns {
                     to.hosts_file = addresses.observed(Ok)?;
                 }
                 if let Some(addresses) = parts.c_library {
-                    to.c_library = Some(addresses.observed(Ok)?);
+                    of_c_library = Some(addresses.observed(Ok)?);
                 }
                 if let Some(cnames) = parts.cnames {
                     to.cnames = cnames;
@@ -114,7 +115,23 @@ impl Dns {
                 }
             }
         }
+        to.c_library = Some(of_c_library.unwrap_or_else(|| usual(to)));
         Ok(())
+    }
+}
+
+/// What the C library has where nothing else is said: what the hosts file has, else what the name servers answer.
+fn usual(resolution: &Resolution) -> Observed<Vec<IpAddr>> {
+    let pinned = resolution.hosts_file.seen().filter(|pinned| !pinned.is_empty());
+    let records = [&resolution.ipv4, &resolution.ipv6];
+    let addresses = records.iter().filter_map(|records| records.seen()).flatten().map(|record| record.address);
+    let addresses = pinned.cloned().unwrap_or_else(|| addresses.collect());
+    match records.iter().find_map(|records| records.gap()).filter(|_| addresses.is_empty()) {
+        Some(gap) => Observed::Unseen(gap.clone()),
+        None if addresses.is_empty() => {
+            Observed::Unseen(Gap::NotFound { detail: "No address associated with hostname".into() })
+        }
+        None => observed(addresses),
     }
 }
 

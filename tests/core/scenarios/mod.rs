@@ -32,7 +32,8 @@
 //!   `public` maps private to public addresses. An interface of the base world keeps what is not given.
 //! - `names`: all names that depend on no account, as `regional HOST` or `custom URL`, then `(not in use)`.
 //! - `account_name`: `account_based HOST`, or `none`.
-//! - `dns`: by name, the addresses, or `{ipv4, ipv6, hosts_file, c_library, cnames, servers}`.
+//! - `dns`: by name, the addresses, or `{ipv4, ipv6, hosts_file, c_library, cnames, servers}`. Where `c_library` is not
+//!   given, it is what the hosts file has, else what the name servers answer.
 //! - `devices`: by name, `{mac, kind, same_mac}`.
 //! - `kernel`: by address, what `ip route get` prints (`via 172.31.16.1 dev ens5 src 172.31.16.10`), `local`, or
 //!   `no route (DETAIL)`. Other addresses of `dns` get the route under `0.0.0.0/0` or `::/0`.

@@ -185,6 +185,22 @@ fn worlds() -> Vec<(&'static str, Prepare, Disturb, Expected)> {
             expect("on_net", 0, "consistent", &[]),
         ),
         (
+            "a_search_list_with_a_wildcard_record",
+            || World::on_net().with_search_list(Ipv4Addr::new(10, 99, 0, 5)),
+            calm,
+            expect("off_net", 2, "consistent", &["address-not-in-prefix-list", "resolution-differs"]),
+        ),
+        (
+            "a_search_list_with_a_wildcard_record_for_a_name_that_has_dots_enough",
+            || {
+                let mut world = World::on_net().with_search_list(Ipv4Addr::new(10, 99, 0, 5));
+                world.resolver_options = "search apps.corp.example\n";
+                world
+            },
+            calm,
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
             "a_private_subnet_without_any_way_out",
             || World::tutorial().private().isolated(),
             calm,

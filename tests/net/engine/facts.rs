@@ -32,12 +32,15 @@ fn answers(world: &Snapshot, source: Source) -> Vec<Answer> {
             Answer::AccountName(world.account_name.clone()),
         ],
         Source::Dns => {
-            let resolution = |(hostname, found): (&String, &Resolution)| Answer::Resolution {
-                hostname: hostname.clone(),
-                resolution: found.clone(),
-                took: None,
+            let resolution = |(hostname, found): (&String, &Resolution)| {
+                let hostname = hostname.clone();
+                let of_c_library = found.c_library.clone();
+                let of_c_library =
+                    of_c_library.map(|addresses| Answer::CLibrary { hostname: hostname.clone(), addresses });
+                let resolution = Resolution { c_library: None, ..found.clone() };
+                [Some(Answer::Resolution { hostname, resolution, took: None }), of_c_library].into_iter().flatten()
             };
-            world.resolutions.iter().map(resolution).collect()
+            world.resolutions.iter().flat_map(resolution).collect()
         }
         Source::Kernel => {
             let routes = world.kernel_routes.iter().map(|(to, route)| Answer::KernelRoute(*to, route.clone()));
@@ -79,6 +82,7 @@ fn nothing_known(world: &Snapshot) -> Facts {
         probe: ProbeChoice::ListTables,
         both_probes: true,
         interface: world.assumed_interface.clone(),
+        c_library: world.resolutions.values().any(|resolution| resolution.c_library.is_some()),
         max_age: world.max_age,
     })
 }
@@ -226,9 +230,30 @@ fn a_name_that_no_longer_exists_has_no_addresses() {
         let gone = Gap::NotFound { detail: "NXDOMAIN".to_owned() };
         let resolution = Resolution::unseen(&gone);
         facts.take(Answer::Resolution { hostname: hostname.clone(), resolution, took: None });
+        facts.take(Answer::CLibrary { hostname: hostname.clone(), addresses: Observed::Unseen(gone) });
     }
     assert!(facts.destinations().is_empty());
     assert_eq!(judged(&facts, &world, Duration::ZERO).outcome, Outcome::Undetermined);
+}
+
+#[test]
+fn what_the_c_library_has_is_missing_until_it_answered() {
+    let world = base();
+    let mut facts = nothing_known(&world);
+    let of_c_library = |answer: &Answer| matches!(answer, Answer::CLibrary { .. });
+    for &source in Source::ALL {
+        let answers = answers(&world, source).into_iter().filter(|answer| !of_c_library(answer));
+        take_all(&mut facts, answers.collect());
+    }
+    let report = judged(&facts, &world, Duration::ZERO);
+    assert_eq!(report.outcome, Outcome::Undetermined, "{}", report.summary);
+    assert!(report.summary.contains("C library"), "{}", report.summary);
+    take(&mut facts, &world, Source::Dns);
+    assert_eq!(judged(&facts, &world, Duration::ZERO).outcome, Outcome::OnNet);
+    // The name servers' next answer leaves what the C library had.
+    let resolutions = answers(&world, Source::Dns).into_iter().filter(|answer| !of_c_library(answer));
+    take_all(&mut facts, resolutions.collect());
+    assert_eq!(judged(&facts, &world, Duration::ZERO).outcome, Outcome::OnNet);
 }
 
 #[test]

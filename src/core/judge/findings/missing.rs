@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     judge::{egress::tunnel_to, round::Named},
-    model::{FindingCode, Gap, METADATA_V4, Missing, ProbeResult, Severity, Snapshot, Verdict},
+    model::{FindingCode, Gap, METADATA_V4, Missing, Observed, ProbeResult, Resolution, Severity, Snapshot, Verdict},
 };
 
 /// A missing fact that is worth a finding.
@@ -161,10 +161,11 @@ pub(super) fn lacks_of_round<'a>(snapshot: &'a Snapshot, names: &[Named<'_>], mi
 fn unexplained<'a>(snapshot: &'a Snapshot, missing: &'a [Missing]) -> Vec<Lack<'a>> {
     let reasons: Vec<&Gap> = metadata_unavailable(snapshot).into_iter().chain(ec2_unreachable(snapshot)).collect();
     let settings = snapshot.instance.gap().filter(|gap| matches!(gap, Gap::Settings { .. }));
-    // The name servers say that there is nothing: `name-not-resolved`.
+    // There is nothing: `name-not-resolved`, or `resolution-differs` where only the C library has nothing.
     let absent = |gap: &&Gap| matches!(gap, Gap::NotFound { .. });
-    let resolutions = snapshot.resolutions.values();
-    let records = resolutions.flat_map(|resolution| [resolution.ipv4.gap(), resolution.ipv6.gap()]).flatten();
+    let of_c_library = |resolution: &'a Resolution| resolution.c_library.as_ref().and_then(Observed::gap);
+    let gaps = |of: &'a Resolution| [of.ipv4.gap(), of.ipv6.gap(), of_c_library(of)];
+    let records = snapshot.resolutions.values().flat_map(gaps).flatten();
     let explained: Vec<&Gap> = reasons.iter().copied().chain(records.filter(absent)).collect();
     let lack = |why| Lack { what: "the instance".to_owned(), why, severity: Severity::Warning };
     let mut lacks: Vec<Lack<'a>> = settings.map(lack).into_iter().collect();

@@ -107,7 +107,7 @@ impl Rule for code::ResolutionDiffers {
         let draft = |(host, resolution): (&str, &Resolution)| {
             let what = match resolution.c_library.as_ref()?.get() {
                 Ok(found) => Some(other_addresses(world, resolution, found)?),
-                Err(gap @ Gap::NotFound { .. }) => resolution.has_records().then(|| format!("none ({gap})")),
+                Err(gap @ Gap::NotFound { .. }) => has_addresses(resolution).then(|| format!("no address ({gap})")),
                 Err(_) => None,
             }?;
             Some(Draft::new(format!(
@@ -117,6 +117,11 @@ impl Rule for code::ResolutionDiffers {
         };
         resolutions(world).filter_map(draft).collect()
     }
+}
+
+/// Whether the name servers or the hosts file have an address.
+fn has_addresses(resolution: &Resolution) -> bool {
+    resolution.addresses().next().is_some()
 }
 
 /// The addresses of the C library's that neither the name servers nor the hosts file have, outside DynamoDB's lists; or all
