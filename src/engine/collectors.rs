@@ -3,8 +3,8 @@
 use super::{collections::Target, facts::ProbeChoice};
 use crate::{
     model::{
-        Ec2Request, Gap, Instance, InterfaceId, KernelPaths, KernelRoute, Observed, Probe, Resolution, Seconds,
-        ServiceName, VpcFacts, VpcId,
+        Ec2Request, Gap, IgnoredSetting, Instance, InterfaceId, KernelPaths, KernelRoute, Observed, Probe, Resolution,
+        Seconds, ServiceName, VpcFacts, VpcId,
     },
     observe::{
         aws::Aws,
@@ -77,6 +77,11 @@ impl Collectors {
     /// Why no request can be made to AWS at all, if so.
     pub(super) fn broken(&self) -> Option<&Gap> {
         self.aws.as_ref().err()
+    }
+
+    /// The settings that are not used as they stand, where the others can be used.
+    pub(super) fn ignored_settings(&self) -> Vec<IgnoredSetting> {
+        self.aws.as_ref().map(|aws| aws.ignored_settings().to_vec()).unwrap_or_default()
     }
 
     /// For collections that run together, until `deadline`; `more` is what a source may take on top of that as long as its

@@ -10,8 +10,9 @@ use super::{
     keep::{Kept, Passing, Restamp, Restore},
 };
 use crate::model::{
-    Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, METADATA_V4, MaxAge, Observed, PrefixListId, ProbeAttempt,
-    ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName, Snapshot, Source, Timestamp, VpcFacts, visit_instance,
+    Fact, FactPath, FactVisitor, Gap, IgnoredSetting, Instance, InterfaceId, METADATA_V4, MaxAge, Observed,
+    PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName, Snapshot, Source,
+    Timestamp, VpcFacts, visit_instance,
 };
 use crate::observe::kernel::Wanted;
 use serde::{Deserialize, Serialize};
@@ -281,6 +282,11 @@ impl Facts {
     /// Whether the kernel is to be asked about the whole prefix list, and not only about the addresses in use.
     pub(super) fn set_paths_due(&mut self, paths_due: bool) {
         self.paths_due = paths_due;
+    }
+
+    /// Which settings of the AWS SDKs are not used as they stand.
+    pub fn set_ignored_settings(&mut self, ignored: Vec<IgnoredSetting>) {
+        self.known.ignored_settings = ignored;
     }
 
     fn addresses(&self) -> BTreeSet<IpAddr> {

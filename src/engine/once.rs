@@ -29,6 +29,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
     let watch = Stopwatch::start();
     let deadline = watch.started() + settings.timeout;
     let collectors = Collectors::open(settings.clone(), deadline).await;
+    let ignored_settings = collectors.ignored_settings();
     let session = Arc::new(Arc::new(collectors).session(deadline, Duration::ZERO));
     session.start();
     let mut facts = Facts::new(Scope {
@@ -60,6 +61,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
         never = prefetch => match never {},
     }
     let proxies = environment::proxies(&facts.all_names());
+    facts.set_ignored_settings(ignored_settings);
     facts.snapshot(watch.at(), watch.took(), proxies)
 }
 

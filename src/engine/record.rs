@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     import::input::trusted_link,
-    model::{BySource, Outcome, ProxyVariable, SCHEMA, Seconds, Timestamp},
+    model::{BySource, IgnoredSetting, Outcome, ProxyVariable, SCHEMA, Seconds, Timestamp},
     observe::seen::chain,
 };
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,9 @@ pub struct Reported {
     pub took: Seconds,
     /// The proxies that the environment named.
     pub proxies: Vec<ProxyVariable>,
+    /// The settings of the AWS SDKs that were not used as they stood.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored_settings: Vec<IgnoredSetting>,
     /// What it came to.
     pub outcome: Outcome,
 }

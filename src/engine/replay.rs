@@ -172,7 +172,8 @@ impl Player {
             Event::Facts(answer) => {
                 self.facts.take(*answer);
             }
-            Event::Report(Reported { taken_at, took, proxies, outcome }) => {
+            Event::Report(Reported { taken_at, took, proxies, ignored_settings, outcome }) => {
+                self.facts.set_ignored_settings(ignored_settings);
                 if self.report(self.facts.snapshot(taken_at, took, proxies)) != outcome && self.lost.is_none() {
                     self.differing.push((self.now.wall, outcome));
                 }

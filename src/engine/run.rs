@@ -316,13 +316,15 @@ impl Daemon {
         let Some(began) = self.reports.due(now, self.schedule.is_busy()) else { return };
         let proxies = environment::proxies(&self.facts.all_names());
         let (taken_at, took) = (now.wall_at(began), now.moment.since(began).into());
+        let ignored_settings = self.collectors.ignored_settings();
+        self.facts.set_ignored_settings(ignored_settings.clone());
         let report = judge(self.facts.snapshot(taken_at, took, proxies.clone()));
         let outcome = report.outcome;
         let disagreed = self.reports.last.as_ref().is_some_and(|last| last.has_facts_that_disagree());
         if report.has_facts_that_disagree() && !disagreed {
             self.schedule.bring_forward(now.moment, Source::Ec2);
         }
-        self.record(now, || Event::Report(Reported { taken_at, took, proxies, outcome }));
+        self.record(now, || Event::Report(Reported { taken_at, took, proxies, ignored_settings, outcome }));
         self.reports.publish(report, now, &self.counters);
         self.publish_status();
     }

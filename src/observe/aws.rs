@@ -12,7 +12,7 @@ use super::{
     seen::chain,
     tls::{Roots, TlsError},
 };
-use crate::model::Gap;
+use crate::model::{Gap, IgnoredSetting};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, imds::region::ImdsRegionProvider, provider_config::ProviderConfig,
     retry::RetryConfig,
@@ -78,6 +78,7 @@ pub struct Aws {
     credentials: SharedCredentials,
     lookups: Lookups,
     roots: Roots,
+    ignored_settings: Vec<IgnoredSetting>,
 }
 
 impl Aws {
@@ -130,6 +131,7 @@ impl Aws {
             credentials,
             lookups,
             roots,
+            ignored_settings: settings.ignored,
         })
     }
 
@@ -169,6 +171,11 @@ impl Aws {
     /// Looks `name` up for the connections that will follow within seconds. They see for themselves if that fails.
     pub(crate) async fn look_up(&self, name: &str) {
         let _ = self.lookups.of(name).await;
+    }
+
+    /// The settings that are not used as they stand.
+    pub fn ignored_settings(&self) -> &[IgnoredSetting] {
+        &self.ignored_settings
     }
 
     /// What servers are verified with.

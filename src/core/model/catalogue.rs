@@ -81,6 +81,11 @@ macro_rules! finding_catalogue {
                 evidence: "the environment and the profile files",
                 fix: "correct or remove the setting",
             }
+            SettingIgnored = "setting-ignored" Warning {
+                meaning: "a setting of the AWS SDKs is not used as it stands (info: its value is known; warning: its file cannot be read)",
+                evidence: "the environment and the profile files",
+                fix: "correct or remove the setting, or let onnet read the file",
+            }
             MetadataUnavailable = "metadata-unavailable" Warning {
                 meaning: "instance metadata could not be read",
                 evidence: "the error of the request to the instance metadata service",

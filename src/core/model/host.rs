@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    fmt,
     net::{IpAddr, SocketAddr},
 };
 
@@ -144,6 +145,24 @@ pub struct AddressRecord {
     pub address: IpAddr,
     /// The record's time to live in seconds.
     pub ttl: u32,
+}
+
+/// A setting of the AWS SDKs that is not used as it stands, because other SDKs accept it or ignore it. Nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IgnoredSetting {
+    /// The variable, the key with its profile and file, or the file: `retry_mode of profile default in /root/.aws/config`.
+    pub place: String,
+    /// What is wrong with it, and what is used instead: `is "legacy"; standard is used`.
+    pub detail: String,
+    /// Whether what is there is not known: other programs may use it.
+    #[serde(default)]
+    pub is_unread: bool,
+}
+
+impl fmt::Display for IgnoredSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.place, self.detail)
+    }
 }
 
 /// A proxy variable of the environment, without user or password.

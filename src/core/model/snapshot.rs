@@ -1,9 +1,9 @@
 //! Everything one round saw. The only way into `judge`.
 
 use super::{
-    FactVisitor, Gap, HostRoute, Instance, Interface, InterfaceId, KernelPaths, KernelRoute, MaxAge, Observed,
-    PrefixListId, Probe, ProbeKind, ProxyVariable, Resolution, SCHEMA, Seconds, ServiceName, Source, SubnetId,
-    Timestamp, VpcFacts,
+    FactVisitor, Gap, HostRoute, IgnoredSetting, Instance, Interface, InterfaceId, KernelPaths, KernelRoute, MaxAge,
+    Observed, PrefixListId, Probe, ProbeKind, ProxyVariable, Resolution, SCHEMA, Seconds, ServiceName, Source,
+    SubnetId, Timestamp, VpcFacts,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct Snapshot {
     pub resolutions: BTreeMap<String, Resolution>,
     /// Proxies that the environment names.
     pub proxies: Vec<ProxyVariable>,
+    /// Settings of the AWS SDKs that are not used as they stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored_settings: Vec<IgnoredSetting>,
     /// Judge as if traffic left by this network interface, whatever the kernel says (`--interface`).
     pub assumed_interface: Option<InterfaceId>,
     /// What the kernel would do with each address in use, and with what onnet itself asks: instance metadata and the name
@@ -72,6 +75,7 @@ impl Snapshot {
             account_name: needs("Region"),
             resolutions: BTreeMap::new(),
             proxies: Vec::new(),
+            ignored_settings: Vec::new(),
             assumed_interface,
             kernel_routes: BTreeMap::new(),
             kernel_paths: Observed::Unseen(Gap::not_yet()),
@@ -217,6 +221,7 @@ impl Snapshot {
             account_name,
             resolutions,
             proxies: _,
+            ignored_settings: _,
             assumed_interface: _,
             kernel_routes,
             kernel_paths,

@@ -54,6 +54,7 @@ impl World {
             account_name: nothing(),
             resolutions: BTreeMap::new(),
             proxies: Vec::new(),
+            ignored_settings: Vec::new(),
             assumed_interface: None,
             kernel_routes: BTreeMap::new(),
             kernel_paths: nothing(),

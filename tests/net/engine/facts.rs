@@ -78,13 +78,15 @@ fn take_all(facts: &mut Facts, answers: Vec<Answer>) -> Changed {
 }
 
 fn nothing_known(world: &Snapshot) -> Facts {
-    Facts::new(Scope {
+    let mut facts = Facts::new(Scope {
         probe: ProbeChoice::ListTables,
         both_probes: true,
         interface: world.assumed_interface.clone(),
         c_library: world.resolutions.values().any(|resolution| resolution.c_library.is_some()),
         max_age: world.max_age,
-    })
+    });
+    facts.set_ignored_settings(world.ignored_settings.clone());
+    facts
 }
 
 /// What is known once every source of `world` was collected from.

@@ -29,6 +29,12 @@ pub(crate) fn report(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", ran.stdout, ran.stderr))
 }
 
+/// What the findings of one code say.
+fn findings_of<'r>(report: &'r Value, code: &str) -> impl Iterator<Item = &'r str> {
+    let findings = report["findings"].as_array().into_iter().flatten();
+    findings.filter(move |finding| finding["code"] == code).filter_map(|finding| finding["message"].as_str())
+}
+
 /// What is wrong with how it ended, if anything.
 fn wrong(bad: &Bad, ran: &Ran, usual: &Value) -> Option<String> {
     if ran.stderr.contains("defect") || ran.code.is_none() {
@@ -39,7 +45,11 @@ fn wrong(bad: &Bad, ran: &Ran, usual: &Value) -> Option<String> {
     let findings = report["findings"].to_string();
     let is_usual = report["outcome"] == usual["outcome"] && report["names"] == usual["names"];
     let fine = match bad.expected {
-        Expected::Used(named) => is_usual && ran.stderr.contains(named),
+        Expected::Used(named) => {
+            is_usual
+                && ran.stderr.contains(named)
+                && findings_of(&report, "setting-ignored").any(|said| said.contains(named))
+        }
         Expected::Ignored => is_usual,
         Expected::Refused(named) => {
             ran.code == Some(3) && summary.contains(HEADLINE) && named.iter().all(|name| summary.contains(name))
@@ -110,6 +120,19 @@ pub(crate) fn on_sighup(onnet: &Path) {
         assert_eq!(event["message"], message, "{:?}: {event}", bad.config);
         let gap = event["gap"].as_str().unwrap_or_default();
         assert!(named.iter().all(|name| gap.contains(name)), "{:?}: {event}", bad.config);
+    }
+    write(&NOTHING);
+    let bundle = lab.ca_bundle();
+    let certificates = fs::read(bundle).unwrap();
+    for (content, message) in [(&b"no certificate"[..], KEPT), (&certificates, READ)] {
+        fs::write(bundle, content).unwrap();
+        daemon.signal(Signal::SIGHUP).unwrap();
+        let done = |event: &Value| event["message"] == KEPT || event["message"] == READ;
+        let (event, seen) = daemon.event(skip, "the certificates are read again", done).unwrap();
+        skip = seen;
+        assert_eq!(event["message"], message, "{event}");
+        let gap = event["gap"].as_str().unwrap_or_default();
+        assert!(message == READ || gap.contains("AWS_CA_BUNDLE") && gap.contains(HEADLINE), "{event}");
     }
     let log = Value::Array(daemon.events()).to_string();
     assert!(!log.contains("defect"), "{log}");

@@ -14,7 +14,7 @@ pub(crate) struct Bad {
 /// What must come of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// The same outcome as without it; at `-v` the log names this.
+    /// The same outcome as without it; a finding and the log at `-v` name this.
     Used(&'static str),
     /// The same outcome as without it.
     Ignored,
@@ -130,7 +130,7 @@ pub(crate) const TABLE: &[Bad] = &[
     },
     variable(&["AWS_CONFIG_FILE=/nowhere/config", "AWS_SHARED_CREDENTIALS_FILE=/nowhere/credentials"], Ignored),
     variable(&["AWS_CONFIG_FILE=", "AWS_SHARED_CREDENTIALS_FILE="], Ignored),
-    variable(&["AWS_CONFIG_FILE=/", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"], Ignored),
+    variable(&["AWS_CONFIG_FILE=/", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"], Used("/ cannot be read")),
     // Instance metadata.
     variable(&["AWS_EC2_METADATA_SERVICE_ENDPOINT=nonsense"], Refused(&["AWS_EC2_METADATA_SERVICE_ENDPOINT"])),
     variable(

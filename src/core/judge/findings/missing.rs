@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     judge::{egress::tunnel_to, round::Named},
-    model::{FindingCode, Gap, METADATA_V4, Missing, Observed, ProbeResult, Resolution, Severity, Snapshot, Verdict},
+    model::{
+        FindingCode, Gap, IgnoredSetting, METADATA_V4, Missing, Observed, ProbeResult, Resolution, Severity, Snapshot,
+        Verdict,
+    },
 };
 
 /// A missing fact that is worth a finding.
@@ -41,6 +44,16 @@ impl Rule for code::NoCredentials {
 impl Rule for code::SettingsInvalid {
     fn find(world: &World<'_>) -> Vec<Draft> {
         lacks(world, FindingCode::SettingsInvalid)
+    }
+}
+
+impl Rule for code::SettingIgnored {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let draft = |setting: &IgnoredSetting| {
+            let draft = Draft::new(setting.to_string());
+            if setting.is_unread { draft } else { draft.severity(Severity::Info) }
+        };
+        world.snapshot.iter().flat_map(|snapshot| &snapshot.ignored_settings).map(draft).collect()
     }
 }
 

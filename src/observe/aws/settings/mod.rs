@@ -2,12 +2,13 @@
 //!
 //! The SDK ends the process where it meets some values that other SDKs take, an empty URL or `retry_mode = legacy`: each
 //! setting whose value matters here is resolved here, and handed over. What another SDK takes is used in the nearest sense,
-//! and logged; what no SDK takes is an error that names the place, the key and the value.
+//! and a finding; what no SDK takes is an error that names the place, the key and the value.
 
 mod check;
 mod place;
 mod profile;
 
+use crate::model::IgnoredSetting;
 use aws_config::Region;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use check::{Checked, SERVICES, Setting};
@@ -38,6 +39,8 @@ pub(super) struct Settings {
     /// Where the instance metadata service is.
     pub(super) metadata: String,
     pub(super) endpoints: Endpoints,
+    /// The settings that are not used as they stand.
+    pub(super) ignored: Vec<IgnoredSetting>,
 }
 
 /// The endpoint URLs by service. Those of the SDK's own reading would be empty where a variable or a key is.
@@ -56,11 +59,12 @@ impl Settings {
     /// # Errors
     /// Every value that no SDK takes.
     pub(super) async fn read(region: Option<String>) -> Result<Self, SettingsError> {
-        let (profile, problems) = match Profile::read().await {
+        let mut ignored = Vec::new();
+        let (profile, problems) = match Profile::read(&mut ignored).await {
             Ok(profile) => (profile, Vec::new()),
             Err(problem) => (Profile::default(), vec![problem]),
         };
-        let mut reader = Reader { profile: &profile, problems };
+        let mut reader = Reader { profile: &profile, problems, ignored };
         let [use_fips, use_dual_stack, ignore_urls] = check::BOOLEANS.map(|setting| reader.boolean(&setting));
         // Requests are tried again as onnet has it, not as programs do.
         check::UNUSED.iter().for_each(|setting| _ = reader.setting(setting));
@@ -70,9 +74,19 @@ impl Settings {
         reader.container();
         reader.headers();
         reader.profile_name();
-        let problems = reader.problems;
+        let Reader { profile: _, problems, ignored } = reader;
+        ignored.iter().for_each(warn);
         if problems.is_empty() {
-            Ok(Self { region, profile, use_fips, use_dual_stack, account_id_endpoint_mode, metadata, endpoints })
+            Ok(Self {
+                region,
+                profile,
+                use_fips,
+                use_dual_stack,
+                account_id_endpoint_mode,
+                metadata,
+                endpoints,
+                ignored,
+            })
         } else {
             Err(SettingsError(problems))
         }
@@ -82,6 +96,7 @@ impl Settings {
 struct Reader<'p> {
     profile: &'p Profile,
     problems: Vec<String>,
+    ignored: Vec<IgnoredSetting>,
 }
 
 impl Reader<'_> {
@@ -90,7 +105,7 @@ impl Reader<'_> {
         let found = self.first(setting.candidates(self.profile))?;
         match (setting.check)(&found.text) {
             Checked::Good => return Some(found.text),
-            Checked::Instead(used) => warn(&format!("{found}; {used}")),
+            Checked::Instead(used) => self.ignore(&found.place, format!("is {:?}; {used}", found.shown())),
             Checked::Wrong(expected) => self.problems.push(format!("{found}; expected {expected}")),
         }
         None
@@ -101,12 +116,12 @@ impl Reader<'_> {
     }
 
     /// An empty value means that there is none, as in most SDKs.
-    fn first(&self, candidates: Vec<Found>) -> Option<Found> {
+    fn first(&mut self, candidates: Vec<Found>) -> Option<Found> {
         for found in candidates {
             if !found.text.trim().is_empty() {
                 return Some(found);
             }
-            warn(&format!("{} is empty; taken for not set", found.place));
+            self.ignore(&found.place, "is empty; it counts as not set".to_owned());
         }
         None
     }
@@ -137,7 +152,7 @@ impl Reader<'_> {
         match check::http_url(&found.text) {
             Some(url) => {
                 if url.has_user() {
-                    warn(&format!("{place} holds a user or a password, which is not used"));
+                    self.ignore(place, "holds a user or a password, which is not used".to_owned());
                 }
                 Some(url.without_user())
             }
@@ -185,9 +200,18 @@ impl Reader<'_> {
             .extend(problems.map(|found| format!("{} holds a character that no HTTP header can carry", found.place)));
     }
 
-    fn profile_name(&self) {
-        if is_set("AWS_PROFILE") && !self.profile.is_there() {
-            warn("AWS_PROFILE names a profile that is in neither file");
+    fn profile_name(&mut self) {
+        if !self.profile.is_there()
+            && let Some(found) = Found::in_environment("AWS_PROFILE").filter(|found| !found.text.is_empty())
+        {
+            self.ignore(&found.place, format!("is {:?}, a profile that is in neither file", found.shown()));
+        }
+    }
+
+    fn ignore(&mut self, place: &Place, detail: String) {
+        let ignored = IgnoredSetting { place: place.to_string(), detail, is_unread: false };
+        if !self.ignored.contains(&ignored) {
+            self.ignored.push(ignored);
         }
     }
 
@@ -205,9 +229,10 @@ impl Reader<'_> {
 }
 
 /// Logs it once, however often the settings are read.
-fn warn(what: &str) {
+fn warn(ignored: &IgnoredSetting) {
     static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    if LOGGED.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned()) {
-        tracing::warn!(setting = what, "an AWS setting is not used as it stands");
+    let setting = ignored.to_string();
+    if LOGGED.lock().unwrap_or_else(PoisonError::into_inner).insert(setting.clone()) {
+        tracing::warn!(setting, "an AWS setting is not used as it stands");
     }
 }

@@ -27,12 +27,16 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.text.chars().take(60).collect();
-        write!(f, "{} is {shown:?}", self.place)
+        write!(f, "{} is {:?}", self.place, self.shown())
     }
 }
 
 impl Found {
+    /// As much of the value as a message has.
+    pub(super) fn shown(&self) -> String {
+        self.text.chars().take(60).collect()
+    }
+
     /// A variable that is set, be it to nothing.
     pub(super) fn in_environment(name: &str) -> Option<Self> {
         let text = std::env::var_os(name)?.to_string_lossy().into_owned();

@@ -4,7 +4,10 @@ use super::{
     check::ENDPOINT_URL,
     place::{Found, Place, is_set},
 };
-use crate::observe::{aws::root_cause, limits::SETTINGS_FILE};
+use crate::{
+    model::IgnoredSetting,
+    observe::{aws::root_cause, limits::SETTINGS_FILE},
+};
 use aws_config::profile::{ProfileSet, load};
 use aws_runtime::env_config::{
     file::{EnvConfigFileKind, EnvConfigFiles},
@@ -33,14 +36,14 @@ pub(in super::super) struct Profile {
 }
 
 impl Profile {
-    /// Reads both files.
+    /// Reads both files; one that cannot be opened is added to `ignored`.
     ///
     /// # Errors
     /// Why one cannot be used, in a sentence that names it.
-    pub(super) async fn read() -> Result<Self, String> {
+    pub(super) async fn read(ignored: &mut Vec<IgnoredSetting>) -> Result<Self, String> {
         let config = path("AWS_CONFIG_FILE", "~/.aws/config");
         let credentials = path("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
-        let texts = [text(&config)?, text(&credentials)?];
+        let texts = [text(&config, ignored)?, text(&credentials, ignored)?];
         let [in_config, in_credentials] = &texts;
         let alone = [
             (config.display().to_string(), parsed(&config, &files(in_config, "")).await?),
@@ -173,7 +176,7 @@ fn path(variable: &str, default: &str) -> PathBuf {
 }
 
 /// What a file holds; nothing if there is none, or it is another user's.
-fn text(path: &Path) -> Result<String, String> {
+fn text(path: &Path, ignored: &mut Vec<IgnoredSetting>) -> Result<String, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(SETTINGS_FILE + 1).read_to_end(&mut bytes));
     match read {
@@ -183,7 +186,8 @@ fn text(path: &Path) -> Result<String, String> {
         Ok(_) => String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
         Err(error) => {
-            super::warn(&format!("{} cannot be read ({error}); taken for empty", path.display()));
+            let detail = format!("cannot be read ({error}); it counts as empty, though programs may use what it holds");
+            ignored.push(IgnoredSetting { place: path.display().to_string(), detail, is_unread: true });
             Ok(String::new())
         }
     }
