@@ -106,7 +106,7 @@ impl Rule for code::ResolutionDiffers {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let draft = |(host, resolution): (&str, &Resolution)| {
             let what = match resolution.c_library.as_ref()?.get() {
-                Ok(found) => Some(other_addresses(world, resolution, found)?),
+                Ok(found) => Some(other_addresses(world, host, resolution, found)?),
                 Err(gap @ Gap::NotFound { .. }) => has_addresses(resolution).then(|| format!("no address ({gap})")),
                 Err(_) => None,
             }?;
@@ -124,15 +124,18 @@ fn has_addresses(resolution: &Resolution) -> bool {
     resolution.addresses().next().is_some()
 }
 
-/// The addresses of the C library's that neither the name servers nor the hosts file have, outside DynamoDB's lists; or all
-/// of them, where it passes over the hosts file.
-fn other_addresses(world: &World<'_>, resolution: &Resolution, found: &[IpAddr]) -> Option<String> {
+/// The addresses in use of the C library's that neither the name servers nor the hosts file have, outside DynamoDB's lists;
+/// or all of them, where it passes over the hosts file.
+fn other_addresses(world: &World<'_>, host: &str, resolution: &Resolution, found: &[IpAddr]) -> Option<String> {
+    let is_in_use =
+        |address: &IpAddr| world.addresses().any(|report| report.hostname == host && report.address == *address);
     let passed_over = pinned(resolution).is_some_and(|pinned| !pinned.iter().any(|address| found.contains(address)));
     let elsewhere = Resolution { c_library: None, ..resolution.clone() };
     let is_other = |address: &&IpAddr| {
         passed_over || (world.is_outside_lists(**address) && !elsewhere.addresses().any(|known| known == **address))
     };
-    let other: Vec<String> = found.iter().filter(is_other).map(IpAddr::to_string).collect();
+    let other: Vec<String> =
+        found.iter().filter(|address| is_in_use(address)).filter(is_other).map(IpAddr::to_string).collect();
     (!other.is_empty()).then(|| other.join(", "))
 }
 
