@@ -1,7 +1,10 @@
 //! What holds for every fact of every scenario: without it, or with it too old or dated ahead, the outcome is the same or none.
 
 use crate::common::{edits::improvements, scenarios};
-use onnet_core::model::Snapshot;
+use onnet_core::{
+    judge::judge,
+    model::{Observed, Outcome, Snapshot},
+};
 
 fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
     assert!(DISAGREE.iter().all(|name| scenarios::all().contains_key(*name)));
@@ -40,4 +43,20 @@ fn a_clock_before_1970_supports_nothing() {
         assert_ne!(report.outcome, onnet_core::model::Outcome::OnNet, "{name}: {}", report.summary);
         assert!(onnet_core::present::text(&report).ends_with('\n'), "{name}");
     }
+}
+
+/// Where an older version did not collect whether the kernel has IPv6 routes, it may have some.
+#[test]
+fn without_ipv6_routes_collected_an_outcome_stays_or_becomes_undetermined() {
+    let mut undetermined = Vec::new();
+    for (name, mut world) in worlds() {
+        let before = judge(world.clone()).outcome;
+        if let Observed::Seen { value: paths, .. } = &mut world.kernel_paths {
+            paths.has_ipv6_route = None;
+        }
+        let after = judge(world).outcome;
+        assert!(after == before || after == Outcome::Undetermined, "{name}: {before} became {after}");
+        undetermined.extend((after != before).then_some(name));
+    }
+    assert!(undetermined.contains(&"unanswered_aaaa_query_is_harmless_without_ipv6"), "{undetermined:?}");
 }

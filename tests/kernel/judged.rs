@@ -99,6 +99,7 @@ pub(super) fn snapshot(
     } else {
         v6.push(record)
     }
+    resolution.c_library = Some(Observed::Seen { value: vec![in_use], at, took: Default::default() });
     world
 }
 

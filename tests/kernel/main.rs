@@ -73,6 +73,7 @@ const TESTS: &[(&str, fn())] = &tests![
     routes::routes_and_paths_can_be_asked_for_all_at_once,
     users::users_that_the_user_namespace_hides_are_unknown_and_said_to_be,
     worlds::a_plain_host_is_on_net,
+    worlds::an_ipv6_route_beyond_the_links_is_found_in_any_table,
     worlds::an_inverted_rule_by_destination_diverts_what_it_does_not_name,
     worlds::a_throw_route_in_a_policy_table_gives_the_next_table_its_turn,
     worlds::a_local_route_keeps_part_of_the_list_here,

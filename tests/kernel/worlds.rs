@@ -1,10 +1,13 @@
 //! Worlds written as ip(8) has them, and what must be concluded of each.
 
 use super::{
-    judged::{assert_on_net, check, codes},
-    network::{in_network, ip, try_ip},
+    judged::{assert_on_net, check, codes, wanted},
+    network::{in_network, ip, ip_where_possible, show, try_ip},
 };
-use onnet::model::{FindingCode, Outcome, Report};
+use onnet::{
+    model::{FindingCode, Outcome, Report},
+    observe::kernel::{Kernel, Wanted},
+};
 
 /// An address of the list that no world touches.
 const IN_USE: &str = "52.94.0.1";
@@ -47,6 +50,34 @@ fn harmless(commands: &'static str) {
 
 pub(super) fn a_plain_host_is_on_net() {
     harmless("");
+}
+
+pub(super) fn an_ipv6_route_beyond_the_links_is_found_in_any_table() {
+    const WITHOUT: &str = "-6 route flush default
+                           -6 route flush table 100
+                           -6 addr flush scope global";
+    for (commands, expected) in [
+        ("", false),
+        ("-6 route add unreachable default metric 4294967295\n-6 route add blackhole 2600::/12", false),
+        ("-6 addr add 2001:db8:16::10/128 dev ens5 nodad\n-6 route flush 2001:db8:16::10 table main", false),
+        ("-6 route add default via fe80::1 dev ens5", true),
+        ("-6 route add default dev vA table 52", true),
+        ("-6 route add 64:ff9b::/96 dev vA", true),
+        ("-6 route add fd00:1::/64 dev vA table 77", true),
+        ("-6 route add local 2600:1f70::/48 dev lo", true),
+        ("tuntap add dev tun7 mode tun\nlink set tun7 up\n-6 route add 2000::/3 dev tun7", true),
+    ] {
+        in_network(move |_network| async move {
+            ip(WITHOUT);
+            ip_where_possible(commands);
+            let of_ipv4 =
+                Wanted { list: vec!["52.94.0.0/28".parse().unwrap()], ports: [443].into(), ..Wanted::default() };
+            for wanted in [of_ipv4, wanted(IN_USE.parse().unwrap())] {
+                let paths = Kernel::open().unwrap().paths(&wanted).await.unwrap();
+                assert_eq!(paths.has_ipv6_route, Some(expected), "{commands}\n{}", show());
+            }
+        });
+    }
 }
 
 pub(super) fn an_inverted_rule_by_destination_diverts_what_it_does_not_name() {

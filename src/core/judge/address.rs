@@ -212,7 +212,7 @@ pub(super) fn may_precede_endpoint(kind: PathKind) -> bool {
 }
 
 /// The addresses of a name in use, and what of its resolution is missing.
-pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, has_ipv6: bool) -> (Vec<IpAddr>, Vec<Missing>) {
+pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, may_use_ipv6: bool) -> (Vec<IpAddr>, Vec<Missing>) {
     let Some(resolution) = snapshot.resolutions.get(hostname) else {
         let gap = Gap::NotTried { because: "the name was not resolved".into() };
         return (Vec::new(), vec![Missing::new(format!("the addresses of {hostname}"), &gap)]);
@@ -226,7 +226,7 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, has_ipv6: bool) 
     // Applications ask the hosts file first, and the name servers only if it has nothing.
     let mut addresses = pinned.clone();
     if pinned.is_empty() {
-        for (records, kind, matters) in [(&resolution.ipv4, "A", true), (&resolution.ipv6, "AAAA", has_ipv6)] {
+        for (records, kind, matters) in [(&resolution.ipv4, "A", true), (&resolution.ipv6, "AAAA", may_use_ipv6)] {
             match records {
                 Observed::Seen { value, .. } => addresses.extend(value.iter().map(|record| record.address)),
                 Observed::Unseen(gap) if matters => {

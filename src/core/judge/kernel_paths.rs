@@ -287,6 +287,14 @@ pub(super) fn may_route_ipv6(snapshot: &Snapshot) -> bool {
     entries.any(|entry| first_outside(entry, refused.iter().copied()).is_some())
 }
 
+/// Whether a program here may reach an IPv6 address that is not known: the kernel is not known to have no route at all.
+/// Snapshots of schema 1 say nothing of that.
+pub(super) fn may_route_unknown_ipv6(snapshot: &Snapshot) -> bool {
+    let is_asked_for = snapshot.assumed_interface.is_none() && snapshot.host_routes.is_none();
+    let paths = snapshot.kernel_paths.seen();
+    is_asked_for && paths.is_none_or(|paths| paths.has_ipv6_route != Some(false))
+}
+
 fn after(address: IpAddr) -> Option<IpAddr> {
     match address {
         IpAddr::V4(address) => u32::from(address).checked_add(1).map(|next| IpAddr::V4(next.into())),

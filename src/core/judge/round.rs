@@ -7,7 +7,7 @@ use super::{
     findings::{self, Table, World},
     fresh::without_stale,
     idle::idle_endpoint,
-    kernel_paths::{Elsewhere, kernel_paths, may_route_ipv6},
+    kernel_paths::{Elsewhere, kernel_paths, may_route_ipv6, may_route_unknown_ipv6},
     outcome::{About, Subject, deciding, outcome, subjects},
     path::{Reader, SeenBy},
     proof::proof,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::model::{
     CoverageSummary, Finding, Gap, InstanceSummary, Interface, KernelRoute, Missing, NameKind, Observed, PathKind,
-    Report, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
+    Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
 };
 use ipnet::IpNet;
 use std::{
@@ -62,7 +62,7 @@ pub(super) struct Named<'s> {
 
 impl<'s> Named<'s> {
     fn judge(reader: &Reader<'s>, snapshot: &'s Snapshot, name: &'s ServiceName, has_ipv6: bool) -> Self {
-        let (addresses, missing) = addresses_of(snapshot, &name.hostname, has_ipv6);
+        let (addresses, missing) = addresses_of(snapshot, &name.hostname, has_ipv6 || may_route_unknown_ipv6(snapshot));
         let judge = |address: IpAddr| {
             let in_use = name.in_use && (address.is_ipv4() || has_ipv6);
             judge_address(reader, snapshot, &name.hostname, address, in_use)
@@ -303,15 +303,14 @@ fn may_use_ipv6(snapshot: &Snapshot) -> bool {
     let Some(instance) = snapshot.instance.seen() else { return true };
     let addressed = instance.interfaces.iter().any(|i| i.addresses.iter().any(IpAddr::is_ipv6));
     let refused = |route: Option<&KernelRoute>| matches!(route, Some(KernelRoute::NoRoute { .. }));
-    let records = snapshot.resolutions.values().filter_map(|resolution| resolution.ipv6.seen()).flatten();
-    let pinned = snapshot.resolutions.values().filter_map(|resolution| resolution.hosts_file.seen()).flatten();
+    let resolved = snapshot.resolutions.values().flat_map(Resolution::addresses);
     // Those that were asked for count though the records are missing now. A name server's address is no endpoint's.
     let servers: BTreeSet<IpAddr> =
         snapshot.resolutions.values().flat_map(|resolution| &resolution.servers).map(SocketAddr::ip).collect();
     let asked = snapshot.kernel_routes.keys().filter(|address| !servers.contains(address));
-    let addresses = records.map(|record| &record.address).chain(pinned).chain(asked);
-    let mut routed = addresses
-        .filter(|address| address.is_ipv6())
-        .map(|address| snapshot.kernel_routes.get(address).and_then(Observed::seen));
+    let mut routed = resolved
+        .chain(asked.copied())
+        .filter(IpAddr::is_ipv6)
+        .map(|address| snapshot.kernel_routes.get(&address).and_then(Observed::seen));
     addressed || routed.any(|route| !refused(route)) || may_route_ipv6(snapshot)
 }

@@ -10,7 +10,7 @@ use super::{
     named::named,
     objects::next_hops,
     packets,
-    route::RawRoute,
+    route::{RawRoute, kind},
     rules::{Rule, Users},
     socket::Socket,
     tables::{Decider, Match, Tables, possible, prefix},
@@ -37,6 +37,8 @@ pub(super) struct Collection<'w> {
     rules: [Vec<Rule>; 2],
     tables: Tables,
     devices: Devices,
+    /// Whether any table has an IPv6 route beyond this host and its links.
+    has_ipv6_route: bool,
     questions: usize,
     own_user: u32,
 }
@@ -74,6 +76,7 @@ impl<'w> Collection<'w> {
             rules: [Vec::new(), Vec::new()],
             tables: Tables::default(),
             devices: Devices::default(),
+            has_ipv6_route: false,
             questions: 0,
             own_user: rustix::process::getuid().as_raw(),
         })
@@ -81,8 +84,12 @@ impl<'w> Collection<'w> {
 
     async fn run(mut self) -> Result<KernelPaths, KernelError> {
         for family in [wire::INET, wire::INET6] {
-            if self.cut.has_family(family == wire::INET6) {
+            let is_wanted = self.cut.has_family(family == wire::INET6);
+            if is_wanted {
                 self.read_rules(family).await?;
+            }
+            // Whether there is IPv6 at all matters where the list has none.
+            if is_wanted || family == wire::INET6 {
                 self.read_routes(family).await?;
             }
         }
@@ -92,7 +99,8 @@ impl<'w> Collection<'w> {
         let asked = self.ask_for_others(&base).await?;
         let evaluated = self.evaluate_for_others(&base).await;
         self.devices = Devices::read(self.limits.devices).await?;
-        let mut paths = KernelPaths { ranges: self.ranges(&base)?, policies: Vec::new() };
+        let (ranges, has_ipv6_route) = (self.ranges(&base)?, Some(self.has_ipv6_route));
+        let mut paths = KernelPaths { ranges, policies: Vec::new(), has_ipv6_route };
         let mut count = 0;
         for (rules, packets, base) in asked.into_iter().chain(evaluated) {
             let ranges = self.ranges(&base)?;
@@ -137,6 +145,7 @@ impl<'w> Collection<'w> {
         let is_ipv6 = family == wire::INET6;
         let keeps = is_ipv6 || self.rules[0].iter().any(|rule| !rule.can_be_asked());
         let (cut, tables, limits) = (&mut self.cut, &mut self.tables, self.limits);
+        let has_ipv6_route = &mut self.has_ipv6_route;
         Socket::dump(Question::new(wire::GET_ROUTE, wire::DUMP, &fixed), "routes", |message| {
             if message.kind != wire::NEW_ROUTE {
                 return Ok(());
@@ -146,6 +155,7 @@ impl<'w> Collection<'w> {
                 return Ok(());
             }
             let destination = prefix(&route).ok_or(KernelError::Malformed { what: "a route's destination".into() })?;
+            *has_ipv6_route |= leads_beyond_links(&route, &destination);
             if !cut.overlaps(&destination) {
                 return Ok(());
             }
@@ -286,6 +296,17 @@ impl<'w> Collection<'w> {
         }
         Ok(ranges)
     }
+}
+
+/// Whether a route may carry packets to an IPv6 address of another network. What this host has itself, what is link-local
+/// and multicast is no such address.
+fn leads_beyond_links(route: &RawRoute, destination: &Range) -> bool {
+    let (IpAddr::V6(first), IpAddr::V6(last)) = (destination.first, destination.last) else { return false };
+    let is_refused = matches!(route.kind, kind::BLACKHOLE | kind::UNREACHABLE | kind::PROHIBIT | kind::THROW);
+    let is_own =
+        first == last && matches!(route.kind, kind::LOCAL | kind::ANYCAST) || first.is_loopback() && last.is_loopback();
+    let is_near = first.is_unicast_link_local() && last.is_unicast_link_local() || first.is_multicast();
+    !(route.is_dead || is_refused || is_own || is_near)
 }
 
 /// Rules by priority, the packets, and where these go.

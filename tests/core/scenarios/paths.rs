@@ -54,6 +54,11 @@ pub(super) fn kernel_paths(world: &mut World) -> Result<(), String> {
                 None => routes.push((prefix, KernelRoute::NoRoute { detail: NOT_ASKED.to_owned() })),
             }
         }
+        // What leads an IPv6 address somewhere stands in a table.
+        let is_route = |(prefix, route): &(IpNet, KernelRoute)| {
+            prefix.addr().is_ipv6() && matches!(route, KernelRoute::Via { .. })
+        };
+        let has_ipv6_route = Some(routes.iter().any(is_route));
         let ranges = ports.iter().flat_map(|port| overlaid(&wanted, &routes, *port)).collect();
         let of = |policy: &PolicyChange| {
             let range = |(prefix, text): (&IpNet, &KernelText)| Ok((*prefix, text.route(devices)?));
@@ -62,7 +67,7 @@ pub(super) fn kernel_paths(world: &mut World) -> Result<(), String> {
             Ok(PolicyPath { rules: policy.rules.clone(), packets: policy.packets.clone(), ranges })
         };
         let policies = policies.iter().map(of).collect::<Result<_, String>>()?;
-        Ok(KernelPaths { ranges, policies })
+        Ok(KernelPaths { ranges, policies, has_ipv6_route })
     })?;
     Ok(())
 }
