@@ -314,7 +314,10 @@ impl Answer {
                 resolution.c_library.clone_from(&known.c_library);
                 if resolution.ipv4.seen().is_none() && resolution.ipv6.seen().is_none() {
                     resolution.cnames.clone_from(&known.cnames);
-                    resolution.servers.clone_from(&known.servers);
+                    // Those that were asked count though they kept silent.
+                    if resolution.servers.is_empty() {
+                        resolution.servers.clone_from(&known.servers);
+                    }
                 }
                 if resolution.is_missing_addresses() {
                     // What is kept of the addresses may be what others were left out of.

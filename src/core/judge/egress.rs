@@ -1,14 +1,14 @@
 //! How a packet to one address leaves the instance: which device, hence which network interface.
 
 use super::{
-    next_hop::{by_device, interface_of, leads_to_router, may_send_from},
+    next_hop::{by_device, interface_of, leads_to_router, may_send_from, other_kind},
     path::undetermined,
 };
 use crate::model::{
     DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, KernelRoute, Missing, Observed,
-    Path, PathTarget, Snapshot, Verdict,
+    Path, PathTarget, Resolution, Snapshot, Verdict,
 };
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The network interface a packet goes out by.
 pub(super) struct Egress<'s> {
@@ -80,7 +80,7 @@ pub(super) fn without_source(route: &KernelRoute) -> Option<Missing> {
 }
 
 /// The device that is not a network interface, such as a tunnel, by which the kernel sends packets to `address`.
-pub(super) fn tunnel_to(snapshot: &Snapshot, address: IpAddr) -> Option<DeviceName> {
+fn tunnel_to(snapshot: &Snapshot, address: IpAddr) -> Option<DeviceName> {
     let route = snapshot.kernel_routes.get(&address)?.seen()?;
     // What stays on this host, such as a query to a resolver here, goes into no tunnel.
     if *route == KernelRoute::Local {
@@ -90,6 +90,37 @@ pub(super) fn tunnel_to(snapshot: &Snapshot, address: IpAddr) -> Option<DeviceNa
         Err(Verdict::Via(Path { target: PathTarget::HostDevice(device), .. })) => Some(device),
         Ok(_) | Err(Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_)) => None,
     }
+}
+
+/// Where the kernel sends packets to `address`, in words, if that is not through a network interface.
+pub(super) fn detour(snapshot: &Snapshot, address: IpAddr) -> Option<String> {
+    if let Some(device) = tunnel_to(snapshot, address) {
+        return Some(format!("into device {device}"));
+    }
+    let route = snapshot.kernel_routes.get(&address)?.seen()?;
+    let (device, kind) = route.hops().find_map(|hop| Some((&hop.device.name, other_kind(&hop.device)?)))?;
+    Some(format!("to device {device} of kind {kind}, which is not a network interface of the instance"))
+}
+
+/// The same of the instance metadata service, which is not on this host: nor does it answer where there is no route.
+pub(super) fn detour_of_metadata(snapshot: &Snapshot, address: IpAddr) -> Option<String> {
+    match snapshot.kernel_routes.get(&address)?.seen()? {
+        KernelRoute::Local => Some("to this host itself".to_owned()),
+        KernelRoute::NoRoute { detail } => Some(format!("nowhere ({detail})")),
+        KernelRoute::Via { .. } => detour(snapshot, address),
+    }
+}
+
+/// A name server that did not answer for a name, and where the kernel sends packets to it instead of a network interface.
+/// Where it answers, that is how the host is meant.
+pub(super) fn silent_servers<'s>(
+    snapshot: &'s Snapshot,
+    resolution: &'s Resolution,
+) -> impl Iterator<Item = (IpAddr, String)> + use<'s> {
+    let is_silent = |gap: Option<&Gap>| matches!(gap, Some(Gap::TimedOut { .. } | Gap::Unreachable { .. }));
+    let is_silent = is_silent(resolution.ipv4.gap()) || is_silent(resolution.ipv6.gap());
+    let servers = resolution.servers.iter().map(SocketAddr::ip).filter(move |_| is_silent);
+    servers.filter_map(|server| Some((server, detour(snapshot, server)?)))
 }
 
 /// The network interface that `--interface` names.

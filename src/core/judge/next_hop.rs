@@ -97,13 +97,18 @@ fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -
         );
     }
     let has_address = format!("{} has the hardware address of {}", device.name, interface.id);
-    if let Some(kind) = kind.filter(|kind| *kind != CABLE) {
+    if let Some(kind) = other_kind(device) {
         return conflicting(has_address, format!("it is a device of kind {kind}, which is not a network interface"));
     }
     if !device.same_mac.is_empty() {
         return conflicting(has_address, format!("{} has it too", device.same_mac.join(" and ")));
     }
     Ok(interface)
+}
+
+/// The kind of a virtual device that is not a network interface.
+pub(super) fn other_kind(device: &Device) -> Option<&str> {
+    device.kind.as_deref().filter(|kind| *kind != CABLE)
 }
 
 /// Out of the host by a device that is not a network interface: a tunnel, or the host itself.

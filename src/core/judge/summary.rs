@@ -2,13 +2,13 @@
 
 use super::{
     address::{is_testified, off_net_words},
-    egress::tunnel_to,
+    egress::{detour_of_metadata, silent_servers},
     findings::contradiction,
     outcome::{About, Standing, Subject},
     round::{Round, hostname_missing},
 };
 use crate::model::{AddressReport, Drop, Gap, METADATA_V4, Missing, Outcome, Severity, Verdict};
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 /// The answer in one sentence.
 pub(super) fn summary(round: &Round<'_>, outcome: Outcome, decided: Option<&Subject<'_, '_>>) -> String {
@@ -68,10 +68,10 @@ fn undetermined(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> String 
     }
     if let Some(gap) = instance {
         let why = gap.reason().replace('_', " ");
-        if let Some(device) = tunnel_to(round.snapshot, METADATA_V4.into()) {
+        if let Some(detour) = detour_of_metadata(round.snapshot, METADATA_V4.into()) {
             return format!(
                 "cannot determine the network path of {name}: instance metadata could not be read ({why}), because the \
-                 kernel sends packets to {METADATA_V4} into device {device}"
+                 kernel sends packets to {METADATA_V4} {detour}"
             );
         }
         return format!(
@@ -79,9 +79,21 @@ fn undetermined(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> String 
         );
     }
     match doubt(round, decided) {
-        Doubt::Missing(missing) => format!("cannot say which way {name} leaves without {missing}"),
+        Doubt::Missing(missing) => match silent_server(round, decided) {
+            Some((server, detour)) => format!(
+                "cannot determine the network path of {name} without {missing}: the kernel sends packets to the name server \
+                 {server} {detour}"
+            ),
+            None => format!("cannot say which way {name} leaves without {missing}"),
+        },
         Doubt::Other(why) => format!("cannot say which way {name} leaves: {why}"),
     }
+}
+
+/// Where the name that decides does not resolve: a name server that packets do not reach.
+fn silent_server(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> Option<(IpAddr, String)> {
+    let About::Unresolved(named) = &decided?.about else { return None };
+    silent_servers(round.snapshot, round.snapshot.resolutions.get(&named.name.hostname)?).next()
 }
 
 /// Why the outcome is undetermined.

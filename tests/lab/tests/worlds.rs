@@ -4,7 +4,7 @@ use crate::{
     ONNET, Test,
     common::edits::improvements,
     lab::{
-        Fault, Lab, Mode, Service, World,
+        self, Fault, Lab, Mode, Service, World,
         world::{MAIN_TABLE, Target},
     },
     named,
@@ -13,7 +13,9 @@ use crate::{
 use libtest_mimic::{Failed, Trial};
 use onnet::model::Report;
 use serde_json::Value;
-use std::{net::Ipv4Addr, path::Path};
+use std::{net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `onnet check` must say.
 struct Expected {
@@ -213,8 +215,9 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
     let check = |(name, world, disturb, expected): (&str, Prepare, Disturb, Expected)| {
         Trial::test(format!("check::{name}"), move || check(world(), disturb, &expected)).with_ignored_flag(!namespaces)
     };
-    let others: [(&str, Test); 4] = [
+    let others: [(&str, Test); 5] = [
         ("check::a_gate_opens_where_traffic_is_known_to_be_on_net_and_nowhere_else", gates),
+        ("check::an_exit_node_takes_metadata_the_name_server_or_dynamodb", exit_node),
         ("judge::a_saved_round_is_judged_as_it_was", saved_round),
         ("audit::agrees_with_check_and_explain", audit_and_explain),
         ("check::waits_until_the_path_is_right_or_for_as_long_as_it_may", waits),
@@ -247,6 +250,46 @@ fn check(world: World, disturb: Disturb, expected: &Expected) -> Result<(), Fail
     let (better, edits) = improvements("lab", &typed.snapshot, &mut fastrand::Rng::with_seed(2026));
     assert!(may_improve || better.is_empty(), "{} of {edits} edits\n{}", better.len(), better.join("\n"));
     Ok(())
+}
+
+/// `ip` in the instance.
+fn ip(lab: &Lab, arguments: &str) -> Result<(), Failed> {
+    let mut command = lab.command(Path::new("ip"))?;
+    let ran = lab::run(command.args(arguments.split(' ')).stderr(Stdio::piped()), PATIENCE)?;
+    assert_eq!(ran.code, Some(0), "ip {arguments}: {}", ran.stderr);
+    Ok(())
+}
+
+/// As Tailscale sets up an exit node: a rule before the main table, and a table with a default route into a tunnel.
+fn exit_node() -> Result<(), Failed> {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    for line in [
+        "tuntap add dev tun0 mode tun",
+        "link set tun0 up",
+        "addr add 100.64.0.1/32 dev tun0",
+        "route add default dev tun0 table 52",
+        "rule add pref 5270 lookup 52",
+    ] {
+        ip(&lab, line)?;
+    }
+    // It is not made again where metadata do not answer: here that is so.
+    lab.set_fault(Service::Imds, Some(Fault::Silence));
+    let said = |outcome: &str, parts: &[&str]| -> Result<(), Failed> {
+        let (report, _) = report(&lab, &["check", "--timeout", "6s"])?;
+        let text = format!("{}\n{:#}", report["summary"], report["findings"]);
+        assert_eq!(report["outcome"], outcome, "{text}");
+        assert!(parts.iter().all(|part| report["summary"].as_str().unwrap().contains(part)), "{parts:?} in {text}");
+        assert!(!text.contains("hop limit") && !text.contains("is this an EC2"), "{text}");
+        Ok(())
+    };
+    said("undetermined", &["instance metadata", "169.254.169.254 into device tun0"])?;
+
+    lab.set_fault(Service::Imds, None);
+    ip(&lab, "rule add pref 5260 to 169.254.169.254 lookup main")?;
+    said("undetermined", &["name server 172.31.0.2 into device tun0"])?;
+
+    ip(&lab, "rule add pref 5260 to 172.31.0.2 lookup main")?;
+    said("off_net", &["device tun0, which is no network interface"])
 }
 
 /// `--save`, then `judge`: the identical report.

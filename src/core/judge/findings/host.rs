@@ -2,13 +2,10 @@
 
 use super::{Draft, Rule, code, world::World};
 use crate::{
-    judge::egress::tunnel_to,
-    model::{AddressReport, Gap, Path, PathTarget, ProxyVariable, Resolution, Severity, Snapshot, Verdict},
+    judge::egress::silent_servers,
+    model::{AddressReport, Path, PathTarget, ProxyVariable, Severity, Snapshot, Verdict},
 };
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 impl Rule for code::ProxyConfigured {
     fn find(world: &World<'_>) -> Vec<Draft> {
@@ -108,23 +105,14 @@ impl Rule for code::LeavesByTunnel {
     }
 }
 
-/// Name servers behind a tunnel that did not answer for a name in use. Where they answer, that is how the host is meant.
 fn silent_name_servers(world: &World<'_>, snapshot: &Snapshot) -> Vec<Draft> {
-    let is_silent = |resolution: &&Resolution| {
-        [&resolution.ipv4, &resolution.ipv6]
-            .into_iter()
-            .any(|records| matches!(records.gap(), Some(Gap::TimedOut { .. } | Gap::Unreachable { .. })))
-    };
     let resolutions = world.names_in_use().filter_map(|named| snapshot.resolutions.get(&named.name.hostname));
-    let servers: BTreeSet<IpAddr> =
-        resolutions.filter(is_silent).flat_map(|resolution| &resolution.servers).map(SocketAddr::ip).collect();
-    let draft = |server: IpAddr| {
-        let device = tunnel_to(snapshot, server)?;
-        let message =
-            format!("the kernel sends packets to the name server {server} into device {device}, and no answer came");
-        Some(Draft::new(message).severity(Severity::Info))
+    let servers: BTreeSet<_> = resolutions.flat_map(|resolution| silent_servers(snapshot, resolution)).collect();
+    let draft = |(server, detour): (IpAddr, String)| {
+        let message = format!("the kernel sends packets to the name server {server} {detour}, and no answer came");
+        Draft::new(message).severity(Severity::Info)
     };
-    servers.into_iter().filter_map(draft).collect()
+    servers.into_iter().map(draft).collect()
 }
 
 impl Rule for code::HostRouteDiverts {

@@ -7,7 +7,7 @@ use super::{
     world::World,
 };
 use crate::{
-    judge::{egress::tunnel_to, round::Named},
+    judge::{egress::detour_of_metadata, round::Named},
     model::{
         FindingCode, Gap, IgnoredSetting, METADATA_V4, Missing, Observed, ProbeResult, Resolution, Severity, Snapshot,
         Verdict,
@@ -59,11 +59,11 @@ impl Rule for code::SettingIgnored {
 
 impl Rule for code::MetadataUnavailable {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let tunnel = world.snapshot.and_then(|snapshot| tunnel_to(snapshot, METADATA_V4.into()));
-        let draft = |gap: &Gap| match &tunnel {
-            Some(device) => Draft::new(format!(
-                "the instance metadata service could not be read ({gap}): the kernel sends packets to {METADATA_V4} into \
-                 device {device}. Exclude {METADATA_V4} from the VPN or exit node"
+        let (address, snapshot) = (METADATA_V4.into(), world.snapshot);
+        let draft = |gap: &Gap| match snapshot.and_then(|snapshot| detour_of_metadata(snapshot, address)) {
+            Some(detour) => Draft::new(format!(
+                "the instance metadata service could not be read ({gap}): the kernel sends packets to {address} {detour}. \
+                 Exclude {address} from the VPN or exit node, or remove the route or rule that takes it"
             )),
             None => Draft::new(format!(
                 "the instance metadata service could not be read ({gap}). Is this an EC2 instance? Then enable IMDSv2, with \
