@@ -270,6 +270,7 @@ impl FindingCode {
             | Self::MissingPermission
             | Self::NoCredentials
             | Self::SettingsInvalid
+            | Self::SettingIgnored
             | Self::MetadataUnavailable
             | Self::Ec2Unreachable
             | Self::MissingFact
@@ -289,6 +290,7 @@ impl FindingCode {
             | Self::CustomEndpoint
             | Self::OtherRegion
             | Self::NameNotResolved
+            | Self::ResolutionDiffers
             | Self::AddressNotInPrefixList
             | Self::ProxyConfigured
             | Self::LeavesByTunnel
