@@ -239,7 +239,7 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, may_use_ipv6: bo
     // What programs get besides, by the search list and the order of nsswitch.
     match resolution.c_library.as_ref().map(Observed::get) {
         Some(Ok(found)) => addresses.extend(found),
-        // Nobody has an address.
+        // There is no address at all.
         Some(Err(Gap::NotFound { .. })) if addresses.is_empty() => {}
         Some(Err(gap)) => missing.push(Missing::new(format!("what the C library resolves {hostname} to"), gap)),
         None => {}

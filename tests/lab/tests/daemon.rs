@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 use onnet::engine::replay;
 use std::{
     collections::BTreeSet,
+    fs,
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, ExitCode, Stdio},
@@ -309,6 +310,10 @@ fn undisturbed() -> Done {
         messages.iter().filter(|message| *message != "listening").collect::<Vec<_>>(),
         ["started", "outcome changed"]
     );
+    // The children that ask the C library: one that works and one that was just killed, at most.
+    let pid = daemon.pid();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    assert!(children.split_whitespace().count() <= 2, "{children}");
     Ok(())
 }
 
