@@ -215,8 +215,9 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
     let check = |(name, world, disturb, expected): (&str, Prepare, Disturb, Expected)| {
         Trial::test(format!("check::{name}"), move || check(world(), disturb, &expected)).with_ignored_flag(!namespaces)
     };
-    let others: [(&str, Test); 5] = [
+    let others: [(&str, Test); 6] = [
         ("check::a_gate_opens_where_traffic_is_known_to_be_on_net_and_nowhere_else", gates),
+        ("check::a_search_list_in_the_environment", search_list_in_environment),
         ("check::an_exit_node_takes_metadata_the_name_server_or_dynamodb", exit_node),
         ("judge::a_saved_round_is_judged_as_it_was", saved_round),
         ("audit::agrees_with_check_and_explain", audit_and_explain),
@@ -257,6 +258,21 @@ fn ip(lab: &Lab, arguments: &str) -> Result<(), Failed> {
     let mut command = lab.command(Path::new("ip"))?;
     let ran = lab::run(command.args(arguments.split(' ')).stderr(Stdio::piped()), PATIENCE)?;
     assert_eq!(ran.code, Some(0), "ip {arguments}: {}", ran.stderr);
+    Ok(())
+}
+
+/// `LOCALDOMAIN` and `RES_OPTIONS` of onnet's own environment are those of its child.
+fn search_list_in_environment() -> Result<(), Failed> {
+    let mut world = World::on_net().with_search_list(Ipv4Addr::new(10, 99, 0, 5));
+    world.resolver_options = "";
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    for (options, exit) in [("ndots:5", 2), ("ndots:1", 0)] {
+        let mut command = lab.command(Path::new(ONNET))?;
+        command.args(["check", "--timeout", "6s"]).env("LOCALDOMAIN", "apps.corp.example").env("RES_OPTIONS", options);
+        let ran = lab::run(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), PATIENCE)?;
+        assert_eq!(ran.code, Some(exit), "{options}: {ran:?}");
+        assert_eq!(ran.stdout.contains("resolution-differs"), exit == 2, "{options}: {ran:?}");
+    }
     Ok(())
 }
 
