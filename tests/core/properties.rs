@@ -444,11 +444,12 @@ fn a_route_of_unknown_origin_ties_with_what_it_may_lose_to() {
         destination: Destination::PrefixList("pl-1".into()),
         ..cidr_route("10.0.0.0/8", Target::VpcEndpoint("vpce-1".into()), RouteState::Active)
     };
-    let entries = PrefixList { id: "pl-1".into(), name: None, entries: vec!["10.0.0.0/24".parse().unwrap()] };
+    let entries = PrefixList { id: "pl-1".into(), name: None, entries: vec!["10.0.0.0/24".parse().unwrap()].into() };
     let lists = PrefixLists::from([("pl-1".into(), seen(entries))]);
     let select_with = |other: Route| {
         let (id, vpc) = ("rtb-1".into(), "vpc-1".into());
-        let table = RouteTable { id, vpc, owner: None, associations: Vec::new(), routes: vec![list.clone(), other] };
+        let table =
+            RouteTable { id, vpc, owner: None, associations: Vec::new(), routes: vec![list.clone(), other].into() };
         winners(&select(&table, &lists, "10.0.0.9".parse().unwrap())).len()
     };
     assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::CreateRoute)), 1);
