@@ -53,7 +53,7 @@ impl TryFrom<String> for AccountName {
 /// What a name resolves to: its addresses, a reason for both families, or each part.
 pub(super) enum Dns {
     Addresses(Vec<IpAddr>),
-    Parts(Fact<Parts>),
+    Parts(Box<Fact<Parts>>),
 }
 
 impl<'de> Deserialize<'de> for Dns {
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for Dns {
         let read = if value.is_array() {
             super::from_value(value).map(Self::Addresses)
         } else {
-            super::from_value(value).map(Self::Parts)
+            super::from_value(value).map(|parts| Self::Parts(Box::new(parts)))
         };
         read.map_err(serde::de::Error::custom)
     }
@@ -91,32 +91,35 @@ impl Dns {
                 let (ipv4, ipv6) = addresses.into_iter().partition(IpAddr::is_ipv4);
                 (to.ipv4, to.ipv6) = (observed(records::<IpAddr>(ipv4)?), observed(records::<IpAddr>(ipv6)?));
             }
-            Self::Parts(Fact::Gap(gap)) => {
-                (to.ipv4, to.ipv6) = (Observed::Unseen(gap.clone()), Observed::Unseen(gap));
-            }
-            Self::Parts(Fact::Is(parts)) => {
-                if let Some(ipv4) = parts.ipv4 {
-                    to.ipv4 = ipv4.observed(records)?;
-                }
-                if let Some(ipv6) = parts.ipv6 {
-                    to.ipv6 = ipv6.observed(records)?;
-                }
-                if let Some(addresses) = parts.hosts_file {
-                    to.hosts_file = addresses.observed(Ok)?;
-                }
-                if let Some(addresses) = parts.c_library {
-                    of_c_library = Some(addresses.observed(Ok)?);
-                }
-                if let Some(cnames) = parts.cnames {
-                    to.cnames = cnames;
-                }
-                if let Some(servers) = parts.servers {
-                    to.servers = servers;
-                }
-            }
+            Self::Parts(parts) => match *parts {
+                Fact::Gap(gap) => (to.ipv4, to.ipv6) = (Observed::Unseen(gap.clone()), Observed::Unseen(gap)),
+                Fact::Is(parts) => of_c_library = parts.apply(to)?,
+            },
         }
         to.c_library = Some(of_c_library.unwrap_or_else(|| usual(to)));
         Ok(())
+    }
+}
+
+impl Parts {
+    /// What the C library has is returned, where it is given.
+    fn apply(self, to: &mut Resolution) -> Result<Option<Observed<Vec<IpAddr>>>, String> {
+        if let Some(ipv4) = self.ipv4 {
+            to.ipv4 = ipv4.observed(records)?;
+        }
+        if let Some(ipv6) = self.ipv6 {
+            to.ipv6 = ipv6.observed(records)?;
+        }
+        if let Some(addresses) = self.hosts_file {
+            to.hosts_file = addresses.observed(Ok)?;
+        }
+        if let Some(cnames) = self.cnames {
+            to.cnames = cnames;
+        }
+        if let Some(servers) = self.servers {
+            to.servers = servers;
+        }
+        self.c_library.map(|addresses| addresses.observed(Ok)).transpose()
     }
 }
 
