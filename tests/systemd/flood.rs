@@ -1,13 +1,16 @@
-//! What a flood of TLS handshakes does to verdict and probes, under the real unit: `ONNET_MEASURE=PROGRAM cargo test --test systemd`.
+//! What a flood of TLS handshakes does to verdict and probes, under the real unit: `ONNET_MEASURE=PROGRAM cargo test --test systemd`;
+//! with `ONNET_FLOOD=passwords`, one of wrong passwords.
 
 use super::{
     Done,
     lab::{Lab, Mode, World},
     machine::Machine,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use libtest_mimic::Failed;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto::ring, pki_types::ServerName};
 use std::{
+    io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     process::{Command, ExitCode, Stdio},
@@ -16,6 +19,7 @@ use std::{
 };
 use tokio::time::Instant;
 
+const PASSWORDS: &str = "passwords";
 const FLOOD: &str = "ONNET_TEST_FLOOD";
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10953);
 const WINDOW: Duration = Duration::from_secs(60);
@@ -23,7 +27,7 @@ const CLIENTS: usize = 16;
 
 /// Is the flood, if this process was started for that. It ends with who started it.
 pub(crate) fn flood_if_asked() -> Option<ExitCode> {
-    std::env::var_os(FLOOD)?;
+    let attack = if std::env::var_os(FLOOD)? == PASSWORDS { guess } else { handshake };
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
@@ -32,7 +36,7 @@ pub(crate) fn flood_if_asked() -> Option<ExitCode> {
             scope.spawn(|| {
                 loop {
                     // It ends when the certificate is not trusted: then the server has signed.
-                    if handshake(&config).is_none() {
+                    if attack(&config).is_none() {
                         std::thread::sleep(Duration::from_millis(20));
                     }
                 }
@@ -49,11 +53,22 @@ fn handshake(config: &Arc<ClientConfig>) -> Option<()> {
     client.complete_io(&mut stream).ok().map(|_| ())
 }
 
+/// A password that nobody has tried.
+fn guess(_: &Arc<ClientConfig>) -> Option<()> {
+    let mut stream = TcpStream::connect_timeout(&ADDRESS, Duration::from_secs(5)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    let password = BASE64_STANDARD.encode(format!("alice:{}", fastrand::u64(..)));
+    let head = format!("GET /metrics HTTP/1.0\r\nAuthorization: Basic {password}\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.read_to_end(&mut Vec::new()).ok().map(|_| ())
+}
+
 /// Probes so far: how many, and how long all of them took.
 fn probes(machine: &mut Machine) -> Result<(f64, f64), Failed> {
-    let url = format!("https://{ADDRESS}/metrics");
+    let scheme = if attack() == PASSWORDS { "http" } else { "https" };
+    let url = format!("{scheme}://{ADDRESS}/metrics");
     let metrics = machine.wait_until("a scrape", |machine| {
-        let ran = machine.run("curl", &["-sk", "--max-time", "9", &url]).ok()?;
+        let ran = machine.run("curl", &["-sk", "-u", "alice:secret", "--max-time", "9", &url]).ok()?;
         ran.stdout.contains("onnet_probe_duration_seconds_sum").then_some(ran.stdout)
     })?;
     let value = |name: &str| {
@@ -84,6 +99,11 @@ fn window(machine: &mut Machine, what: &str) -> Done {
     Ok(())
 }
 
+/// Which flood is asked for.
+fn attack() -> String {
+    std::env::var_os("ONNET_FLOOD").and_then(|attack| attack.into_string().ok()).unwrap_or_default()
+}
+
 /// Without a flood, during one, and after it.
 pub(crate) fn measure(program: &Path) -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
@@ -95,9 +115,14 @@ pub(crate) fn measure(program: &Path) -> Done {
         .output()?;
     assert!(openssl.status.success(), "{openssl:?}");
     let (key, certificate) = (std::fs::read_to_string(file("key"))?, std::fs::read_to_string(file("pem"))?);
+    let web = if attack() == PASSWORDS {
+        format!("basic_auth_users:\n  alice: {}\n", bcrypt::hash("secret", 10)?)
+    } else {
+        "tls_server_config:\n  cert_file: tls.pem\n  key_file: tls.key\n".to_owned()
+    };
     let files = [
         ("onnet/onnet.env", "ONNET_WEB_CONFIG=/etc/onnet/web.yml\nONNET_HEALTH_EVERY=1s\nONNET_SPLAY=0s\n"),
-        ("onnet/web.yml", "tls_server_config:\n  cert_file: tls.pem\n  key_file: tls.key\n"),
+        ("onnet/web.yml", web.as_str()),
         ("onnet/tls.pem", &certificate),
         ("onnet/tls.key", &key),
     ];
@@ -106,7 +131,7 @@ pub(crate) fn measure(program: &Path) -> Done {
     machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("on_net: "))?;
     window(&mut machine, "before the flood")?;
     let mut command = lab.command(Path::new("/proc/self/exe"))?;
-    let mut flood = command.env(FLOOD, "1").stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let mut flood = command.env(FLOOD, attack()).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
     let during = window(&mut machine, "during the flood");
     flood.kill()?;
     flood.wait()?;
