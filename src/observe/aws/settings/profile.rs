@@ -237,10 +237,11 @@ fn own_process(section: &[&str], kept: &mut String) {
     let is_used = has_process && !section.iter().any(counts_more);
     let mut is_value = false;
     for line in section {
+        let is_left_out = is_used && is_own(line);
         is_value = is(line, "credential_process") || is_value && line.starts_with([' ', '\t']);
         if is(line, "credential_process") && is_used {
             kept.push_str(&format!("credential_source = {CREDENTIAL_PROCESS}\n"));
-        } else if !is_value && !(is_used && is_own(line)) {
+        } else if !is_value && !is_left_out {
             kept.push_str(line);
             kept.push('\n');
         }
