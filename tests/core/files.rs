@@ -296,7 +296,6 @@ fn mistakes_name_the_file_the_line_and_the_field() {
         ("{\"RouteTables\": [\n", vec!["DIR/x.json, line 2, column 0", "EOF"]),
         ("{\"RouteTables\": {}}", vec!["line 1", "RouteTables", "expected a sequence"]),
         ("{\"RouteTables\": [7]}", vec!["RouteTables[0]", "expected a route table"]),
-        ("[]", vec!["line 1", "this is a list, expected AWS CLI output"]),
         ("", vec!["the file is empty"]),
         ("An error occurred (UnauthorizedOperation)", vec!["line 1", "no JSON object, expected AWS CLI output"]),
         ("null", vec!["no JSON object, expected AWS CLI output"]),

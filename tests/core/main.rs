@@ -8,6 +8,7 @@ mod every_scenario;
 mod faces;
 mod facts;
 mod files;
+mod folders;
 mod golden;
 mod hostile_text;
 #[path = "../common/page.rs"]

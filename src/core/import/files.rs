@@ -4,9 +4,11 @@
 //! one key. What no file holds is a gap that names the command to fill it with, never an empty list.
 
 mod assemble;
+mod document;
 mod listing;
 mod relevant;
 mod shapes;
+mod unread;
 
 use super::{
     input::{self, LISTING_FILE},
@@ -14,16 +16,15 @@ use super::{
 };
 use crate::model::{Inventory, PrefixListId, Timestamp};
 use assemble::Collected;
+use document::{Document, File};
 use relevant::{LARGE, Relevant};
-use serde::de::IgnoredAny;
-use shapes::File;
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     io,
     net::IpAddr,
     path::{Path, PathBuf},
 };
+use unread::Unread;
 
 /// The commands that fill a directory: the key they answer with, the command, the file's usual name.
 const SOURCES: [Source; 5] = [ROUTE_TABLES, SUBNETS, VPC_ENDPOINTS, PREFIX_LISTS, NETWORK_INTERFACES];
@@ -101,7 +102,7 @@ pub enum FilesError {
     },
     /// A part of what the CLI writes.
     #[error(
-        "{} is a list of objects with {key}, as the AWS CLI writes it with --query; save the whole output, without --query",
+        "{} is a list of rows with {key}, as the AWS CLI writes it with --query; save the whole output, without --query",
         .file.display()
     )]
     Projection {
@@ -109,6 +110,17 @@ pub enum FilesError {
         file: PathBuf,
         /// A key of its rows.
         key: &'static str,
+    },
+    /// Rows of ours where the CLI does not write them.
+    #[error(
+        "{} holds objects with {} {}, where onnet does not read them; save the output of {} as it is, in a file of its own for each Region",
+        .file.display(), .unread.id, .unread.shape(), aws_command(.unread)
+    )]
+    Unread {
+        /// The file.
+        file: PathBuf,
+        /// What was found.
+        unread: Box<Unread>,
     },
     /// The entries of several prefix lists, of which the file's name can name one only.
     #[error("{} holds Entries of several answers; save each to a file of its own, named pl-….json", .file.display())]
@@ -188,7 +200,8 @@ fn json_files(dir: &Path) -> Result<Vec<PathBuf>, FilesError> {
         let path = entry.path();
         // As a shell's `*.json` has it: what editors and macOS leave beside the files is hidden.
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if path.extension() == Some(OsStr::new("json")) && !hidden && !path.is_dir() {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) && !hidden && !path.is_dir()
+        {
             files.push(path);
         }
     }
@@ -202,36 +215,45 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
     // The best a file can say of when its facts were seen.
     let at = about.modified().map(Timestamp::from).map_err(failed)?;
     let expected = "AWS CLI output: an object with a key such as RouteTables (--output json)";
-    match list_of(&bytes) {
-        Some(List::Ours(key)) => {
-            return Err(FilesError::Projection { file: path.to_owned(), key });
-        }
-        Some(List::Another) => return Ok(()),
-        None => {}
+    let documents: Vec<Document> = json::parse_all(&path.display().to_string(), &bytes, expected, true)?;
+    let mut answers = Vec::new();
+    for document in documents {
+        answers_of(document, path, 0, &mut answers)?;
     }
-    let documents: Vec<File> = json::parse_all(&path.display().to_string(), &bytes, expected)?;
-    if documents.iter().filter(|document| document.entries.is_some()).count() > 1 {
+    if answers.iter().filter(|answer| answer.entries.is_some()).count() > 1 {
         return Err(FilesError::SeveralEntries { file: path.to_owned() });
     }
-    let mut documents = documents.into_iter().enumerate();
-    documents.try_for_each(|(number, file)| collected.add((path, number, at), file, relevant))
+    let mut answers = answers.into_iter().enumerate();
+    answers.try_for_each(|(number, file)| collected.add((path, number, at), file, relevant))
 }
 
-/// What a file holds that is a list of objects.
-enum List {
-    /// Rows of ours, by the key that shows it.
-    Ours(&'static str),
-    /// Something else: beside our files, other tools keep theirs.
-    Another,
+/// The answers of the CLI that a document holds: itself, or the items of a list. `depth` is that of the list.
+fn answers_of(document: Document, path: &Path, depth: u8, answers: &mut Vec<File>) -> Result<(), FilesError> {
+    let projection = |key| FilesError::Projection { file: path.to_owned(), key };
+    match document {
+        Document::Object(mut answer) => {
+            if depth > 0
+                && let Some(key) = answer.row_of_a_list()
+            {
+                return Err(projection(key));
+            }
+            if let Some(unread) = answer.unread.take() {
+                return Err(FilesError::Unread { file: path.to_owned(), unread: Box::new(unread) });
+            }
+            answers.push(*answer);
+            Ok(())
+        }
+        Document::List(items) => {
+            items.into_iter().try_for_each(|item| answers_of(item, path, depth.saturating_add(1), answers))
+        }
+        // A list of ids is anyone's. One of lists is what --query makes of rows.
+        Document::Id(key) if depth > 1 => Err(projection(key)),
+        Document::Id(_) | Document::Other => Ok(()),
+    }
 }
 
-/// A list with a row at least; `None` for anything else.
-fn list_of(bytes: &[u8]) -> Option<List> {
-    const KEYS: [&str; 6] =
-        ["RouteTableId", "SubnetId", "VpcEndpointId", "PrefixListId", "NetworkInterfaceId", "DestinationCidrBlock"];
-    let rows: Vec<BTreeMap<String, IgnoredAny>> = serde_json::from_slice(bytes).ok()?;
-    let key = KEYS.into_iter().find(|key| rows.iter().any(|row| row.contains_key(*key)));
-    (!rows.is_empty()).then(|| key.map_or(List::Another, List::Ours))
+fn aws_command(unread: &Unread) -> String {
+    format!("aws ec2 {}", unread.command)
 }
 
 /// The prefix list whose entries a file holds: `<anything>pl-….json`.

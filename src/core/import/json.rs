@@ -42,10 +42,12 @@ pub fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expected: &str
 }
 
 /// Reads every document of a file, such as one that commands appended their answers to.
+/// Where `lists`, a document may be a list as well as an object.
 pub(super) fn parse_all<'a, T: Deserialize<'a>>(
     file: &str,
     bytes: &'a [u8],
     expected: &str,
+    lists: bool,
 ) -> Result<Vec<T>, JsonError> {
     let bytes = text(file, bytes)?;
     let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
@@ -55,7 +57,10 @@ pub(super) fn parse_all<'a, T: Deserialize<'a>>(
         if !documents.is_empty() && bytes.get(at..).unwrap_or_default().trim_ascii().is_empty() {
             return Ok(documents);
         }
-        first_byte(file, bytes, at, expected)?;
+        let list = bytes.get(at..).unwrap_or_default().trim_ascii_start().first() == Some(&b'[');
+        if !(lists && list) {
+            first_byte(file, bytes, at, expected)?;
+        }
         match stream.next() {
             Some(read) => documents.push(read.map_err(|error| locate::<T>(file, bytes, at, &error))?),
             None => return Ok(documents),

@@ -2,10 +2,11 @@
 
 use super::{
     FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
+    document::File,
     listing::{Listings, Page, listing_of, name_of},
     prefix_list_of, region_of_zone, regions,
     relevant::Relevant,
-    shapes::{Checked, File, ListedInterface, ListedPrefixList, ListedTable, Row},
+    shapes::{Checked, ListedInterface, ListedPrefixList, ListedTable, Row},
     shell_word,
 };
 use crate::import::convert::is_dynamodb_prefix_list;
@@ -128,7 +129,7 @@ impl Collected {
         file: File,
         relevant: &Relevant,
     ) -> Result<(), FilesError> {
-        let token = file.next_page();
+        let token = file.next_page;
         let name = match number {
             0 => name_of(path).to_owned(),
             after => format!("{}, {after} documents before", name_of(path)),

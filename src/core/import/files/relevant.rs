@@ -31,7 +31,8 @@ impl Relevant {
         if size < large {
             return Self::Everything;
         }
-        let mut ranges: Vec<IpNet> = files.iter().flat_map(lists).flat_map(Lists::ranges).collect();
+        let Some(lists) = files.iter().map(lists).collect::<Option<Vec<_>>>() else { return Self::Everything };
+        let mut ranges: Vec<IpNet> = lists.into_iter().flatten().flat_map(Lists::ranges).collect();
         ranges.sort();
         ranges.dedup();
         // Without them the reasons why they are missing are reported, and those may name any route.
@@ -57,8 +58,8 @@ impl Relevant {
     }
 }
 
-/// The prefix lists of a file. What is wrong with it is reported when all of it is read.
-fn lists(file: &PathBuf) -> Vec<Lists> {
-    let Ok((bytes, _)) = input::read(file, LISTING_FILE) else { return Vec::new() };
-    json::parse_all("", &bytes, "").unwrap_or_default()
+/// The prefix lists of a file; `None` where they are not objects of their own, as in a list of answers.
+fn lists(file: &PathBuf) -> Option<Vec<Lists>> {
+    let (bytes, _) = input::read(file, LISTING_FILE).ok()?;
+    json::parse_all("", &bytes, "", false).ok()
 }

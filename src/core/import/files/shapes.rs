@@ -10,7 +10,6 @@ use super::{
 use crate::model::{AccountId, EndpointInterface, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
-use serde_json::Value;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::IpAddr,
@@ -19,19 +18,6 @@ use std::{
 /// A list, or `null`: what Go, jq and .NET write for an empty one.
 fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_else(Vec::new))
-}
-
-/// One file: an object with one or more of the CLI's own top-level keys. Other keys are skipped.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct File {
-    pub(super) route_tables: Option<Vec<Checked<RouteTable>>>,
-    pub(super) subnets: Option<Vec<Checked<Subnet>>>,
-    pub(super) vpc_endpoints: Option<Vec<Checked<VpcEndpoint>>>,
-    pub(super) prefix_lists: Option<Vec<Checked<ListedPrefixList>>>,
-    pub(super) entries: Option<Vec<Checked<IpNet>>>,
-    pub(super) network_interfaces: Option<Vec<Checked<ListedInterface>>>,
-    next_token: Option<Value>,
 }
 
 /// What a file says of prefix lists alone.
@@ -47,14 +33,6 @@ impl Lists {
     pub(super) fn ranges(self) -> impl Iterator<Item = IpNet> {
         let of_lists = self.prefix_lists.into_iter().flatten().filter_map(|Checked(list)| list.cidrs).flatten();
         of_lists.chain(self.entries.into_iter().flatten().map(|Checked(range)| range))
-    }
-}
-
-impl File {
-    /// The token for the next page, if there is more than this file holds. An empty one ends a listing, as none does.
-    pub(super) fn next_page(&self) -> Option<String> {
-        let token = self.next_token.as_ref()?;
-        (token.as_str() != Some("")).then(|| token.to_string())
     }
 }
 
