@@ -48,7 +48,15 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
             }
         }
     };
-    Inventory { region, subnets, facts, partial: BTreeMap::new(), accounts: BTreeSet::new() }
+    Inventory {
+        region,
+        subnets,
+        facts,
+        partial: BTreeMap::new(),
+        selected_routes: BTreeMap::new(),
+        unknown_ranges: BTreeMap::new(),
+        accounts: BTreeSet::new(),
+    }
 }
 
 async fn together(ec2: &Ec2, vpcs: &[VpcId], region: &str) -> (Observed<Vec<Subnet>>, crate::model::VpcFacts) {

@@ -111,6 +111,8 @@ fn vpc(extent: Extent) -> Inventory {
             prefix_lists: lists,
         },
         partial: BTreeMap::new(),
+        selected_routes: BTreeMap::new(),
+        unknown_ranges: BTreeMap::new(),
         accounts: BTreeSet::new(),
     }
 }

@@ -367,6 +367,7 @@ fn audit_is_off_net_only_where_nothing_unknown_could_overturn_it() {
     let outcome = |state: &str| {
         let tables = format!(
             r#"{{"RouteTables": [{{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{{"Main": true}}], "Routes": [
+            {{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}},
             {{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}},
             {{"DestinationCidrBlock": "52.94.2.0/23", "GatewayId": "vpce-1", "State": "{state}"}}]}}]}}"#
         );

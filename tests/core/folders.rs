@@ -2,10 +2,10 @@
 
 use onnet_core::{
     import::files,
-    judge::audit,
+    judge::{audit, explain},
     model::{Inventory, Outcome},
 };
-use std::fs;
+use std::{fs, net::IpAddr};
 
 const LISTS: &str = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22"]}]}"#;
 const SUBNETS: &str = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "us-east-1a", "CidrBlock": "10.0.1.0/24"}]}"#;
@@ -140,4 +140,117 @@ fn a_listing_that_goes_on_is_cut_off_under_any_key() {
     for whole in [r#""nextToken": """#, r#""nextToken": null"#, r#""IsTruncated": false"#] {
         assert_eq!(outcome(&[("route-tables.json", &with(whole))]), Ok(Outcome::OnNet), "{whole}");
     }
+}
+
+#[test]
+fn a_table_whose_associations_are_not_all_known_may_serve_any_subnet_of_its_vpc() {
+    let explicit = r#"[{"Main": false, "SubnetId": "subnet-1"}]"#;
+    let whole = |associations| table("rtb-1", associations, &[LOCAL, TO_ENDPOINT]);
+    let trimmed = [
+        PRIVATE.replace(r#""Associations": [{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}],"#, ""),
+        PRIVATE.replace(r#""SubnetId": "subnet-1", "#, ""),
+    ];
+    for other in &trimmed {
+        let with = |associations| outcome(&[("route-tables.json", &tables(&[&whole(associations), other]))]);
+        assert_eq!(with(MAIN), Ok(Outcome::Undetermined), "{other}");
+        assert_eq!(with(explicit), Ok(Outcome::OnNet), "an explicit association decides: {other}");
+    }
+    for none in
+        [r#""Associations": null"#, r#""Associations": []"#, r#""Associations": [{"PublicIpv4Pool": "ipv4pool-1"}]"#]
+    {
+        let other = PRIVATE
+            .replace(r#""Associations": [{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}]"#, none);
+        let files = tables(&[&whole(MAIN), &other]);
+        assert_eq!(outcome(&[("route-tables.json", &files)]), Ok(Outcome::OnNet), "{none}");
+    }
+    let both = tables(&[&trimmed[0]]);
+    assert_eq!(
+        outcome(&[("a.json", &both), ("b.json", &tables(&[PRIVATE]))]),
+        Ok(Outcome::OffNet),
+        "another file has them"
+    );
+}
+
+#[test]
+fn an_association_of_another_table_is_a_contradiction() {
+    let main = tables(&[&table("rtb-1", &MAIN.replace("\"rtb-1\"", "\"rtb-7\""), &[LOCAL, TO_ENDPOINT])]);
+    let error = outcome(&[("route-tables.json", &main)]).unwrap_err();
+    assert!(error.contains("RouteTables[0]") && error.contains("an association of rtb-7 stands in rtb-1"), "{error}");
+}
+
+#[test]
+fn routes_without_a_local_route_are_a_selection() {
+    let default = r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}"#;
+    for routes in [&[TO_ENDPOINT][..], &[default], &[]] {
+        for associations in [MAIN, r#"[{"Main": false, "SubnetId": "subnet-1"}]"#] {
+            let tables = tables(&[&table("rtb-1", associations, routes)]);
+            assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(Outcome::Undetermined), "{routes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_route_with_two_targets_leads_nowhere_that_is_known() {
+    for other in [r#""NatGatewayId": "nat-1""#, r#""VpcEndpointId": "vpce-9""#] {
+        let route = TO_ENDPOINT.replace(r#""GatewayId""#, &format!(r#"{other}, "GatewayId""#));
+        let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
+        assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(Outcome::Undetermined), "{other}");
+    }
+}
+
+#[test]
+fn a_subnet_without_its_range_may_hold_what_a_local_route_overlaps() {
+    let wide = LOCAL.replace("10.0.0.0/16", "52.0.0.0/8");
+    let tables_of = |local: &str| tables(&[&table("rtb-1", MAIN, &[local, TO_ENDPOINT])]);
+    let address: IpAddr = "52.94.1.9".parse().unwrap();
+    let explained = |files: &[(&str, &str)]| {
+        let inventory = read(files).unwrap();
+        let outcome = audit(&inventory, None).outcome;
+        (outcome, explain(&inventory, &"subnet-1".into(), address).unwrap().verdict.is_on_net())
+    };
+    for without in ["", r#", "CidrBlock": null"#, r#", "CidrBlock": """#] {
+        let subnets = SUBNETS.replace(r#", "CidrBlock": "10.0.1.0/24""#, without);
+        let files = [("route-tables.json", &*tables_of(&wide)), ("subnets.json", &subnets)];
+        assert_eq!(explained(&files), (Outcome::Undetermined, false), "{without}");
+        assert_eq!(explained(&[("subnets.json", &subnets)]), (Outcome::OnNet, true), "elsewhere it does not matter");
+    }
+    let known = [("route-tables.json", &*tables_of(&wide)), ("subnets.json", SUBNETS)];
+    assert_eq!(explained(&known), (Outcome::OnNet, true));
+    let explicit = tables_of(&wide).replace(MAIN, r#"[{"Main": false, "SubnetId": "subnet-1"}]"#);
+    let no_list = [("route-tables.json", &*explicit), ("subnets.json", "{}")];
+    assert_eq!(explained(&no_list), (Outcome::Undetermined, false));
+}
+
+#[test]
+fn entries_that_query_made_a_list_are_named() {
+    let error = outcome(&[("pl-1.json", r#"[{"Cidr": "35.71.68.0/23"}]"#)]).unwrap_err();
+    assert!(error.contains("DIR/pl-1.json") && error.contains("--query"), "{error}");
+    assert_eq!(outcome(&[("ranges.json", r#"[{"Cidr": "35.71.68.0/23"}]"#)]), Ok(Outcome::OnNet));
+}
+
+#[test]
+fn the_interfaces_of_an_endpoint_are_known_with_their_addresses_or_not_at_all() {
+    let endpoint = |interfaces: &str| {
+        format!(
+            r#"{{"VpcEndpoints": [{{"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-1",
+            "ServiceName": "com.amazonaws.us-east-1.dynamodb", "State": "available"{interfaces}}}]}}"#
+        )
+    };
+    let interface =
+        |id: &str, more: &str| format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "{id}"{more}}}]}}"#);
+    let seen = |interfaces: &str, id: &str, more: &str| {
+        let files = [("vpc-endpoints.json", endpoint(interfaces)), ("n.json", interface(id, more))];
+        let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+        let interfaces = read(&files).unwrap().facts.endpoint_interfaces;
+        interfaces.get().map(|all| all.iter().map(|one| one.addresses.len()).sum::<usize>()).map_err(|gap| gap.reason())
+    };
+    let ids = r#", "NetworkInterfaceIds": ["eni-2"]"#;
+    assert_eq!(seen(ids, "eni-2", r#", "PrivateIpAddress": "10.0.1.9""#), Ok(1));
+    assert_eq!(seen(ids, "eni-2", r#", "PrivateIpAddress": "10.0.1.9", "VpcId": "vpc-1""#), Ok(1));
+    assert_eq!(seen(ids, "eni-2", r#", "PrivateIpAddress": "10.0.1.9", "VpcId": "vpc-2""#), Err("conflicting"));
+    assert_eq!(seen(ids, "eni-2", ""), Err("truncated"));
+    assert_eq!(seen("", "eni-2", ""), Err("truncated"));
+    assert_eq!(seen(r#", "NetworkInterfaceIds": []"#, "eni-2", ""), Err("truncated"));
+    let of_another = r#", "Description": "VPC Endpoint Interface vpce-9", "PrivateIpAddress": "10.0.1.9""#;
+    assert_eq!(seen(ids, "eni-2", of_another), Err("not_visible"));
 }

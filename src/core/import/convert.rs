@@ -27,6 +27,14 @@ pub enum ConvertError {
         /// What it should look like.
         example: &'static str,
     },
+    /// An association that is another table's.
+    #[error("an association of {other} stands in {table}")]
+    AnotherTables {
+        /// The table it stands in.
+        table: String,
+        /// The table it names.
+        other: String,
+    },
     /// A route without a destination, or with several.
     #[error(
         "expected one of DestinationCidrBlock, DestinationIpv6CidrBlock and DestinationPrefixListId, found {found} of them"
@@ -72,6 +80,8 @@ pub struct RawRoute<'a> {
     pub destination_cidr_block: Option<&'a str>,
     pub destination_ipv6_cidr_block: Option<&'a str>,
     pub destination_prefix_list_id: Option<&'a str>,
+    /// Of no route in the API's model. A file may have it.
+    pub vpc_endpoint_id: Option<&'a str>,
     pub gateway_id: Option<&'a str>,
     pub nat_gateway_id: Option<&'a str>,
     pub egress_only_internet_gateway_id: Option<&'a str>,
@@ -114,11 +124,12 @@ impl RawRoute<'_> {
         }
     }
 
-    /// The first field that is set. Only an instance comes with a second one, its network interface, and a route of
-    /// VPC Route Server may name the interface beside its `IpAddress`.
+    /// The field that is set. Only an instance comes with a second one, its network interface, and a route of
+    /// VPC Route Server may name the interface beside its `IpAddress`. Any other two leave open where the route leads.
     fn target(&self) -> Target {
         type Field<'a> = (Option<&'a str>, fn(String) -> Target);
-        let fields: [Field<'_>; 12] = [
+        let fields: [Field<'_>; 13] = [
+            (self.vpc_endpoint_id, |value| other("VpcEndpointId", value)),
             (self.gateway_id, gateway),
             (self.nat_gateway_id, |id| Target::NatGateway(id.into())),
             (self.egress_only_internet_gateway_id, |id| Target::EgressOnlyInternetGateway(id.into())),
@@ -132,10 +143,24 @@ impl RawRoute<'_> {
             (self.network_interface_id, |id| Target::NetworkInterface(id.into())),
             (self.ip_address, |value| other("IpAddress", value)),
         ];
-        fields
-            .into_iter()
-            .find_map(|(id, target)| Some(target(id.filter(|id| !id.is_empty())?.to_owned())))
-            .unwrap_or_else(|| other("none", "none".to_owned()))
+        let given = |id: Option<&str>| id.filter(|id| !id.is_empty()).map(str::to_owned);
+        let mut targets = fields.into_iter().filter_map(|(id, target)| Some(target(given(id)?)));
+        let Some(first) = targets.next() else { return other("none", "none".to_owned()) };
+        match targets.next() {
+            Some(second) if !one_device(&first, &second) => {
+                other("the target", format!("{} and {}", first.id(), second.id()))
+            }
+            Some(_) | None => first,
+        }
+    }
+}
+
+/// Whether two fields of a route are of one thing.
+fn one_device(first: &Target, second: &Target) -> bool {
+    match (first, second) {
+        (Target::Instance(_), Target::NetworkInterface(_)) => true,
+        (Target::NetworkInterface(_), Target::Other { field, .. }) => field == "IpAddress",
+        (first, second) => first.id() == second.id(),
     }
 }
 

@@ -237,6 +237,9 @@ fn answers_of(document: Document, path: &Path, depth: u8, answers: &mut Vec<File
             {
                 return Err(projection(key));
             }
+            if depth > 0 && answer.is_entry && prefix_list_of(path).is_some() {
+                return Err(projection("Cidr"));
+            }
             if let Some(unread) = answer.unread.take() {
                 return Err(FilesError::Unread { file: path.to_owned(), unread: Box::new(unread) });
             }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::model::{
     AddressReport, AssociationKind, Beyond, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path,
-    PathKind, PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, Target, Testimony, Trace,
-    Verdict, Witness,
+    PathKind, PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, SubnetId, Target,
+    Testimony, Trace, Verdict, Witness,
 };
 use std::{collections::HashSet, fmt, net::IpAddr};
 
@@ -115,11 +115,20 @@ pub(super) fn subnet_could_hold(
     selection: &Selection<'_>,
     what: impl fmt::Display,
 ) -> Option<Missing> {
-    let gap = interface.subnet_cidrs.gap()?;
+    could_hold(&interface.subnet, interface.subnet_cidrs.gap()?, selection, what)
+}
+
+/// The same for a subnet of which not all ranges are known, for this reason.
+pub(super) fn could_hold(
+    subnet: &SubnetId,
+    gap: &Gap,
+    selection: &Selection<'_>,
+    what: impl fmt::Display,
+) -> Option<Missing> {
     let Selection::One { losers, .. } = selection else { return None };
     let local_lost =
         losers.iter().any(|(m, lost_by)| m.route.target == Target::Local && *lost_by == LostBy::ShorterPrefix);
-    local_lost.then(|| Missing::new(format!("whether {what} lies in {} itself", interface.subnet), gap))
+    local_lost.then(|| Missing::new(format!("whether {what} lies in {subnet} itself"), gap))
 }
 
 /// The proxy that a variable of the environment sends this name to.

@@ -15,12 +15,8 @@ use std::{cmp::Reverse, collections::BTreeMap};
 /// Judges every subnet of the inventory, or of one VPC.
 pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     let reader = Reader::of_inventory(inventory);
-    let mut tables = Tables {
-        reader: &reader,
-        associations: Associations::of(reader.facts),
-        partial: &inventory.partial,
-        covered: BTreeMap::new(),
-    };
+    let mut tables =
+        Tables { reader: &reader, associations: Associations::of(reader.facts), inventory, covered: BTreeMap::new() };
     let mut subnets: Vec<SubnetAudit> = match &inventory.subnets {
         Observed::Seen { value, .. } => value
             .iter()
@@ -64,7 +60,7 @@ fn missing(inventory: &Inventory, vpc: Option<&VpcId>, without_subnets: bool) ->
 struct Tables<'f> {
     reader: &'f Reader<'f>,
     associations: Result<Associations<'f>, &'f Gap>,
-    partial: &'f BTreeMap<VpcId, Gap>,
+    inventory: &'f Inventory,
     /// By the table itself: files may list one twice, and differently.
     covered: BTreeMap<*const RouteTable, Result<Coverage<'f>, Missing>>,
 }
@@ -75,15 +71,19 @@ impl Tables<'_> {
             Ok(associations) => associations.table_of(&subnet.vpc, &subnet.id),
             Err(gap) => Err(Missing::new(format!("the route tables of {}", subnet.vpc), gap)),
         };
-        let used = match despite_gaps(self.partial, &subnet.vpc, found) {
+        let used = match despite_gaps(self.inventory, &subnet.vpc, found) {
             Ok(used) => used,
             Err(missing) => return self.not_judged(subnet, None, missing),
         };
         let table = used.0;
+        let unknown_ranges = self.inventory.unknown_ranges.get(&subnet.id);
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
-            Ok(coverage) if coverage.overlaps(&subnet.cidrs) => {
+            Ok(coverage) if unknown_ranges.is_some() || coverage.overlaps(&subnet.cidrs) => {
                 let mut coverage = coverage.clone();
                 coverage.take_out_subnet(self.reader, &subnet.vpc, &subnet.cidrs);
+                if let Some(gap) = unknown_ranges {
+                    coverage.open_where_subnet_could_hold(&subnet.id, gap);
+                }
                 judged(self.reader, subnet, used, &coverage)
             }
             Ok(coverage) => judged(self.reader, subnet, used, coverage),

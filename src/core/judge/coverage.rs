@@ -1,14 +1,14 @@
 //! How the whole prefix list fares against one route table. DNS answers with a sample; this is all of it.
 
 use super::{
-    address::subnet_could_hold,
+    address::could_hold,
     egress::require_public_ipv4,
     lookup::{Selection, covers, expand, halves, read},
     path::Reader,
 };
 use crate::model::{
-    CoverageRange, CoverageSummary, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable, Verdict, VpcId,
-    addresses_in,
+    CoverageRange, CoverageSummary, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable, SubnetId, Verdict,
+    VpcId, addresses_in,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -130,8 +130,15 @@ impl Coverage<'_> {
         if let Some(own) = interface.subnet_cidrs.seen() {
             return self.take_out_subnet(reader, &interface.vpc, own);
         }
+        if let Some(gap) = interface.subnet_cidrs.gap() {
+            self.open_where_subnet_could_hold(&interface.subnet, gap);
+        }
+    }
+
+    /// Leaves open what may lie in the subnet, of which not all ranges are known.
+    pub(super) fn open_where_subnet_could_hold(&mut self, subnet: &SubnetId, gap: &Gap) {
         for range in &mut self.ranges {
-            if let Some(open) = subnet_could_hold(interface, &range.selection, range.cidr) {
+            if let Some(open) = could_hold(subnet, gap, &range.selection, range.cidr) {
                 range.verdict = Verdict::Undetermined(vec![open]);
             }
         }

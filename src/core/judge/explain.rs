@@ -2,12 +2,13 @@
 
 use super::{
     UnknownSubnet,
+    address::could_hold,
     lookup::{Match, Selection, select},
     path::Reader,
     subnet::{despite_gaps, table_of},
 };
 use crate::model::{
-    AssociatedWith, Destination, EndpointState, Explanation, Inventory, Loser, LostBy, Matched, Missing, Path,
+    AssociatedWith, Destination, EndpointState, Explanation, Gap, Inventory, Loser, LostBy, Matched, Missing, Path,
     PathKind, RouteTable, SubnetId, Verdict, VpcFacts, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
@@ -19,9 +20,9 @@ use std::net::IpAddr;
 /// # Errors
 /// The ids of the subnets that are known, if `subnet` is not one of them.
 pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Result<Explanation, UnknownSubnet> {
-    let (vpc, cidrs) = locate(inventory, subnet)?;
+    let Located { vpc, cidrs, unknown_ranges } = locate(inventory, subnet)?;
     let reader = Reader::of_inventory(inventory);
-    let (table, association) = match despite_gaps(&inventory.partial, &vpc, table_of(&inventory.facts, &vpc, subnet)) {
+    let (table, association) = match despite_gaps(inventory, &vpc, table_of(&inventory.facts, &vpc, subnet)) {
         Ok(found) => found,
         Err(missing) => {
             return Ok(Explanation {
@@ -51,17 +52,33 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         return Ok(explanation(reader.within_vpc(&vpc, address.into()), None, Vec::new(), reason));
     }
     let selection = select(table, &inventory.facts.prefix_lists, address);
+    if let Some(open) = unknown_ranges.and_then(|gap| could_hold(subnet, gap, &selection, address)) {
+        let reason = undetermined(std::slice::from_ref(&open));
+        return Ok(explanation(Verdict::Undetermined(vec![open]), None, Vec::new(), reason));
+    }
     let verdict = reader.verdict(table, &selection, address.into());
     let route = winner(&selection).map(winning_route);
     let reason = reason(address, subnet, table, &verdict, route.as_ref()) + &state_of(&inventory.facts, &verdict);
     Ok(explanation(verdict, route, losers(&selection), reason))
 }
 
+/// A subnet's VPC and ranges.
+struct Located<'i> {
+    vpc: VpcId,
+    cidrs: Vec<IpNet>,
+    /// Why there may be further ranges.
+    unknown_ranges: Option<&'i Gap>,
+}
+
 /// The subnet's VPC and ranges. Without a list of subnets, a table that names the subnet tells the VPC.
-fn locate(inventory: &Inventory, subnet: &SubnetId) -> Result<(VpcId, Vec<IpNet>), UnknownSubnet> {
+fn locate<'i>(inventory: &'i Inventory, subnet: &SubnetId) -> Result<Located<'i>, UnknownSubnet> {
     if let Some(subnets) = inventory.subnets.seen() {
         return match subnets.iter().find(|known| known.id == *subnet) {
-            Some(known) => Ok((known.vpc.clone(), known.cidrs.clone())),
+            Some(known) => Ok(Located {
+                vpc: known.vpc.clone(),
+                cidrs: known.cidrs.clone(),
+                unknown_ranges: inventory.unknown_ranges.get(subnet),
+            }),
             None => Err(UnknownSubnet {
                 subnet: subnet.clone(),
                 known: subnets.iter().map(|known| known.id.clone()).collect(),
@@ -77,7 +94,9 @@ fn locate(inventory: &Inventory, subnet: &SubnetId) -> Result<(VpcId, Vec<IpNet>
         table.associations.iter().filter_map(|association| subnet_of(&association.with)).collect()
     };
     match tables.iter().find(|table| named(table).contains(subnet)) {
-        Some(table) => Ok((table.vpc.clone(), Vec::new())),
+        Some(table) => {
+            Ok(Located { vpc: table.vpc.clone(), cidrs: Vec::new(), unknown_ranges: inventory.subnets.gap() })
+        }
         None => {
             let known = tables.iter().flat_map(named).collect();
             Err(UnknownSubnet { subnet: subnet.clone(), known })

@@ -1,8 +1,8 @@
 //! Which route table serves a subnet.
 
 use crate::model::{
-    AssociatedWith, AssociationKind, AssociationState, Gap, Missing, RouteTable, RouteTableId, SubnetId, VpcFacts,
-    VpcId,
+    AssociatedWith, AssociationKind, AssociationState, Gap, Inventory, Missing, RouteTable, RouteTableId, SubnetId,
+    VpcFacts, VpcId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,20 +117,25 @@ pub(super) fn table_of<'f>(
     Associations::of(facts).map_err(unread)?.table_of(vpc, subnet)
 }
 
-/// What is known of a subnet's table in a VPC of which not all are: an explicit association decides, whichever other tables
-/// are missing.
+/// What is known of a subnet's table in an inventory that may be a part of an answer: an explicit association decides, whichever
+/// other tables of the VPC are missing. The table itself must be whole.
 ///
 /// # Errors
 /// The fact that is missing.
-pub(super) fn despite_gaps<T>(
-    partial: &BTreeMap<VpcId, Gap>,
+pub(super) fn despite_gaps<'f>(
+    inventory: &Inventory,
     vpc: &VpcId,
-    found: Result<(T, AssociationKind), Missing>,
-) -> Result<(T, AssociationKind), Missing> {
-    match (partial.get(vpc), &found) {
+    found: Result<(&'f RouteTable, AssociationKind), Missing>,
+) -> Result<(&'f RouteTable, AssociationKind), Missing> {
+    let found = match (inventory.partial.get(vpc), &found) {
         (Some(gap), Ok((_, AssociationKind::Main)) | Err(_)) => {
-            Err(Missing::new(format!("the route tables of {vpc}"), gap))
+            return Err(Missing::new(format!("the route tables of {vpc}"), gap));
         }
         (Some(_), Ok((_, AssociationKind::Explicit))) | (None, _) => found,
+    };
+    let (table, association) = found?;
+    match inventory.selected_routes.get(&table.id) {
+        Some(gap) => Err(Missing::new(format!("all routes of {}", table.id), gap)),
+        None => Ok((table, association)),
     }
 }

@@ -1,6 +1,6 @@
 //! A VPC (or several) as `audit` and `explain` see it: no instance, no probe.
 
-use super::{AccountId, Gap, Observed, SubnetId, VpcFacts, VpcId};
+use super::{AccountId, Gap, Observed, RouteTableId, SubnetId, VpcFacts, VpcId};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,12 @@ pub struct Inventory {
     /// nothing follows from there being none.
     #[serde(default)]
     pub partial: BTreeMap<VpcId, Gap>,
+    /// The tables of which not all routes are known, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub selected_routes: BTreeMap<RouteTableId, Gap>,
+    /// The subnets of which not all ranges are known, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_ranges: BTreeMap<SubnetId, Gap>,
     /// The accounts that asked, as far as the network interfaces tell. EC2 lists endpoints to the account that owns them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub accounts: BTreeSet<AccountId>,

@@ -37,6 +37,7 @@ fn route(from: &types::Route, place: &str) -> Result<Route, Gap> {
         destination_cidr_block: given(from.destination_cidr_block()),
         destination_ipv6_cidr_block: given(from.destination_ipv6_cidr_block()),
         destination_prefix_list_id: given(from.destination_prefix_list_id()),
+        vpc_endpoint_id: None,
         gateway_id: given(from.gateway_id()),
         nat_gateway_id: given(from.nat_gateway_id()),
         egress_only_internet_gateway_id: given(from.egress_only_internet_gateway_id()),

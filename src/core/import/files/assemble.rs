@@ -6,13 +6,13 @@ use super::{
     listing::{Listings, Page, listing_of, name_of},
     prefix_list_of, region_of_zone, regions,
     relevant::Relevant,
-    shapes::{Checked, ListedInterface, ListedPrefixList, ListedTable, Row},
+    shapes::{Checked, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, Row, Unclear},
     shell_word,
 };
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId,
-    Seconds, Subnet, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
+    RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
 };
 use ipnet::IpNet;
 use std::{
@@ -92,7 +92,7 @@ impl<T> Pieces<T> {
 #[derive(Default)]
 pub(super) struct Collected {
     route_tables: Pieces<ListedTable>,
-    subnets: Pieces<Subnet>,
+    subnets: Pieces<ListedSubnet>,
     vpc_endpoints: Pieces<VpcEndpoint>,
     prefix_lists: Pieces<ListedPrefixList>,
     network_interfaces: Pieces<ListedInterface>,
@@ -184,7 +184,7 @@ impl Collected {
     pub(super) fn region(&self) -> Result<Option<String>, FilesError> {
         let lists = self.prefix_lists.values().filter_map(|list| list.name.as_deref());
         let services = self.vpc_endpoints.values().filter_map(|endpoint| endpoint.service.as_deref());
-        let zones = self.subnets.values().filter_map(|subnet| subnet.availability_zone.as_deref());
+        let zones = self.subnets.values().filter_map(|listed| listed.subnet.availability_zone.as_deref());
         let zones = zones.filter_map(|zone| Some((region_of_zone(zone)?, zone))).collect();
         for found in [regions(lists), regions(services), zones] {
             if found.len() > 1 {
@@ -199,7 +199,8 @@ impl Collected {
     }
 
     pub(super) fn inventory(self, dir: &Path, region: String) -> Inventory {
-        let partial = self.partial();
+        let (partial, selected_routes, unknown_ranges) =
+            (self.partial(), self.selected_routes(), self.unknown_ranges());
         let accounts = self.network_interfaces.values().filter_map(|listed| listed.owner.clone()).collect();
         let facts = VpcFacts {
             endpoint_interfaces: self.endpoint_interfaces(dir, &region),
@@ -208,7 +209,40 @@ impl Collected {
             route_tables: observed(self.route_tables, ROUTE_TABLES, dir, |listed| listed.table),
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir, |endpoint| endpoint),
         };
-        Inventory { subnets: observed(self.subnets, SUBNETS, dir, |subnet| subnet), region, facts, partial, accounts }
+        let subnets = observed(self.subnets, SUBNETS, dir, |listed| listed.subnet);
+        Inventory { region, subnets, facts, partial, selected_routes, unknown_ranges, accounts }
+    }
+
+    /// The tables of which the files hold a part of the routes only.
+    fn selected_routes(&self) -> BTreeMap<RouteTableId, Gap> {
+        let selected = self.route_tables.items.values().filter(|(listed, _)| !listed.has_local);
+        let gap = |file: &Path| Gap::Truncated {
+            detail: format!(
+                "in {} it has no local route, which every table has: its routes are a selection",
+                file.display()
+            ),
+        };
+        selected.map(|(listed, file)| (listed.table.id.clone(), gap(file))).collect()
+    }
+
+    /// The subnets whose ranges the files do not hold.
+    fn unknown_ranges(&self) -> BTreeMap<SubnetId, Gap> {
+        let without = self.subnets.items.values().filter(|(listed, _)| !listed.whole);
+        let gap = |file: &Path| Gap::Truncated { detail: format!("in {} it has no CidrBlock", file.display()) };
+        without.map(|(listed, file)| (listed.subnet.id.clone(), gap(file))).collect()
+    }
+
+    /// The VPCs with a table of which not all associations are known.
+    fn unclear(&self) -> impl Iterator<Item = (VpcId, Gap)> {
+        self.route_tables.items.values().filter_map(|(listed, file)| {
+            let table = &listed.table;
+            let what = match listed.unclear? {
+                Unclear::Absent => "no Associations",
+                Unclear::Nameless => "an association without SubnetId, GatewayId, PublicIpv4Pool or Main",
+            };
+            let detail = format!("{} has {what} in {}: which subnets it serves is not known", table.id, file.display());
+            Some((table.vpc.clone(), Gap::Truncated { detail }))
+        })
     }
 
     /// The VPCs of which an endpoint names a table that no file holds, though they hold others: then the files are part of
@@ -226,7 +260,7 @@ impl Collected {
             );
             Some((endpoint.vpc.clone(), Gap::Truncated { detail }))
         });
-        partial.collect()
+        partial.chain(self.unclear()).collect()
     }
 
     /// The interfaces that endpoints name. Those of DynamoDB's interface endpoints must all be there.
@@ -252,6 +286,9 @@ impl Collected {
                 });
             return Observed::Unseen(gap);
         }
+        if let Some(gap) = self.interfaces_conflict(region) {
+            return Observed::Unseen(gap);
+        }
         let named = self.vpc_endpoints.values().flat_map(|endpoint| &endpoint.interfaces);
         let known = named.filter_map(|id| self.network_interfaces.items.get(id.as_str()));
         let at = self.network_interfaces.at.map_or(endpoints_at, |at| at.min(endpoints_at));
@@ -260,6 +297,52 @@ impl Collected {
             at,
             took: Seconds::default(),
         }
+    }
+
+    /// Why the network interfaces of the endpoints are not known although every one that is named is there.
+    fn interfaces_conflict(&self, region: &str) -> Option<Gap> {
+        let works = |endpoint: &&VpcEndpoint| match endpoint.state {
+            EndpointState::Available | EndpointState::Partial | EndpointState::Absent | EndpointState::Other(_) => true,
+            EndpointState::Pending
+            | EndpointState::PendingAcceptance
+            | EndpointState::Deleting
+            | EndpointState::Deleted
+            | EndpointState::Rejected
+            | EndpointState::Failed
+            | EndpointState::Expired => false,
+        };
+        let dynamodbs = self
+            .vpc_endpoints
+            .values()
+            .filter(|e| e.kind == EndpointType::Interface && may_be_dynamodbs(e.service.as_deref(), region))
+            .filter(works);
+        for endpoint in dynamodbs {
+            let id = &endpoint.id;
+            if endpoint.interfaces.is_empty() {
+                return Some(Gap::Truncated { detail: format!("{id} has no NetworkInterfaceIds") });
+            }
+            for interface in &endpoint.interfaces {
+                let Some((listed, file)) = self.network_interfaces.items.get(interface.as_str()) else { continue };
+                if let Some(vpc) = listed.vpc.as_deref().filter(|vpc| *vpc != endpoint.vpc.as_str()) {
+                    let one = format!("{interface}, a network interface of {id}, is in {vpc}");
+                    return Some(Gap::Conflicting { one, other: format!("{id} is in {}", endpoint.vpc) });
+                }
+                if listed.interface.addresses.is_empty() {
+                    let detail = format!("{interface} of {id} has no addresses in {}", file.display());
+                    return Some(Gap::Truncated { detail });
+                }
+            }
+        }
+        let unlisted = |listed: &&ListedInterface| {
+            listed.endpoint.as_deref().is_some_and(|id| !self.vpc_endpoints.items.contains_key(id))
+        };
+        self.network_interfaces.values().find(unlisted).map(|listed| Gap::NotVisible {
+            detail: format!(
+                "{} is of {}, which is not among the VpcEndpoints",
+                listed.interface.id,
+                listed.endpoint.as_deref().unwrap_or_default()
+            ),
+        })
     }
 
     fn service_prefix_lists(&self, dir: &Path, region: &str) -> Observed<Vec<PrefixListId>> {

@@ -1,10 +1,10 @@
 //! What a document of a file is: an answer of the AWS CLI, a list, or another tool's.
 
 use super::{
-    shapes::{Checked, ListedInterface, ListedPrefixList},
+    shapes::{Checked, ListedInterface, ListedPrefixList, ListedSubnet, ReadTable},
     unread::{Keys, Scan, Unread},
 };
-use crate::model::{RouteTable, Subnet, VpcEndpoint};
+use crate::model::VpcEndpoint;
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,
@@ -16,8 +16,8 @@ use std::{borrow::Cow, fmt};
 /// An object, with one or more of the CLI's own top-level keys if it is an answer.
 #[derive(Default)]
 pub(super) struct File {
-    pub(super) route_tables: Option<Vec<Checked<RouteTable>>>,
-    pub(super) subnets: Option<Vec<Checked<Subnet>>>,
+    pub(super) route_tables: Option<Vec<Checked<ReadTable>>>,
+    pub(super) subnets: Option<Vec<Checked<ListedSubnet>>>,
     pub(super) vpc_endpoints: Option<Vec<Checked<VpcEndpoint>>>,
     pub(super) prefix_lists: Option<Vec<Checked<ListedPrefixList>>>,
     pub(super) entries: Option<Vec<Checked<IpNet>>>,
@@ -26,6 +26,8 @@ pub(super) struct File {
     pub(super) next_page: Option<String>,
     /// A row under another key.
     pub(super) unread: Option<Unread>,
+    /// Whether it could be an entry of a prefix list.
+    pub(super) is_entry: bool,
     /// What it would be as a row of a list.
     row: RowKeys,
 }
@@ -142,6 +144,7 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
                 let value = object.next_value_seed(Scan)?;
                 keys.add(key, &value);
                 file.row.add(key);
+                file.is_entry |= key == "Cidr";
                 let found = value.found.map(|found| found.under(key)).filter(|found| !found.is_created());
                 file.unread = file.unread.or(found);
             }

@@ -4,14 +4,17 @@
 use super::{
     input::{self, LISTING_FILE},
     json,
-    shapes::{Checked, ListedTable, Lists},
+    shapes::{Checked, ListedTable, Lists, ReadTable},
 };
 use crate::{
     judge::lookup::covers,
-    model::{Destination, Route, RouteTable},
+    model::{Destination, Route},
 };
 use ipnet::IpNet;
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 /// Bytes of all files below which every route is kept: they take less than twice that.
 pub(super) const LARGE: u64 = 64 << 20;
@@ -31,7 +34,9 @@ impl Relevant {
         if size < large {
             return Self::Everything;
         }
-        let Some(lists) = files.iter().map(lists).collect::<Option<Vec<_>>>() else { return Self::Everything };
+        let Some(lists) = files.iter().map(|file| lists(file)).collect::<Option<Vec<_>>>() else {
+            return Self::Everything;
+        };
         let mut ranges: Vec<IpNet> = lists.into_iter().flatten().flat_map(Lists::ranges).collect();
         ranges.sort();
         ranges.dedup();
@@ -43,7 +48,7 @@ impl Relevant {
         }
     }
 
-    pub(super) fn of_tables(&self, tables: Vec<Checked<RouteTable>>) -> Vec<Checked<ListedTable>> {
+    pub(super) fn of_tables(&self, tables: Vec<Checked<ReadTable>>) -> Vec<Checked<ListedTable>> {
         let listed = |Checked(table)| Checked(ListedTable::new(table, |route| self.matters(route)));
         tables.into_iter().map(listed).collect()
     }
@@ -59,7 +64,7 @@ impl Relevant {
 }
 
 /// The prefix lists of a file; `None` where they are not objects of their own, as in a list of answers.
-fn lists(file: &PathBuf) -> Option<Vec<Lists>> {
+fn lists(file: &Path) -> Option<Vec<Lists>> {
     let (bytes, _) = input::read(file, LISTING_FILE).ok()?;
     json::parse_all("", &bytes, "", false).ok()
 }

@@ -7,9 +7,12 @@ use super::{
     },
     regions,
 };
-use crate::model::{AccountId, EndpointInterface, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint};
+use crate::model::{AccountId, EndpointInterface, PrefixListId, Route, RouteTable, Subnet, Target, VpcEndpoint};
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny},
+};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::IpAddr,
@@ -18,6 +21,20 @@ use std::{
 /// A list, or `null`: what Go, jq and .NET write for an empty one.
 fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_else(Vec::new))
+}
+
+/// A list, where there is the key.
+fn null_as_no_items<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Vec<T>>, D::Error> {
+    null_as_empty(from).map(Some)
+}
+
+fn null_as_false<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(false))
+}
+
+/// A text, unless it is empty: as some tools write what is absent.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Error> {
+    Ok(Option::<Text<'de>>::deserialize(from)?.filter(|text| !text.is_empty()))
 }
 
 /// What a file says of prefix lists alone.
@@ -92,6 +109,10 @@ macro_rules! row {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ListedTable {
     pub(super) table: RouteTable,
+    /// What of its associations is not known.
+    pub(super) unclear: Option<Unclear>,
+    /// Whether it has a local route. Every table has: without one, the routes are a selection.
+    pub(super) has_local: bool,
     left_out: LeftOut,
 }
 
@@ -105,7 +126,9 @@ struct LeftOut {
 
 impl ListedTable {
     /// Of `table`, the routes that `matters` accepts: copies, so that all memory of the others is free for the next file.
-    pub(super) fn new(mut table: RouteTable, matters: impl Fn(&Route) -> bool) -> Self {
+    pub(super) fn new(read: ReadTable, matters: impl Fn(&Route) -> bool) -> Self {
+        let ReadTable { mut table, unclear } = read;
+        let has_local = table.routes.iter().any(|route| route.target == Target::Local);
         let mut left_out = LeftOut::default();
         let (kept, others): (Vec<&Route>, Vec<&Route>) = table.routes.iter().partition(|route| matters(route));
         for route in &others {
@@ -115,7 +138,7 @@ impl ListedTable {
         if !others.is_empty() {
             table.routes = kept.into_iter().cloned().collect();
         }
-        Self { table, left_out }
+        Self { table, unclear, has_local, left_out }
     }
 }
 
@@ -136,12 +159,52 @@ impl Row for ListedTable {
 
     fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
         let (one, two) = (&mut self.table, &other.table);
+        match (self.unclear, other.unclear) {
+            (Some(Unclear::Absent), None | Some(Unclear::Nameless)) => {
+                one.associations.clone_from(&two.associations);
+                self.unclear = other.unclear;
+            }
+            (None | Some(Unclear::Nameless), None) => {}
+            (_, Some(Unclear::Nameless)) => self.unclear = other.unclear,
+            (_, Some(Unclear::Absent)) => {}
+        }
+        let associations = other.unclear == Some(Unclear::Absent) || same_items(&one.associations, &two.associations);
         all_equal([
             ("VpcId", one.vpc == two.vpc),
             ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
-            ("Associations", same_items(&one.associations, &two.associations)),
+            ("Associations", associations),
             ("Routes", self.left_out == other.left_out && same_items(&one.routes, &two.routes)),
         ])
+    }
+}
+
+/// A subnet, and whether its range of IPv4 addresses is known.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ListedSubnet {
+    pub(super) subnet: Subnet,
+    pub(super) whole: bool,
+}
+
+impl Row for ListedSubnet {
+    fn id(&self) -> &str {
+        self.subnet.id.as_str()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        Some(self.subnet.vpc.as_str())
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        if !self.whole && other.whole {
+            self.subnet.cidrs.clone_from(&other.subnet.cidrs);
+        }
+        let two = if other.whole {
+            other.subnet.clone()
+        } else {
+            Subnet { cidrs: self.subnet.cidrs.clone(), ..other.subnet.clone() }
+        };
+        self.whole |= other.whole;
+        self.subnet.merge(&two)
     }
 }
 
@@ -213,7 +276,9 @@ impl Row for ListedPrefixList {
 pub(super) struct ListedInterface {
     pub(super) interface: EndpointInterface,
     pub(super) owner: Option<AccountId>,
-    vpc: Option<String>,
+    pub(super) vpc: Option<String>,
+    /// The endpoint that it is of, as EC2 describes it.
+    pub(super) endpoint: Option<String>,
 }
 
 impl Row for ListedInterface {
@@ -234,6 +299,7 @@ impl Row for ListedInterface {
             ("PrivateIpAddresses and Ipv6Addresses", same_items(&addresses(self), &addresses(other))),
         ])?;
         self.vpc = self.vpc.take().or_else(|| other.vpc.clone());
+        self.endpoint = self.endpoint.take().or_else(|| other.endpoint.clone());
         Ok(())
     }
 }
@@ -264,30 +330,62 @@ struct RouteTableJson<'a> {
     route_table_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
     owner_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "null_as_empty")]
-    associations: Vec<AssociationJson<'a>>,
+    /// `None` without the key; `null` is an empty list.
+    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    associations: Option<Vec<AssociationJson<'a>>>,
     /// Every table has at least the local route: without the key this is no whole answer.
     routes: Option<Vec<Checked<Route>>>,
 }
 
-checked!(RouteTable, RouteTableJson<'_>, |json| {
-    Ok(RouteTable {
-        id: convert::required("RouteTableId", json.route_table_id.as_deref())?.into(),
+/// A route table, and what of its associations is not known.
+pub(super) struct ReadTable {
+    table: RouteTable,
+    unclear: Option<Unclear>,
+}
+
+/// Why the associations of a table may not be all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unclear {
+    /// There is no such key.
+    Absent,
+    /// One names nothing that the table serves.
+    Nameless,
+}
+
+checked!(ReadTable, RouteTableJson<'_>, |json| {
+    let id = convert::required("RouteTableId", json.route_table_id.as_deref())?;
+    let associations = json.associations.as_deref().unwrap_or_default();
+    if let Some(other) = associations.iter().filter_map(|one| one.route_table_id.as_deref()).find(|other| *other != id)
+    {
+        return Err(ConvertError::AnotherTables { table: id.to_owned(), other: other.to_owned() });
+    }
+    let unclear = match &json.associations {
+        None => Some(Unclear::Absent),
+        Some(_) => associations.iter().any(AssociationJson::is_nameless).then_some(Unclear::Nameless),
+    };
+    let table = RouteTable {
+        id: id.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         owner: json.owner_id.as_deref().map(Into::into),
-        associations: json.associations.iter().filter_map(AssociationJson::convert).collect(),
+        associations: associations.iter().filter_map(AssociationJson::convert).collect(),
         routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?).into(),
-    })
+    };
+    Ok(ReadTable { table, unclear })
 });
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "an association (an object)")]
 struct AssociationJson<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_false")]
     main: bool,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    route_table_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     subnet_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     gateway_id: Option<Text<'a>>,
+    public_ipv4_pool: Option<IgnoredAny>,
+    #[serde(borrow)]
     association_state: Option<StateJson<'a>>,
 }
 
@@ -299,6 +397,11 @@ struct StateJson<'a> {
 }
 
 impl AssociationJson<'_> {
+    /// Whether it does not say what the table serves: a subnet, a gateway, a pool of public addresses or the VPC.
+    fn is_nameless(&self) -> bool {
+        !self.main && self.subnet_id.is_none() && self.gateway_id.is_none() && self.public_ipv4_pool.is_none()
+    }
+
     fn convert(&self) -> Option<crate::model::Association> {
         RawAssociation {
             main: self.main,
@@ -317,6 +420,7 @@ struct RouteJson<'a> {
     destination_cidr_block: Option<Text<'a>>,
     destination_ipv6_cidr_block: Option<Text<'a>>,
     destination_prefix_list_id: Option<Text<'a>>,
+    vpc_endpoint_id: Option<Text<'a>>,
     gateway_id: Option<Text<'a>>,
     nat_gateway_id: Option<Text<'a>>,
     egress_only_internet_gateway_id: Option<Text<'a>>,
@@ -338,6 +442,7 @@ checked!(Route, RouteJson<'_>, |json| {
         destination_cidr_block: json.destination_cidr_block.as_deref(),
         destination_ipv6_cidr_block: json.destination_ipv6_cidr_block.as_deref(),
         destination_prefix_list_id: json.destination_prefix_list_id.as_deref(),
+        vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
         gateway_id: json.gateway_id.as_deref(),
         nat_gateway_id: json.nat_gateway_id.as_deref(),
         egress_only_internet_gateway_id: json.egress_only_internet_gateway_id.as_deref(),
@@ -364,7 +469,10 @@ struct SubnetJson<'a> {
     vpc_id: Option<Text<'a>>,
     availability_zone: Option<Text<'a>>,
     owner_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     cidr_block: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "null_as_false")]
+    ipv6_native: bool,
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
     ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
 }
@@ -385,10 +493,11 @@ impl Ipv6Json<'_> {
     }
 }
 
-checked!(Subnet, SubnetJson<'_>, |json| {
+checked!(ListedSubnet, SubnetJson<'_>, |json| {
+    let whole = json.cidr_block.is_some() || json.ipv6_native;
     let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
     let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
-    Ok(Subnet {
+    let subnet = Subnet {
         id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         availability_zone: json.availability_zone.as_deref().map(str::to_owned),
@@ -397,7 +506,8 @@ checked!(Subnet, SubnetJson<'_>, |json| {
             .into_iter()
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
             .collect::<Result<_, _>>()?,
-    })
+    };
+    Ok(ListedSubnet { subnet, whole })
 });
 
 #[derive(Deserialize)]
@@ -490,6 +600,8 @@ struct NetworkInterfaceJson<'a> {
     network_interface_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
     owner_id: Option<Text<'a>>,
+    description: Option<Text<'a>>,
+    private_ip_address: Option<IpAddr>,
     #[serde(default, deserialize_with = "null_as_empty")]
     private_ip_addresses: Vec<PrivateAddressJson>,
     #[serde(default, deserialize_with = "null_as_empty")]
@@ -511,11 +623,17 @@ struct Ipv6AddressJson {
 checked!(ListedInterface, NetworkInterfaceJson<'_>, |json| {
     let ipv4 = json.private_ip_addresses.iter().filter_map(|address| address.private_ip_address);
     let ipv6 = json.ipv6_addresses.iter().filter_map(|address| address.ipv6_address);
+    let mut addresses: Vec<IpAddr> = ipv4.collect();
+    // The first of them, where somebody left the list out.
+    addresses.extend(json.private_ip_address.filter(|primary| !addresses.contains(primary)));
+    addresses.extend(ipv6);
+    let of_endpoint = |text: &Text<'_>| text.strip_prefix("VPC Endpoint Interface ").map(str::to_owned);
     Ok(ListedInterface {
         interface: EndpointInterface {
             id: convert::required("NetworkInterfaceId", json.network_interface_id.as_deref())?.into(),
-            addresses: ipv4.chain(ipv6).collect(),
+            addresses,
         },
+        endpoint: json.description.as_ref().and_then(of_endpoint),
         vpc: json.vpc_id.as_deref().map(str::to_owned),
         owner: json.owner_id.as_deref().map(Into::into),
     })
