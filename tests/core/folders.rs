@@ -254,3 +254,85 @@ fn the_interfaces_of_an_endpoint_are_known_with_their_addresses_or_not_at_all() 
     let of_another = r#", "Description": "VPC Endpoint Interface vpce-9", "PrivateIpAddress": "10.0.1.9""#;
     assert_eq!(seen(ids, "eni-2", of_another), Err("not_visible"));
 }
+
+#[test]
+fn fields_of_one_row_that_contradict_each_other_are_named() {
+    let arn = |region: &str, id: &str| format!(r#""PrefixListArn": "arn:aws:ec2:{region}:aws:prefix-list/{id}", "#);
+    let list = |arn: &str| LISTS.replace(r#""PrefixListId""#, &format!(r#"{arn}"PrefixListId""#));
+    let subnet = |arn: &str| SUBNETS.replace(r#""VpcId""#, &format!(r#""SubnetArn": "{arn}", "VpcId""#));
+    let of_region = |region: &str| format!("arn:aws:ec2:{region}:111122223333:subnet/subnet-1");
+    let service = |region: &str| ENDPOINTS.replace(r#""State""#, &format!(r#""ServiceRegion": "{region}", "State""#));
+    let cases = [
+        ("prefix-lists.json", list(&arn("eu-west-1", "pl-1")), list(&arn("us-east-1", "pl-1")), "PrefixListArn"),
+        ("prefix-lists.json", list(&arn("us-east-1", "pl-2")), list(""), "PrefixListArn is pl-2"),
+        ("subnets.json", subnet(&of_region("eu-west-1")), subnet(&of_region("us-east-1")), "SubnetArn is eu-west-1"),
+        (
+            "subnets.json",
+            subnet("arn:aws:ec2:us-east-1:1:subnet/subnet-2"),
+            SUBNETS.to_owned(),
+            "SubnetArn is subnet-2",
+        ),
+        ("vpc-endpoints.json", service("eu-west-1"), service("us-east-1"), "ServiceRegion is eu-west-1"),
+    ];
+    for (file, contradiction, agreement, expected) in cases {
+        let error = outcome(&[(file, &contradiction)]).unwrap_err();
+        assert!(error.contains(file) && error.contains(expected), "{error}");
+        assert_eq!(outcome(&[(file, &agreement)]), Ok(Outcome::OnNet), "{agreement}");
+    }
+    let family = |family: &str| {
+        let row = format!(r#"{{"PrefixListId": "pl-1", "AddressFamily": "{family}"}}"#);
+        outcome(&[("managed.json", &format!(r#"{{"PrefixLists": [{row}]}}"#))])
+    };
+    assert_eq!((family("IPv4"), family("IPv6")), (Ok(Outcome::OnNet), Ok(Outcome::Undetermined)));
+}
+
+#[test]
+fn what_is_of_another_region_is_left_out() {
+    let europe = |text: &str| {
+        let text = ["vpc-1", "subnet-1", "rtb-1", "vpce-1"]
+            .iter()
+            .fold(text.to_owned(), |text, id| text.replace(&format!("\"{id}\""), &format!("\"{}9\"", id)));
+        text.replace("us-east-1", "eu-west-1")
+    };
+    let subnets = europe(SUBNETS);
+    // No route of it leads to an endpoint: by the lists of us-east-1 it would be off-net.
+    let default = r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}"#;
+    let tables = europe(&tables(&[&table("rtb-1", MAIN, &[LOCAL, default])]));
+    let both = [("eu-subnets.json", subnets.as_str()), ("eu-tables.json", &tables)];
+    let inventory = read(&both).unwrap();
+    assert_eq!(audit(&inventory, None).outcome, Outcome::OnNet);
+    let ids: Vec<_> = inventory.subnets.seen().unwrap().iter().map(|subnet| subnet.id.as_str()).collect();
+    assert_eq!(ids, ["subnet-1"]);
+    let alone = [("subnets.json", subnets.as_str()), ("route-tables.json", &tables)];
+    let audit_of_none = audit(&read(&alone).unwrap(), None);
+    assert_eq!((audit_of_none.outcome, audit_of_none.subnets.len()), (Outcome::Undetermined, 0));
+    let without_zone = subnets.replace(r#""AvailabilityZone": "eu-west-1a", "#, "");
+    let endpoints = europe(ENDPOINTS);
+    let by_gateway = [("a.json", without_zone.as_str()), ("b.json", &tables), ("c.json", &endpoints)];
+    assert_eq!(outcome(&by_gateway), Ok(Outcome::OnNet), "by a gateway endpoint's service");
+}
+
+#[test]
+fn one_id_of_two_regions_lists_is_of_two_lists() {
+    let others = LISTS.replace("us-east-1.dynamodb", "ap-southeast-1.s3").replace("52.94.0.0/22", "54.231.0.0/16");
+    assert_eq!(outcome(&[("ap.json", &others)]), Ok(Outcome::OnNet));
+}
+
+#[test]
+fn the_region_of_zones_counts_more_than_that_of_services() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = |files: &[(&str, &str)]| {
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        files::read(dir.path(), None).map(|inventory| inventory.region).map_err(|error| error.to_string())
+    };
+    let crossing = ENDPOINTS.replace("Gateway", "Interface").replace("us-east-1", "eu-west-1");
+    let both = ENDPOINTS.replace("}]}", &format!("}}, {}", crossing.split_once('[').unwrap().1));
+    assert_eq!(
+        region(&[("e.json", &both.replacen("vpce-1", "vpce-0", 1)), ("s.json", SUBNETS)]).as_deref(),
+        Ok("us-east-1")
+    );
+    let error = region(&[("l.json", &LISTS.replace("us-east-1", "eu-west-1"))]).unwrap_err();
+    assert!(error.contains("us-east-1 in subnet-1") && error.contains("--region"), "{error}");
+}

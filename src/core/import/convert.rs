@@ -35,6 +35,18 @@ pub enum ConvertError {
         /// The table it names.
         other: String,
     },
+    /// Two fields of one thing that contradict each other.
+    #[error("{one} is {value}, but {other} is {against}")]
+    Contradiction {
+        /// One field.
+        one: &'static str,
+        /// What it holds.
+        value: String,
+        /// The other field.
+        other: &'static str,
+        /// What that holds.
+        against: String,
+    },
     /// A route without a destination, or with several.
     #[error(
         "expected one of DestinationCidrBlock, DestinationIpv6CidrBlock and DestinationPrefixListId, found {found} of them"
@@ -51,6 +63,22 @@ pub enum ConvertError {
 /// [`ConvertError::Missing`] if it is not.
 pub fn required<'a>(field: &'static str, value: Option<&'a str>) -> Result<&'a str, ConvertError> {
     value.ok_or(ConvertError::Missing { field })
+}
+
+/// Compares what two fields say of one thing, where both do.
+///
+/// # Errors
+/// [`ConvertError::Contradiction`] if they differ.
+pub fn same(one: (&'static str, Option<&str>), other: (&'static str, Option<&str>)) -> Result<(), ConvertError> {
+    match (one.1.filter(|value| !value.is_empty()), other.1.filter(|value| !value.is_empty())) {
+        (Some(value), Some(against)) if value != against => Err(ConvertError::Contradiction {
+            one: one.0,
+            value: value.to_owned(),
+            other: other.0,
+            against: against.to_owned(),
+        }),
+        (Some(_) | None, Some(_) | None) => Ok(()),
+    }
 }
 
 /// A range of addresses, cut to its network: `10.0.0.1/16` is `10.0.0.0/16`, as EC2 itself has it.

@@ -188,6 +188,7 @@ fn read_sized(dir: &Path, region: Option<&str>, address: Option<IpAddr>, large: 
         Some(region) => region.to_owned(),
         None => collected.region()?.ok_or_else(|| FilesError::NoRegion { dir: dir.to_owned() })?,
     };
+    collected.only(&region)?;
     Ok(collected.inventory(dir, region))
 }
 

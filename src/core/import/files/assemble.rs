@@ -4,7 +4,7 @@ use super::{
     FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
     document::File,
     listing::{Listings, Page, listing_of, name_of},
-    prefix_list_of, region_of_zone, regions,
+    prefix_list_of, regions,
     relevant::Relevant,
     shapes::{Checked, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, Row, Unclear},
     shell_word,
@@ -50,19 +50,21 @@ impl<T: Row> Pieces<T> {
             scopes: items.iter().filter_map(|Checked(item)| item.scope()).map(str::to_owned).collect(),
         };
         self.listings.add(name, page);
-        for Checked(item) in items {
-            match self.items.entry(item.id().to_owned()) {
-                Entry::Vacant(free) => {
-                    free.insert((item, path.to_owned()));
-                }
-                Entry::Occupied(mut known) => {
-                    let (old, first) = known.get_mut();
-                    if *old != item
-                        && let Err(field) = old.merge(&item)
-                    {
-                        let (first, second) = (first.clone(), path.to_owned());
-                        return Err(FilesError::Conflict { field, id: item.id().to_owned(), first, second });
-                    }
+        items.into_iter().try_for_each(|Checked(item)| self.insert(item.key(), item, path))
+    }
+
+    fn insert(&mut self, key: String, item: T, path: &Path) -> Result<(), FilesError> {
+        match self.items.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert((item, path.to_owned()));
+            }
+            Entry::Occupied(mut known) => {
+                let (old, first) = known.get_mut();
+                if *old != item
+                    && let Err(field) = old.merge(&item)
+                {
+                    let (first, second) = (first.clone(), path.to_owned());
+                    return Err(FilesError::Conflict { field, id: item.id().to_owned(), first, second });
                 }
             }
         }
@@ -97,6 +99,8 @@ pub(super) struct Collected {
     prefix_lists: Pieces<ListedPrefixList>,
     network_interfaces: Pieces<ListedInterface>,
     entries: BTreeMap<PrefixListId, Entries>,
+    /// Whether there are subnets, and all of them of other Regions.
+    all_elsewhere: bool,
 }
 
 /// The entries of one list, from all files named by it.
@@ -179,14 +183,16 @@ impl Collected {
         keys.iter().any(Option::is_some) || !self.entries.is_empty()
     }
 
-    /// The one Region of the files: as DynamoDB's and other prefix lists name it, else the services of endpoints (which
-    /// may be another Region's), else the subnets' Availability Zones.
+    /// The one Region of the files: as DynamoDB's and other prefix lists and the subnets' zones and ARNs have it, else the
+    /// services of endpoints, which may be another Region's.
     pub(super) fn region(&self) -> Result<Option<String>, FilesError> {
         let lists = self.prefix_lists.values().filter_map(|list| list.name.as_deref());
         let services = self.vpc_endpoints.values().filter_map(|endpoint| endpoint.service.as_deref());
-        let zones = self.subnets.values().filter_map(|listed| listed.subnet.availability_zone.as_deref());
-        let zones = zones.filter_map(|zone| Some((region_of_zone(zone)?, zone))).collect();
-        for found in [regions(lists), regions(services), zones] {
+        let zones =
+            self.subnets.values().filter_map(|listed| Some((listed.region.as_deref()?, listed.subnet.id.as_str())));
+        let mut lists_and_zones: BTreeMap<&str, &str> = zones.collect();
+        lists_and_zones.extend(regions(lists));
+        for found in [lists_and_zones, regions(services)] {
             if found.len() > 1 {
                 let found = found.iter().map(|(region, name)| format!("{region} in {name}")).collect();
                 return Err(FilesError::Regions { found });
@@ -196,6 +202,37 @@ impl Collected {
             }
         }
         Ok(None)
+    }
+
+    /// Leaves out what is of another Region than `region`: its prefix lists and its VPCs.
+    ///
+    /// # Errors
+    /// Two files that differ about one list.
+    pub(super) fn only(&mut self, region: &str) -> Result<(), FilesError> {
+        for (list, file) in std::mem::take(&mut self.prefix_lists.items).into_values() {
+            if list.region.as_deref().is_none_or(|of| of == region) {
+                self.prefix_lists.insert(list.id.to_string(), list, &file)?;
+            }
+        }
+        let elsewhere = |listed: &ListedSubnet| listed.region.as_deref().is_some_and(|of| of != region);
+        let of_zones = self.subnets.values().filter(|listed| elsewhere(listed)).map(|listed| &listed.subnet.vpc);
+        let known: BTreeSet<&VpcId> =
+            self.subnets.values().filter(|listed| listed.region.is_some()).map(|listed| &listed.subnet.vpc).collect();
+        // A gateway endpoint is one of its own Region's service.
+        let gateways = self.vpc_endpoints.values().filter(|endpoint| endpoint.kind == EndpointType::Gateway);
+        let of_gateways = gateways.filter(|endpoint| {
+            let named = regions(endpoint.service.as_deref().into_iter());
+            !known.contains(&endpoint.vpc) && !named.is_empty() && !named.contains_key(region)
+        });
+        let vpcs: BTreeSet<VpcId> = of_zones.chain(of_gateways.map(|endpoint| &endpoint.vpc)).cloned().collect();
+        let before = self.subnets.items.len();
+        self.subnets.items.retain(|_, (listed, _)| {
+            listed.region.as_deref().map_or_else(|| !vpcs.contains(&listed.subnet.vpc), |of| of == region)
+        });
+        self.route_tables.items.retain(|_, (listed, _)| !vpcs.contains(&listed.table.vpc));
+        self.vpc_endpoints.items.retain(|_, (endpoint, _)| !vpcs.contains(&endpoint.vpc));
+        self.all_elsewhere = before > 0 && self.subnets.items.is_empty();
+        Ok(())
     }
 
     pub(super) fn inventory(self, dir: &Path, region: String) -> Inventory {
@@ -209,7 +246,12 @@ impl Collected {
             route_tables: observed(self.route_tables, ROUTE_TABLES, dir, |listed| listed.table),
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir, |endpoint| endpoint),
         };
-        let subnets = observed(self.subnets, SUBNETS, dir, |listed| listed.subnet);
+        let subnets = if self.all_elsewhere {
+            let detail = format!("all Subnets in {} are of other Regions than {region}", dir.display());
+            Observed::Unseen(Gap::NotFound { detail })
+        } else {
+            observed(self.subnets, SUBNETS, dir, |listed| listed.subnet)
+        };
         Inventory { region, subnets, facts, partial, selected_routes, unknown_ranges, accounts }
     }
 
@@ -397,6 +439,10 @@ impl Collected {
             return Observed::Unseen(gap);
         }
         match inline.or(own) {
+            Some((entries, _)) if listed.is_some_and(|list| !list.is_of_its_family(&entries)) => {
+                let one = format!("the AddressFamily of {id} is one");
+                Observed::Unseen(Gap::Conflicting { one, other: "it has ranges of the other".to_owned() })
+            }
             Some((entries, at)) => {
                 let name = listed.and_then(|list| list.name.clone());
                 Observed::Seen { value: PrefixList { id, name, entries: entries.into() }, at, took: Seconds::default() }

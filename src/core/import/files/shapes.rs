@@ -5,7 +5,7 @@ use super::{
         convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
         json::Text,
     },
-    regions,
+    region_of_zone, regions,
 };
 use crate::model::{AccountId, EndpointInterface, PrefixListId, Route, RouteTable, Subnet, Target, VpcEndpoint};
 use ipnet::IpNet;
@@ -57,6 +57,11 @@ impl Lists {
 pub(super) trait Row: PartialEq {
     /// Its id.
     fn id(&self) -> &str;
+
+    /// Under what it is known: its id, where that is the only one of its kind.
+    fn key(&self) -> String {
+        self.id().to_owned()
+    }
 
     /// What a listing may be limited to: the row's VPC, or its Region where it is of none.
     fn scope(&self) -> Option<&str>;
@@ -183,6 +188,18 @@ impl Row for ListedTable {
 pub(super) struct ListedSubnet {
     pub(super) subnet: Subnet,
     pub(super) whole: bool,
+    /// The Region it is in, by its zone or its ARN.
+    pub(super) region: Option<String>,
+}
+
+/// The Region of an ARN: `arn:aws:ec2:us-east-1:111122223333:subnet/subnet-0a`.
+fn region_of_arn(arn: &str) -> Option<&str> {
+    arn.split(':').nth(3).filter(|region| !region.is_empty())
+}
+
+/// The id at the end of an ARN.
+fn id_of_arn(arn: &str) -> Option<&str> {
+    arn.rsplit_once('/').map(|(_, id)| id)
 }
 
 impl Row for ListedSubnet {
@@ -204,6 +221,9 @@ impl Row for ListedSubnet {
             Subnet { cidrs: self.subnet.cidrs.clone(), ..other.subnet.clone() }
         };
         self.whole |= other.whole;
+        if !same_or_absent(&mut self.region, &other.region) {
+            return Err("AvailabilityZone");
+        }
         self.subnet.merge(&two)
     }
 }
@@ -239,12 +259,31 @@ pub(super) struct ListedPrefixList {
     pub(super) cidrs: Option<Vec<IpNet>>,
     /// `AWS`, or a customer's account; one of the two APIs has it.
     pub(super) owner: Option<String>,
-    region: Option<String>,
+    pub(super) region: Option<String>,
+    /// `IPv4` or `IPv6`.
+    family: Option<String>,
+}
+
+impl ListedPrefixList {
+    /// Whether all ranges are of its family, where that is known.
+    pub(super) fn is_of_its_family(&self, ranges: &[IpNet]) -> bool {
+        let ipv6 = match self.family.as_deref() {
+            Some(family) if family.eq_ignore_ascii_case("IPv4") => false,
+            Some(family) if family.eq_ignore_ascii_case("IPv6") => true,
+            Some(_) | None => return true,
+        };
+        ranges.iter().all(|range| matches!(range, IpNet::V6(_)) == ipv6)
+    }
 }
 
 impl Row for ListedPrefixList {
     fn id(&self) -> &str {
         self.id.as_str()
+    }
+
+    /// AWS gives one id to lists of different services in different Regions.
+    fn key(&self) -> String {
+        self.region.as_ref().map_or_else(|| self.id.to_string(), |region| format!("{} of {region}", self.id))
     }
 
     fn scope(&self) -> Option<&str> {
@@ -261,7 +300,8 @@ impl Row for ListedPrefixList {
             ("PrefixListName", names.is_none_or(|(one, other)| one == other)),
             ("Cidrs", cidrs.is_none_or(|(one, other)| same_items(one, other))),
             ("OwnerId", owners.is_none_or(|(one, other)| one == other)),
-            ("PrefixListArn", regions.is_none_or(|(one, other)| one == other)),
+            ("Region", regions.is_none_or(|(one, other)| one == other)),
+            ("AddressFamily", same_or_absent(&mut self.family, &other.family)),
         ])?;
         self.name = self.name.take().or_else(|| other.name.clone());
         self.cidrs = self.cidrs.take().or_else(|| other.cidrs.clone());
@@ -468,6 +508,7 @@ struct SubnetJson<'a> {
     subnet_id: Option<Text<'a>>,
     vpc_id: Option<Text<'a>>,
     availability_zone: Option<Text<'a>>,
+    subnet_arn: Option<Text<'a>>,
     owner_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     cidr_block: Option<Text<'a>>,
@@ -495,6 +536,12 @@ impl Ipv6Json<'_> {
 
 checked!(ListedSubnet, SubnetJson<'_>, |json| {
     let whole = json.cidr_block.is_some() || json.ipv6_native;
+    let of_zone = json.availability_zone.as_deref().and_then(region_of_zone);
+    let of_arn = json.subnet_arn.as_deref().and_then(region_of_arn);
+    convert::same(("the Region of SubnetArn", of_arn), ("that of AvailabilityZone", of_zone))?;
+    let id_of_arn = json.subnet_arn.as_deref().and_then(id_of_arn);
+    convert::same(("the id in SubnetArn", id_of_arn), ("SubnetId", json.subnet_id.as_deref()))?;
+    let region = of_zone.or(of_arn).map(str::to_owned);
     let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
     let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
     let subnet = Subnet {
@@ -507,7 +554,7 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
             .collect::<Result<_, _>>()?,
     };
-    Ok(ListedSubnet { subnet, whole })
+    Ok(ListedSubnet { subnet, whole, region })
 });
 
 #[derive(Deserialize)]
@@ -519,6 +566,7 @@ struct VpcEndpointJson<'a> {
     vpc_id: Option<Text<'a>>,
     owner_id: Option<Text<'a>>,
     service_name: Option<Text<'a>>,
+    service_region: Option<Text<'a>>,
     state: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
     route_table_ids: Vec<Text<'a>>,
@@ -527,6 +575,8 @@ struct VpcEndpointJson<'a> {
 }
 
 checked!(VpcEndpoint, VpcEndpointJson<'_>, |json| {
+    let of_name = json.service_name.as_deref().and_then(region_of_name);
+    convert::same(("ServiceRegion", json.service_region.as_deref()), ("the Region of ServiceName", of_name))?;
     RawEndpoint {
         vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
         vpc_endpoint_type: json.vpc_endpoint_type.as_deref(),
@@ -548,21 +598,31 @@ struct PrefixListJson<'a> {
     prefix_list_name: Option<Text<'a>>,
     prefix_list_arn: Option<Text<'a>>,
     owner_id: Option<Text<'a>>,
+    address_family: Option<Text<'a>>,
     cidrs: Option<Vec<CidrJson>>,
 }
 
 impl PrefixListJson<'_> {
-    /// The Region, by the ARN (`arn:aws:ec2:us-east-1:aws:prefix-list/pl-…`) or else by the name.
-    fn region(&self) -> Option<String> {
-        let of_arn = self.prefix_list_arn.as_deref().and_then(|arn| arn.split(':').nth(3));
-        let of_name = || regions(self.prefix_list_name.as_deref().into_iter()).into_keys().next();
-        of_arn.or_else(of_name).map(str::to_owned)
+    /// The Region, by the ARN (`arn:aws:ec2:us-east-1:aws:prefix-list/pl-…`) and by the name.
+    fn region(&self) -> Result<Option<String>, ConvertError> {
+        let of_arn = self.prefix_list_arn.as_deref().and_then(region_of_arn);
+        let of_name = self.prefix_list_name.as_deref().and_then(region_of_name);
+        convert::same(("the Region of PrefixListArn", of_arn), ("that of PrefixListName", of_name))?;
+        let id_of_arn = self.prefix_list_arn.as_deref().and_then(id_of_arn);
+        convert::same(("the id in PrefixListArn", id_of_arn), ("PrefixListId", self.prefix_list_id.as_deref()))?;
+        Ok(of_arn.or(of_name).map(str::to_owned))
     }
+}
+
+/// The Region that a name holds.
+fn region_of_name(name: &str) -> Option<&str> {
+    regions(std::iter::once(name)).into_keys().next()
 }
 
 checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
     Ok(ListedPrefixList {
-        region: json.region(),
+        region: json.region()?,
+        family: json.address_family.as_deref().map(str::to_owned),
         owner: json.owner_id.as_deref().map(str::to_owned),
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
         name: json.prefix_list_name.as_deref().map(str::to_owned),
