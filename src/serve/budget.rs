@@ -215,14 +215,17 @@ impl<F: Future> Future for Budgeted<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if !this.begins(cx.waker()) {
-            this.budget.changed.notify_one();
-            return Poll::Pending;
-        }
+        // What waiting itself takes counts, too: a flood of connections is mostly that.
         let began = used();
-        let polled = this.work.as_mut().poll(cx);
+        let polled = if this.begins(cx.waker()) {
+            let polled = this.work.as_mut().poll(cx);
+            this.end_turn();
+            polled
+        } else {
+            this.budget.changed.notify_one();
+            Poll::Pending
+        };
         this.budget.charge(used().saturating_sub(began));
-        this.end_turn();
         polled
     }
 }
