@@ -23,7 +23,11 @@ pub(super) fn read_files(args: &InventoryArgs, address: Option<IpAddr>) -> Resul
         Some(address) => files::read_about(directory, region, address),
         None => files::read(directory, region),
     };
-    args.from.as_deref().map(read).transpose()
+    let inventory = args.from.as_deref().map(read).transpose()?;
+    for what in inventory.iter().flat_map(|inventory| &inventory.not_read) {
+        tracing::warn!("not read: {what}");
+    }
+    Ok(inventory)
 }
 
 /// The AWS configuration, with the Region of `--region`.

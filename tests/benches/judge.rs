@@ -113,6 +113,7 @@ fn vpc(extent: Extent) -> Inventory {
         partial: BTreeMap::new(),
         selected_routes: BTreeMap::new(),
         unknown_ranges: BTreeMap::new(),
+        not_read: Vec::new(),
         accounts: BTreeSet::new(),
     }
 }

@@ -206,19 +206,20 @@ fn a_subnet_without_its_range_may_hold_what_a_local_route_overlaps() {
     let explained = |files: &[(&str, &str)]| {
         let inventory = read(files).unwrap();
         let outcome = audit(&inventory, None).outcome;
-        (outcome, explain(&inventory, &"subnet-1".into(), address).unwrap().verdict.is_on_net())
+        let reason = explain(&inventory, &"subnet-1".into(), address).unwrap().reason;
+        (outcome, reason.contains("whether 52.94.1.9 lies in subnet-1 itself"))
     };
     for without in ["", r#", "CidrBlock": null"#, r#", "CidrBlock": """#] {
         let subnets = SUBNETS.replace(r#", "CidrBlock": "10.0.1.0/24""#, without);
         let files = [("route-tables.json", &*tables_of(&wide)), ("subnets.json", &subnets)];
-        assert_eq!(explained(&files), (Outcome::Undetermined, false), "{without}");
-        assert_eq!(explained(&[("subnets.json", &subnets)]), (Outcome::OnNet, true), "elsewhere it does not matter");
+        assert_eq!(explained(&files), (Outcome::Undetermined, true), "{without}");
+        assert_eq!(explained(&[("subnets.json", &subnets)]), (Outcome::OnNet, false), "elsewhere it does not matter");
     }
     let known = [("route-tables.json", &*tables_of(&wide)), ("subnets.json", SUBNETS)];
-    assert_eq!(explained(&known), (Outcome::OnNet, true));
+    assert!(!explained(&known).1);
     let explicit = tables_of(&wide).replace(MAIN, r#"[{"Main": false, "SubnetId": "subnet-1"}]"#);
     let no_list = [("route-tables.json", &*explicit), ("subnets.json", "{}")];
-    assert_eq!(explained(&no_list), (Outcome::Undetermined, false));
+    assert_eq!(explained(&no_list), (Outcome::Undetermined, true));
 }
 
 #[test]
@@ -335,4 +336,95 @@ fn the_region_of_zones_counts_more_than_that_of_services() {
     );
     let error = region(&[("l.json", &LISTS.replace("us-east-1", "eu-west-1"))]).unwrap_err();
     assert!(error.contains("us-east-1 in subnet-1") && error.contains("--region"), "{error}");
+}
+
+#[test]
+fn what_other_tools_wrote_is_not_read_and_refuses_nothing() {
+    let unrelated: [&[u8]; 22] = [
+        b"",
+        b"  \n",
+        b"7",
+        b"null",
+        b"\"text\"",
+        b"[]",
+        b"[1]",
+        b"[[\"x\"]]",
+        b"[{}, 2]",
+        b"\nAn error occurred (UnauthorizedOperation) when calling the DescribeSubnets operation: no",
+        b"{\"a\": 1, // comment\n}",
+        b"{\"a\": [1,],}",
+        b"{\"a\": NaN}",
+        b"{\"a\": ",
+        b"\xef\xbb\xbf[1]",
+        b"\x7fELF\x02\x01",
+        b"\xff\xfe{\0\"\0a\0\"\0:\x001\0}\0",
+        br#"{"Subnets": ["subnet-1"]}"#,
+        br#"{"Subnets": {"a": 1}}"#,
+        br#"{"Subnets": [{"SubnetIdentifier": "subnet-1", "SubnetStatus": "Active"}]}"#,
+        br#"{"Entries": [{"EventId": "1"}], "FailedEntryCount": 0}"#,
+        br#"{"Subnets": [null]}"#,
+    ];
+    for content in unrelated {
+        let inventory = read_bytes(&[("zz.json", content)]);
+        let inventory = inventory.unwrap_or_else(|error| panic!("{}: {error}", String::from_utf8_lossy(content)));
+        assert_eq!(audit(&inventory, None).outcome, Outcome::OnNet, "{}", String::from_utf8_lossy(content));
+        assert!(inventory.not_read.iter().all(|what| what.contains("zz.json")), "{:?}", inventory.not_read);
+    }
+    let text = read(&[("zz.json", "An error occurred")]).unwrap();
+    assert_eq!(text.not_read.len(), 1);
+}
+
+#[test]
+fn what_could_be_ours_and_cannot_be_read_is_an_error() {
+    let whole = tables(&[PRIVATE]);
+    let ours = [
+        whole[..whole.len() - 9].to_owned(),
+        whole.replace("}]}", "},]}"),
+        format!("{whole} // comment"),
+        r#"{"Subnets": ["#.to_owned(),
+        "RouteTables:\n- RouteTableId: rtb-2\n".to_owned(),
+    ];
+    for text in ours {
+        let error = outcome(&[("zz.json", &text)]).expect_err(&text);
+        assert!(error.contains("DIR/zz.json"), "{error}");
+    }
+    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(whole.bytes().flat_map(|byte| [byte, 0])).collect();
+    assert!(read_bytes(&[("zz.json", &wide)]).unwrap_err().contains("UTF-16"));
+    assert!(outcome(&[("pl-1.json", "{\"a\": ")]).is_err(), "its name says whose entries it holds");
+}
+
+#[test]
+fn null_and_empty_texts_are_absent() {
+    let main = table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]);
+    let odd = main
+        .replace(r#""Main": true"#, r#""Main": true, "SubnetId": "", "GatewayId": null"#)
+        .replace(r#""Routes": ["#, r#""Routes": [null, "#)
+        .replace(r#""Associations": ["#, r#""Associations": [null, {"Main": null, "SubnetId": "subnet-2"}, "#)
+        .replace(
+            r#""DestinationPrefixListId""#,
+            r#""DestinationCidrBlock": "", "NatGatewayId": "", "DestinationPrefixListId""#,
+        );
+    let tables = format!(r#"{{"RouteTables": [null, {odd}], "Subnets": null}}"#);
+    assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(Outcome::OnNet));
+    let marked = format!("\u{feff}{}\n\u{feff}{}", r#"{"Subnets": []}"#, self::tables(&[PRIVATE]));
+    assert_eq!(outcome(&[("appended.json", &marked)]), Ok(Outcome::OffNet), "a byte order mark before each document");
+}
+
+#[test]
+fn what_is_beside_the_files_and_may_hold_output_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in on_net() {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    fs::create_dir(dir.path().join("vpc-2")).unwrap();
+    for name in ["vpc-2/route-tables.json", "tables.yaml", "tables.json.gz", "notes.txt", ".hidden.yaml"] {
+        fs::write(dir.path().join(name), "").unwrap();
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere", dir.path().join("link.json")).unwrap();
+    let not_read = files::read(dir.path(), Some("us-east-1")).unwrap().not_read.join("\n");
+    for name in ["/vpc-2:", "/tables.yaml:", "/tables.json.gz:", "/link.json:"] {
+        assert_eq!(not_read.contains(name), cfg!(unix) || name != "/link.json:", "{name} in {not_read}");
+    }
+    assert!(!not_read.contains("notes.txt") && !not_read.contains("hidden"), "{not_read}");
 }

@@ -62,6 +62,10 @@ fn how_to_fill(dir: &Path) -> String {
     format!("fill it with the AWS CLI:{}", commands.concat())
 }
 
+fn listed(not_read: &[String]) -> String {
+    not_read.iter().map(|what| format!("\n  not read: {what}")).collect()
+}
+
 /// Why a directory gives no inventory.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
@@ -75,10 +79,12 @@ pub enum FilesError {
         cause: io::Error,
     },
     /// No file holds anything we know.
-    #[error("no AWS CLI output in {} ({json_files} *.json files); {}", .dir.display(), how_to_fill(.dir))]
+    #[error("no AWS CLI output in {} ({json_files} *.json files){}; {}", .dir.display(), listed(.not_read), how_to_fill(.dir))]
     Nothing {
         /// The directory.
         dir: PathBuf,
+        /// What was not read, and why.
+        not_read: Vec<String>,
         /// How many files were looked at.
         json_files: usize,
     },
@@ -175,14 +181,16 @@ pub fn read_about(dir: &Path, region: Option<&str>, address: IpAddr) -> Result<I
 
 /// The same where a folder of `large` bytes is large.
 fn read_sized(dir: &Path, region: Option<&str>, address: Option<IpAddr>, large: u64) -> Result<Inventory, FilesError> {
-    let files = json_files(dir)?;
+    let (files, not_read) = json_files(dir)?;
     let relevant = Relevant::of(&files, address, large);
     let mut collected = Collected::default();
+    collected.not_read = not_read;
     for file in &files {
         add(&mut collected, file, &relevant)?;
     }
     if !collected.anything() {
-        return Err(FilesError::Nothing { dir: dir.to_owned(), json_files: files.len() });
+        let not_read = collected.not_read;
+        return Err(FilesError::Nothing { dir: dir.to_owned(), not_read, json_files: files.len() });
     }
     let region = match region {
         Some(region) => region.to_owned(),
@@ -192,10 +200,10 @@ fn read_sized(dir: &Path, region: Option<&str>, address: Option<IpAddr>, large: 
     Ok(collected.inventory(dir, region))
 }
 
-/// The files to read, sorted, so that the same directory always reads the same.
-fn json_files(dir: &Path) -> Result<Vec<PathBuf>, FilesError> {
+/// The files to read, sorted, so that the same directory always reads the same; and what else may hold output of the CLI.
+fn json_files(dir: &Path) -> Result<(Vec<PathBuf>, Vec<String>), FilesError> {
     let failed = |cause| FilesError::Directory { dir: dir.to_owned(), cause };
-    let mut files = Vec::new();
+    let (mut files, mut not_read) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
@@ -204,19 +212,50 @@ fn json_files(dir: &Path) -> Result<Vec<PathBuf>, FilesError> {
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) && !hidden && !path.is_dir()
         {
             files.push(path);
+        } else if !hidden && let Some(why) = may_be_output(&path) {
+            not_read.push(format!("{}: {why}", path.display()));
         }
     }
     files.sort();
-    Ok(files)
+    not_read.sort();
+    Ok((files, not_read))
+}
+
+/// Why a file that may hold output of the CLI is not read.
+fn may_be_output(path: &Path) -> Option<&'static str> {
+    if path.is_dir() {
+        let is_json = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let mut inside = std::fs::read_dir(path).ok()?.filter_map(Result::ok);
+        return inside.any(|entry| is_json(&entry.path())).then_some("*.json files in a directory below are not read");
+    }
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "yaml" | "yml" => Some("this is YAML; save the output with --output json"),
+        "gz" | "zip" | "zst" | "xz" | "bz2" => Some("this is compressed"),
+        _ => None,
+    }
 }
 
 fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<(), FilesError> {
     let failed = |cause| FilesError::File { file: path.to_owned(), cause };
-    let (bytes, about) = input::read(path, LISTING_FILE).map_err(failed)?;
+    let (bytes, about) = match input::read(path, LISTING_FILE) {
+        Ok(read) => read,
+        Err(error) if leads_nowhere(path, &error) => {
+            collected.not_read.push(format!("{}: {error}", path.display()));
+            return Ok(());
+        }
+        Err(error) => return Err(failed(error)),
+    };
     // The best a file can say of when its facts were seen.
     let at = about.modified().map(Timestamp::from).map_err(failed)?;
     let expected = "AWS CLI output: an object with a key such as RouteTables (--output json)";
-    let documents: Vec<Document> = json::parse_all(&path.display().to_string(), &bytes, expected, true)?;
+    let documents: Vec<Document> = match json::parse_all(&path.display().to_string(), &bytes, expected, true) {
+        Ok(documents) => documents,
+        Err(error) if is_another_tools(path, &bytes, &error) => {
+            collected.not_read.push(error.to_string());
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
     let mut answers = Vec::new();
     for document in documents {
         answers_of(document, path, 0, &mut answers)?;
@@ -226,6 +265,51 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
     }
     let mut answers = answers.into_iter().enumerate();
     answers.try_for_each(|(number, file)| collected.add((path, number, at), file, relevant))
+}
+
+/// Whether a path is a link to nothing, or to itself.
+fn leads_nowhere(path: &Path, error: &io::Error) -> bool {
+    path.is_symlink() && error.kind() != io::ErrorKind::PermissionDenied && path.metadata().is_err()
+}
+
+/// Whether a file that cannot be read holds nothing of ours, so that another tool must have written it. One that could be ours,
+/// cut off or spoilt, is an error: what it holds would be missing.
+fn is_another_tools(path: &Path, bytes: &[u8], error: &JsonError) -> bool {
+    const ROWS: [&str; 10] = [
+        "RouteTableId",
+        "VpcEndpointId",
+        "PrefixListId",
+        "DestinationCidrBlock",
+        "rtb-",
+        "vpce-",
+        "\"SubnetId\"",
+        "\"CidrBlock\"",
+        "\"NetworkInterfaceId\"",
+        "\"Cidr\"",
+    ];
+    const LISTS: [&str; 6] =
+        ["\"RouteTables", "\"Subnets", "\"VpcEndpoints", "\"PrefixLists", "\"Entries", "\"NetworkInterfaces"];
+    // UTF-16 has a zero in every other byte.
+    let text: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    let has = |word: &str| {
+        let word = word.as_bytes();
+        text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+    };
+    if ROWS.into_iter().any(has) {
+        return false;
+    }
+    // Names of lists that other tools have as well.
+    let shared = ["Subnets", "Entries", "NetworkInterfaces"];
+    let path_of_error = error.path.as_deref().unwrap_or_default();
+    if shared.into_iter().any(|list| path_of_error.trim_start_matches(['[', ']', '0', '.']).starts_with(list)) {
+        return prefix_list_of(path).is_none() && !is_cut_off(error);
+    }
+    prefix_list_of(path).is_none() && !LISTS.into_iter().any(has)
+}
+
+/// Whether the file ends too early.
+fn is_cut_off(error: &JsonError) -> bool {
+    error.problem.starts_with("EOF")
 }
 
 /// The answers of the CLI that a document holds: itself, or the items of a list. `depth` is that of the list.

@@ -52,8 +52,14 @@ pub(super) fn parse_all<'a, T: Deserialize<'a>>(
     let bytes = text(file, bytes)?;
     let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
     let mut documents = Vec::new();
+    let mut base = 0;
     loop {
-        let at = stream.byte_offset();
+        let mut at = base + stream.byte_offset();
+        let rest = bytes.get(at..).unwrap_or_default().trim_ascii_start();
+        if let Some(after_mark) = rest.strip_prefix(MARK) {
+            (base, at) = (bytes.len() - after_mark.len(), bytes.len() - after_mark.len());
+            stream = serde_json::Deserializer::from_slice(after_mark).into_iter::<T>();
+        }
         if !documents.is_empty() && bytes.get(at..).unwrap_or_default().trim_ascii().is_empty() {
             return Ok(documents);
         }
@@ -68,6 +74,9 @@ pub(super) fn parse_all<'a, T: Deserialize<'a>>(
     }
 }
 
+/// The byte order mark of UTF-8. A file to which commands append has one before each document.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The text of a file, without its byte order mark.
 fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a [u8], JsonError> {
     let start = |problem: String| JsonError { file: file.to_owned(), line: 1, column: 1, path: None, problem };
@@ -78,7 +87,7 @@ fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a [u8], JsonError> {
     if matches!(bytes, [0, b, ..] | [b, 0, ..] if *b != 0) {
         return Err(start("this is UTF-16; save it as UTF-8".to_owned()));
     }
-    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
+    Ok(bytes.strip_prefix(MARK).unwrap_or(bytes))
 }
 
 /// Whether the document that begins at `at` is an object.

@@ -99,6 +99,8 @@ pub(super) struct Collected {
     prefix_lists: Pieces<ListedPrefixList>,
     network_interfaces: Pieces<ListedInterface>,
     entries: BTreeMap<PrefixListId, Entries>,
+    /// What was not read, and why.
+    pub(super) not_read: Vec<String>,
     /// Whether there are subnets, and all of them of other Regions.
     all_elsewhere: bool,
 }
@@ -252,7 +254,16 @@ impl Collected {
         } else {
             observed(self.subnets, SUBNETS, dir, |listed| listed.subnet)
         };
-        Inventory { region, subnets, facts, partial, selected_routes, unknown_ranges, accounts }
+        Inventory {
+            region,
+            subnets,
+            facts,
+            partial,
+            selected_routes,
+            unknown_ranges,
+            accounts,
+            not_read: self.not_read,
+        }
     }
 
     /// The tables of which the files hold a part of the routes only.

@@ -155,7 +155,7 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
     Ok(file)
 }
 
-/// Reads a list that must not come twice. `null` is none.
+/// Reads a list that must not come twice. `null` is none, and none of its rows.
 fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     list: &mut Option<Vec<T>>,
     key: &'static str,
@@ -164,7 +164,8 @@ fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     if list.is_some() {
         return Err(A::Error::duplicate_field(key));
     }
-    *list = object.next_value()?;
+    let items: Option<Vec<Option<T>>> = object.next_value()?;
+    *list = items.map(|items| items.into_iter().flatten().collect());
     Ok(())
 }
 

@@ -18,9 +18,16 @@ use std::{
     net::IpAddr,
 };
 
-/// A list, or `null`: what Go, jq and .NET write for an empty one.
+/// A list, or `null`: what Go, jq and .NET write for an empty one, and for an item that is none.
 fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_else(Vec::new))
+    let items: Option<Vec<Option<T>>> = Option::deserialize(from)?;
+    Ok(items.into_iter().flatten().flatten().collect())
+}
+
+/// A list, where there is one.
+pub(super) fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Vec<T>>, D::Error> {
+    let items: Option<Vec<Option<T>>> = Option::deserialize(from)?;
+    Ok(items.map(|items| items.into_iter().flatten().collect()))
 }
 
 /// A list, where there is the key.
@@ -366,14 +373,17 @@ fn unwrapped<T>(checked: Vec<Checked<T>>) -> Vec<T> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a route table (an object)")]
 struct RouteTableJson<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     route_table_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     vpc_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     owner_id: Option<Text<'a>>,
     /// `None` without the key; `null` is an empty list.
     #[serde(borrow, default, deserialize_with = "null_as_no_items")]
     associations: Option<Vec<AssociationJson<'a>>>,
     /// Every table has at least the local route: without the key this is no whole answer.
+    #[serde(default, deserialize_with = "items")]
     routes: Option<Vec<Checked<Route>>>,
 }
 
@@ -432,7 +442,7 @@ struct AssociationJson<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a state (an object)")]
 struct StateJson<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     state: Option<Text<'a>>,
 }
 
@@ -456,24 +466,41 @@ impl AssociationJson<'_> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a route (an object)")]
 struct RouteJson<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     destination_cidr_block: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     destination_ipv6_cidr_block: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     destination_prefix_list_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     vpc_endpoint_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     gateway_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     nat_gateway_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     egress_only_internet_gateway_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     transit_gateway_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     instance_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     network_interface_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     vpc_peering_connection_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     local_gateway_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     carrier_gateway_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     core_network_arn: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     odb_network_arn: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     ip_address: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     origin: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     state: Option<Text<'a>>,
 }
 
@@ -504,11 +531,15 @@ checked!(Route, RouteJson<'_>, |json| {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a subnet (an object)")]
 struct SubnetJson<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     subnet_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     vpc_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     availability_zone: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     subnet_arn: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     owner_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     cidr_block: Option<Text<'a>>,
@@ -521,7 +552,7 @@ struct SubnetJson<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "an IPv6 range's association (an object)")]
 struct Ipv6Json<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     ipv6_cidr_block: Option<Text<'a>>,
     ipv6_cidr_block_state: Option<StateJson<'a>>,
 }
@@ -560,13 +591,19 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a VPC endpoint (an object)")]
 struct VpcEndpointJson<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     vpc_endpoint_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     vpc_endpoint_type: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     vpc_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     owner_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     service_name: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     service_region: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     state: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
     route_table_ids: Vec<Text<'a>>,
@@ -593,11 +630,15 @@ checked!(VpcEndpoint, VpcEndpointJson<'_>, |json| {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a prefix list (an object)")]
 struct PrefixListJson<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     prefix_list_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     prefix_list_name: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     prefix_list_arn: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     owner_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     address_family: Option<Text<'a>>,
     cidrs: Option<Vec<CidrJson>>,
 }
@@ -647,7 +688,7 @@ impl<'de> Deserialize<'de> for CidrJson {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a prefix list's entry (an object)")]
 struct EntryJson<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     cidr: Option<Text<'a>>,
 }
 
@@ -656,10 +697,13 @@ checked!(IpNet, EntryJson<'_>, |json| convert::cidr("Cidr", convert::required("C
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a network interface (an object)")]
 struct NetworkInterfaceJson<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     network_interface_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     vpc_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     owner_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     description: Option<Text<'a>>,
     private_ip_address: Option<IpAddr>,
     #[serde(default, deserialize_with = "null_as_empty")]
