@@ -47,40 +47,6 @@ fn with_tls(lab: &Lab, unit: &str, web: &str, access: &str) -> Result<Machine, F
     Ok(machine)
 }
 
-/// Some sandboxes do not move the mount that they are in.
-fn hands_credentials_over(machine: &Machine) -> Result<bool, Failed> {
-    let unit = "[Service]\nType=oneshot\nDynamicUser=yes\nLoadCredential=key:/etc/onnet/tls.key\n\
-                ExecStart=/usr/bin/cat /run/credentials/probe.service/key\n";
-    machine.run(
-        "sh",
-        &["-ec", &format!("printf '{unit}' > /run/systemd/system/probe.service; systemctl daemon-reload")],
-    )?;
-    Ok(machine.systemctl(&["start", "probe.service"])?.code == Some(0))
-}
-
-/// As the README has it. systemd 252 hands credentials over at the start alone, so that a renewal takes a restart.
-pub(crate) fn of_root() -> Done {
-    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
-    let unit = "[Service]\nLoadCredential=tls.pem:/etc/onnet/tls.pem\nLoadCredential=tls.key:/etc/onnet/tls.key\n";
-    let web = "tls_server_config:\n  cert_file: /run/credentials/onnet.service/tls.pem\n  key_file: \
-               /run/credentials/onnet.service/tls.key\n";
-    let mut machine = with_tls(&lab, unit, web, "true")?;
-    if !hands_credentials_over(&machine)? {
-        eprintln!("the kernel does not show a service the credentials that systemd mounts for it; this is not tested");
-        return Ok(());
-    }
-    machine.ctl(&["start", "--no-block", "onnet.service"])?;
-    machine
-        .wait_until("the first certificate", |machine| answers_by(machine, "/etc/onnet/old-ca.pem").then_some(()))?;
-    renew(&machine)?;
-    machine.ctl(&["reload", "onnet.service"])?;
-    machine.wait_for_line("onnet.service", "the settings files were read again")?;
-    assert!(answers_by(&machine, "/etc/onnet/old-ca.pem"), "a reload keeps what was handed over");
-    machine.ctl(&["restart", "onnet.service"])?;
-    machine.wait_until("the new certificate", |machine| answers_by(machine, "/etc/onnet/new-ca.pem").then_some(()))?;
-    Ok(())
-}
-
 /// As the README has it: no restart.
 pub(crate) fn of_a_group() -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
