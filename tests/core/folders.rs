@@ -428,3 +428,37 @@ fn what_is_beside_the_files_and_may_hold_output_is_named() {
     }
     assert!(!not_read.contains("notes.txt") && !not_read.contains("hidden"), "{not_read}");
 }
+
+#[test]
+fn two_files_about_one_thing_agree_where_one_says_nothing() {
+    let trimmed = ENDPOINTS.replace(r#""VpcEndpointType": "Gateway", "#, "").replace(r#""State": "available", "#, "");
+    assert_eq!(outcome(&[("a.json", &trimmed)]), Ok(Outcome::OnNet));
+    assert_eq!(outcome(&[("zz.json", &trimmed)]), Ok(Outcome::OnNet));
+    let other = ENDPOINTS.replace("available", "pending");
+    assert!(
+        outcome(&[("zz.json", &other)])
+            .unwrap_err()
+            .contains("the State of vpce-1 differ between DIR/vpc-endpoints.json")
+    );
+    let twice = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &table("rtb-1", MAIN, &[LOCAL])]);
+    let error = outcome(&[("route-tables.json", &twice)]).unwrap_err();
+    assert!(error.contains("the Routes of rtb-1 differ between two rows in DIR/route-tables.json"), "{error}");
+}
+
+#[test]
+fn whose_a_prefix_list_is_is_said() {
+    let owned = |owner: &str| {
+        let lists = LISTS.replace(r#""Cidrs""#, &format!(r#""OwnerId": "{owner}", "Cidrs""#));
+        read(&[("prefix-lists.json", &lists)]).unwrap().facts.service_prefix_lists
+    };
+    assert!(owned("AWS").seen().is_some() && owned("aws").seen().is_some());
+    let gap = owned("111122223333").gap().unwrap().to_string();
+    assert!(gap.contains("its owner is 111122223333"), "{gap}");
+}
+
+#[test]
+fn a_row_under_another_name_for_its_id_is_a_row() {
+    let error = outcome(&[("more.json", r#"[{"id": "rtb-2", "routes": []}]"#)]).unwrap_err();
+    assert!(error.contains("DIR/more.json") && error.contains("RouteTableId"), "{error}");
+    assert_eq!(outcome(&[("more.json", r#"[{"id": "i-2", "table": "rtb-2"}]"#)]), Ok(Outcome::OnNet));
+}

@@ -62,6 +62,14 @@ fn how_to_fill(dir: &Path) -> String {
     format!("fill it with the AWS CLI:{}", commands.concat())
 }
 
+fn between(first: &Path, second: &Path) -> String {
+    if first == second {
+        format!("between two rows in {}", first.display())
+    } else {
+        format!("between {} and {}", first.display(), second.display())
+    }
+}
+
 fn listed(not_read: &[String]) -> String {
     not_read.iter().map(|what| format!("\n  not read: {what}")).collect()
 }
@@ -134,8 +142,8 @@ pub enum FilesError {
         /// The file.
         file: PathBuf,
     },
-    /// Two files differ about one thing.
-    #[error("the {field} of {id} differ between {} and {}; keep the newer one", .first.display(), .second.display())]
+    /// Two files, or two answers in one, differ about one thing.
+    #[error("the {field} of {id} differ {}; keep the newer one", between(.first, .second))]
     Conflict {
         /// What of it they differ about.
         field: &'static str,

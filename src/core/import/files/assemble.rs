@@ -400,6 +400,14 @@ impl Collected {
 
     fn service_prefix_lists(&self, dir: &Path, region: &str) -> Observed<Vec<PrefixListId>> {
         let value = self.dynamodb_lists(region);
+        if value.is_empty()
+            && let Some(list) = self.named_by_a_customer(region)
+        {
+            let owner = list.owner.as_deref().unwrap_or_default();
+            let detail =
+                format!("{} has the name of DynamoDB's prefix list, but its owner is {owner}, not AWS", list.id);
+            return Observed::Unseen(Gap::NotFound { detail });
+        }
         match self.prefix_lists.complete(PREFIX_LISTS, dir) {
             // Another of DynamoDB's lists, as of IPv6, may be on the page that is missing.
             Err(gap) => Observed::Unseen(gap),
@@ -415,11 +423,18 @@ impl Collected {
         }
     }
 
+    /// A list that has the name of DynamoDB's, and another owner.
+    fn named_by_a_customer(&self, region: &str) -> Option<&ListedPrefixList> {
+        let is_named = |list: &&ListedPrefixList| {
+            !list.is_of_aws() && list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region))
+        };
+        self.prefix_lists.values().find(is_named)
+    }
+
     fn dynamodb_lists(&self, region: &str) -> Vec<PrefixListId> {
         let is_ours = |list: &&ListedPrefixList| {
             // A customer may give a list any name.
-            list.owner.as_deref().is_none_or(|owner| owner == "AWS")
-                && list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region))
+            list.is_of_aws() && list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region))
         };
         self.prefix_lists.values().filter(is_ours).map(|list| list.id.clone()).collect()
     }

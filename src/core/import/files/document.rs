@@ -144,6 +144,9 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
                 let value = object.next_value_seed(Scan)?;
                 keys.add(key, &value);
                 file.row.add(key);
+                if plain(key) == "id" {
+                    file.row.ours = file.row.ours.or(value.names_a_row());
+                }
                 file.is_entry |= key == "Cidr";
                 let found = value.found.map(|found| found.under(key)).filter(|found| !found.is_created());
                 file.unread = file.unread.or(found);

@@ -7,7 +7,10 @@ use super::{
     },
     region_of_zone, regions,
 };
-use crate::model::{AccountId, EndpointInterface, PrefixListId, Route, RouteTable, Subnet, Target, VpcEndpoint};
+use crate::model::{
+    AccountId, EndpointInterface, EndpointState, EndpointType, PrefixListId, Route, RouteTable, Subnet, Target,
+    VpcEndpoint,
+};
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,
@@ -247,12 +250,26 @@ row!(Subnet, |one, other| {
     Ok(())
 });
 row!(VpcEndpoint, |one, other| {
+    let kind = match (&one.kind, &other.kind) {
+        (EndpointType::Absent, _) => {
+            one.kind = other.kind.clone();
+            true
+        }
+        (one, other) => *other == EndpointType::Absent || one == other,
+    };
+    let state = match (&one.state, &other.state) {
+        (EndpointState::Absent, _) => {
+            one.state = other.state.clone();
+            true
+        }
+        (one, other) => *other == EndpointState::Absent || one == other,
+    };
     all_equal([
         ("VpcId", one.vpc == other.vpc),
         ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
-        ("VpcEndpointType", one.kind == other.kind),
+        ("VpcEndpointType", kind),
         ("ServiceName", one.service == other.service),
-        ("State", one.state == other.state),
+        ("State", state),
         ("RouteTableIds", same_items(&one.route_tables, &other.route_tables)),
         ("NetworkInterfaceIds", same_items(&one.interfaces, &other.interfaces)),
     ])
@@ -272,6 +289,11 @@ pub(super) struct ListedPrefixList {
 }
 
 impl ListedPrefixList {
+    /// Whether AWS owns it, as far as that is known.
+    pub(super) fn is_of_aws(&self) -> bool {
+        self.owner.as_deref().is_none_or(|owner| owner.eq_ignore_ascii_case("AWS"))
+    }
+
     /// Whether all ranges are of its family, where that is known.
     pub(super) fn is_of_its_family(&self, ranges: &[IpNet]) -> bool {
         let ipv6 = match self.family.as_deref() {
@@ -306,7 +328,7 @@ impl Row for ListedPrefixList {
         all_equal([
             ("PrefixListName", names.is_none_or(|(one, other)| one == other)),
             ("Cidrs", cidrs.is_none_or(|(one, other)| same_items(one, other))),
-            ("OwnerId", owners.is_none_or(|(one, other)| one == other)),
+            ("OwnerId", owners.is_none_or(|(one, other)| one.eq_ignore_ascii_case(other))),
             ("Region", regions.is_none_or(|(one, other)| one == other)),
             ("AddressFamily", same_or_absent(&mut self.family, &other.family)),
         ])?;

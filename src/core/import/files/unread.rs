@@ -97,6 +97,13 @@ pub(super) struct Scanned {
     pub(super) found: Option<Unread>,
 }
 
+impl Scanned {
+    /// The key of the id that a text is, of things that only EC2 has.
+    pub(super) fn names_a_row(&self) -> Option<&'static str> {
+        self.id_of.map(|number| KINDS[number].id).filter(|id| ["RouteTableId", "VpcEndpointId"].contains(id))
+    }
+}
+
 /// The keys of one object, as far as they show what it is.
 #[derive(Default)]
 pub(super) struct Keys {
