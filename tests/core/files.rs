@@ -63,14 +63,18 @@ fn what_no_file_has_is_a_gap_with_the_command_that_fills_it() {
     };
     let endpoints = because(inventory.facts.vpc_endpoints.gap());
     assert!(
-        endpoints.contains("no VpcEndpoints in ") && endpoints.contains("aws ec2 describe-vpc-endpoints > "),
+        endpoints.contains("no VpcEndpoints in ")
+            && endpoints.contains("aws ec2 describe-vpc-endpoints --region us-east-1 > "),
         "{endpoints}"
     );
-    assert!(because(inventory.subnets.gap()).contains("aws ec2 describe-subnets > "));
-    assert!(because(inventory.facts.service_prefix_lists.gap()).contains("aws ec2 describe-prefix-lists > "));
+    assert!(because(inventory.subnets.gap()).contains("aws ec2 describe-subnets --region us-east-1 > "));
+    assert!(
+        because(inventory.facts.service_prefix_lists.gap())
+            .contains("aws ec2 describe-prefix-lists --region us-east-1 > ")
+    );
     assert!(because(inventory.facts.endpoint_interfaces.gap()).contains("VpcEndpoints"));
     let list = because(inventory.facts.prefix_lists[&"pl-1".into()].gap());
-    assert!(list.contains("get-managed-prefix-list-entries --prefix-list-id pl-1 > "), "{list}");
+    assert!(list.contains("get-managed-prefix-list-entries --region us-east-1 --prefix-list-id pl-1 > "), "{list}");
 }
 
 #[test]
@@ -113,7 +117,11 @@ fn a_listing_without_its_last_page_is_a_gap() {
     let cut = read(&[("1.json", first)]).unwrap();
     let gap = cut.subnets.gap().unwrap();
     assert_eq!(gap.reason(), "truncated");
-    assert!(gap.to_string().contains("NextToken") && gap.to_string().contains("aws ec2 describe-subnets > "), "{gap}");
+    assert!(
+        gap.to_string().contains("NextToken")
+            && gap.to_string().contains("aws ec2 describe-subnets --region us-east-1 > "),
+        "{gap}"
+    );
     assert_eq!(read(&[("1.json", first), ("2.json", last)]).unwrap().subnets.get().unwrap().len(), 2);
 
     let entries = r#"{"Entries": [{"Cidr": "52.94.0.0/22"}], "NextToken": "x"}"#;

@@ -462,3 +462,13 @@ fn a_row_under_another_name_for_its_id_is_a_row() {
     assert!(error.contains("DIR/more.json") && error.contains("RouteTableId"), "{error}");
     assert_eq!(outcome(&[("more.json", r#"[{"id": "i-2", "table": "rtb-2"}]"#)]), Ok(Outcome::OnNet));
 }
+
+#[test]
+fn a_command_asks_the_region_that_was_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("l.json"), LISTS).unwrap();
+    let gap = |region| files::read(dir.path(), region).unwrap().subnets.gap().unwrap().to_string();
+    assert!(gap(None).contains("aws ec2 describe-subnets > "), "{}", gap(None));
+    assert!(gap(Some("eu-west-1")).contains("aws ec2 describe-subnets --region eu-west-1 > "));
+    assert!(gap(Some("x; y")).contains("--region 'x; y' > "));
+}

@@ -45,8 +45,22 @@ struct Source {
 }
 
 impl Source {
-    fn command_into(self, dir: &Path) -> String {
-        format!("aws ec2 {} > {}", self.command, shell_word(&dir.join(self.file)))
+    fn command_into(self, place: Place<'_>) -> String {
+        format!("aws ec2 {}{} > {}", self.command, place.region_flag(), shell_word(&place.dir.join(self.file)))
+    }
+}
+
+/// Where the files are, and the Region that the user named.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    dir: &'a Path,
+    region: Option<&'a str>,
+}
+
+impl Place<'_> {
+    /// Without it the CLI asks its own default Region.
+    fn region_flag(self) -> String {
+        self.region.map_or_else(String::new, |region| format!(" --region {}", shell_word(Path::new(region))))
     }
 }
 
@@ -58,7 +72,7 @@ fn shell_word(path: &Path) -> String {
 }
 
 fn how_to_fill(dir: &Path) -> String {
-    let commands = SOURCES.map(|source| format!("\n  {}", source.command_into(dir)));
+    let commands = SOURCES.map(|source| format!("\n  {}", source.command_into(Place { dir, region: None })));
     format!("fill it with the AWS CLI:{}", commands.concat())
 }
 
@@ -200,12 +214,13 @@ fn read_sized(dir: &Path, region: Option<&str>, address: Option<IpAddr>, large: 
         let not_read = collected.not_read;
         return Err(FilesError::Nothing { dir: dir.to_owned(), not_read, json_files: files.len() });
     }
+    let place = Place { dir, region };
     let region = match region {
         Some(region) => region.to_owned(),
         None => collected.region()?.ok_or_else(|| FilesError::NoRegion { dir: dir.to_owned() })?,
     };
     collected.only(&region)?;
-    Ok(collected.inventory(dir, region))
+    Ok(collected.inventory(place, region))
 }
 
 /// The files to read, sorted, so that the same directory always reads the same; and what else may hold output of the CLI.

@@ -1,7 +1,7 @@
 //! From what the files hold to one inventory, with a reason for everything they do not.
 
 use super::{
-    FilesError, NETWORK_INTERFACES, PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
+    FilesError, NETWORK_INTERFACES, PREFIX_LISTS, Place, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
     document::File,
     listing::{Listings, Page, listing_of, name_of},
     prefix_list_of, regions,
@@ -74,14 +74,14 @@ impl<T: Row> Pieces<T> {
 
 impl<T> Pieces<T> {
     /// When it was seen, if all of it was; else why not.
-    fn complete(&self, source: Source, dir: &Path) -> Result<Timestamp, Gap> {
-        let (key, command) = (source.key, source.command_into(dir));
+    fn complete(&self, source: Source, place: Place<'_>) -> Result<Timestamp, Gap> {
+        let (key, command) = (source.key, source.command_into(place));
         match (self.at, self.listings.cut_off()) {
             (Some(at), None) => Ok(at),
             (Some(_), Some(cut_off)) => {
                 Err(Gap::Truncated { detail: format!("{key} are cut off: {cut_off}; run: {command}") })
             }
-            (None, _) => Err(Gap::NotTried { because: format!("no {key} in {}; run: {command}", dir.display()) }),
+            (None, _) => Err(Gap::NotTried { because: format!("no {key} in {}; run: {command}", place.dir.display()) }),
         }
     }
 
@@ -237,22 +237,22 @@ impl Collected {
         Ok(())
     }
 
-    pub(super) fn inventory(self, dir: &Path, region: String) -> Inventory {
+    pub(super) fn inventory(self, place: Place<'_>, region: String) -> Inventory {
         let (partial, selected_routes, unknown_ranges) =
             (self.partial(), self.selected_routes(), self.unknown_ranges());
         let accounts = self.network_interfaces.values().filter_map(|listed| listed.owner.clone()).collect();
         let facts = VpcFacts {
-            endpoint_interfaces: self.endpoint_interfaces(dir, &region),
-            service_prefix_lists: self.service_prefix_lists(dir, &region),
-            prefix_lists: self.needed_prefix_lists(dir, &region),
-            route_tables: observed(self.route_tables, ROUTE_TABLES, dir, |listed| listed.table),
-            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, dir, |endpoint| endpoint),
+            endpoint_interfaces: self.endpoint_interfaces(place, &region),
+            service_prefix_lists: self.service_prefix_lists(place, &region),
+            prefix_lists: self.needed_prefix_lists(place, &region),
+            route_tables: observed(self.route_tables, ROUTE_TABLES, place, |listed| listed.table),
+            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, place, |endpoint| endpoint),
         };
         let subnets = if self.all_elsewhere {
-            let detail = format!("all Subnets in {} are of other Regions than {region}", dir.display());
+            let detail = format!("all Subnets in {} are of other Regions than {region}", place.dir.display());
             Observed::Unseen(Gap::NotFound { detail })
         } else {
-            observed(self.subnets, SUBNETS, dir, |listed| listed.subnet)
+            observed(self.subnets, SUBNETS, place, |listed| listed.subnet)
         };
         Inventory {
             region,
@@ -317,8 +317,8 @@ impl Collected {
     }
 
     /// The interfaces that endpoints name. Those of DynamoDB's interface endpoints must all be there.
-    fn endpoint_interfaces(&self, dir: &Path, region: &str) -> Observed<Vec<EndpointInterface>> {
-        let endpoints_at = match self.vpc_endpoints.complete(VPC_ENDPOINTS, dir) {
+    fn endpoint_interfaces(&self, place: Place<'_>, region: &str) -> Observed<Vec<EndpointInterface>> {
+        let endpoints_at = match self.vpc_endpoints.complete(VPC_ENDPOINTS, place) {
             Ok(at) => at,
             Err(gap) => return Observed::Unseen(gap),
         };
@@ -331,10 +331,10 @@ impl Collected {
         let lacking = needed.iter().find(|id| !self.network_interfaces.items.contains_key(**id));
         if let Some(id) = lacking {
             let gap =
-                self.network_interfaces.complete(NETWORK_INTERFACES, dir).err().unwrap_or_else(|| Gap::NotFound {
+                self.network_interfaces.complete(NETWORK_INTERFACES, place).err().unwrap_or_else(|| Gap::NotFound {
                     detail: format!(
                         "{id}, an endpoint's network interface, among the NetworkInterfaces in {}",
-                        dir.display()
+                        place.dir.display()
                     ),
                 });
             return Observed::Unseen(gap);
@@ -398,7 +398,7 @@ impl Collected {
         })
     }
 
-    fn service_prefix_lists(&self, dir: &Path, region: &str) -> Observed<Vec<PrefixListId>> {
+    fn service_prefix_lists(&self, place: Place<'_>, region: &str) -> Observed<Vec<PrefixListId>> {
         let value = self.dynamodb_lists(region);
         if value.is_empty()
             && let Some(list) = self.named_by_a_customer(region)
@@ -408,7 +408,7 @@ impl Collected {
                 format!("{} has the name of DynamoDB's prefix list, but its owner is {owner}, not AWS", list.id);
             return Observed::Unseen(Gap::NotFound { detail });
         }
-        match self.prefix_lists.complete(PREFIX_LISTS, dir) {
+        match self.prefix_lists.complete(PREFIX_LISTS, place) {
             // Another of DynamoDB's lists, as of IPv6, may be on the page that is missing.
             Err(gap) => Observed::Unseen(gap),
             Ok(at) if !value.is_empty() => Observed::Seen { value, at, took: Seconds::default() },
@@ -416,8 +416,8 @@ impl Collected {
             Ok(_) => Observed::Unseen(Gap::NotFound {
                 detail: format!(
                     "no prefix list named com.amazonaws.{region}.dynamodb in {}; run: {}",
-                    dir.display(),
-                    PREFIX_LISTS.command_into(dir)
+                    place.dir.display(),
+                    PREFIX_LISTS.command_into(place)
                 ),
             }),
         }
@@ -440,18 +440,18 @@ impl Collected {
     }
 
     /// The lists that routes name, and DynamoDB's.
-    fn needed_prefix_lists(&self, dir: &Path, region: &str) -> BTreeMap<PrefixListId, Observed<PrefixList>> {
+    fn needed_prefix_lists(&self, place: Place<'_>, region: &str) -> BTreeMap<PrefixListId, Observed<PrefixList>> {
         let routes = self.route_tables.values().flat_map(|listed| &listed.table.routes);
         let named = routes.filter_map(|route| match &route.destination {
             Destination::PrefixList(id) => Some(id.clone()),
             Destination::Cidr(_) => None,
         });
         let needed: BTreeSet<PrefixListId> = named.chain(self.dynamodb_lists(region)).collect();
-        needed.into_iter().map(|id| (id.clone(), self.prefix_list(id, dir))).collect()
+        needed.into_iter().map(|id| (id.clone(), self.prefix_list(id, place))).collect()
     }
 
     /// One list: its ranges stand beside its name in one API's answer, in a file of their own in the other's.
-    fn prefix_list(&self, id: PrefixListId, dir: &Path) -> Observed<PrefixList> {
+    fn prefix_list(&self, id: PrefixListId, place: Place<'_>) -> Observed<PrefixList> {
         let listed = self.prefix_lists.items.get(id.as_str()).map(|(list, _)| list);
         let inline = listed.and_then(|list| list.cidrs.as_ref()).zip(self.prefix_lists.at);
         let own = self.entries.get(&id).filter(|entries| entries.listings.cut_off().is_none());
@@ -474,15 +474,17 @@ impl Collected {
                 Observed::Seen { value: PrefixList { id, name, entries: entries.into() }, at, took: Seconds::default() }
             }
             None => {
-                let file = shell_word(&dir.join(format!("{id}.json")));
-                let command = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {id} > {file}");
+                let region = place.region_flag();
+                let file = shell_word(&place.dir.join(format!("{id}.json")));
+                let command = format!("aws ec2 get-managed-prefix-list-entries{region} --prefix-list-id {id} > {file}");
+
                 let cut_off = self.entries.get(&id).and_then(|entries| entries.listings.cut_off());
                 Observed::Unseen(match cut_off {
                     Some(cut_off) => {
                         Gap::Truncated { detail: format!("the entries of {id} are cut off: {cut_off}; run: {command}") }
                     }
                     None => {
-                        let nowhere = format!("the entries of {id} are in no file of {}", dir.display());
+                        let nowhere = format!("the entries of {id} are in no file of {}", place.dir.display());
                         Gap::NotTried { because: format!("{nowhere}; run: {command}") }
                     }
                 })
@@ -512,8 +514,8 @@ fn differing(
     })
 }
 
-fn observed<T, U>(pieces: Pieces<T>, source: Source, dir: &Path, item: fn(T) -> U) -> Observed<Vec<U>> {
-    match pieces.complete(source, dir) {
+fn observed<T, U>(pieces: Pieces<T>, source: Source, place: Place<'_>, item: fn(T) -> U) -> Observed<Vec<U>> {
+    match pieces.complete(source, place) {
         Ok(at) => {
             let value = pieces.items.into_values().map(|(listed, _)| item(listed)).collect();
             Observed::Seen { value, at, took: Seconds::default() }
