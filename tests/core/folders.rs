@@ -472,3 +472,15 @@ fn a_command_asks_the_region_that_was_named() {
     assert!(gap(Some("eu-west-1")).contains("aws ec2 describe-subnets --region eu-west-1 > "));
     assert!(gap(Some("x; y")).contains("--region 'x; y' > "));
 }
+
+#[test]
+fn what_a_shell_would_take_apart_is_quoted_and_a_file_is_no_directory() {
+    let route = TO_ENDPOINT.replace("pl-1", "pl-2; x");
+    let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
+    let lists = read(&[("route-tables.json", &tables)]).unwrap().facts.prefix_lists;
+    let gap = lists[&"pl-2; x".into()].gap().unwrap().to_string();
+    assert!(gap.contains("--prefix-list-id 'pl-2; x' > "), "{gap}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = files::read(file.path(), None).unwrap_err().to_string();
+    assert!(error.contains("name the directory that it is in") && !error.contains("aws ec2"), "{error}");
+}

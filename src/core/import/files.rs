@@ -72,6 +72,9 @@ fn shell_word(path: &Path) -> String {
 }
 
 fn how_to_fill(dir: &Path) -> String {
+    if dir.is_file() {
+        return "this is a file; name the directory that it is in".to_owned();
+    }
     let commands = SOURCES.map(|source| format!("\n  {}", source.command_into(Place { dir, region: None })));
     format!("fill it with the AWS CLI:{}", commands.concat())
 }

@@ -475,8 +475,10 @@ impl Collected {
             }
             None => {
                 let region = place.region_flag();
+                let word = shell_word(Path::new(id.as_str()));
                 let file = shell_word(&place.dir.join(format!("{id}.json")));
-                let command = format!("aws ec2 get-managed-prefix-list-entries{region} --prefix-list-id {id} > {file}");
+                let command =
+                    format!("aws ec2 get-managed-prefix-list-entries{region} --prefix-list-id {word} > {file}");
 
                 let cut_off = self.entries.get(&id).and_then(|entries| entries.listings.cut_off());
                 Observed::Unseen(match cut_off {
