@@ -484,3 +484,16 @@ fn what_a_shell_would_take_apart_is_quoted_and_a_file_is_no_directory() {
     let error = files::read(file.path(), None).unwrap_err().to_string();
     assert!(error.contains("name the directory that it is in") && !error.contains("aws ec2"), "{error}");
 }
+
+#[test]
+fn what_powershell_made_of_objects_is_named() {
+    let state =
+        MAIN.replace(r#""Main": true"#, r#""Main": true, "AssociationState": {"State": {"Value": "associated"}}"#);
+    let cut = tables(&[&table("rtb-1", MAIN, &[r#""@{GatewayId=local}""#])]);
+    for text in [tables(&[&table("rtb-1", &state, &[LOCAL])]), cut] {
+        let error = outcome(&[("route-tables.json", &text)]).unwrap_err();
+        assert!(error.contains("DIR/route-tables.json") && error.contains("ConvertTo-Json of PowerShell"), "{error}");
+    }
+    let other = outcome(&[("route-tables.json", r#"{"RouteTables": [7]}"#)]).unwrap_err();
+    assert!(!other.contains("PowerShell"), "{other}");
+}

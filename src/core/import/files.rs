@@ -280,7 +280,10 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
             collected.not_read.push(error.to_string());
             return Ok(());
         }
-        Err(error) => return Err(error.into()),
+        Err(mut error) => {
+            error.problem += written_by_powershell(&error.problem, &bytes);
+            return Err(error.into());
+        }
     };
     let mut answers = Vec::new();
     for document in documents {
@@ -291,6 +294,18 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
     }
     let mut answers = answers.into_iter().enumerate();
     answers.try_for_each(|(number, file)| collected.add((path, number, at), file, relevant))
+}
+
+/// The remedy, where ConvertTo-Json of PowerShell wrote the file from objects.
+fn written_by_powershell(problem: &str, bytes: &[u8]) -> &'static str {
+    let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+    let cut_at_a_depth = problem.contains("\"System.") || problem.contains("\"@{");
+    let of_an_enum = problem.starts_with("invalid type: map, expected a string") && has(b"\"Value\"");
+    if cut_at_a_depth || of_an_enum {
+        "; this is of ConvertTo-Json of PowerShell: save the output of the aws command itself"
+    } else {
+        ""
+    }
 }
 
 /// Whether a path is a link to nothing, or to itself.
