@@ -8,7 +8,7 @@ use crate::cli::{Format, InventoryArgs, address};
 use clap::Args;
 use onnet::{
     judge,
-    model::{Explanation, Gap, Inventory, Outcome, SubnetId, Verdict},
+    model::{Gap, Inventory, SubnetId},
     observe::{
         imds::{self, ImdsError},
         inventory::Scope,
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Answer {
         Format::Text => present::explanation(&explanation),
         Format::Json => present::json(&explanation),
     };
-    Ok(Output { text, code: outcome(&explanation).exit_code() })
+    Ok(Output { text, code: judge::explained_outcome(&explanation).exit_code() })
 }
 
 /// The subnet of `--subnet`, by default this instance's own, and its VPC, from the EC2 API.
@@ -95,15 +95,5 @@ fn subnet_of_files(named: Option<&SubnetId>, inventory: &Inventory) -> Result<Su
             }
         },
         Err(gap) => Err(format!("say which subnet with --subnet ID; the subnets are not known ({gap})").into()),
-    }
-}
-
-/// On-net only through a DynamoDB endpoint; another service's endpoint does not count.
-fn outcome(explanation: &Explanation) -> Outcome {
-    match &explanation.verdict {
-        Verdict::Via(path) if path.is_dynamodb_endpoint => Outcome::OnNet,
-        Verdict::Via(_) => Outcome::OffNet,
-        Verdict::Dropped(_) => Outcome::Dropped,
-        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Outcome::Undetermined,
     }
 }

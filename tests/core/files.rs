@@ -865,3 +865,42 @@ fn another_users_link_is_not_written_through() {
     assert!(error.to_string().contains("round.json") && cause.contains("another user's symbolic link"), "{cause}");
     assert_eq!(fs::read_to_string(path("ours")).unwrap(), "kept");
 }
+
+/// Another network's route tables decide there, and an interface endpoint may have the address.
+#[test]
+fn what_has_a_private_address_in_another_network_is_not_known() {
+    let outcome = |field: &str, id: &str, address: &str, files: &[(&str, &str)]| {
+        let route = format!(
+            r#"{{"DestinationCidrBlock": "0.0.0.0/0", "{field}": "{id}", "Origin": "CreateRoute", "State": "active"}}"#
+        );
+        let table = TABLE
+            .replace(r#""Associations": []"#, r#""Associations": [{"Main": true}]"#)
+            .replace(r#"  {"DestinationPrefixListId""#, &format!(r#"  {route}, {{"DestinationPrefixListId""#));
+        let subnet = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}]}"#;
+        let list = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22"]}]}"#;
+        let none = [("e.json", r#"{"VpcEndpoints": []}"#)];
+        let files = if files.is_empty() { &none[..] } else { files };
+        let inventory = read(&[&[("t.json", &*table), ("s.json", subnet), ("l.json", list)], files].concat()).unwrap();
+        let explained = onnet_core::judge::explain(&inventory, &"subnet-1".into(), address.parse().unwrap()).unwrap();
+        (onnet_core::judge::explained_outcome(&explained), explained.reason)
+    };
+    for (field, id) in [
+        ("TransitGatewayId", "tgw-1"),
+        ("GatewayId", "vgw-1"),
+        ("NatGatewayId", "nat-1"),
+        ("VpcPeeringConnectionId", "pcx-1"),
+        ("NetworkInterfaceId", "eni-1"),
+        ("LocalGatewayId", "lgw-1"),
+        ("CoreNetworkArn", "arn:core"),
+    ] {
+        assert_eq!(outcome(field, id, "10.9.0.9", &[]).0, Outcome::Undetermined, "{field}");
+        assert_eq!(outcome(field, id, "198.51.100.9", &[]).0, Outcome::OffNet, "{field}: a public address");
+    }
+    assert_eq!(outcome("GatewayId", "igw-1", "10.9.0.9", &[]).0, Outcome::OffNet);
+    let endpoint = r#"{"VpcEndpoints": [{"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-2", "State": "available",
+        "ServiceName": "com.amazonaws.us-east-1.dynamodb", "NetworkInterfaceIds": ["eni-9"]}]}"#;
+    let interface = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-9", "VpcId": "vpc-2", "PrivateIpAddresses": [{"PrivateIpAddress": "10.9.0.9"}]}]}"#;
+    let (_, reason) =
+        outcome("VpcPeeringConnectionId", "pcx-1", "10.9.0.9", &[("e.json", endpoint), ("i.json", interface)]);
+    assert!(reason.contains("vpce-2 of vpc-2 has the address"), "{reason}");
+}

@@ -260,7 +260,12 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, may_use_ipv6: bo
 
 /// Whether a private address leaves the VPC for another network, where an interface endpoint may have it.
 pub(super) fn may_be_remote_endpoint(report: &AddressReport) -> bool {
-    let private = match report.address {
+    may_be_remote(report.address, &report.verdict)
+}
+
+/// The same of an address and its verdict.
+pub(super) fn may_be_remote(address: IpAddr, verdict: &Verdict) -> bool {
+    let private = match address {
         IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
         IpAddr::V6(v6) => v6.is_unique_local(),
     };
@@ -268,5 +273,5 @@ pub(super) fn may_be_remote_endpoint(report: &AddressReport) -> bool {
         Beyond::AnotherTable | Beyond::Unknown => true,
         Beyond::Outside | Beyond::Nothing => false,
     };
-    private && report.verdict.path().is_some_and(is_open)
+    private && verdict.path().is_some_and(|path| !path.is_dynamodb_endpoint && is_open(path))
 }

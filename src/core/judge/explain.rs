@@ -2,14 +2,14 @@
 
 use super::{
     UnknownSubnet,
-    address::could_hold,
+    address::{could_hold, may_be_remote},
     lookup::{Match, Selection, select},
     path::Reader,
     subnet::{despite_gaps, table_of},
 };
 use crate::model::{
-    AssociatedWith, Destination, EndpointState, Explanation, Gap, Inventory, Loser, LostBy, Matched, Missing, Path,
-    PathKind, RouteTable, SubnetId, Verdict, VpcFacts, VpcId, WinningRoute,
+    AssociatedWith, Destination, EndpointState, Explanation, Gap, Inventory, Loser, LostBy, Matched, Missing, Outcome,
+    Path, PathKind, RouteTable, SubnetId, Verdict, VpcFacts, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -58,7 +58,9 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
     }
     let verdict = reader.verdict(table, &selection, address.into());
     let route = winner(&selection).map(winning_route);
-    let reason = reason(address, subnet, table, &verdict, route.as_ref()) + &state_of(&inventory.facts, &verdict);
+    let reason = reason(address, subnet, table, &verdict, route.as_ref())
+        + &state_of(&inventory.facts, &verdict)
+        + &beyond(&inventory.facts, address, &verdict);
     Ok(explanation(verdict, route, losers(&selection), reason))
 }
 
@@ -177,6 +179,36 @@ fn state_of(facts: &VpcFacts, verdict: &Verdict) -> String {
     match endpoint.map(|endpoint| &endpoint.state) {
         None | Some(EndpointState::Available) => String::new(),
         Some(state) => format!(", whose state is {state}"),
+    }
+}
+
+/// What an explanation comes to: on-net only through a DynamoDB endpoint; another service's does not count. What has a private
+/// address in another network is not known.
+pub fn explained_outcome(explanation: &Explanation) -> Outcome {
+    match &explanation.verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => Outcome::OnNet,
+        verdict @ Verdict::Via(_) if may_be_remote(explanation.address, verdict) => Outcome::Undetermined,
+        Verdict::Via(_) => Outcome::OffNet,
+        Verdict::Dropped(_) => Outcome::Dropped,
+        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Outcome::Undetermined,
+    }
+}
+
+/// Which interface endpoint may have a private address in another network.
+fn beyond(facts: &VpcFacts, address: IpAddr, verdict: &Verdict) -> String {
+    if !may_be_remote(address, verdict) {
+        return String::new();
+    }
+    let interfaces = facts.endpoint_interfaces.seen().into_iter().flatten();
+    let having = interfaces.filter(|interface| interface.addresses.contains(&address));
+    let endpoints = || facts.vpc_endpoints.seen().into_iter().flatten();
+    let mut owners = having.filter_map(|having| endpoints().find(|endpoint| endpoint.interfaces.contains(&having.id)));
+    match owners.next() {
+        Some(endpoint) => format!(
+            "; {} of {} has the address, and whether it is what answers behind that is not known",
+            endpoint.id, endpoint.vpc
+        ),
+        None => "; an interface endpoint in another VPC or network may have the address".to_owned(),
     }
 }
 

@@ -27,7 +27,7 @@ mod summary;
 use crate::model::SubnetId;
 pub use crate::model::{CatalogueEntry, catalogue};
 pub use audit::audit;
-pub use explain::explain;
+pub use explain::{explain, explained_outcome};
 pub use fresh::{as_of, expires};
 pub use round::judge;
 
