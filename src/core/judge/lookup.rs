@@ -135,6 +135,7 @@ fn ranges<'t>(route: &'t Route, lists: &'t PrefixLists) -> Result<&'t [IpNet], U
 /// What the table does with `dest`. Every prefix list counts, customer-managed ones too.
 pub fn select<'t>(table: &'t RouteTable, lists: &'t PrefixLists, dest: IpAddr) -> Selection<'t> {
     let dest = IpNet::from(dest);
+    let is_ipv4 = dest.addr().is_ipv4();
     let mut unread = Vec::new();
     let mut matches = Vec::new();
     for route in &table.routes {
@@ -146,7 +147,7 @@ pub fn select<'t>(table: &'t RouteTable, lists: &'t PrefixLists, dest: IpAddr) -
             Err(route) => unread.push(route),
         }
     }
-    select_among(matches.into_iter(), &unread)
+    select_among(matches.into_iter(), &unread, is_ipv4)
 }
 
 /// Expands every prefix list of the table.
@@ -187,7 +188,7 @@ impl<'t> Expanded<'t> {
     ) {
         let halves = halves(range).filter(|_| !inside.is_empty());
         let Some(halves) = halves else {
-            parts.push((range, select_among(around.into_iter(), &self.unread)));
+            parts.push((range, select_among(around.into_iter(), &self.unread, range.addr().is_ipv4())));
             return;
         };
         for half in halves {
@@ -235,7 +236,11 @@ pub(super) fn halves(range: IpNet) -> Option<[IpNet; 2]> {
 }
 
 /// Ranks the routes that match one address.
-fn select_among<'t>(matching: impl Iterator<Item = Match<'t>>, unread: &[UnreadRoute<'t>]) -> Selection<'t> {
+fn select_among<'t>(
+    matching: impl Iterator<Item = Match<'t>>,
+    unread: &[UnreadRoute<'t>],
+    is_ipv4: bool,
+) -> Selection<'t> {
     let (mut contenders, beaten_by_local) = longest_of_each_route(matching);
     contenders.sort_by_key(|m| Reverse(m.order()));
 
@@ -254,6 +259,8 @@ fn select_among<'t>(matching: impl Iterator<Item = Match<'t>>, unread: &[UnreadR
 
     let open: Vec<_> = unread
         .iter()
+        // An egress-only internet gateway carries IPv6 alone, so its list has no range of IPv4.
+        .filter(|unread| !(is_ipv4 && matches!(unread.route.target, Target::EgressOnlyInternetGateway(_))))
         .filter(|unread| open_to_change(if distinct { None } else { winner.as_ref() }, best, unread.route))
         .map(|unread| (unread.list, unread.gap))
         .collect();
