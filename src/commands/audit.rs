@@ -33,6 +33,7 @@ pub(crate) fn run(args: &AuditArgs) -> Answer {
         None => block_on(describe(args))??,
     };
     let audit = judge::audit(&inventory, args.vpc.as_ref());
+    let audit = if args.from.region.is_some() { audit.with_region_in_fixes() } else { audit };
     let text = match args.format {
         Format::Text => present::audit(&audit),
         Format::Json => present::json(&audit),

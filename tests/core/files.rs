@@ -904,3 +904,19 @@ fn what_has_a_private_address_in_another_network_is_not_known() {
         outcome("VpcPeeringConnectionId", "pcx-1", "10.9.0.9", &[("e.json", endpoint), ("i.json", interface)]);
     assert!(reason.contains("vpce-2 of vpc-2 has the address"), "{reason}");
 }
+
+#[test]
+fn a_fix_asks_the_region_that_was_named() {
+    let table = TABLE.replace(r#""Associations": []"#, r#""Associations": [{"Main": true}]"#).replace(
+        r#""DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1""#,
+        r#""DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1""#,
+    );
+    let subnet = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}]}"#;
+    let list = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22"]}]}"#;
+    let none = ("e.json", r#"{"VpcEndpoints": []}"#);
+    let inventory = read(&[("t.json", &table), ("s.json", subnet), ("l.json", list), none]).unwrap();
+    let fix = |audit: onnet_core::model::Audit| audit.subnets[0].findings[0].fix.clone().unwrap();
+    let audit = || onnet_core::judge::audit(&inventory, None);
+    assert!(fix(audit()).ends_with("--route-table-ids rtb-1"), "{}", fix(audit()));
+    assert!(fix(audit().with_region_in_fixes()).ends_with("--route-table-ids rtb-1 --region us-east-1"));
+}

@@ -199,6 +199,22 @@ pub struct Audit {
     pub subnets: Vec<SubnetAudit>,
 }
 
+impl Audit {
+    /// With its Region in every command that fixes a finding, for those whose AWS CLI has another one by default.
+    #[must_use]
+    pub fn with_region_in_fixes(mut self) -> Self {
+        let is_plain = !self.region.is_empty() && self.region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let flag = format!(" --region {}", self.region);
+        let of_subnets = self.subnets.iter_mut().flat_map(|subnet| &mut subnet.findings);
+        for finding in self.findings.iter_mut().chain(of_subnets).filter(|_| is_plain) {
+            if let Some(fix) = finding.fix.as_mut().filter(|fix| fix.starts_with("aws ")) {
+                fix.push_str(&flag);
+            }
+        }
+        self
+    }
+}
+
 /// One subnet, judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SubnetAudit {
