@@ -281,6 +281,7 @@ fn target() -> impl Strategy<Value = Target> {
         Just(Target::NatGateway("nat-1".into())),
         Just(Target::NatGateway("nat-2".into())),
         Just(Target::VpcEndpoint("vpce-1".into())),
+        Just(Target::VirtualPrivateGateway("vgw-1".into())),
         Just(Target::Local),
     ]
 }
@@ -290,13 +291,14 @@ fn route() -> impl Strategy<Value = Route> {
         3 => prefix().prop_map(Destination::Cidr),
         1 => (0..3).prop_map(|n| Destination::PrefixList(format!("pl-{n}").into())),
     ];
-    let origin = prop_oneof![3 => Just(Origin::CreateRoute), 1 => Just(Origin::EnableVgwRoutePropagation)];
     let state = prop_oneof![4 => Just(RouteState::Active), 1 => Just(RouteState::Blackhole)];
-    (destination, target(), origin, state).prop_map(|(destination, target, origin, state)| Route {
-        destination,
-        target,
-        origin,
-        state,
+    (destination, target(), any::<bool>(), state).prop_map(|(destination, target, static_, state)| {
+        // Only a virtual private gateway propagates, and only routes to itself.
+        let origin = match target {
+            Target::VirtualPrivateGateway(_) if !static_ => Origin::EnableVgwRoutePropagation,
+            _ => Origin::CreateRoute,
+        };
+        Route { destination, target, origin, state }
     })
 }
 
@@ -453,7 +455,9 @@ fn a_route_of_unknown_origin_ties_with_what_it_may_lose_to() {
         winners(&select(&table, &lists, "10.0.0.9".parse().unwrap())).len()
     };
     assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::CreateRoute)), 1);
-    assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::EnableVgwRoutePropagation)), 1);
+    let gateway = || Target::VirtualPrivateGateway("vgw-0a".into());
+    assert_eq!(select_with(route("10.0.0.0/24", gateway(), Origin::EnableVgwRoutePropagation)), 1);
+    assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::EnableVgwRoutePropagation)), 2, "it contradicts itself");
     assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::Absent)), 2);
     assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::Other("Guess".into()))), 2);
     assert_eq!(select_with(route("10.0.0.0/25", nat(), Origin::Absent)), 1, "longer");

@@ -266,7 +266,8 @@ fn association_state(word: Option<&str>) -> AssociationState {
         // Older answers, and the CLI's own examples, leave the state out.
         None | Some("associated") => AssociationState::Associated,
         Some("associating" | "disassociating") => AssociationState::Changing,
-        Some("disassociated" | "failed") => AssociationState::Gone,
+        Some("disassociated") => AssociationState::Gone,
+        // `failed` does not say what failed: after an association the main table serves the subnet, after a disassociation this one.
         Some(word) => AssociationState::Other(word.to_owned()),
     }
 }
@@ -410,7 +411,7 @@ mod tests {
         assert_eq!(state("associating"), AssociationState::Changing);
         assert_eq!(state("disassociating"), AssociationState::Changing);
         assert_eq!(state("disassociated"), AssociationState::Gone);
-        assert_eq!(state("failed"), AssociationState::Gone);
+        assert_eq!(state("failed"), AssociationState::Other("failed".into()));
         assert_eq!(state("parked"), AssociationState::Other("parked".into()));
     }
 

@@ -5,7 +5,7 @@ use super::{
     explain::{losers, matched, undetermined, winner},
     lookup::{Selection, select},
     path::Reader,
-    subnet::table_of,
+    subnet::whole_table_of,
 };
 use crate::model::{
     AddressReport, AssociationKind, Beyond, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path,
@@ -90,10 +90,10 @@ fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Route
         && let Some(cidr) = cidrs.iter().find(|cidr| cidr.contains(&address))
     {
         let verdict = reader.within_vpc(&interface.vpc, address.into());
-        let table = table_of(reader.facts, &interface.vpc, &interface.subnet).ok();
+        let table = whole_table_of(reader.facts, &interface.vpc, &interface.subnet).ok();
         return Routed { verdict, table, step: Some(RoutingStep::SameSubnet(*cidr)), endpoint: endpoint() };
     }
-    let (table, association) = match table_of(reader.facts, &interface.vpc, &interface.subnet) {
+    let (table, association) = match whole_table_of(reader.facts, &interface.vpc, &interface.subnet) {
         Ok(found) => found,
         Err(missing) => return Routed::not(Verdict::Undetermined(vec![missing])),
     };

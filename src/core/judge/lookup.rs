@@ -45,11 +45,23 @@ impl Match<'_> {
         }
     }
 
-    /// Whether it may be static or propagated.
-    fn is_of_unknown_origin(&self) -> bool {
-        matches!(self.route.destination, Destination::Cidr(_))
-            && matches!(self.route.origin, Origin::Absent | Origin::Other(_))
-            && self.route.target != Target::Local
+    /// Why it is not known whether it is static or propagated; `None` where it is. A virtual private gateway propagates routes to
+    /// itself only: what is said to be propagated and leads elsewhere contradicts itself.
+    pub(super) fn unknown_origin(&self) -> Option<Gap> {
+        let Destination::Cidr(_) = self.route.destination else { return None };
+        match (&self.route.origin, &self.route.target) {
+            (Origin::Absent | Origin::Other(_), Target::Local) => None,
+            (Origin::Absent, _) => Some(Gap::NotFound { detail: "the answer has no Origin".to_owned() }),
+            (Origin::Other(word), _) => {
+                Some(Gap::UndocumentedValue { field: "Origin".to_owned(), value: word.clone() })
+            }
+            (Origin::EnableVgwRoutePropagation, Target::VirtualPrivateGateway(_)) => None,
+            (Origin::EnableVgwRoutePropagation, target) => Some(Gap::Conflicting {
+                one: "its Origin is EnableVgwRoutePropagation".to_owned(),
+                other: format!("its target is {}, which is not a virtual private gateway", target.id()),
+            }),
+            (Origin::CreateRouteTable | Origin::CreateRoute | Origin::Advertisement, _) => None,
+        }
     }
 
     fn order(&self) -> (u8, Rank) {
@@ -248,7 +260,7 @@ fn select_among<'t>(
     let longest = best.map(|(length, _)| length);
     // A route whose origin is not known may rank first or last among those of its length.
     let is_open =
-        contenders.iter().take_while(|m| Some(m.prefix.prefix_len()) == longest).any(Match::is_of_unknown_origin);
+        contenders.iter().take_while(|m| Some(m.prefix.prefix_len()) == longest).any(|m| m.unknown_origin().is_some());
     let is_top =
         |m: &&Match<'_>| if is_open { Some(m.prefix.prefix_len()) == longest } else { Some(m.order()) == best };
     let at_top = contenders.iter().take_while(is_top).count();
@@ -287,7 +299,7 @@ fn longest_of_each_route<'t>(matching: impl Iterator<Item = Match<'t>>) -> (Vec<
         }
     }
     let local_matches = longest.iter().any(|m| m.route.target == Target::Local);
-    longest.into_iter().partition(|m| !(local_matches && m.rank() == Rank::Propagated))
+    longest.into_iter().partition(|m| !(local_matches && m.rank() == Rank::Propagated && m.unknown_origin().is_none()))
 }
 
 fn why_lost(loser: &Match<'_>, winner: &Match<'_>) -> LostBy {

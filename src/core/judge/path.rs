@@ -171,6 +171,11 @@ impl<'a> Reader<'a> {
         let mut paths = Vec::new();
         let mut missing = Vec::new();
         for m in tied {
+            if let Some(why) = m.unknown_origin() {
+                let route = m.route.destination.to_string();
+                let what = format!("whether the route {route} → {} in {} is static", m.route.target.id(), table.id);
+                missing.push(Missing { what, why });
+            }
             match self.follow(table, m, range) {
                 Verdict::Via(path) => paths.push(path),
                 Verdict::Ambiguous(more) => paths.extend(more),

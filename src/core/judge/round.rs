@@ -11,7 +11,7 @@ use super::{
     outcome::{About, Subject, deciding, outcome, subjects},
     path::{Reader, SeenBy},
     proof::proof,
-    subnet::table_of,
+    subnet::whole_table_of,
     summary::summary,
 };
 use crate::model::{
@@ -221,7 +221,7 @@ fn may_have_host_route(snapshot: &Snapshot, entry: &IpNet) -> bool {
 fn own_subnets_table(reader: &Reader<'_>, names: &[Named<'_>]) -> Option<Missing> {
     in_use(names).filter(|judged| judged.is_in_own_subnet()).find_map(|judged| {
         let interface = judged.egress.as_ref()?.interface;
-        table_of(reader.facts, &interface.vpc, &interface.subnet).err()
+        whole_table_of(reader.facts, &interface.vpc, &interface.subnet).err()
     })
 }
 

@@ -217,7 +217,7 @@ pub enum AssociationState {
     Associated,
     /// On its way in or out, so that either table may serve the subnet: `associating`, `disassociating`.
     Changing,
-    /// Not in force: `disassociated`, `failed`.
+    /// Not in force: `disassociated`.
     Gone,
     /// Anything else, kept as the API gave it.
     #[serde(untagged)]

@@ -18,7 +18,7 @@
 //! - `routes`: changes to the table rtb-main. `DESTINATION -> TARGET` adds a route, or replaces the base world's route
 //!   with this destination; `no DESTINATION` removes it. The prefix of the target's id gives its kind; others are
 //!   `local`, a core network's ARN, and `FIELD=VALUE` for a field this build does not know. After the target:
-//!   `propagated`, `advertised` (by a Route Server), `blackhole`, `undocumented STATE`, `stateless` (the API names no state).
+//!   `propagated`, `advertised` (by a Route Server), `created_with_table`, `blackhole`, `undocumented STATE`, `stateless` (the API names no state).
 //! - `tables`: all route tables, `{id, vpc, owner, associations, routes}`. A table of the base world keeps what is not given, and
 //!   `routes` are changes to its own. Associations are `main`, `subnet-…` and `igw-…`, then `changing` or `gone`.
 //! - `endpoints`: all VPC endpoints, `{id, type, vpc, service, state, route_tables, interfaces}`. An endpoint of the base

@@ -238,6 +238,7 @@ impl TryFrom<String> for RouteChange {
             match word {
                 "propagated" => route.origin = Origin::EnableVgwRoutePropagation,
                 "advertised" => route.origin = Origin::Advertisement,
+                "created_with_table" => route.origin = Origin::CreateRouteTable,
                 "blackhole" => route.state = RouteState::Blackhole,
                 "stateless" => route.state = RouteState::Absent,
                 "undocumented" => {
