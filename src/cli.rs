@@ -22,15 +22,15 @@ use std::{
     time::Duration,
 };
 
-const ABOUT: &str = "Tells whether this EC2 instance's DynamoDB traffic takes a VPC endpoint.";
+const ABOUT: &str = "Checks whether this EC2 instance's DynamoDB traffic goes through a VPC endpoint.";
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  onnet check                    judge this instance; the exit code is the answer
+  onnet check                    check this instance; the exit code is the verdict
   onnet check --format nagios    the same on one line, for a monitoring system
-  onnet check --save round.json  keep everything that was seen, for a bug report
+  onnet check --save round.json  save all collected facts, for a bug report
   onnet judge round.json         judge it again, anywhere
-  onnet run                      the daemon: look again and again, answer by HTTP
+  onnet run                      the daemon: check continuously, serve HTTP
   onnet explain 52.94.0.10       which route carries the address, and why
   onnet audit                    every subnet of every VPC in the Region
   onnet audit --from DIR         the same from saved AWS CLI output
@@ -55,7 +55,7 @@ endpoint URLs) come from the environment and the profile, as in every AWS SDK.";
 #[command(name = "onnet", version, about = ABOUT, before_help = ABOUT, before_long_help = concat_about())]
 #[command(help_template = "{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}", after_help = STABLE)]
 pub(crate) struct Cli {
-    /// Say on standard error what is being done; twice for more.
+    /// Log what is being done to standard error; repeat for more detail.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -84,15 +84,15 @@ fn concat_about() -> String {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Look once, judge, and answer by the exit code.
+    /// Check this instance once; the exit code is the verdict.
     Check(CheckArgs),
-    /// Look again and again, and answer by HTTP: the daemon.
+    /// Run the daemon: check continuously and serve the result by HTTP.
     Run(RunArgs),
-    /// Tell what the local daemon concluded last, as check would.
+    /// Show the local daemon's latest report.
     Status(StatusArgs),
     /// Judge what `check --save` or `check --format json` wrote.
     Judge(JudgeArgs),
-    /// Tell which route of a subnet carries an address, and why the others lose.
+    /// Show which route of a subnet carries an address, and why the others lose.
     Explain(ExplainArgs),
     /// Explain a finding code: its meaning, severity, evidence and fix.
     ExplainFinding(ExplainFindingArgs),
@@ -115,11 +115,11 @@ pub(crate) struct CollectArgs {
     #[arg(long, env = "ONNET_PROBE", default_value = "list-tables", value_name = "PROBE", hide_env_values = true)]
     pub(crate) probe: ProbeChoice,
 
-    /// Judge as if traffic left by this network interface (eni-…), whatever the kernel says.
+    /// Judge as if traffic used this network interface (eni-…), regardless of the kernel's routes.
     #[arg(long, env = "ONNET_INTERFACE", value_name = "ENI", hide_env_values = true, value_parser = interface)]
     pub(crate) interface: Option<InterfaceId>,
 
-    /// Ask this name server instead of the system's; what the C library resolves names to is then not judged.
+    /// Query this name server instead of the system's; the C library's answers are then not judged.
     #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true, value_parser = socket)]
     pub(crate) resolver: Option<SocketAddr>,
 }
@@ -165,7 +165,7 @@ pub(crate) struct InventoryArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TimeoutArgs {
-    /// How long the whole may take; what is late is reported as missing.
+    /// Deadline of the whole command; what is not collected by then is reported as missing.
     #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
     pub(crate) timeout: Duration,
 }

@@ -22,7 +22,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// What the daemon logs unless told otherwise: its changes, and the errors of the libraries.
+/// What the daemon logs by default: its changes, and the errors of the libraries.
 pub(crate) const DAEMON: &str = "onnet=info,error";
 
 /// Whether an event or a span may be logged at all, whatever the filter asks for.
@@ -261,7 +261,7 @@ mod tests {
         let said = "half\n<0>an \u{1b}[31manswer\r\u{85}\u{9b}2J\u{2028}\u{2029}\u{202e}\u{2066}";
         let event = || {
             let _span = tracing::info_span!("round", of = said).entered();
-            tracing::warn!(gap = %said, debug = ?said, text = said, "not seen: {said}");
+            tracing::warn!(gap = %said, debug = ?said, text = said, "not collected: {said}");
         };
         for shape in [
             Shape::Journal,

@@ -248,7 +248,7 @@ fn every_view(state: &'static str) -> Done {
             assert_eq!(wrong, json!([]), "{state}, {view:?}");
             let text = browser.script("return document.body.innerText").await?;
             let text = text.as_str().unwrap();
-            let expected = report.as_ref().map_or("onnet looks for the first time", |report| &report.summary[1..]);
+            let expected = report.as_ref().map_or("The first check is running", |report| &report.summary[1..]);
             assert!(text.contains(expected), "{state}, {view:?}: no {expected} in\n{text}");
             for finding in report.iter().flat_map(|report| &report.findings) {
                 let fix = finding.fix.as_deref().and_then(|fix| fix.lines().next()).unwrap_or("");

@@ -16,7 +16,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
     format: ReportFormat,
 
-    /// Also write everything that was seen to this file, for `onnet judge`.
+    /// Also write all collected facts to this file, for `onnet judge`.
     #[arg(long, env = "ONNET_SAVE", value_name = "FILE", hide_env_values = true)]
     save: Option<PathBuf>,
 

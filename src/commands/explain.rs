@@ -46,7 +46,7 @@ enum ExplainError {
         "this instance's own subnet is not known, for its metadata lists no network interface; say which with --subnet ID"
     )]
     NoInterface,
-    #[error("{subnet} cannot be looked up in {region} ({gap}); mend that, or read files with --from DIR")]
+    #[error("{subnet} cannot be looked up in {region} ({gap}); fix that, or read files with --from DIR")]
     Subnet { subnet: SubnetId, region: String, gap: Gap },
 }
 

@@ -16,7 +16,7 @@ use std::{
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
-    /// Where; it is made if it is not there.
+    /// The directory; created if it does not exist.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }

@@ -16,11 +16,11 @@ use std::{ffi::OsStr, path::Path, process::ExitCode, time::Duration};
 /// The file name of the plugin: a link to `onnet`.
 const NAME: &str = "check_onnet";
 
-/// Tells a monitoring system whether this EC2 instance's DynamoDB traffic takes a VPC endpoint.
+/// Reports to a monitoring system whether this EC2 instance's DynamoDB traffic takes a VPC endpoint.
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, after_help = CODES)]
 pub(crate) struct Plugin {
-    /// How long the whole may take, in seconds or as 500ms; less than the 10 s that check_nrpe waits.
+    /// Deadline of the whole command, in seconds or as 500ms; less than the 10 s that check_nrpe waits.
     #[arg(short, long, env = "ONNET_TIMEOUT", default_value = "9", value_name = "SECONDS", value_parser = seconds, hide_env_values = true, allow_negative_numbers = true)]
     timeout: Duration,
 

@@ -23,22 +23,22 @@ use tokio::{
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Where to answer by HTTP; may be repeated. Sockets that systemd passes take its place.
+    /// Address and port to serve HTTP on; may be repeated. Sockets passed by systemd replace it.
     #[arg(long, env = "ONNET_LISTEN", default_value = "127.0.0.1:10953", value_name = "ADDR:PORT", value_delimiter = ',', hide_env_values = true, value_parser = socket)]
     listen: Vec<SocketAddr>,
 
-    /// TLS and users for HTTP: a file as Prometheus' exporters take it.
+    /// TLS and users for HTTP: a web configuration file as of the Prometheus exporters.
     #[arg(long, env = "ONNET_WEB_CONFIG", value_name = "FILE", hide_env_values = true)]
     web_config: Option<PathBuf>,
 
-    /// Answer to this name too, such as one that a scraper uses; may be repeated. Addresses and localhost are always answered to.
+    /// Also accept requests for this host name, such as one that a scraper uses; may be repeated. Addresses and localhost are always accepted.
     #[arg(long = "allowed-host", alias = "allowed-hosts", env = "ONNET_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',', hide_env_values = true, value_parser = host)]
     allowed_hosts: Vec<String>,
 
     #[command(flatten)]
     collect: CollectArgs,
 
-    /// How long one look at one source may take; what is late is missing.
+    /// Deadline of one collection of one source; what is not collected by then is missing.
     #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
     timeout: Duration,
 
@@ -62,7 +62,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ONNET_LIST_TABLES_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
     list_tables_every: Duration,
 
-    /// How often to ask the EC2 API; local changes bring it forward, throttling puts it off.
+    /// How often to ask the EC2 API; local changes trigger it earlier, throttling backs it off.
     #[arg(long, env = "ONNET_EC2_EVERY", default_value = "5m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
     ec2_every: Duration,
 
@@ -162,7 +162,7 @@ where
     let thread = thread::Builder::new().name("http".to_owned());
     let serve = move || {
         let served = block_on(async { server().await }).map_err(ServeError::Runtime).flatten();
-        let _ = ended.send(served); // nobody asks any more where the process ends
+        let _ = ended.send(served); // no request comes any more where the process ends
     };
     thread.spawn(serve).map_err(RunError::Thread)?;
     Ok(served)

@@ -138,7 +138,7 @@ impl Counters {
         }
     }
 
-    /// A look lacked a fact.
+    /// A collection lacked a fact.
     pub fn gap(&self, source: Source, gap: &Gap) {
         self.gaps.with_label_values(&[source.name(), gap.reason()]).inc();
     }

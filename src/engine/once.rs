@@ -1,7 +1,7 @@
 //! `onnet check`: everything is collected once, each fact as soon as what it needs is known.
 //!
 //! ```text
-//!  metadata ─┬──────────────► VPC ───┬─► EC2 (its name is looked up meanwhile)
+//!  metadata ─┬──────────────► VPC ───┬─► EC2 (its name is resolved meanwhile)
 //!  Region  ──┼─► regional name ──────┼──► DNS ─► kernel route, probe, of each address
 //!  credentials ► account-based name ─┴──► DNS ─► kernel route, probe, of each address
 //! ```

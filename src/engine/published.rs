@@ -1,4 +1,4 @@
-//! What the daemon's loop hands to whoever answers for it.
+//! What the daemon's loop hands to the HTTP server.
 
 use super::clock::{Moment, now};
 use crate::{

@@ -25,7 +25,7 @@ pub(super) struct Reports {
     unjudged: Option<(Reading, Moment)>,
     judged: Option<Moment>,
     pub(super) last: Option<Arc<Report>>,
-    /// When the last one is to be judged again, whoever does it.
+    /// When the last one is to be judged again, by whatever component.
     pub(super) expires: Option<Moment>,
     pub(super) history: History,
 }

@@ -1,10 +1,10 @@
-//! When each source is looked at. Pure: the moments and the chance come from outside, so the schedule is tested by table.
+//! When each source is collected. Pure: the moments and the chance come from outside, so the schedule is tested by table.
 
 use super::clock::Moment;
 use crate::model::{BySource, MaxAge, Seconds, Source};
 use std::time::Duration;
 
-/// How often each source is looked at.
+/// How often each source is collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Periods(pub BySource<Duration>);
 
@@ -12,12 +12,12 @@ pub struct Periods(pub BySource<Duration>);
 const PERIODS_KEPT: u32 = 3;
 
 impl Periods {
-    /// How often `source` is looked at.
+    /// How often `source` is collected.
     pub fn of(&self, source: Source) -> Duration {
         self.0[source]
     }
 
-    /// How old a fact may be: three of its periods. A look that may take longer than its period is made as often as it
+    /// How old a fact may be: three of its periods. A collection that may take longer than its period is made as often as it
     /// ends, which then is the period; otherwise what it brought could expire before the next one ended, and with it, say,
     /// the knowledge that a probe failed.
     pub fn max_age(&self, longest_look: Duration) -> MaxAge {
@@ -34,16 +34,16 @@ impl Default for Periods {
     }
 }
 
-/// Whether a source is due that was last looked at then. One that never was is.
+/// Whether a source is due that was last collected then. One that never was is.
 pub fn due(now: Moment, last: Option<Moment>, every: Duration) -> bool {
     last.is_none_or(|last| now.since(last) >= every)
 }
 
-/// The shortest time between two looks at a source that changes bring forward. It doubles with each such look, up to the
+/// The shortest time between two collections of a source that changes bring forward. It doubles with each such collection, up to the
 /// period, and begins again once a whole period passed without one: a route that flaps does not flood the EC2 API.
 const LEAST_GAP: Duration = Duration::from_secs(15);
 
-/// The same where the look costs nobody anything.
+/// The same where the collection costs no one anything.
 const LEAST_LOCAL_GAP: Duration = Duration::from_secs(1);
 
 /// How soon a source is asked again that has not answered yet. It doubles up to the period.
@@ -55,48 +55,48 @@ const FIRST_PERIOD: Duration = Duration::from_secs(60);
 /// For how many of its periods a throttled source is left alone at most.
 const MOST_STRETCH: f64 = 9.0;
 
-/// The most periods apart once the source answers again: what was seen does not expire in between.
+/// The most periods apart once the source answers again: collected facts do not expire in between.
 const STEADY_STRETCH: f64 = 2.5;
 
 /// What each answer leaves of the stretch. Little by little, or a fleet that is too large for the API would be back at once:
-/// so it settles at what the API bears, and few requests are throttled, its own or others'.
+/// so it settles at what the API supports, and few requests are throttled, its own or others'.
 const EASING: f64 = 0.98;
 
 /// The plan for one source.
 #[derive(Clone, Debug)]
 struct Plan {
     every: Duration,
-    /// The next regular look; they are whole periods apart.
+    /// The next regular collection; they are whole periods apart.
     regular: Option<Moment>,
     last: Option<Moment>,
     in_flight: bool,
-    /// Something changed: look again, though no sooner than this.
+    /// Something changed: collect again, though no sooner than this.
     wanted: Option<Moment>,
-    /// How far apart the looks are that changes bring forward, for now.
+    /// How far apart the collections are that changes bring forward, for now.
     gap: Duration,
     brought_forward: Option<Moment>,
     /// Not before this, whatever happens.
     hold: Option<Moment>,
-    /// Nothing was seen yet: try again then.
+    /// Nothing was collected yet: try again then.
     retry: Option<Moment>,
     failures: u32,
     /// Whether it ever answered.
     answered: bool,
-    /// How many periods the regular looks are apart: more than one after the source throttled.
+    /// How many periods the regular collections are apart: more than one after the source throttled.
     stretch: f64,
 }
 
-/// When each source is looked at.
+/// When each source is collected.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     plans: BySource<Option<Plan>>,
-    /// Where in its period this instance looks, between 0 and 1: chosen once, so that instances do not meet, and the
+    /// Where in its period this instance collects, between 0 and 1: chosen once, so that instances do not meet, and the
     /// same for all sources, so that those with equal periods stay together.
     phase: f64,
 }
 
 impl Schedule {
-    /// `phase` and `splay` are chances between 0 and 1 and a time: the first looks at sources that a fleet shares wait up
+    /// `phase` and `splay` are chances between 0 and 1 and a time: the first collections of sources that a fleet shares wait up
     /// to `splay`.
     pub fn new(
         sources: impl IntoIterator<Item = Source>,
@@ -131,27 +131,27 @@ impl Schedule {
         self.plans.present().map(|(source, _)| source)
     }
 
-    /// How often `source` is looked at; `None` if it is not.
+    /// How often `source` is collected; `None` if it is not.
     pub fn every(&self, source: Source) -> Option<Duration> {
         self.plans[source].as_ref().map(|plan| plan.every)
     }
 
-    /// Whether `source` is to be looked at now.
+    /// Whether `source` is to be collected now.
     pub fn is_due(&self, now: Moment, source: Source) -> bool {
         self.plans[source].as_ref().is_some_and(|plan| !plan.in_flight && plan.due_at(now) <= now)
     }
 
-    /// Since when `source` has been due; the moment may lie ahead. `None` while a look is under way.
+    /// Since when `source` has been due; the moment may lie ahead. `None` while a collection is under way.
     pub fn due_at(&self, now: Moment, source: Source) -> Option<Moment> {
         self.plans[source].as_ref().filter(|plan| !plan.in_flight).map(|plan| plan.due_at(now))
     }
 
-    /// Whether a look at `source` is under way.
+    /// Whether a collection of `source` is under way.
     pub fn is_in_flight(&self, source: Source) -> bool {
         self.plans[source].as_ref().is_some_and(|plan| plan.in_flight)
     }
 
-    /// Whether any look is under way.
+    /// Whether any collection is under way.
     pub fn is_busy(&self) -> bool {
         self.plans.present().any(|(_, plan)| plan.in_flight)
     }
@@ -162,7 +162,7 @@ impl Schedule {
         plan.hold.filter(|until| *until > now)
     }
 
-    /// A look at `source` begins. It never overlaps another one at the same source.
+    /// A collection of `source` begins. It never overlaps another one at the same source.
     pub fn begin(&mut self, now: Moment, source: Source) {
         let phase = self.phase;
         let Some(plan) = self.plans[source].as_mut() else { return };
@@ -173,7 +173,7 @@ impl Schedule {
             plan.gap = least_gap(source, plan.every);
         }
         plan.regular = Some(match plan.regular {
-            // The second look comes after a part of the period only.
+            // The second collection comes after a part of the period only.
             None => now + plan.every.mul_f64(1.0 - phase),
             Some(_) if plan.stretch > 1.0 => now + plan.every.mul_f64(plan.stretch),
             Some(regular) => first_on_grid_after(now, regular, plan.every),
@@ -183,20 +183,20 @@ impl Schedule {
         plan.retry = None;
     }
 
-    /// The look at `source` ended with an answer, or with a refusal that asking again would not change.
+    /// The collection of `source` ended with an answer, or with a refusal that asking again would not change.
     pub fn answered(&mut self, source: Source) {
         let Some(plan) = self.plans[source].as_mut() else { return };
         plan.in_flight = false;
         (plan.failures, plan.hold) = (0, None);
         let first = !std::mem::replace(&mut plan.answered, true);
         if plan.stretch > 1.0 {
-            // A crowd at the start says nothing of what the API bears later.
+            // A crowd at the start says nothing of what the API supports later.
             plan.stretch = if first { 1.0 } else { (plan.stretch.min(STEADY_STRETCH) * EASING).max(1.0) };
             plan.regular = plan.last.map(|last| last + plan.every.mul_f64(plan.stretch));
         }
     }
 
-    /// The look at `source` failed, and nothing is known of it: it is tried again, at first soon.
+    /// The collection of `source` failed, and nothing is known of it: it is tried again, at first soon.
     pub fn failed(&mut self, now: Moment, source: Source, chance: f64) {
         if let Some(plan) = self.plans[source].as_mut() {
             plan.in_flight = false;
@@ -208,7 +208,7 @@ impl Schedule {
     }
 
     /// The source asked us to come back later: after its period at the soonest, whatever changes meanwhile, and up to twice
-    /// as many periods as before. Full jitter, for whoever else was throttled comes back too.
+    /// as many periods as before. Full jitter, because other throttled clients come back too.
     pub fn throttled(&mut self, now: Moment, source: Source, chance: f64) {
         if let Some(plan) = self.plans[source].as_mut() {
             plan.in_flight = false;
@@ -219,7 +219,7 @@ impl Schedule {
         }
     }
 
-    /// Something changed that `source` may know more of: it is looked at as soon as its last such look is long enough ago.
+    /// Something changed that `source` may know more of: it is collected as soon as its last such collection is long enough ago.
     pub fn bring_forward(&mut self, now: Moment, source: Source) {
         if let Some(plan) = self.plans[source].as_mut() {
             let soonest = plan.last.map_or(now, |last| last + plan.gap);
@@ -227,7 +227,7 @@ impl Schedule {
         }
     }
 
-    /// What the last look at `source` was for is not what there is now: it is looked at again at once.
+    /// What the last collection of `source` was for is not what there is now: it is collected again at once.
     pub fn at_once(&mut self, now: Moment, source: Source) {
         if let Some(plan) = self.plans[source].as_mut() {
             plan.wanted = Some(now);
@@ -276,7 +276,7 @@ mod tests {
         Moment::after_boot(Duration::from_secs(10_000 + seconds))
     }
 
-    /// When `source` is begun within the next `seconds`, each look taking no time.
+    /// When `source` is begun within the next `seconds`, each collection taking no time.
     fn looks(schedule: &mut Schedule, source: Source, from: u64, seconds: u64) -> Vec<u64> {
         let mut begun = Vec::new();
         for second in from..=from + seconds {
@@ -379,14 +379,14 @@ mod tests {
         assert_eq!(looks(&mut schedule, Source::Ec2, 2, 30), [15]);
     }
 
-    /// One whose look at EC2 at second 0 was answered.
+    /// One whose collection from EC2 at second 0 was answered.
     fn answered_schedule() -> Schedule {
         let mut schedule = schedule(0.0, Duration::ZERO);
         assert_eq!(looks(&mut schedule, Source::Ec2, 0, 0), [0]);
         schedule
     }
 
-    /// When EC2 is looked at within so many seconds, if it throttles each time and everything changes all the time.
+    /// When EC2 is collected within so many seconds, if it throttles each time and everything changes all the time.
     fn throttled_looks(schedule: &mut Schedule, chance: f64, seconds: u64) -> Vec<u64> {
         let mut begun = Vec::new();
         for second in 1..=seconds {
@@ -454,7 +454,7 @@ mod tests {
                 begun.push(second);
             }
         }
-        // 1, 2, 4, 8, 16 and 32 s apart, with the regular looks between, and at last only these.
+        // 1, 2, 4, 8, 16 and 32 s apart, with the regular collections between, and at last only these.
         assert_eq!(begun, [0, 1, 3, 7, 15, 31, 60, 120, 180, 240, 300, 360]);
     }
 

@@ -1,11 +1,11 @@
-//! What systemd is told, where systemd started us.
+//! What is reported to systemd, where systemd started us.
 
 use super::clock::Moment;
 use crate::present::sanitized;
 use sd_notify::NotifyState;
 use std::time::Duration;
 
-/// The line to systemd: `READY=1`, `STATUS=`, and the watchdog's food. Silent where nobody listens.
+/// The line to systemd: `READY=1`, `STATUS=`, and the watchdog's food. Silent where nothing listens.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     watchdog: Option<Duration>,
@@ -20,7 +20,7 @@ impl Supervisor {
         Self { watchdog: sd_notify::watchdog_enabled(), fed: None, ready: false, status: String::new() }
     }
 
-    /// The loop goes round. Called by the loop alone: whoever else fed the watchdog would hide that it hangs.
+    /// The loop goes round. Called by the loop alone: anything else that fed the watchdog would hide that it hangs.
     pub(super) fn alive(&mut self, now: Moment) {
         let Some(watchdog) = self.watchdog else { return };
         if self.fed.is_none_or(|fed| now.since(fed) >= watchdog / 4) {
@@ -50,6 +50,6 @@ impl Supervisor {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd was not told");
+        tracing::debug!(%error, "systemd was not notified");
     }
 }

@@ -34,7 +34,7 @@ use settings::{Profile, Settings};
 use std::{error::Error, io};
 use tokio::sync::OnceCell;
 
-/// What onnet was tested with: a later version of the SDK's defaults is a change to look at first.
+/// What onnet was tested with: a later version of the SDK's defaults is a change to check first.
 pub(crate) fn behavior_version() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
@@ -51,7 +51,7 @@ pub enum AwsError {
     /// The HTTP client refused its settings: our bug.
     #[error("cannot set up the AWS client")]
     Setup(#[source] Box<dyn Error + Send + Sync>),
-    /// No Region is known, so there is nobody to ask.
+    /// No Region is known, so there is no API to ask.
     #[error("no Region: {0}. Give --region, set AWS_REGION or the profile's region, or read files with --from DIR")]
     NoRegion(Gap),
 }
@@ -91,7 +91,7 @@ impl Aws {
         let lookups = Lookups::default();
         let client = client(&roots, Proxies::OfTheEnvironment, lookups.clone())?;
         let metadata = Metadata::new(&settings.metadata)?;
-        // Nothing is left for the SDK to read that it could stumble over: what is set here it does not look for.
+        // Nothing is left for the SDK to read that it could stumble over: it does not search for what is set here.
         let providers = ProviderConfig::empty()
             .with_behavior_version(Some(behavior_version()))
             .with_http_client(limited(&client, CREDENTIALS_ANSWER))
@@ -168,7 +168,7 @@ impl Aws {
         self.config.to_builder().region(Region::new(region.to_owned())).build()
     }
 
-    /// Looks `name` up for the connections that will follow within seconds. They see for themselves if that fails.
+    /// Resolves `name` for the connections that will follow within seconds. They report it themselves if that fails.
     pub(crate) async fn look_up(&self, name: &str) {
         let _ = self.lookups.of(name).await;
     }

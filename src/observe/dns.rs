@@ -1,7 +1,7 @@
 //! What the system's name servers say of a name: no cache, no search list, `/etc/hosts` apart.
 //!
 //! hickory's servers and transports are used, but not its resolver: that one follows CNAME chains with queries of its
-//! own and tells a loop and an empty answer alike. glibc asks once per family and takes what the answer holds; so do we.
+//! own and treats a loop and an empty answer alike. glibc asks once per family and takes what the answer holds; so do we.
 
 mod c_library;
 mod hosts;
@@ -62,7 +62,7 @@ pub enum DnsError {
     #[error("/etc/resolv.conf is longer than {RESOLV_CONF} bytes")]
     ResolvConfTooLong,
     /// A name that cannot be asked for.
-    #[error("{name:?} is no hostname")]
+    #[error("{name:?} is not a hostname")]
     NotAName {
         /// The name.
         name: String,
@@ -99,7 +99,7 @@ pub enum DnsError {
         cause: NetError,
     },
     /// An answer that is no DNS message.
-    #[error("{server} answered with what is no DNS message")]
+    #[error("{server} answered with something that is not a DNS message")]
     Malformed {
         /// The server.
         server: SocketAddr,
@@ -359,7 +359,7 @@ fn over(limit: String, allowed: usize, found: usize) -> Gap {
     Gap::OverLimit { limit, allowed: count(allowed), found: count(found) }
 }
 
-/// An address in the place of a name: it resolves to itself, for ever, and nobody is asked.
+/// An address in the place of a name: it resolves to itself, for ever, and no server is asked.
 fn literal(watch: Stopwatch, address: IpAddr) -> Resolution {
     let record = vec![AddressRecord { address, ttl: u32::MAX }];
     let (ipv4, ipv6) = if address.is_ipv4() { (record, Vec::new()) } else { (Vec::new(), record) };

@@ -21,7 +21,7 @@ pub fn proxies(names: &[ServiceName]) -> Vec<ProxyVariable> {
 
 /// Whether `AWS_EC2_METADATA_DISABLED` says to leave the instance metadata service alone.
 ///
-/// The SDK's Region and credentials providers heed it; the bare metadata client does not.
+/// The SDK's Region and credentials providers use it; the bare metadata client does not.
 pub fn metadata_disabled() -> bool {
     variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }

@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 /// How long one answer may take, the token's included when there is none yet.
 ///
 /// Shorter than the second that the SDK's client allows for connecting and for reading, because that client hides its
-/// own timeouts in an opaque error. Silence is how a hop limit of 1 shows in a container, so it must be told apart.
+/// own timeouts in an opaque error. Silence is how a hop limit of 1 shows in a container, so it must be distinguished.
 const ANSWER: Duration = Duration::from_millis(950);
 
 /// How long the first answers together may take: off EC2 everything must end within two seconds.
@@ -41,7 +41,7 @@ const TOKEN: &str = "/latest/api/token";
 /// Why the instance is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum ImdsError {
-    /// Nobody answered: not EC2, or a container behind a hop limit of 1.
+    /// No answer: not EC2, or a container behind a hop limit of 1.
     #[error("instance metadata did not answer {path} within {after:?} (a container needs a hop limit of 2)")]
     Silent {
         /// What was asked for.

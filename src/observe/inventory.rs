@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What to look at.
+/// What to collect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Every VPC of the Region.
@@ -24,7 +24,7 @@ pub enum Scope {
     Subnet(SubnetId),
 }
 
-/// The live equivalent of `--from DIR`. Each missing part is a gap; only without a Region there is nobody to ask.
+/// The live equivalent of `--from DIR`. Each missing part is a gap; only without a Region there is no API to ask.
 pub async fn inventory(aws: &Aws, scope: &Scope, timeout: Duration) -> Result<Inventory, AwsError> {
     let deadline = Instant::now() + timeout;
     let region = aws.region().await.map_err(AwsError::NoRegion)?;

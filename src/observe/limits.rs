@@ -47,7 +47,7 @@ pub(super) const INTERFACES_A_REQUEST: usize = 200;
 
 /// What the daemon gives EC2 and instance metadata beyond its timeout, as long as their answers keep coming.
 ///
-/// At the unit's 5 % of a processor the largest legal VPC takes a minute. A check ends when it is told to.
+/// At the unit's 5 % of a processor the largest legal VPC takes a minute. A check ends at its deadline.
 pub(crate) const ANSWERS_COMING: Duration = Duration::from_secs(180);
 
 /// Bytes of one answer of EC2's API.

@@ -106,6 +106,6 @@ async fn endpoint(config: Builder) -> Result<http::Uri, NamesError> {
     match (destination.get(), stopped) {
         (Some(uri), _) => Ok(uri.clone()),
         (None, Err(error)) => Err(NamesError::NoEndpoint(error.into())),
-        (None, Ok(_)) => Err(NamesError::NoEndpoint("the request was not seen".into())),
+        (None, Ok(_)) => Err(NamesError::NoEndpoint("the request was not observed".into())),
     }
 }

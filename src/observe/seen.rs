@@ -1,10 +1,10 @@
-//! Where a look becomes an [`Observed`]: timed, stamped, ended by its deadline, its failure logged once.
+//! Where a collection becomes an [`Observed`]: timed, stamped, ended by its deadline, its failure logged once.
 
 use crate::model::{Gap, Observed, Seconds, Timestamp};
 use std::{error::Error, future::Future, time::SystemTime};
 use tokio::time::{Instant, timeout_at};
 
-/// When a look began, by the wall clock and by the one that never goes back.
+/// When a collection began, by the wall clock and by the one that never goes back.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {
     at: Timestamp,
@@ -12,39 +12,39 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Begins a look.
+    /// Begins a collection.
     #[expect(clippy::disallowed_methods, reason = "the one place where observations are stamped")]
     pub fn start() -> Self {
         Self { at: SystemTime::now().into(), started: Instant::now() }
     }
 
-    /// When the look began, by the wall clock.
+    /// When the collection began, by the wall clock.
     pub fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// When the look began, as deadlines are counted.
+    /// When the collection began, as deadlines are counted.
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// How long the look has taken so far.
+    /// How long the collection has taken so far.
     pub fn took(&self) -> Seconds {
         self.started.elapsed().into()
     }
 
-    /// The look ended with a fact. It is dated by its beginning: a fact may be older than its answer, never younger.
+    /// The collection ended with a fact. It is dated by its beginning: a fact may be older than its answer, never younger.
     pub fn seen<T>(&self, value: T) -> Observed<T> {
         Observed::Seen { value, at: self.at, took: self.took() }
     }
 
-    /// The look ended with a fact, or with the reason there is none.
+    /// The collection ended with a fact, or with the reason there is none.
     pub fn observed<T>(&self, result: Result<T, Gap>) -> Observed<T> {
         result.map_or_else(Observed::Unseen, |value| self.seen(value))
     }
 }
 
-/// Looks until `deadline`. The error becomes a gap here, and the log keeps its whole chain.
+/// Collects until `deadline`. The error becomes a gap here, and the log keeps its whole chain.
 pub async fn seen<T, E>(
     what: &str,
     deadline: Instant,
@@ -56,14 +56,14 @@ where
 {
     within(deadline, async {
         look.await.map_err(|error| {
-            tracing::debug!(what, error = chain(&error), "not seen");
+            tracing::debug!(what, error = chain(&error), "not collected");
             gap(&error)
         })
     })
     .await
 }
 
-/// Looks until `deadline`, where the reason for a failure is already known as a gap.
+/// Collects until `deadline`, where the reason for a failure is already known as a gap.
 pub async fn within<T>(deadline: Instant, look: impl Future<Output = Result<T, Gap>>) -> Observed<T> {
     let watch = Stopwatch::start();
     match timeout_at(deadline, look).await {

@@ -26,13 +26,13 @@ pub enum TlsError {
         cause: rustls::pki_types::pem::Error,
     },
     /// The file that `AWS_CA_BUNDLE` names holds no certificate that can be used.
-    #[error("{path}, which AWS_CA_BUNDLE names, holds no usable certificate")]
+    #[error("{path}, which AWS_CA_BUNDLE names, contains no usable certificate")]
     EmptyBundle {
         /// The file.
         path: PathBuf,
     },
     /// The system has no certificates.
-    #[error("the system's trust store holds no usable certificate; AWS_CA_BUNDLE can name a file that does")]
+    #[error("the system's trust store contains no usable certificate; AWS_CA_BUNDLE can name a file that does")]
     EmptySystemStore,
     /// The cryptography library refused its own defaults: our bug.
     #[error("cannot set up TLS")]

@@ -1,4 +1,4 @@
-//! Who may stay where there is room for so many connections: nobody's idle ones keep others out.
+//! Who may stay where there is room for so many connections: no client's idle ones keep others out.
 
 use super::{
     connection::{Host, hold},
@@ -20,7 +20,7 @@ pub(super) struct Connections {
     host: Host,
     tasks: JoinSet<()>,
     open: HashMap<Id, Open>,
-    /// Somebody was turned away, and nobody has been let in since.
+    /// A client was turned away, and none has been let in since.
     refusing: bool,
 }
 
@@ -64,7 +64,7 @@ impl Connections {
             });
             let Some(id) = eviction_candidate(&open.collect::<Vec<_>>(), neighbour) else {
                 if !self.refusing {
-                    tracing::warn!(%peer, open = self.open.len(), "too many connections are being answered; turned one away");
+                    tracing::warn!(%peer, open = self.open.len(), "too many open connections; one was refused");
                     self.refusing = true;
                 }
                 return;

@@ -188,7 +188,7 @@ impl<F: Future> Budgeted<F> {
         Self { budget, peer, number, is_waiting: false, work: Box::pin(work) }
     }
 
-    /// Whether it is its turn, or nobody waits and there is time; else it waits from now on.
+    /// Whether it is its turn, or none waits and there is time; else it waits from now on.
     fn begins(&mut self, waker: &Waker) -> bool {
         let mut state = self.budget.state();
         let is_free = state.turn.is_none() && state.waiting.is_empty();
@@ -290,7 +290,7 @@ mod tests {
         counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
     }
 
-    /// By the clock that is paused, which goes on only where nobody works: so the machine is not measured.
+    /// By the clock that is paused, which goes on only where no task works: so the machine is not measured.
     #[tokio::test(start_paused = true)]
     async fn no_more_is_used_than_the_part() {
         // In 10 s a hundredth are 0.1 s, and one is left over from the beginning: 500 polls of 0.2 ms, not 50,000.
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_ends_while_it_waits_keeps_nobody_waiting() {
+    async fn who_ends_while_it_waits_delays_no_other() {
         let budget = Arc::new(Budget::new(0.01));
         budget.charge(Duration::from_millis(10));
         let mut first = Budgeted::new(Arc::clone(&budget), peer(1), async {});

@@ -48,7 +48,7 @@ pub(super) async fn hold(host: Host, stream: TcpStream, client: (IpAddr, IpAddr)
         stage = pace.late() => Err(format!("too slow: {stage:?}")),
     };
     if let Err(error) = ended {
-        tracing::debug!(%peer, error, "a connection has ended early");
+        tracing::debug!(%peer, error, "a connection ended early");
     }
 }
 

@@ -27,7 +27,7 @@ pub enum ServeError {
     },
     /// systemd handed over something else than a TCP socket.
     #[error(
-        "the socket number {index} that systemd handed over is no TCP socket that listens; see ListenStream= of the .socket unit"
+        "the socket number {index} that systemd passed is not a listening TCP socket; see ListenStream= of the .socket unit"
     )]
     Inherited {
         /// From 1.

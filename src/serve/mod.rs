@@ -101,7 +101,7 @@ pub async fn serve(
                 }
                 Err(error) => {
                     if !failing {
-                        tracing::warn!(%error, "cannot accept a connection; trying on");
+                        tracing::warn!(%error, "cannot accept a connection; retrying");
                         failing = true;
                     }
                     sleep(PAUSE).await;

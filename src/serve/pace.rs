@@ -1,4 +1,4 @@
-//! How far a connection is, and until when it must be further. It is told by the bytes that pass, below TLS, so that a
+//! How far a connection is, and until when it must be further. It is determined by the bytes that pass, below TLS, so that a
 //! client which sends or reads a byte a second is as late as one that does nothing.
 
 use super::Limits;
@@ -115,7 +115,7 @@ impl Pace {
     }
 }
 
-/// A connection that tells its pace.
+/// A connection that reports its pace.
 pub(super) struct Paced {
     pub(super) stream: TcpStream,
     pub(super) pace: Arc<Pace>,

@@ -191,7 +191,7 @@ async fn ready(State(served): State<Arc<Served>>) -> Response {
     let waiting = status.sources.present().filter(|(_, source)| source.up.is_none());
     let waiting: Vec<&str> = waiting.map(|(source, _)| source.name()).collect();
     let waiting = if waiting.is_empty() { String::new() } else { format!(": {}", waiting.join(", ")) };
-    let sentence = format!("onnet is not ready: not every source has been looked at since it started{waiting}\n");
+    let sentence = format!("onnet is not ready: not every source has been collected since it started{waiting}\n");
     text(StatusCode::SERVICE_UNAVAILABLE, &sentence)
 }
 

@@ -31,7 +31,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// How long one look may take in the runs with faults.
 const TIMEOUT: &str = "1s";
 
-/// For how long what was seen counts.
+/// For how long what was observed counts.
 const KEPT: Duration = Duration::from_secs(3);
 
 /// For one look, and for a busy machine.
@@ -172,7 +172,7 @@ struct Row {
     during: String,
     /// What is said three periods after the route was lost, while the service fails.
     route_lost: String,
-    /// How long until the loss is told, once the service is mended.
+    /// How long until the loss is told, once the service is fixed.
     mended: Option<Duration>,
     /// How long until on-net, once the route is back.
     back: Option<Duration>,

@@ -17,7 +17,7 @@ fn unescaped(html: &str) -> String {
 
 /// What the picture of the status page says to those who do not see it.
 pub(crate) fn picture(page: &str) -> String {
-    let (_, after) = page.split_once("<desc id=\"told-wide\">").unwrap();
+    let (_, after) = page.split_once("<desc id=\"text-wide\">").unwrap();
     unescaped(after.split_once("</desc>").unwrap().0)
 }
 

@@ -24,7 +24,7 @@ pub(crate) const STATES: [(&str, Option<&str>); 12] = [
     ("starting", None),
 ];
 
-/// The daemon's status, and the moment at which it is looked at.
+/// The daemon's status, and the moment at which it is read.
 pub(crate) fn status(report: Option<Report>) -> (Status, Timestamp) {
     let now = match &report {
         Some(report) => report.taken_at.plus(Duration::from_secs(7)),

@@ -39,7 +39,7 @@ pub(crate) fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-/// What is known before anything was looked at.
+/// What is known before anything was collected.
 pub(crate) fn unready() -> Status {
     Status {
         started_at: now(),

@@ -1,4 +1,4 @@
-//! What the README says, held against the code.
+//! What the README and the pages of `dist/doc` say, held against the code; and that they speak plainly.
 
 use onnet_core::{
     judge::{CatalogueEntry, catalogue},
@@ -15,37 +15,36 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+const README: &str = "README.md";
+const VERDICTS: &str = "dist/doc/verdicts.md";
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
 }
 
-/// The first cells, without their backticks, of the table that follows `heading`.
-fn first_cells(heading: &str) -> Vec<String> {
-    let text = readme();
+/// The rows of the table that follows `heading`, without the table's head.
+fn rows(page_name: &str, heading: &str) -> Vec<String> {
+    let text = page(page_name);
     let (_, section) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
     let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
-    let cells = rows.skip(2).map(|row| row.split('|').nth(1).unwrap().trim().trim_matches('`').to_owned());
-    cells.collect()
+    rows.skip(2).map(str::to_owned).collect()
 }
 
-/// The table that follows `heading`, as lines.
-fn table(heading: &str) -> String {
-    let text = readme();
-    let (_, section) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
-    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
-    rows.flat_map(|row| [row, "\n"]).collect()
+/// Their first cells, without backticks.
+fn first_cells(page_name: &str, heading: &str) -> Vec<String> {
+    let cell = |row: String| row.split('|').nth(1).unwrap().trim().trim_matches('`').to_owned();
+    rows(page_name, heading).into_iter().map(cell).collect()
 }
 
 #[test]
-fn the_findings_table_is_the_catalogue() {
-    let row = |entry: &CatalogueEntry| {
-        // A path is set as code.
-        let meaning = entry.meaning.replace("/etc/hosts", "`/etc/hosts`");
-        format!("| `{}` | {} | {meaning} |\n", entry.code, entry.severity.name())
-    };
-    let rows: String = catalogue().iter().map(row).collect();
-    let expected = format!("| code | severity | means |\n| --- | --- | --- |\n{rows}");
-    assert!(table("## Findings") == expected, "the table of the README must be\n{expected}");
+fn the_findings_of_the_readme_are_those_of_the_catalogue() {
+    let row = |entry: &CatalogueEntry| format!("| `{}` | {} | {} |", entry.code, entry.severity.name(), entry.meaning);
+    let catalogue: Vec<String> = catalogue().iter().map(row).collect();
+    let shown = rows(README, "## Findings");
+    assert!(shown.len() >= 8, "{shown:?}");
+    for row in shown {
+        assert!(catalogue.contains(&row), "the catalogue has no such finding: {row}");
+    }
 }
 
 #[test]
@@ -63,14 +62,14 @@ fn the_catalogue_has_every_code_once_and_says_something_of_each() {
 
 #[test]
 fn the_table_of_reasons_lists_every_reason_once_and_no_other() {
-    let listed = first_cells("## Missing facts");
+    let listed = first_cells(VERDICTS, "## Missing facts");
     assert_eq!(listed.iter().map(String::as_str).collect::<BTreeSet<_>>(), Gap::REASONS.iter().copied().collect());
     assert_eq!(listed.len(), Gap::REASONS.len());
 }
 
 #[test]
 fn the_exit_code_table_is_that_of_the_outcomes() {
-    let text = readme();
+    let text = page(README);
     for outcome in Outcome::ALL {
         let row = format!("| {} | `{outcome}` |", outcome.exit_code());
         assert!(text.contains(&row), "the README lacks {row}");
@@ -78,8 +77,8 @@ fn the_exit_code_table_is_that_of_the_outcomes() {
 }
 
 #[test]
-fn every_proof_level_is_told() {
-    let text = readme();
+fn every_proof_level_is_documented() {
+    let text = page(README);
     for level in ProofLevel::ALL {
         assert!(text.contains(&format!("| `{}` |", level.name())), "{}", level.name());
     }
@@ -87,8 +86,8 @@ fn every_proof_level_is_told() {
 
 #[test]
 fn the_policy_and_the_table_of_permissions_name_the_same_actions() {
-    let listed: BTreeSet<String> = first_cells("## Permissions").into_iter().collect();
-    let text = readme();
+    let listed: BTreeSet<String> = first_cells(README, "## Permissions").into_iter().collect();
+    let text = page(README);
     let (_, policy) = text.split_once("```json").unwrap();
     let (policy, _) = policy.split_once("```").unwrap();
     let policy: serde_json::Value = serde_json::from_str(policy).unwrap();
@@ -120,9 +119,15 @@ fn sources() -> String {
 }
 
 #[test]
+fn the_readme_has_the_rust_version_of_the_manifest() {
+    let version = concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"), " or newer");
+    assert!(page(README).contains(version), "the README lacks {version:?}");
+}
+
+#[test]
 fn every_message_of_the_troubleshooting_table_is_one_onnet_can_print() {
     let sources = sources();
-    let messages = first_cells("## Troubleshooting, by message");
+    let messages = first_cells(VERDICTS, "## Troubleshooting, by message");
     assert!(messages.len() > 5, "{messages:?}");
     for message in messages {
         for part in message.split('…').map(str::trim).filter(|part| part.len() > 1) {

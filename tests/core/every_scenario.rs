@@ -97,7 +97,7 @@ fn whatever_is_not_on_net_has_a_finding_that_says_why() {
     }
 }
 
-/// Creating or associating an endpoint drops open connections: nobody is to learn that from the outage.
+/// Creating or associating an endpoint drops open connections: no one is to learn that from the outage.
 #[test]
 fn every_fix_that_changes_dynamodbs_route_says_what_it_does_to_open_connections() {
     let mut fixes = 0;

@@ -59,12 +59,15 @@ fn decided(name: &str) -> [(Option<Decision>, String); 2] {
 #[test]
 fn the_worst_standing_decides_whatever_the_order() {
     for (name, sentence) in [
-        ("two_addresses_through_two_gateways", " leaves the VPC by internet gateway igw-0a, not by a VPC endpoint"),
-        ("two_addresses_one_of_them_off_net", " leaves the VPC by NAT gateway nat-0b, not by a VPC endpoint"),
-        ("two_addresses_one_of_them_dropped", " eni-gone is gone; others leave by gateway endpoint vpce-0d"),
-        ("tunnel_for_one_of_two_addresses", " wg0, which is no network interface of the instance"),
+        (
+            "two_addresses_through_two_gateways",
+            " leaves the VPC through internet gateway igw-0a, not through a VPC endpoint",
+        ),
+        ("two_addresses_one_of_them_off_net", " leaves the VPC through NAT gateway nat-0b, not through a VPC endpoint"),
+        ("two_addresses_one_of_them_dropped", " eni-gone is gone; others go through gateway endpoint vpce-0d"),
+        ("tunnel_for_one_of_two_addresses", " wg0, which is not a network interface of the instance"),
         ("proxy_variable_sends_the_second_name_elsewhere", " by HTTPS_PROXY, not to a VPC endpoint"),
-        ("name_in_use_without_addresses_beside_one_that_is_on_net", " leaves: it has no addresses"),
+        ("name_in_use_without_addresses_beside_one_that_is_on_net", ": it has no addresses"),
     ] {
         let [one, other] = decided(name);
         assert_eq!(one, other, "{name}");

@@ -305,8 +305,8 @@ fn mistakes_name_the_file_the_line_and_the_field() {
         ("{\"RouteTables\": {}}", vec!["line 1", "RouteTables", "expected a sequence"]),
         ("{\"RouteTables\": [7]}", vec!["RouteTables[0]", "expected a route table"]),
         ("", vec!["the file is empty"]),
-        ("An error occurred (UnauthorizedOperation)", vec!["line 1", "no JSON object, expected AWS CLI output"]),
-        ("null", vec!["no JSON object, expected AWS CLI output"]),
+        ("An error occurred (UnauthorizedOperation)", vec!["line 1", "not a JSON object, expected AWS CLI output"]),
+        ("null", vec!["not a JSON object, expected AWS CLI output"]),
         ("{\"RouteTables\": [],}", vec!["column 20: trailing comma"]),
         (
             &table(r#"{"DestinationCidrBlock": 7}"#),
@@ -574,7 +574,7 @@ fn an_audit_without_subnets_says_what_stands_in_the_way() {
     let audit = onnet_core::judge::audit(&read(&[("tables.json", TABLE)]).unwrap(), None);
     let text = onnet_core::present::audit(&audit);
     assert!(text.contains("no subnet could be judged"), "{text}");
-    assert!(text.contains("the subnets could not be seen") && text.contains("describe-subnets"), "{text}");
+    assert!(text.contains("the subnets could not be collected") && text.contains("describe-subnets"), "{text}");
 }
 
 #[test]
@@ -649,7 +649,7 @@ fn files_that_contradict_each_other_are_named() {
 }
 
 #[test]
-fn the_region_is_told_by_names_or_asked_for() {
+fn the_region_is_taken_from_names_or_asked_for() {
     let region = |files: &[(&str, &str)]| {
         let dir = directory(files);
         files::read(dir.path(), None).map(|inventory| inventory.region).map_err(|error| error.to_string())

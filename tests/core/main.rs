@@ -13,6 +13,7 @@ mod golden;
 mod hostile_text;
 #[path = "../common/page.rs"]
 mod page;
+mod plain_words;
 mod properties;
 mod saved;
 mod schema;

@@ -43,7 +43,7 @@ fn every_state_brings_all_it_needs_and_nothing_from_elsewhere() {
 }
 
 #[test]
-fn the_answer_comes_first_then_the_way_then_what_to_do() {
+fn the_answer_comes_first_then_the_path_then_what_to_do() {
     for (name, world) in crate::page::STATES {
         let Some(world) = world else { continue };
         let report = scenario(world);
@@ -108,12 +108,12 @@ fn a_report_that_is_old_says_so() {
 }
 
 #[test]
-fn a_throttled_source_says_until_when_it_is_left_alone() {
+fn a_throttled_source_says_until_when_it_is_backed_off() {
     let page = looked_at(ON_NET, |status, now| {
         let ec2 = status.sources[Source::Ec2].as_mut().unwrap();
         ec2.backing_off_until = Some(now.plus(Duration::from_secs(300)));
     });
-    assert!(page.contains("throttled, left alone until"), "{page}");
+    assert!(page.contains("throttled, backed off until"), "{page}");
 }
 
 #[test]

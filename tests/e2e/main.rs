@@ -1,4 +1,4 @@
-//! The tutorial against software nobody here wrote: moto serves EC2, STS and DynamoDB, nginx their TLS under the real
+//! The tutorial against software no one here wrote: moto serves EC2, STS and DynamoDB, nginx their TLS under the real
 //! names, unbound the DNS, and the AWS CLI makes the changes. Only instance metadata is the lab's own.
 //!
 //! Run by `tests/e2e/run`, which installs what it needs. Where moto differs from AWS, the difference is made good here, with

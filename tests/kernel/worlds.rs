@@ -310,7 +310,7 @@ pub(super) fn the_vpc_cni_of_amazon_is_no_alarm() {
          rule add pref 1024 fwmark 0x80/0x80 lookup main
          rule add pref 1536 from 172.31.32.101 lookup 2",
     );
-    // Security groups for pods: these leave by branch interfaces, which instance metadata does not list.
+    // Security groups for pods: these go through branch interfaces, which instance metadata does not list.
     may_divert(
         "route add default via 10.99.0.2 dev vA table 101
          rule add pref 10 iif vA lookup 101",

@@ -106,7 +106,7 @@ impl Daemon {
                 events.push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
             }
         });
-        // Read at once, as systemd does: its queue is short, and whoever finds it full waits. It ends with an empty
+        // Read at once, as systemd does: its queue is short, and whatever finds it full waits. It ends with an empty
         // message.
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -158,7 +158,7 @@ impl Daemon {
     /// # Errors
     /// If it does not come in time.
     pub fn notice(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String, Box<dyn Error>> {
-        let missing = || format!("systemd was not told: {what}; it was told {:?}", self.notices());
+        let missing = || format!("systemd was not notified: {what}; it was told {:?}", self.notices());
         Ok(self.notices.find(0, |told| wanted(told)).ok_or_else(missing)?.0)
     }
 

@@ -368,7 +368,7 @@ fn get_managed_prefix_list_entries(world: &World, call: &Form<'_>) -> Result<Str
     call.page(world, "entrySet", &found.cidrs, |cidr| leaf("cidr", &cidr.to_string()) + "<description/>")
 }
 
-/// A network interface of the VPC, whoever it belongs to.
+/// A network interface of the VPC, whatever it belongs to.
 struct NetworkInterface {
     id: String,
     subnet: String,

@@ -155,7 +155,7 @@ impl Switchboard {
         self.settings.lock().expect("nothing panics while it holds the lock")
     }
 
-    /// Breaks a service, or mends it. Returns once its sockets are closed, or open again.
+    /// Breaks a service, or fixes it. Returns once its sockets are closed, or open again.
     pub fn set(&self, service: Service, fault: Option<Fault>) {
         let mut settings = self.settings();
         match fault {

@@ -132,7 +132,7 @@ impl Lab {
         changed
     }
 
-    /// Breaks a service, or mends it.
+    /// Breaks a service, or fixes it.
     pub fn set_fault(&self, service: Service, fault: Option<Fault>) {
         self.shared.switchboard.set(service, fault);
     }
@@ -180,7 +180,7 @@ impl Lab {
     /// A command that starts in the instance, with an environment as bare as a service manager's.
     ///
     /// # Errors
-    /// If the system's files cannot be told.
+    /// If the system's files cannot be distinguished.
     pub fn command(&self, program: &Path) -> io::Result<Command> {
         let mut command = Command::new(program);
         let kept = ["PATH", "TERM"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
@@ -245,7 +245,7 @@ impl Lab {
 
     /// Runs onnet in the instance. `check` gets the options it needs on loopback.
     ///
-    /// Again where it missed metadata that nobody broke: they get a second by the product's design, whatever `--timeout`
+    /// Again where it missed metadata that no one broke: they get a second by the product's design, whatever `--timeout`
     /// says, and a machine that holds onnet or the lab up for longer tells nothing of either.
     ///
     /// # Errors
@@ -287,7 +287,7 @@ impl Lab {
     /// # Errors
     /// If it cannot be started or gets no answer.
     pub fn list_tables(&self) -> io::Result<String> {
-        // Not by its path: cargo unlinks and links it anew when it builds onnet.
+        // Not by its path: cargo unlinks and links it again when it builds onnet.
         let this = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe()? };
         let mut command = self.command(&this)?;
         let host = self.world().dynamodb_host();

@@ -262,7 +262,7 @@ impl Instance {
     /// Lets a command start in the instance: its network, its files. It dies with the thread that starts it.
     ///
     /// # Errors
-    /// If the system's files cannot be told.
+    /// If the system's files cannot be distinguished.
     pub fn hold(&self, command: &mut Command, files: &Files) -> io::Result<()> {
         let network = self.network.try_clone()?;
         let over = mounts(files)?;

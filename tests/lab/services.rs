@@ -228,7 +228,7 @@ where
     let began_under = switchboard.get(service);
     let mut changed = switchboard.watch();
     loop {
-        // A connection that was kept does not outlive what broke the service, or mended it.
+        // A connection that was kept does not outlive what broke the service, or fixed it.
         let changed = async {
             while switchboard.get(service) == began_under {
                 if changed.changed().await.is_err() {

@@ -517,7 +517,7 @@ impl World {
         }
     }
 
-    /// Every range the interface's route table tells apart, and whether packets to it arrive.
+    /// Every range the interface's route table distinguishes, and whether packets to it arrive.
     pub fn forwarding(&self, interface: &Interface) -> Vec<(IpNet, bool)> {
         let routes = self.table_of(&interface.subnet).map(|table| table.routes.as_slice()).unwrap_or_default();
         let mut ranges: Vec<IpNet> = routes.iter().flat_map(|route| self.ranges(&route.destination)).collect();

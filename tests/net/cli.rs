@@ -301,6 +301,18 @@ fn colour_is_for_terminals() {
 }
 
 #[test]
+fn no_color_wins_over_forced_colour() {
+    let (_dir, file) = saved("blackhole_does_not_fall_through");
+    let output = |no_color: Option<&str>| {
+        let mut judge = onnet(&["judge", &file]);
+        judge.env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR").envs(no_color.map(|value| ("NO_COLOR", value)));
+        ran(judge.output().unwrap()).out
+    };
+    assert!(output(None).contains('\u{1b}'), "forced");
+    assert!(!output(Some("1")).contains('\u{1b}'), "NO_COLOR");
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     // More than a pipe holds, so that the writer still writes when the reader is gone.
     let mut child = onnet(&["schema", "report"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -388,7 +400,7 @@ fn the_plugins_every_answer_is_on_the_standard_output_and_only_a_good_path_is_0(
     };
     let short = plugin(&[]);
     assert_eq!((short.code, short.out.lines().count(), short.err.as_str()), (3, 1, ""), "{}", short.out);
-    assert!(short.out.starts_with("ONNET UNKNOWN - cannot say which way DynamoDB leaves"), "{}", short.out);
+    assert!(short.out.starts_with("ONNET UNKNOWN - cannot determine the network path of DynamoDB"), "{}", short.out);
     let long = plugin(&["-v"]);
     assert!(long.out.contains("\nfindings\n"), "{}", long.out);
     assert!(!long.out.contains('|'), "what follows a | is performance data: {}", long.out);

@@ -170,7 +170,7 @@ async fn fake(answer: &'static [u8], open: bool) -> String {
 #[tokio::test]
 async fn what_is_no_onnet_is_not_taken_for_one() {
     let cases: [(&[u8], &str); 10] = [
-        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>welcome</html>", "no JSON object"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>welcome</html>", "not a JSON object"),
         (b"HTTP/1.1 200 OK\r\n\r\n{\"status\": \"ok\"}", "no `schema`"),
         (b"HTTP/1.1 200 OK\r\n\r\n{\"schema\": 1, \"outcome\": \"on_net\"}", "cannot be read"),
         (b"HTTP/1.1 200 OK\r\n\r\n{\"schema\": 2, \"outcome\": \"on_net\"}", "cannot be read"),
@@ -193,7 +193,7 @@ async fn what_is_no_onnet_is_not_taken_for_one() {
 #[tokio::test]
 async fn the_report_of_a_daemon_of_schema_1_is_judged_here() {
     for (name, code, words) in [
-        ("on_net_without_aaaa", 0, "leaves by gateway endpoint vpce-0d"),
+        ("on_net_without_aaaa", 0, "goes through gateway endpoint vpce-0d"),
         ("tunnel_on_the_host", 2, "leaves the host by device wg0"),
         ("every_reason", 3, "cannot say"),
     ] {

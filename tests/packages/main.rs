@@ -128,6 +128,7 @@ fn contents() -> Done {
         "/usr/share/zsh/vendor-completions/_onnet",
         "/usr/share/fish/vendor_completions.d/onnet.fish",
         "/usr/share/doc/onnet/README.md",
+        "/usr/share/doc/onnet/verdicts.md",
         "/usr/share/onnet/prometheus/onnet.rules.yml",
         "/usr/share/onnet/grafana/onnet.json",
         "/usr/share/onnet/nagios/nrpe.cfg",
@@ -308,7 +309,7 @@ fn nrpe() -> Done {
     };
     for command in ["check_onnet", "check_onnet_daemon"] {
         let line = asked(&mut debian, command, 0)?;
-        assert!(line.text.starts_with("ONNET OK - dynamodb.us-east-1.amazonaws.com leaves by"), "{line:?}");
+        assert!(line.text.starts_with("ONNET OK - dynamodb.us-east-1.amazonaws.com goes through"), "{line:?}");
         assert_eq!(line.value("covered"), Some((100.0, "%")), "{line:?}");
         assert_eq!(line.value("addresses_on_net").map(|(_, unit)| unit), Some(""), "{line:?}");
         let phases = ["resolve", "connect", "tls", "send", "wait", "receive"];

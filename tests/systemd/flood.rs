@@ -53,7 +53,7 @@ fn handshake(config: &Arc<ClientConfig>) -> Option<()> {
     client.complete_io(&mut stream).ok().map(|_| ())
 }
 
-/// A password that nobody has tried.
+/// A password that no one has tried.
 fn guess(_: &Arc<ClientConfig>) -> Option<()> {
     let mut stream = TcpStream::connect_timeout(&ADDRESS, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;

@@ -120,7 +120,7 @@ fn ready() -> Done {
     lab.set_fault(Service::Imds, None);
     machine.wait_for("onnet.service", "ActiveState", |state| state == "active")?;
     let text = machine.property("onnet.service", "StatusText")?;
-    assert!(text.starts_with("on_net: dynamodb.us-east-1.amazonaws.com leaves by gateway endpoint vpce-"), "{text}");
+    assert!(text.starts_with("on_net: dynamodb.us-east-1.amazonaws.com goes through gateway endpoint vpce-"), "{text}");
     let shown = machine.systemctl(&["status", "onnet.service"])?.stdout;
     assert!(shown.contains(&text), "{shown}");
 
@@ -186,7 +186,7 @@ fn journal() -> Done {
     assert_eq!(line["PRIORITY"], "3", "{line}");
     let message = line["MESSAGE"].as_str().unwrap();
     for part in
-        ["from=\"on_net\"", "leaves the VPC by internet gateway", "route_table=\"rtb-0a1b2c3d\"", "target=\"igw-"]
+        ["from=\"on_net\"", "leaves the VPC through internet gateway", "route_table=\"rtb-0a1b2c3d\"", "target=\"igw-"]
     {
         assert!(message.contains(part), "{part} in {message}");
     }

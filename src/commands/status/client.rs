@@ -66,10 +66,10 @@ impl Access {
 /// Why there is no report. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    #[error("--url holds no http or https URL; expected one such as http://127.0.0.1:10953")]
+    #[error("--url is not an http or https URL; expected one such as http://127.0.0.1:10953")]
     NotUrl,
     /// Every user of the host can read a command line.
-    #[error("--url holds a user or a password; give --user NAME and --password-file FILE instead")]
+    #[error("--url contains a user or a password; give --user NAME and --password-file FILE instead")]
     PasswordInUrl,
     /// `problem` repeats nothing of the file's content.
     #[error("{flag} {}: {problem}", .file.display())]
@@ -90,7 +90,7 @@ pub(super) enum ClientError {
     NotReady { url: String },
     #[error("the daemon at {url} answers {status}: {advice}")]
     Status { url: String, status: u16, advice: &'static str },
-    #[error("what answers at {url} is no onnet: {problem}")]
+    #[error("what answers at {url} is not onnet: {problem}")]
     NotOnnet { url: String, problem: String },
     #[error(
         "the daemon at {url} answers with schema {found}, and this onnet knows {SCHEMA} and older: ask with a newer onnet"
@@ -154,7 +154,7 @@ fn parse(url: &str, body: Vec<u8>) -> Result<Fetched, ClientError> {
     match head.schema {
         None => return Err(not_onnet("its report has no `schema`".to_owned())),
         Some(found) if found > u64::from(SCHEMA) => return Err(ClientError::Newer { url: url.to_owned(), found }),
-        // An older daemon's: what it saw is judged here, for its conclusions lack what this version adds.
+        // An older daemon's: its facts are judged here, for its conclusions lack what this version adds.
         Some(found) if found < u64::from(SCHEMA) => {
             let snapshot = saved::parse("report.json", &body)
                 .map_err(|error| not_onnet(format!("its report cannot be read ({error})")))?;
@@ -164,7 +164,7 @@ fn parse(url: &str, body: Vec<u8>) -> Result<Fetched, ClientError> {
         Some(_) => {}
     }
     let report = json::parse("report.json", &body, expected).map_err(unreadable)?;
-    let json = String::from_utf8(body).map_err(|_| not_onnet("its report is no UTF-8".to_owned()))?;
+    let json = String::from_utf8(body).map_err(|_| not_onnet("its report is not UTF-8".to_owned()))?;
     Ok(Fetched { report, json })
 }
 
@@ -243,7 +243,7 @@ fn client(access: &Access) -> Result<Client, ClientError> {
     let roots = match &access.ca_file {
         None => Roots::load()?,
         Some(file) => {
-            let unusable = || file_error("--ca-file", file, "holds no certificate in PEM that can be used");
+            let unusable = || file_error("--ca-file", file, "contains no usable PEM certificate");
             Roots::usable(certificates("--ca-file", file)?).ok_or_else(unusable)?
         }
     };
@@ -257,17 +257,17 @@ fn client(access: &Access) -> Result<Client, ClientError> {
 fn client_certificate(certificate: &Path, key: &Path) -> Result<tls::Shown, ClientError> {
     let chain = certificates("--cert-file", certificate)?;
     if chain.is_empty() {
-        return Err(file_error("--cert-file", certificate, "holds no certificate in PEM"));
+        return Err(file_error("--cert-file", certificate, "contains no PEM certificate"));
     }
     let pem = fs::read(key).map_err(|error| unreadable("--key-file", key, &error))?;
-    let unusable = |_| file_error("--key-file", key, "holds no private key in PEM that is not encrypted");
+    let unusable = |_| file_error("--key-file", key, "contains no unencrypted PEM private key");
     Ok((chain, PrivateKeyDer::from_pem_slice(&pem).map_err(unusable)?))
 }
 
 fn certificates(flag: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     let pem = fs::read(file).map_err(|error| unreadable(flag, file, &error))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    certificates.map_err(|_| file_error(flag, file, "holds no certificate in PEM"))
+    certificates.map_err(|_| file_error(flag, file, "contains no PEM certificate"))
 }
 
 fn unreadable(flag: &'static str, file: &Path, error: &io::Error) -> ClientError {

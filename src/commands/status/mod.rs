@@ -18,7 +18,7 @@ pub(crate) struct StatusArgs {
     #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
     format: ReportFormat,
 
-    /// Where the daemon answers.
+    /// The daemon's URL.
     #[arg(
         long,
         env = "ONNET_URL",
@@ -32,23 +32,23 @@ pub(crate) struct StatusArgs {
     #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
     timeout: Duration,
 
-    /// The authority its certificate is from, in PEM [default: AWS_CA_BUNDLE, or the system's].
+    /// CA certificates that its certificate is verified with, in PEM [default: AWS_CA_BUNDLE, or the system's].
     #[arg(long, env = "ONNET_CA_FILE", value_name = "FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
 
-    /// The certificate to show where it asks for one, in PEM.
+    /// The client certificate, in PEM, where the daemon requires one.
     #[arg(long, env = "ONNET_CERT_FILE", value_name = "FILE", hide_env_values = true, requires = "key_file")]
     cert_file: Option<PathBuf>,
 
-    /// The key of that certificate, in PEM.
+    /// The private key of the client certificate, in PEM.
     #[arg(long, env = "ONNET_KEY_FILE", value_name = "FILE", hide_env_values = true, requires = "cert_file")]
     key_file: Option<PathBuf>,
 
-    /// The user to ask as, where it asks for one.
+    /// The user name, where the daemon requires authentication.
     #[arg(long, env = "ONNET_USER", value_name = "NAME", hide_env_values = true, requires = "password_file")]
     user: Option<String>,
 
-    /// The file that holds the user's password.
+    /// The file with the user's password.
     #[arg(long, env = "ONNET_PASSWORD_FILE", value_name = "FILE", hide_env_values = true, requires = "user")]
     password_file: Option<PathBuf>,
 }

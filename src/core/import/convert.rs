@@ -24,7 +24,7 @@ pub enum ConvertError {
         field: &'static str,
         /// What it holds.
         value: String,
-        /// What it should look like.
+        /// The format it should have.
         example: &'static str,
     },
     /// An association that is another table's.
@@ -196,7 +196,7 @@ fn other(field: &str, value: String) -> Target {
     Target::Other { field: field.to_owned(), value }
 }
 
-/// `GatewayId` holds many kinds of target, endpoints of every type among them; only the id's prefix tells which.
+/// `GatewayId` holds many kinds of target, endpoints of every type among them; only the id's prefix says which.
 fn gateway(id: String) -> Target {
     match id.split_once('-').map_or(id.as_str(), |(prefix, _)| prefix) {
         "local" => Target::Local,
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn gateway_id_is_told_apart_by_its_prefix() {
+    fn gateway_id_is_distinguished_by_its_prefix() {
         let kind = |id| target_of(|r| r.gateway_id = Some(id));
         assert_eq!(kind("local"), Target::Local);
         assert_eq!(kind("vpce-1"), Target::VpcEndpoint("vpce-1".into()));

@@ -95,7 +95,7 @@ fn listed(not_read: &[String]) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// There is no such directory, or it cannot be listed.
-    // The cause is told here rather than as the source, which would come after the commands.
+    // The cause is part of the message here rather than as the source, which would come after the commands.
     #[error("cannot read the directory {}: {cause}; {}", .dir.display(), how_to_fill(.dir))]
     Directory {
         /// The directory.
@@ -110,7 +110,7 @@ pub enum FilesError {
         dir: PathBuf,
         /// What was not read, and why.
         not_read: Vec<String>,
-        /// How many files were looked at.
+        /// How many files were found.
         json_files: usize,
     },
     /// A file cannot be read.
@@ -126,7 +126,7 @@ pub enum FilesError {
     #[error(transparent)]
     Json(#[from] JsonError),
     /// The entries of a prefix list do not say which list's they are; only the file's name can.
-    #[error("{} holds Entries, but its name does not say of which prefix list; name it pl-….json", .file.display())]
+    #[error("{} contains Entries, but its name does not say of which prefix list; name it pl-….json", .file.display())]
     NamelessEntries {
         /// The file.
         file: PathBuf,
@@ -144,7 +144,7 @@ pub enum FilesError {
     },
     /// Rows of ours where the CLI does not write them.
     #[error(
-        "{} holds objects with {} {}, where onnet does not read them; save the output of {} as it is, in a file of its own for each Region",
+        "{} contains objects with {} {}, where onnet does not read them; save the output of {} as it is, in a file of its own for each Region",
         .file.display(), .unread.id, .unread.shape(), aws_command(.unread)
     )]
     Unread {
@@ -154,7 +154,7 @@ pub enum FilesError {
         unread: Box<Unread>,
     },
     /// The entries of several prefix lists, of which the file's name can name one only.
-    #[error("{} holds Entries of several answers; save each to a file of its own, named pl-….json", .file.display())]
+    #[error("{} contains Entries of several answers; save each to a file of its own, named pl-….json", .file.display())]
     SeveralEntries {
         /// The file.
         file: PathBuf,
@@ -190,7 +190,7 @@ pub enum FilesError {
 ///
 /// # Errors
 /// If a file cannot be read or is not what the CLI writes, if no file holds anything we know, and if the Region cannot
-/// be told.
+/// be determined.
 pub fn read(dir: &Path, region: Option<&str>) -> Result<Inventory, FilesError> {
     read_sized(dir, region, None, LARGE)
 }
@@ -271,7 +271,7 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
         }
         Err(error) => return Err(failed(error)),
     };
-    // The best a file can say of when its facts were seen.
+    // The best a file can say of when its facts were collected.
     let at = about.modified().map(Timestamp::from).map_err(failed)?;
     let expected = "AWS CLI output: an object with a key such as RouteTables (--output json)";
     let documents: Vec<Document> = match json::parse_all(&path.display().to_string(), &bytes, expected, true) {

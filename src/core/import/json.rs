@@ -99,7 +99,7 @@ fn first_byte(file: &str, bytes: &[u8], at: usize, expected: &str) -> Result<(),
         None => format!("the file is empty, expected {expected}"),
         // Not left to serde: it would take a list for an object whose fields are given in order.
         Some(b'[') => format!("this is a list, expected {expected}"),
-        Some(_) => format!("this is no JSON object, expected {expected}"),
+        Some(_) => format!("this is not a JSON object, expected {expected}"),
     };
     if before.is_empty() {
         return Err(JsonError { file: file.to_owned(), line: 1, column: 1, path: None, problem });

@@ -81,7 +81,7 @@ pub fn content(file: &Path) -> Result<(String, Vec<u8>), SavedError> {
     }
 }
 
-/// What tells a snapshot from a report, and an old one from a new one, before the rest is looked at.
+/// What distinguishes a snapshot from a report, and an old one from a new one, before the rest is read.
 #[derive(Deserialize)]
 struct Head {
     schema: Option<u64>,
@@ -97,7 +97,7 @@ struct SnapshotHead {
     kernel_paths: Option<IgnoredAny>,
 }
 
-/// The part of a report that was seen; the rest follows from it.
+/// The collected part of a report; the rest follows from it.
 #[derive(Deserialize)]
 struct Report {
     snapshot: Snapshot,
@@ -181,8 +181,8 @@ fn replace(file: &Path, known: Option<&Metadata>, snapshot: &Snapshot) -> io::Re
     })
 }
 
-/// A new file in the same directory, so that the rename is one step of the same file system. Nobody can guess its name or
-/// put anything in its place, and nobody else can read it.
+/// A new file in the same directory, so that the rename is one step of the same file system. No one can guess its name or
+/// put anything in its place, and no one else can read it.
 fn create_beside(file: &Path) -> io::Result<(fs::File, PathBuf)> {
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for _ in 0..ATTEMPTS {

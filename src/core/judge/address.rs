@@ -18,12 +18,12 @@ use std::{collections::HashSet, fmt, net::IpAddr};
 pub(super) struct Judged<'s> {
     pub(super) report: AddressReport,
     pub(super) egress: Option<Egress<'s>>,
-    /// The route table of the subnet it leaves by: the address itself obeys none if it lies in that subnet.
+    /// The route table of the subnet it goes through: the address itself obeys none if it lies in that subnet.
     pub(super) table: Option<(&'s RouteTable, AssociationKind)>,
 }
 
 impl Judged<'_> {
-    /// Whether it lies in the subnet that it leaves by, where no route table applies.
+    /// Whether it lies in the subnet that it goes through, where no route table applies.
     pub(super) fn is_in_own_subnet(&self) -> bool {
         matches!(self.report.trace.routing, Some(RoutingStep::SameSubnet(_)))
     }
@@ -168,7 +168,7 @@ pub(super) fn is_testified(snapshot: &Snapshot, address: IpAddr) -> bool {
 
 fn reason(address: IpAddr, verdict: &Verdict, testified: bool) -> String {
     match verdict {
-        Verdict::Via(path) if path.is_dynamodb_endpoint => format!("{address} leaves by {path}"),
+        Verdict::Via(path) if path.is_dynamodb_endpoint => format!("{address} goes through {path}"),
         Verdict::Via(path) => off_net_words(&address.to_string(), path, testified),
         Verdict::Dropped(drop) => format!("packets to {address} are dropped: {drop}"),
         Verdict::Ambiguous(paths) => {
@@ -179,7 +179,7 @@ fn reason(address: IpAddr, verdict: &Verdict, testified: bool) -> String {
     }
 }
 
-/// Names the way out, and says no more: AWS states that such traffic stays on its network, China aside.
+/// Names the path out, and says no more: AWS states that such traffic stays on its network, China aside.
 ///
 /// `testified`: DynamoDB says that requests come through a VPC endpoint. Behind some paths another subnet's may stand.
 pub(super) fn off_net_words(what: &str, path: &Path, testified: bool) -> String {
@@ -191,15 +191,15 @@ pub(super) fn off_net_words(what: &str, path: &Path, testified: bool) -> String 
             format!("{what} is kept by this host itself, not sent to a VPC endpoint")
         }
         PathTarget::HostDevice(_) => {
-            format!("{what} leaves the host by {path}, which is no network interface of the instance")
+            format!("{what} leaves the host through {path}, which is not a network interface of the instance")
         }
         PathTarget::Local => format!("{what} stays in the VPC, at no interface endpoint of DynamoDB"),
         PathTarget::GatewayEndpoint(_) | PathTarget::InterfaceEndpoint(_) => match &path.service {
-            Some(service) => format!("{what} leaves by {path}, which is an endpoint of {service}, not of DynamoDB"),
-            None => format!("{what} leaves by {path}, which is not an endpoint of DynamoDB"),
+            Some(service) => format!("{what} goes through {path}, which is an endpoint of {service}, not of DynamoDB"),
+            None => format!("{what} goes through {path}, which is not an endpoint of DynamoDB"),
         },
         PathTarget::GatewayLoadBalancerEndpoint(_) | PathTarget::Blackhole(_) | PathTarget::Other { .. } => {
-            format!("{what} leaves by {path}, not by an endpoint of DynamoDB's")
+            format!("{what} goes through {path}, not through a DynamoDB endpoint")
         }
         PathTarget::InternetGateway(_)
         | PathTarget::EgressOnlyInternetGateway(_)
@@ -211,7 +211,7 @@ pub(super) fn off_net_words(what: &str, path: &Path, testified: bool) -> String 
         | PathTarget::Instance(_)
         | PathTarget::LocalGateway(_)
         | PathTarget::CarrierGateway(_)
-        | PathTarget::CoreNetwork(_) => format!("{what} leaves the VPC by {path}, not by a VPC endpoint"),
+        | PathTarget::CoreNetwork(_) => format!("{what} leaves the VPC through {path}, not through a VPC endpoint"),
     }
 }
 

@@ -137,7 +137,7 @@ fn step_of(interface: &Interface) -> InterfaceStep {
     InterfaceStep { interface: interface.id.clone(), subnet: interface.subnet.clone() }
 }
 
-/// The first address of the destination's family: what the kernel uses unless it is told otherwise.
+/// The first address of the destination's family: what the kernel uses by default.
 fn primary_address(interface: &Interface, destination: IpAddr) -> Option<IpAddr> {
     interface.addresses.iter().copied().find(|address| address.is_ipv4() == destination.is_ipv4())
 }

@@ -72,7 +72,7 @@ struct Located<'i> {
     unknown_ranges: Option<&'i Gap>,
 }
 
-/// The subnet's VPC and ranges. Without a list of subnets, a table that names the subnet tells the VPC.
+/// The subnet's VPC and ranges. Without a list of subnets, a table that names the subnet has the VPC.
 fn locate<'i>(inventory: &'i Inventory, subnet: &SubnetId) -> Result<Located<'i>, UnknownSubnet> {
     if let Some(subnets) = inventory.subnets.seen() {
         return match subnets.iter().find(|known| known.id == *subnet) {
@@ -222,7 +222,7 @@ fn condition(address: IpAddr, path: &Path) -> &'static str {
 pub(super) fn undetermined(missing: &[Missing]) -> String {
     let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
     match missing.as_slice() {
-        [] => "nothing was seen".into(),
+        [] => "nothing was collected".into(),
         missing => format!("not known: {}", missing.join("; ")),
     }
 }

@@ -10,7 +10,7 @@ const AHEAD: Duration = Duration::from_secs(5);
 
 /// A report as it holds at `now`.
 ///
-/// A daemon judges anew long before a fact is too old. So a report that is older than any fact may be comes from one that
+/// A daemon judges again long before a fact is too old. So a report that is older than any fact may be comes from one that
 /// hangs, and a report from the future from another clock: its facts are judged again by their age `now`.
 pub fn as_of(report: Report, now: Timestamp) -> Report {
     let ended = report.taken_at.plus(report.snapshot.took.as_duration());
@@ -90,7 +90,7 @@ impl FactVisitor for Expire {
         } else if age > self.max_age.of_fact(&at).as_duration() {
             *fact = Observed::Unseen(Gap::Stale { age: age.into() });
         } else if dated.since(self.now) > AHEAD {
-            // The clock was set back since, and the fact would look fresh until the clock is there again.
+            // The clock was set back since, and the fact would count as fresh until the clock is there again.
             let other = format!("that is after the round, which ended at {}", self.now);
             *fact = Observed::Unseen(Gap::Conflicting { one: format!("it is dated {dated}"), other });
         }

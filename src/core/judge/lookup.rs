@@ -133,7 +133,7 @@ pub fn read<'t>(lists: &'t PrefixLists, id: &PrefixListId) -> Result<&'t PrefixL
     }
 }
 
-/// The ranges that a route matches; a route of a prefix list that was not read matches nobody knows what.
+/// The ranges that a route matches; a route of a prefix list that was not read matches an unknown set.
 fn ranges<'t>(route: &'t Route, lists: &'t PrefixLists) -> Result<&'t [IpNet], UnreadRoute<'t>> {
     match &route.destination {
         Destination::Cidr(cidr) => Ok(std::slice::from_ref(cidr)),

@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
         entries.filter(|entry| covers(entry, &range)).map(IpNet::prefix_len).max()
     }
 
-    /// A tie is ambiguous only if each way is known; what is missing could turn it into agreement.
+    /// A tie is ambiguous only if each path is known; what is missing could turn it into agreement.
     fn tied(&self, table: &RouteTable, tied: &[Match<'_>], range: IpNet) -> Verdict {
         let mut paths = Vec::new();
         let mut missing = Vec::new();
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
                 Verdict::Via(path) => paths.push(path),
                 Verdict::Ambiguous(more) => paths.extend(more),
                 Verdict::Undetermined(more) => missing.extend(more),
-                // A way that drops is still one of the ways AWS may choose; it is named by its target.
+                // A path that drops is still one that AWS may choose; it is named by its target.
                 Verdict::Dropped(_) => {
                     paths.push(PathTarget::Blackhole(m.route.target.id().into()).into());
                 }
@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
             .collect();
         let owner = match self.seen_by.accounts() {
             Ok(asked) if asked.is_empty() && listed.is_empty() => {
-                // No answer tells who asked. Where one account owns everything, that one did.
+                // No answer says who asked. Where one account owns everything, that one did.
                 of_vpc.find(|owner| owners.iter().any(|(_, other)| other != owner))
             }
             Ok(asked) => of_vpc.find(|owner| !asked.contains(owner) && !listed.contains(owner)),
@@ -310,7 +310,7 @@ impl<'a> Reader<'a> {
         Some(EndpointInterfaceStep { interface: interface.id.clone(), endpoint: endpoint.id.clone() })
     }
 
-    /// A `vpce-` target says nothing of its type: a firewall's endpoint looks alike. Only `DescribeVpcEndpoints` tells.
+    /// A `vpce-` target says nothing of its type: a firewall's endpoint has the same form. Only `DescribeVpcEndpoints` has the type.
     fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId, by: &Destination) -> Verdict {
         let vpc = &table.vpc;
         let endpoints = match self.facts.vpc_endpoints.get() {

@@ -118,7 +118,7 @@ pub(super) fn table_of<'f>(
 }
 
 /// The same for what one collection of the whole table gave: one without a local route is a part of its routes, for every table has
-/// one for each range of its VPC, and AWS lets nobody delete it. Its target can be replaced by an appliance's.
+/// one for each range of its VPC, and it cannot be deleted. Its target can be replaced by an appliance's.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
 ///
 /// # Errors

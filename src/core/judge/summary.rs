@@ -33,7 +33,9 @@ fn of_address(round: &Round<'_>, outcome: Outcome, standing: Standing, report: &
             Some(format!("{name} cannot be reached: {drop}"))
         }
         (Standing::Dropped, Verdict::Dropped(drop)) => Some(one_dropped(round, report, drop)),
-        (Standing::OnNet, Verdict::Via(path)) => Some(format!("{name} leaves by {path}{}", warnings(round, outcome))),
+        (Standing::OnNet, Verdict::Via(path)) => {
+            Some(format!("{name} goes through {path}{}", warnings(round, outcome)))
+        }
         (Standing::OffNet | Standing::Dropped | Standing::OnNet | Standing::Unknown, _) => None,
     }
 }
@@ -43,7 +45,7 @@ fn one_dropped(round: &Round<'_>, report: &AddressReport, drop: &Drop) -> String
     let path = round.in_use().find_map(|judged| judged.report.verdict.path().filter(|path| path.is_dynamodb_endpoint));
     let others = path.map_or_else(|| "a VPC endpoint".to_owned(), ToString::to_string);
     let AddressReport { address, hostname, .. } = report;
-    format!("packets to {address}, one of the addresses of {hostname}, are dropped: {drop}; others leave by {others}")
+    format!("packets to {address}, one of the addresses of {hostname}, are dropped: {drop}; others go through {others}")
 }
 
 fn warnings(round: &Round<'_>, outcome: Outcome) -> String {
@@ -75,7 +77,7 @@ fn undetermined(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> String 
             );
         }
         return format!(
-            "cannot say which way {name} leaves: instance metadata could not be read ({why}); is this an EC2 instance?"
+            "cannot determine the network path of {name}: instance metadata could not be read ({why}); is this an EC2 instance?"
         );
     }
     match doubt(round, decided) {
@@ -84,9 +86,9 @@ fn undetermined(round: &Round<'_>, decided: Option<&Subject<'_, '_>>) -> String 
                 "cannot determine the network path of {name} without {missing}: the kernel sends packets to the name server \
                  {server} {detour}"
             ),
-            None => format!("cannot say which way {name} leaves without {missing}"),
+            None => format!("cannot determine the network path of {name} without {missing}"),
         },
-        Doubt::Other(why) => format!("cannot say which way {name} leaves: {why}"),
+        Doubt::Other(why) => format!("cannot determine the network path of {name}: {why}"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The finding codes, and what can be said of each without a report.
 //!
 //! To add a finding, add its row here and its rule in one file of `judge/findings/`: the compiler asks for the rule, and
-//! the tests for a row of the README's table and for a scenario.
+//! the tests for a scenario.
 
 use super::Severity;
 use schemars::JsonSchema;
@@ -82,7 +82,7 @@ macro_rules! finding_catalogue {
                 fix: "correct or remove the setting",
             }
             SettingIgnored = "setting-ignored" Warning {
-                meaning: "a setting of the AWS SDKs is not used as it stands (info: its value is known; warning: its file cannot be read)",
+                meaning: "a setting of the AWS SDKs is not used as written (info: its value is known; warning: its file cannot be read)",
                 evidence: "the environment and the profile files",
                 fix: "correct or remove the setting, or let onnet read the file",
             }

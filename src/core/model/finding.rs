@@ -34,7 +34,7 @@ pub struct Finding {
     pub severity: Severity,
     /// One sentence with the ids in it.
     pub message: String,
-    /// The AWS CLI command (or setting) that mends it, with this instance's own ids.
+    /// The AWS CLI command (or setting) that fixes it, with this instance's own ids.
     pub fix: Option<String>,
     /// What the fix does besides, such as dropping open connections.
     pub caution: Option<String>,

@@ -44,7 +44,7 @@ pub struct Interface {
     /// The account that owns it. Another one may own its VPC, and then has endpoints that this one does not see.
     #[serde(default = "not_asked")]
     pub owner: Observed<AccountId>,
-    /// The public IPv4 addresses and the private ones they stand for; seen and empty where there is none.
+    /// The public IPv4 addresses and the private ones they stand for; observed and empty where there is none.
     pub public_addresses: Observed<Vec<PublicAddress>>,
 }
 
@@ -84,16 +84,16 @@ pub struct ServiceName {
     pub tls: bool,
     /// How it was chosen.
     pub kind: NameKind,
-    /// Whether an AWS SDK with this environment would use it. The regional name is looked at in any case.
+    /// Whether an AWS SDK with this environment would use it. The regional name is collected in any case.
     pub in_use: bool,
 }
 
 /// What a hostname resolves to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resolution {
-    /// The A records. Seen and empty: the name has none.
+    /// The A records. Observed and empty: the name has none.
     pub ipv4: Observed<Vec<AddressRecord>>,
-    /// The AAAA records. Seen and empty: the name has none.
+    /// The AAAA records. Observed and empty: the name has none.
     pub ipv6: Observed<Vec<AddressRecord>>,
     /// The names a CNAME chain led through, in order, without the first.
     pub cnames: Vec<String>,

@@ -28,7 +28,7 @@ pub struct Inventory {
     /// What was not read of a folder, and why: it holds nothing that onnet recognises.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<String>,
-    /// The accounts that asked, as far as the network interfaces tell. EC2 lists endpoints to the account that owns them.
+    /// The accounts that asked, as far as the network interfaces show. EC2 lists endpoints to the account that owns them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub accounts: BTreeSet<AccountId>,
 }

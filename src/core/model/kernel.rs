@@ -122,7 +122,7 @@ pub struct KernelPaths {
     pub ranges: Vec<KernelRange>,
     /// What rules do with the packets of other programs, where that differs.
     pub policies: Vec<PolicyPath>,
-    /// Whether a table of the kernel has a route to IPv6 addresses beyond this host and its links, whoever may use it.
+    /// Whether a table of the kernel has a route to IPv6 addresses beyond this host and its links, whatever may use it.
     /// Absent where an older version did not collect it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has_ipv6_route: Option<bool>,

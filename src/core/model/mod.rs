@@ -1,4 +1,4 @@
-//! Plain, serialisable types: what was seen ([`Snapshot`], [`VpcFacts`]) and what was concluded ([`Report`]).
+//! Plain, serialisable types: what was observed ([`Snapshot`], [`VpcFacts`]) and what was concluded ([`Report`]).
 //!
 //! Imports no other module of ours, holds no client, reads no clock and is never `async`.
 //! Everything round-trips through JSON, and nothing here has a field a credential could sit in.

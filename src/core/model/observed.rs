@@ -12,7 +12,7 @@ use strum::{IntoStaticStr, VariantNames};
 pub enum Observed<T> {
     /// It was there.
     Seen {
-        /// What was seen.
+        /// What was observed.
         value: T,
         /// When.
         at: Timestamp,
@@ -48,12 +48,12 @@ impl<T> Observed<T> {
         }
     }
 
-    /// The fact, if it was seen.
+    /// The fact, if it was observed.
     pub fn seen(&self) -> Option<&T> {
         self.get().ok()
     }
 
-    /// The reason, if it was not seen.
+    /// The reason, if it was not observed.
     pub fn gap(&self) -> Option<&Gap> {
         self.get().err()
     }

@@ -28,11 +28,11 @@ pub enum Outcome {
     OnNet,
     /// An address in use is on-net and none leaves otherwise, but a warning finding stands.
     AtRisk,
-    /// Not enough seen to say, or what was seen is too old.
+    /// Facts are missing, too old or contradictory.
     Undetermined,
     /// No address in use can be reached.
     Dropped,
-    /// Some address in use leaves by something that is not a DynamoDB endpoint.
+    /// Some address in use goes through something that is not a DynamoDB endpoint.
     OffNet,
 }
 

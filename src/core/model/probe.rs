@@ -239,7 +239,7 @@ impl fmt::Display for ProbeResult {
     }
 }
 
-/// What the service itself said of the way a request came.
+/// What the service itself said of the path that a request took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "says")]
 pub enum Testimony {
@@ -269,7 +269,7 @@ pub struct Probe {
     /// What went wrong, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// What the service said of the way the request came.
+    /// What the service said of the path that the request took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub testimony: Option<Testimony>,
     /// The service's request id, to find the call in CloudTrail.

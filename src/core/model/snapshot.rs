@@ -1,4 +1,4 @@
-//! Everything one round saw. The only way into `judge`.
+//! All facts of one round. The only way into `judge`.
 
 use super::{
     FactVisitor, Gap, HostRoute, IgnoredSetting, Instance, Interface, InterfaceId, KernelPaths, KernelRoute, MaxAge,
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
-/// Everything one round saw. Holds no credentials: there is no field for them.
+/// All facts of one round. Holds no credentials: there is no field for them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// [`crate::model::SCHEMA`] when it was written.
@@ -26,7 +26,7 @@ pub struct Snapshot {
     pub region: Observed<String>,
     /// The names to judge that depend on no account, the one an SDK would use first.
     pub names: Observed<Vec<ServiceName>>,
-    /// The name that SDKs make of the account id in the credentials found here, and use before the others. Seen and none:
+    /// The name that SDKs make of the account id in the credentials found here, and use before the others. Observed and none:
     /// they make none, be it by the settings or because the credentials have no account id. Without it the names in use
     /// are not all known.
     #[serde(default = "not_recorded")]

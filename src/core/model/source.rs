@@ -1,4 +1,4 @@
-//! Where facts come from: each source is looked at on a schedule of its own.
+//! Where facts come from: each source is collected on a schedule of its own.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

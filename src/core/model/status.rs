@@ -10,9 +10,9 @@ pub struct Status {
     pub started_at: Timestamp,
     /// The last report; `None` in the first moments.
     pub report: Option<Arc<Report>>,
-    /// Whether every source that the answer rests on was looked at since the start.
+    /// Whether every source that the answer rests on was collected since the start.
     pub ready: bool,
-    /// How each source that is looked at fares.
+    /// How each source that is collected fares.
     pub sources: BySource<Option<SourceStatus>>,
     /// What came before.
     pub history: History,
@@ -23,13 +23,13 @@ pub struct Status {
 /// How one source fares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceStatus {
-    /// How often it is looked at.
+    /// How often it is collected.
     pub every: Seconds,
-    /// Whether the last look saw all it looked for; `None` before the first one ended.
+    /// Whether the last collection was complete; `None` before the first one ended.
     pub up: Option<bool>,
-    /// When the last look began that saw all it looked for.
+    /// Start time of the last complete collection of the source.
     pub last_seen: Option<Timestamp>,
-    /// What the last look lacked; empty if nothing.
+    /// What the last collection lacked; empty if nothing.
     pub gaps: Vec<Gap>,
     /// It asked us to come back later, and until when we wait, longer than the period.
     pub backing_off_until: Option<Timestamp>,

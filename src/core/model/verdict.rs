@@ -49,7 +49,7 @@ impl fmt::Display for Drop {
             Self::NoRoute => f.write_str("no route matches"),
             Self::Blackhole { target } => write!(f, "the winning route is a blackhole: {target} is gone"),
             Self::NoPublicAddress { target } => {
-                write!(f, "internet gateway {target} is the way, and the source address has no public one")
+                write!(f, "internet gateway {target} is the path, but the source address has no public IPv4 address")
             }
             Self::NoKernelRoute { detail } => write!(f, "the instance's own kernel has no route: {detail}"),
         }
@@ -80,7 +80,7 @@ impl Verdict {
         self.path().is_some_and(|path| path.is_dynamodb_endpoint)
     }
 
-    /// Whether traffic leaves by something that is not a DynamoDB VPC endpoint.
+    /// Whether traffic goes through something that is not a DynamoDB VPC endpoint.
     pub fn is_off_net(&self) -> bool {
         self.path().is_some_and(|path| !path.is_dynamodb_endpoint)
     }

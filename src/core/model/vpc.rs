@@ -17,7 +17,7 @@ use std::{
 /// What the judge needs of a VPC, however it was come by: the live API, or files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VpcFacts {
-    /// Every route table of the VPC (or of all VPCs that were looked at).
+    /// Every route table of the VPC (or of all VPCs of the inventory).
     pub route_tables: Observed<Vec<RouteTable>>,
     /// Every VPC endpoint of the VPC, of whatever service and type.
     pub vpc_endpoints: Observed<Vec<VpcEndpoint>>,
@@ -85,7 +85,7 @@ pub(super) mod destination_as_text {
 pub enum Target {
     /// Within the VPC.
     Local,
-    /// An endpoint of any type: a gateway endpoint and a Gateway Load Balancer endpoint look alike here.
+    /// An endpoint of any type: a gateway endpoint and a Gateway Load Balancer endpoint cannot be distinguished here.
     VpcEndpoint(VpcEndpointId),
     /// `igw-…`
     InternetGateway(InternetGatewayId),
@@ -145,7 +145,7 @@ impl Target {
 pub enum Origin {
     /// With the table itself: the local route.
     CreateRouteTable,
-    /// By a person, or by AWS for a gateway endpoint: the API does not tell them apart.
+    /// By a person, or by AWS for a gateway endpoint: the API does not distinguish them.
     CreateRoute,
     /// Propagated by a virtual private gateway.
     EnableVgwRoutePropagation,
@@ -305,7 +305,7 @@ pub enum EndpointState {
     Rejected,
     /// It could not be made.
     Failed,
-    /// Nobody accepted it in time.
+    /// It was not accepted in time.
     Expired,
     /// Part of it works.
     Partial,
@@ -357,7 +357,7 @@ impl fmt::Display for EndpointState {
 pub struct VpcEndpoint {
     /// `vpce-…`
     pub id: VpcEndpointId,
-    /// Its type: the only thing that tells a gateway endpoint from a firewall's.
+    /// Its type: the only thing that distinguishes a gateway endpoint from a firewall's.
     #[serde(rename = "type")]
     pub kind: EndpointType,
     /// The VPC it belongs to.

@@ -97,7 +97,7 @@ fn covered(subnet: &SubnetAudit) -> String {
     }
 }
 
-/// Where the list goes, each way once, the one that takes most first.
+/// Where the list goes, each path once, the one that takes most first.
 fn ways(subnet: &SubnetAudit) -> String {
     const MOST: usize = 3;
     let mut ways: BTreeMap<String, u64> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use super::{
     page::{INDENT, Page},
-    words::{self, FAINT},
+    words,
 };
 use crate::model::{Destination, Drop, Explanation, Origin, RouteState, Verdict};
 
@@ -25,11 +25,11 @@ pub fn explanation(explanation: &Explanation) -> String {
             page.put(list).put(" ");
         }
         page.put(route.prefix).put(" → ").put(target(verdict));
-        page.styled(FAINT, format_args!("  ({}, {})", origin(&route.origin), state(&route.state))).end();
+        page.note(INDENT, format_args!("({}, {})", origin(&route.origin), state(&route.state))).end();
     }
     for loser in losers {
         page.label("loses").put(words::matched(&loser.matched));
-        page.styled(FAINT, format_args!("  ({})", words::lost_by(loser.lost_by))).end();
+        page.note(INDENT, format_args!("({})", words::lost_by(loser.lost_by))).end();
     }
     match verdict {
         Verdict::Ambiguous(tied) => {

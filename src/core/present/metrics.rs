@@ -38,15 +38,15 @@ macro_rules! metrics {
 
 metrics! {
     OUTCOME gauge "onnet_outcome" ["outcome"]
-        "What the last report comes to: 1 for the outcome, 0 for the others. Absent before the first report.";
+        "The outcome of the last report: 1 for the outcome, 0 for the others. Absent before the first report.";
     ON_NET gauge "onnet_on_net" []
         "1 if all DynamoDB traffic is carried by a VPC endpoint (on_net, at_risk), 0 if not; absent if undetermined, or where a fact is missing.";
     PROOF gauge "onnet_proof_level" ["level"]
         "How strong the evidence of the last report is: 1 for the level, 0 for the others.";
     ADDRESSES gauge "onnet_addresses" ["path"]
-        "Addresses of DynamoDB in use, by the way they take: a path, dropped, ambiguous or undetermined.";
+        "Addresses of DynamoDB in use, by path: a path, dropped, ambiguous or undetermined.";
     LIST_ADDRESSES gauge "onnet_prefix_list_addresses" ["path"]
-        "Addresses of DynamoDB's prefix list, by the way they would take. Absent if the list is not known.";
+        "Addresses of DynamoDB's prefix list, by path. Absent if the list is not known.";
     COVERED gauge "onnet_prefix_list_covered_ratio" []
         "Part of DynamoDB's prefix list that a DynamoDB endpoint carries, 0 to 1. Absent if the list is not known.";
     FINDINGS gauge "onnet_findings" ["code" "severity"]
@@ -56,17 +56,17 @@ metrics! {
     REPORT_AT gauge "onnet_report_timestamp_seconds" []
         "When the last report was made. Probes run on a timer, not at the scrape.";
     READY gauge "onnet_ready" []
-        "1 once every source was looked at since the start.";
+        "Whether every source was collected since the start.";
     UP gauge "onnet_observation_up" ["source"]
-        "1 if the last look at the source saw all it looked for. Absent before the first one ended.";
+        "Whether the last collection of the source was complete. Absent before the first one ended.";
     SEEN_AT gauge "onnet_observation_timestamp_seconds" ["source"]
-        "When the last look began that saw all it looked for.";
+        "Start time of the last complete collection of the source.";
     PERIOD gauge "onnet_observation_period_seconds" ["source"]
-        "How often the source is looked at. What was seen counts for three periods.";
+        "The period at which the source is collected. Facts count for three periods.";
     BACKING_OFF gauge "onnet_observation_backing_off" ["source"]
-        "1 while the source is left alone for longer than its period, for it throttled.";
+        "Whether polling of the source is backed off because it throttled.";
     GAPS counter "onnet_observation_gaps_total" ["source" "reason"]
-        "Facts that a look did not see, by the reason.";
+        "Facts that a collection did not get, by reason.";
     PROBES counter "onnet_probes_total" ["probe"]
         "Probes made.";
     FAILURES counter "onnet_probe_failures_total" ["probe" "reason"]
@@ -80,11 +80,11 @@ metrics! {
     CHANGES counter "onnet_outcome_changes_total" []
         "Changes of the outcome since the start.";
     EC2 counter "onnet_ec2_requests_total" ["operation" "result"]
-        "Requests to the EC2 API; a page is a request, the SDK's second attempt at it is not told apart.";
+        "Requests to the EC2 API; each page counts as a request, the SDK's retries do not.";
     RELOADED gauge "onnet_config_last_reload_successful" []
-        "1 if the settings files could be read the last time. Where not, the last good ones are in force.";
+        "Whether the last reload of the settings files succeeded. If not, the last good ones stay in force.";
     RELOADED_AT gauge "onnet_config_last_reload_success_timestamp_seconds" []
-        "When the settings files in force were read.";
+        "When the settings files in force were loaded.";
     BUILD gauge "onnet_build_info" ["version" "revision"]
         "The running onnet; always 1.";
     STARTED_AT gauge "process_start_time_seconds" []
@@ -201,7 +201,7 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
     }
 }
 
-/// What takes which way, and zero for every way that nothing takes.
+/// What takes which path, and zero for every path that nothing takes.
 fn by_way<'v>(verdicts: impl Iterator<Item = (&'v Verdict, f64)>) -> Vec<(Vec<&'static str>, f64)> {
     let ways =
         PathKind::ALL.iter().map(|kind| kind.name()).chain([words::DROPPED, words::AMBIGUOUS, words::UNDETERMINED]);

@@ -1,6 +1,6 @@
 //! Speaking: strings out, nothing else.
 //!
-//! The texts carry colours as ANSI sequences; whoever prints them strips these where they are not wanted.
+//! The texts carry colours as ANSI sequences; the printer strips these where they are not wanted.
 
 mod audit;
 mod catalogue;

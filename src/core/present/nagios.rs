@@ -13,7 +13,7 @@ pub fn nagios(report: &Report) -> String {
         Outcome::Undetermined => "UNKNOWN",
     };
     let mut line = format!("ONNET {status} - {}", plain(&report.summary));
-    // The summary tells the worst; the codes tell all.
+    // The summary has the worst; the codes have all.
     let mut codes: Vec<&str> = report.findings.iter().map(|finding| finding.code.name()).collect();
     codes.dedup(); // they come sorted by severity, each kind together
     if !codes.is_empty() {

@@ -4,8 +4,8 @@ use anstyle::Style;
 use std::fmt::Write;
 use std::{borrow::Cow, fmt::Display};
 
-/// Longer lines are broken between words; a command or an id never is.
-pub(super) const WIDTH: usize = 100;
+/// The columns of a terminal. Longer lines are broken between words; a command or an id never is.
+pub(super) const WIDTH: usize = 80;
 
 /// Where the second column begins.
 pub(super) const INDENT: usize = 11;
@@ -73,6 +73,13 @@ impl Page {
     /// Begins a line: `label` in the first column, the rest in the second.
     pub(super) fn label(&mut self, label: &str) -> &mut Self {
         self.styled(Style::new().dimmed(), label).to(INDENT)
+    }
+
+    /// A remark behind what stands in the line, or below `column` where it does not fit; does not end the line.
+    pub(super) fn note(&mut self, column: usize, text: impl Display) -> &mut Self {
+        let text = text.to_string();
+        if self.column + 2 + text.chars().count() > WIDTH { self.end().to(column) } else { self.put("  ") }
+            .styled(Style::new().dimmed(), text)
     }
 
     pub(super) fn end(&mut self) -> &mut Self {

@@ -3,7 +3,7 @@
 use super::{
     findings,
     page::{INDENT, Page},
-    words::{self, FAINT},
+    words,
 };
 use crate::model::{
     AddressReport, CoverageRange, EgressStep, EndpointInterfaceStep, Gap, InstanceSummary, InterfaceId, Observed,
@@ -45,7 +45,7 @@ fn answer(page: &mut Page, report: &Report) {
     if let Some(instance) = &report.instance {
         page.label("instance").flowed(INDENT, " · ", place(instance));
     }
-    page.label("seen").put(report.taken_at).put(" in ").put(report.snapshot.took).end();
+    page.label("collected").put(report.taken_at).put(" in ").put(report.snapshot.took).end();
 }
 
 /// Where the instance stands, as far as it is known.
@@ -60,7 +60,7 @@ fn place(instance: &InstanceSummary) -> Vec<&str> {
     [id.as_str(), region.as_str()].into_iter().chain(known.into_iter().flatten()).collect()
 }
 
-/// Addresses that fare alike, told together: DNS may answer with dozens.
+/// Addresses with the same verdict, reported together: DNS may answer with dozens.
 pub(super) fn groups(addresses: &[AddressReport]) -> Vec<Vec<&AddressReport>> {
     let mut groups: Vec<Vec<&AddressReport>> = Vec::new();
     for address in addresses {
@@ -82,17 +82,17 @@ fn address(page: &mut Page, group: &[&AddressReport], decides: bool) {
     page.label("address").flowed(INDENT, ", ", group.iter().map(|report| report.address));
     page.to(INDENT).styled(words::verdict_style(&first.verdict), word).put("  ").put(&first.hostname);
     if !first.in_use {
-        page.styled(FAINT, "  (not the name applications here would use)");
+        page.note(INDENT, "(not the name applications here would use)");
     }
     if decides {
-        page.styled(FAINT, "  (decides the outcome)");
+        page.note(INDENT, "(decides the outcome)");
     }
     page.end();
     let reason = first.reason.as_str();
     page.to(INDENT).wrapped(INDENT, reason);
     let way = way(&first.trace);
     if !way.is_empty() {
-        page.label("  way").flowed(INDENT, " → ", way);
+        page.label("  path").flowed(INDENT, " → ", way);
     }
     steps(page, &first.trace);
 }
@@ -112,20 +112,20 @@ pub(super) fn way(trace: &Trace) -> Vec<String> {
 /// The steps that have a line of their own.
 fn steps(page: &mut Page, trace: &Trace) {
     if let Some(RoutingStep::SameSubnet(cidr)) = &trace.routing {
-        page.label("  local").put(format_args!("within its own subnet {cidr}: no route table applies")).end();
+        page.label("  local").wrapped(INDENT, &format!("within its own subnet {cidr}: no route table applies"));
     }
     if let Some(route) = trace.winner() {
         page.label("  wins").put(words::matched(route)).end();
     }
     for loser in trace.losers() {
         page.label("  over").put(words::matched(&loser.matched));
-        page.styled(FAINT, format_args!("  ({})", words::lost_by(loser.lost_by))).end();
+        page.note(INDENT, format_args!("({})", words::lost_by(loser.lost_by))).end();
     }
     if let Some(EndpointInterfaceStep { interface, endpoint }) = &trace.endpoint {
-        page.label("  owner").put(format_args!("{interface} of interface endpoint {endpoint}")).end();
+        page.label("  owner").wrapped(INDENT, &format!("{interface} of interface endpoint {endpoint}"));
     }
     if let Some(ProxyStep { variable, proxy }) = &trace.proxy {
-        page.label("  proxy").put(format_args!("{variable} sends it to {proxy}")).end();
+        page.label("  proxy").wrapped(INDENT, &format!("{variable} sends it to {proxy}"));
     }
     for message in trace.testimony() {
         page.label("  said").wrapped(INDENT, &format!("by the service: {message}"));
@@ -134,16 +134,16 @@ fn steps(page: &mut Page, trace: &Trace) {
 
 fn coverage(page: &mut Page, report: &Report) {
     let Some(summary) = report.coverage_summary else { return };
-    page.gap().label("coverage").put(format_args!(
-        "{} of {} CIDRs, {} of {} addresses",
+    let covered = format!(
+        "{} of {} CIDRs, {} of {} addresses by",
         grouped(summary.cidrs_on_net),
         grouped(summary.cidrs),
         grouped(summary.addresses_on_net),
         grouped(summary.addresses)
-    ));
+    );
     let by = targets(&report.coverage);
     let by = if by.is_empty() { "a DynamoDB endpoint".to_owned() } else { by.join(", ") };
-    page.put(format_args!(" by {by}")).end();
+    page.gap().label("coverage").wrapped(INDENT, &format!("{covered} {by}"));
     let elsewhere: Vec<&CoverageRange> = report.coverage.iter().filter(|range| !range.verdict.is_on_net()).collect();
     let width = elsewhere.iter().map(|range| range.cidr.to_string().len()).max().unwrap_or(0);
     for range in elsewhere.iter().take(MOST_RANGES) {
@@ -207,7 +207,7 @@ fn probe(page: &mut Page, probe: &Probe) {
     }
     page.put(": ").styled(style, result).put(format_args!(" in {total}"));
     if let Some(phase) = failed_in {
-        page.put(format_args!(", in phase {phase}"));
+        page.note(INDENT, format_args!("in phase {phase}"));
     }
     page.end();
     let phases: Vec<String> = phases.reached().map(|(phase, took)| format!("{phase} {took}")).collect();

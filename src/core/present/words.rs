@@ -59,7 +59,7 @@ pub(super) fn verdict_style(verdict: &Verdict) -> Style {
 
 pub(super) fn proof(level: ProofLevel) -> &'static str {
     match level {
-        ProofLevel::Inferred => "inferred: from the configuration alone, no probe bears it out",
+        ProofLevel::Inferred => "inferred: from the configuration alone, no probe confirms it",
         ProofLevel::Consistent => {
             "consistent: a probe went out by the interface and route judged here, and was answered"
         }
@@ -138,7 +138,7 @@ pub(super) fn matched_parts(matched: &Matched) -> (String, String) {
     (format!("{list}{}", matched.prefix), format!("{}{propagated}{state}", route.target.id()))
 }
 
-/// What a route points at, in words, as far as the route itself tells: not whose endpoint it is.
+/// What a route points at, in words, as far as the route itself says: not whose endpoint it is.
 pub(super) fn target(target: &Target) -> &'static str {
     match target {
         Target::Local => PathKind::Local.words(),

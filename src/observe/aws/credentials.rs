@@ -145,7 +145,7 @@ impl<P: ProvideCredentials> ProvideCredentials for Sendable<P> {
     }
 }
 
-const UNSENDABLE: &str = "the credentials hold a character that no HTTP header can carry";
+const UNSENDABLE: &str = "the credentials contain a character that HTTP headers cannot carry";
 
 /// Whether what goes into a header can stand there.
 fn can_be_sent(credentials: &Credentials) -> bool {

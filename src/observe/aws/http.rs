@@ -1,4 +1,4 @@
-//! The SDK's way to the network: reqwest's, so that one HTTP client and one set of certificates serve all of onnet.
+//! The SDK's connection to the network: reqwest's, so that one HTTP client and one set of certificates serve all of onnet.
 
 use super::{AwsError, Lookups};
 use crate::{
@@ -29,7 +29,7 @@ pub enum Proxies {
     None,
 }
 
-/// How the AWS APIs are reached. Probes never go this way.
+/// How the AWS APIs are reached. Probes never use this.
 pub fn control_plane(roots: &Roots, proxies: Proxies, lookups: Lookups) -> Result<SharedHttpClient, AwsError> {
     Ok(limited(&client(roots, proxies, lookups)?, EC2_ANSWER))
 }

@@ -1,4 +1,4 @@
-//! The way to the instance metadata service. Off EC2 nobody answers there, and finding out is to cost a second once.
+//! Access to the instance metadata service. Off EC2 there is no answer, and finding out is to cost a second once.
 
 use super::{
     AwsError, TooLong, find_cause,

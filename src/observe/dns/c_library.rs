@@ -31,7 +31,7 @@ use tokio::{
 /// The hidden command that answers.
 pub const COMMAND: &str = "resolve-names";
 
-/// The program to start as a child. At most one child is alive, whoever asks.
+/// The program to start as a child. At most one child is alive, whatever asks.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     program: PathBuf,

@@ -3,7 +3,7 @@
 use super::{
     convert, gap,
     listing::{Listed, Listing, ListingLimits},
-    whole::Whole,
+    truncated::RejectTruncated,
 };
 use crate::{
     model::{
@@ -124,7 +124,7 @@ impl Ec2 {
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .timeout_config(timeouts);
         if let Some(http) = config.http_client() {
-            ec2 = ec2.http_client(Whole(http));
+            ec2 = ec2.http_client(RejectTruncated(http));
         }
         let client = Client::from_conf(ec2.build());
         Self { client, patience: patience.into(), limits, progress: Arc::default() }

@@ -1,6 +1,6 @@
 //! Every way in which an EC2 call can fail, as a gap. The one place where it is decided.
 
-use super::whole::NotWhole;
+use super::truncated::TruncatedResponse;
 use crate::{
     model::{Gap, Seconds},
     observe::aws::{TooLong, find_cause, root_cause},
@@ -23,13 +23,14 @@ where
     if let Some(answer) = find_cause::<TooLong>(error) {
         return answer.gap(action);
     }
-    if let Some(answer) = find_cause::<NotWhole>(error) {
+    if let Some(answer) = find_cause::<TruncatedResponse>(error) {
         let detail = format!("{action}: {answer}");
         return match answer {
-            NotWhole::BreaksOff(_) => Gap::Truncated { detail },
-            NotWhole::NotText | NotWhole::NotXml(_) | NotWhole::Unbalanced(_) | NotWhole::Empty => {
-                Gap::Malformed { detail }
-            }
+            TruncatedResponse::BreaksOff(_) => Gap::Truncated { detail },
+            TruncatedResponse::NotText
+            | TruncatedResponse::NotXml(_)
+            | TruncatedResponse::Unbalanced(_)
+            | TruncatedResponse::Empty => Gap::Malformed { detail },
         };
     }
     let cause = || format!("{action}: {}", root_cause(error));

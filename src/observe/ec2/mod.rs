@@ -6,7 +6,7 @@ mod gap;
 mod listing;
 mod merge;
 mod thread;
-mod whole;
+mod truncated;
 
 use crate::model::{
     Ec2Request, EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable,
@@ -142,7 +142,7 @@ async fn endpoint_interfaces(
             return Ok(Vec::new());
         }
         let found = ec2.network_interfaces(&wanted).await?;
-        // Half of them would make an address look like nobody's.
+        // Half of them would make an address appear unassigned.
         match wanted.iter().find(|id| !found.iter().any(|interface| interface.id == ***id)) {
             None => Ok(found),
             Some(id) => Err(Gap::NotFound { detail: format!("{id}, an interface of an endpoint") }),

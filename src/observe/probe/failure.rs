@@ -1,4 +1,4 @@
-//! Why no whole answer came, told by the types of the errors and never by their texts.
+//! Why no whole answer came, determined by the types of the errors and never by their texts.
 
 use crate::{
     model::{Phase, ProbeResult},

@@ -1,8 +1,8 @@
 //! An unsigned `GET /`, for where no credentials are to be had.
 //!
-//! reqwest has no hooks for phases, so they are told by what it passes through: rustls asks its session store for a
+//! reqwest has no hooks for phases, so they are determined by what it passes through: rustls asks its session store for a
 //! ticket when the handshake begins, and a connector layer sees the connection ready. A bodiless GET leaves in one
-//! piece then; its sending cannot be seen apart, so there is no send phase here, and the answer's headers, not their
+//! piece then; its sending cannot be distinguished, so there is no send phase here, and the answer's headers, not their
 //! first byte, end the wait.
 
 use super::{Ending, Prober, bare_host, failure::Failure, timeline::Clock, url};

@@ -137,7 +137,7 @@ fn by_code(code: &str, client_error: bool) -> Option<ProbeResult> {
     }
 }
 
-/// The two ways in which IAM says that a VPC endpoint's policy refused. Refusals by other policies prove no way.
+/// The two ways in which IAM says that a VPC endpoint's policy refused. Refusals by other policies prove no path.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
 fn testimony(message: &str) -> Option<Testimony> {

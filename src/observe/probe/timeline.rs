@@ -27,7 +27,7 @@ impl Timeline {
         }
     }
 
-    /// More of the request was sent, so what looked like waiting for the answer was still sending.
+    /// More of the request was sent, so what was counted as waiting for the answer was still sending.
     fn sending(&mut self) {
         if self.phase() == Some(Phase::Wait) && self.ended.is_none() {
             self.began.pop();
@@ -58,7 +58,7 @@ impl Timeline {
     }
 }
 
-/// The timeline of one probe, written by whoever sees a phase begin.
+/// The timeline of one probe, written by the code that observes a phase begin.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     timeline: Arc<Mutex<Timeline>>,

@@ -1,4 +1,4 @@
-//! The SDK's way to the network for one probe: one connection to one address, each phase on the clock.
+//! The SDK's connection to the network for one probe: one connection to one address, each phase on the clock.
 
 use super::{
     Prober, bare_host,

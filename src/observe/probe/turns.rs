@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_waits_for_the_network_holds_nobody_up() {
+    async fn a_probe_that_waits_for_the_network_delays_no_other() {
         assert_eq!(times(&[3000, 3000, 5]).await, [(0, 3000), (20, 3020), (40, 45)]);
     }
 

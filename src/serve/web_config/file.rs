@@ -160,7 +160,7 @@ pub(super) fn parse(text: &str, folder: &Path, problems: &mut Problems) -> Optio
     let keys: Option<Keys> = match serde_saphyr::from_str_with_options(text, options()) {
         Ok(keys) => keys,
         Err(error) => {
-            problems.add(line_of(&error), explained(&error, "this is no YAML that could be read"));
+            problems.add(line_of(&error), explained(&error, "this is not readable YAML"));
             return None;
         }
     };
@@ -210,7 +210,7 @@ fn explained(error: &serde_saphyr::Error, otherwise: &str) -> String {
     }
 }
 
-/// The keys of the file and nothing else, to find those that nobody knows.
+/// The keys of the file and nothing else, to find unknown ones.
 #[derive(Default)]
 struct Keys(Vec<(Spanned<String>, Self)>);
 
@@ -473,7 +473,7 @@ fn clients(kind: Text, authority: Option<PemSource>, names: Texts, problems: &mu
             Clients::NotAsked
         }
         ("RequestClientCert" | "RequireAnyClientCert" | "RequireClientCert", _) => {
-            let advice = "takes any certificate, even one the client made itself, and so keeps nobody out";
+            let advice = "accepts any certificate, even a self-signed one, and so authenticates no one";
             problems.add(line, format!("client_auth_type: {kind} {advice}; use RequireAndVerifyClientCert"));
             Clients::NotAsked
         }
@@ -492,7 +492,11 @@ fn versions(min: Text, max: Text, problems: &mut Problems) -> Vec<&'static Suppo
             "TLS12" => 2,
             "TLS13" => 3,
             old => {
-                let why = if matches!(old, "TLS10" | "TLS11") { "is no longer safe, and onnet lacks it; " } else { "" };
+                let why = if matches!(old, "TLS10" | "TLS11") {
+                    "is no longer secure, and onnet does not support it; "
+                } else {
+                    ""
+                };
                 let what = if why.is_empty() { String::new() } else { format!("{old} ") };
                 problems.add(Some(text.referenced.line()), format!("{setting}: {what}{why}expected TLS12 or TLS13"));
                 default

@@ -26,7 +26,7 @@ use tokio::{
 };
 use users::Users;
 
-/// How often files are looked at, at most.
+/// How often files are checked, at most.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How long a request waits for that, at most: files may stand on a server that is gone.
@@ -142,7 +142,7 @@ struct Inner {
 }
 
 struct Looking {
-    /// When the files were last looked at.
+    /// When the files were last checked.
     last: Option<Instant>,
     busy: bool,
     /// A hash of all that was read last, good or not.
@@ -180,7 +180,7 @@ impl WebConfig {
     /// Reads `file` and those it names. Blocks: for the start.
     ///
     /// # Errors
-    /// If anything in them is wrong; all of it is told.
+    /// If anything in them is wrong; all of it is reported.
     pub fn load(file: &Path) -> Result<Self, WebConfigError> {
         let hasher = RandomState::new();
         let Reading { seen, loaded, warnings } = read(file, &hasher);
@@ -220,11 +220,11 @@ impl WebConfig {
         self.0.current.subscribe()
     }
 
-    /// What is in force, after a look at the files where the last one is over a second ago.
+    /// What is in force, after a check of the files if the last one is over a second ago.
     pub(super) async fn fresh(&self) -> Arc<Loaded> {
         if self.begins_looking() {
             let this = self.clone();
-            // A task of its own: it goes on, and says when it is done, though nobody waits any longer.
+            // A task of its own: it goes on, and says when it is done, though no request waits any longer.
             let look = task::spawn(async move {
                 let reading = this.look().await;
                 let changed = reading.filter(|reading| locked(&this.0.looking).seen != reading.seen);
@@ -298,7 +298,7 @@ fn read(file: &Path, hasher: &RandomState) -> Reading {
         }
         Ok(content) => match String::from_utf8(content) {
             Err(_) => {
-                problems.add(None, "this is no text in UTF-8");
+                problems.add(None, "this is not UTF-8 text");
                 None
             }
             Ok(text) => {

@@ -30,7 +30,7 @@ const COUNTED: usize = 72;
 /// `OrpheanBeholderScryDoubt`
 const TEXT: [u32; 6] = [0x4f72_7068, 0x6561_6e42, 0x6568_6f6c, 0x6465_7253, 0x6372_7944, 0x6f75_6274];
 
-/// Rounds between two looks at the clock: about a millisecond.
+/// Rounds between two readings of the clock: about a millisecond.
 const ROUNDS: u64 = 16;
 
 /// How long one check may take, by the quota alone.

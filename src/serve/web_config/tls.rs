@@ -62,7 +62,7 @@ impl<H: Hasher> Reader<H> {
         match certificates {
             Ok(certificates) if !certificates.is_empty() => Some(certificates),
             Ok(_) | Err(_) => {
-                problems.add(Some(source.line), format!("{} holds no certificate in PEM", source.described()));
+                problems.add(Some(source.line), format!("{} contains no PEM certificate", source.described()));
                 None
             }
         }
@@ -77,7 +77,7 @@ impl<H: Hasher> Reader<H> {
         }
         // The parser's own error could repeat what it found.
         PrivateKeyDer::from_pem_slice(&pem).ok().or_else(|| {
-            let advice = "holds no private key in PEM that is not encrypted";
+            let advice = "contains no unencrypted PEM private key";
             problems.add(Some(source.line), format!("{} {advice}", source.described()));
             None
         })

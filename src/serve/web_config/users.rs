@@ -73,7 +73,7 @@ impl Users {
         })
     }
 
-    /// Nobody, so that everyone is let in.
+    /// No users, so that everyone is let in.
     pub(super) fn everyone() -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &[]); // nothing is ever signed with it
         Self {
@@ -148,7 +148,7 @@ impl HashQueue {
             let _turn = turn; // until it is done, be the client gone or not
             password::verify(&password, &hash, &budget)
         });
-        // A hash that cannot be verified lets nobody in.
+        // A hash that cannot be verified lets no one in.
         Some(verified.await.unwrap_or(false))
     }
 

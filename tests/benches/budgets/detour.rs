@@ -1,4 +1,4 @@
-//! A longer way from the instance to DynamoDB. Not every kernel has `netem`, so packets wait in user space: they leave by a
+//! A longer way from the instance to DynamoDB. Not every kernel has `netem`, so packets wait in user space: they go through a
 //! TUN device, and go on by the instance's own device later.
 
 use nix::libc::{IFF_NO_PI, IFF_TUN, IPPROTO_RAW, c_short};
@@ -47,7 +47,7 @@ pub(crate) fn take(network: &str, milliseconds: &str) -> Result<Value, Box<dyn E
             let mut packet = vec![0; 65536];
             let length = device.read(&mut packet)?;
             packet.truncate(length);
-            let _ = hand_over.send((Instant::now() + wait, packet)); // whoever took them is gone, and so are we soon
+            let _ = hand_over.send((Instant::now() + wait, packet)); // whatever took them is gone, and so are we soon
         }
     });
     for (due, packet) in waiting {

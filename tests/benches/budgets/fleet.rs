@@ -11,7 +11,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 const BUCKET: f64 = 100.0;
 const REFILL_A_SECOND: f64 = 20.0;
 
-/// Until the boot of all at once no longer counts, and how long is looked at then.
+/// Until the boot of all at once no longer counts, and how long is measured then.
 const SETTLED: Duration = Duration::from_secs(2 * 3600);
 const OBSERVED: Duration = Duration::from_secs(6 * 3600);
 

@@ -50,7 +50,7 @@ pub(super) fn kernel_paths(world: &mut World) -> Result<(), String> {
         for (prefix, route) in paths {
             match route {
                 Some(text) => routes.push((prefix, text.route(devices)?)),
-                // Nobody asked.
+                // No one asked.
                 None => routes.push((prefix, KernelRoute::NoRoute { detail: NOT_ASKED.to_owned() })),
             }
         }

@@ -37,7 +37,7 @@ pub(crate) fn scrape_if_asked() -> Option<ExitCode> {
 pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
     let tests: [(&str, Test); 26] = [
         ("throttled_it_keeps_the_last_facts_until_they_are_too_old", throttled),
-        ("a_route_that_goes_and_comes_back_is_told_twice", a_route_that_goes_and_comes_back),
+        ("a_route_that_goes_and_comes_back_is_reported_twice", a_route_that_goes_and_comes_back),
         ("a_local_change_brings_the_look_at_ec2_forward", a_local_change),
         ("a_local_change_of_routes_brings_the_look_at_ec2_forward", a_local_change_of_routes),
         ("a_failed_probe_brings_the_look_at_ec2_forward", a_failed_probe),
@@ -130,7 +130,7 @@ fn a_route_that_goes_and_comes_back() -> Done {
     assert_eq!(change["route_table"], MAIN_TABLE);
     assert_eq!(change["path"], "internet_gateway");
     assert!(change["target"].as_str().unwrap().starts_with("igw-"), "{change}");
-    assert!(change["why"].as_str().unwrap().contains("leaves the VPC by internet gateway"), "{change}");
+    assert!(change["why"].as_str().unwrap().contains("leaves the VPC through internet gateway"), "{change}");
     associate(&lab);
     let (change, _) = daemon.outcome(seen, "on_net")?;
     assert_eq!((&change["from"], &change["level"]), (&"off_net".into(), &"INFO".into()));
@@ -327,7 +327,7 @@ fn starts_blind() -> Done {
     assert!(!daemon.notices().iter().any(|text| text.contains("READY=1")));
     lab.set_fault(Service::Imds, None);
     let told = daemon.notice("READY", |text| text.contains("READY=1"))?;
-    assert!(told.contains("STATUS=on_net: dynamodb.us-east-1.amazonaws.com leaves by gateway endpoint"), "{told}");
+    assert!(told.contains("STATUS=on_net: dynamodb.us-east-1.amazonaws.com goes through gateway endpoint"), "{told}");
     daemon.notice("WATCHDOG", |text| text.contains("WATCHDOG=1"))?;
     Ok(())
 }

@@ -101,7 +101,7 @@ fn ec2(fault: Fault) -> Option<Expected> {
         }
         Fault::Refuse | Fault::Truncate => unknown(&["unreachable"]),
         Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => unknown(&["unreachable"]),
-        // Error pages without a code of EC2's: whoever sent them, it was not IAM.
+        // Error pages without a code of EC2's: whatever sent them, it was not IAM.
         Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::Unavailable => unknown(&["failed"]),
         Fault::Throttle => unknown(&["throttled"]),
         Fault::Denied => unknown(&["denied"]),

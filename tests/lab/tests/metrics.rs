@@ -1,4 +1,4 @@
-//! `/metrics`: the exposition against files, the table against the README, and all of it against `promtool`.
+//! `/metrics`: the exposition against files, the table of `dist/doc/metrics.md`, and all of it against `promtool`.
 
 use crate::{
     Done, Test,
@@ -30,7 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("what_is_not_known_is_absent", absence),
         ("on_net_is_absent_where_it_is_not_known_of_all_traffic", on_net),
         ("a_scrape_changes_nothing", twice),
-        ("the_readme_lists_every_metric", readme),
+        ("the_page_of_metrics_lists_every_metric", documented),
         ("no_label_clashes_with_those_of_targets", labels),
     ];
     let with_promtool: [(&str, Test); 1] = [("promtool_finds_nothing_to_complain_of", promtool)];
@@ -144,8 +144,8 @@ fn twice() -> Done {
     Ok(())
 }
 
-fn readme() -> Done {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))?;
+fn documented() -> Done {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/dist/doc/metrics.md"))?;
     let (_, section) = text.split_once("\n## Metrics\n").ok_or("no section")?;
     let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let listed: BTreeSet<String> = rows

@@ -342,7 +342,7 @@ fn waits() -> Result<(), Failed> {
         waiting.join().unwrap().map_err(|error| error.to_string())
     })?;
     assert_eq!(waited.code, Some(0), "{waited:?}");
-    assert!(waited.stdout.contains("leaves by gateway endpoint vpce-"), "{waited:?}");
+    assert!(waited.stdout.contains("goes through gateway endpoint vpce-"), "{waited:?}");
     Ok(())
 }
 

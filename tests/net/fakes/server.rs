@@ -202,7 +202,7 @@ impl Authority {
     }
 }
 
-/// An address of this host where nobody listens.
+/// An address of this host where nothing listens.
 pub(crate) async fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

@@ -13,7 +13,7 @@ use onnet::observe::{
     tls::Roots,
 };
 
-/// onnet's own way to AWS, which trusts a certificate that nobody has.
+/// onnet's own way to AWS, which trusts a certificate that no one has.
 fn http() -> SharedHttpClient {
     let key = rcgen::KeyPair::generate().unwrap();
     let nobody = rcgen::CertificateParams::default().self_signed(&key).unwrap();

@@ -32,7 +32,7 @@ async fn silent_imds() -> FakeImds {
     FakeImds::start([(TOKEN.to_owned(), Reply::Silence)].into()).await
 }
 
-/// DynamoDB at an address of this host where nobody listens.
+/// DynamoDB at an address of this host where nothing listens.
 async fn dns() -> FakeDns {
     FakeDns::start(|asked, mut message| {
         if asked.family == RecordType::A {

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Nothing that is wrong.
 pub(crate) const NOTHING: Bad = Bad { variables: &[], config: "", credentials: "", expected: Expected::Ignored };
 
-/// `onnet check`, with its probe to the Region's own name: on loopback nobody listens at its port.
+/// `onnet check`, with its probe to the Region's own name: on loopback no one listens at its port.
 pub(crate) fn check(lab: &Lab, onnet: &Path, bad: &Bad) -> Ran {
     let (config, credentials) = (lab.directory().join("config"), lab.directory().join("credentials"));
     fs::write(&config, bad.config).unwrap();

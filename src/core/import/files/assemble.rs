@@ -22,7 +22,7 @@ use std::{
 
 /// Everything under one key, from all files that have it.
 struct Pieces<T> {
-    /// By id, with the file it was first seen in.
+    /// By id, with the file it was first found in.
     items: BTreeMap<String, (T, PathBuf)>,
     /// The oldest file's time; `None` while no file has the key.
     at: Option<Timestamp>,
@@ -73,7 +73,7 @@ impl<T: Row> Pieces<T> {
 }
 
 impl<T> Pieces<T> {
-    /// When it was seen, if all of it was; else why not.
+    /// When it was collected, if all of it was; else why not.
     fn complete(&self, source: Source, place: Place<'_>) -> Result<Timestamp, Gap> {
         let (key, command) = (source.key, source.command_into(place));
         match (self.at, self.listings.cut_off()) {

@@ -78,14 +78,14 @@ impl Rule for code::EndpointNotVisible {
         let routed = routed.map(|id| {
             Draft::new(format!(
                 "{id}, which DynamoDB's prefix list leads to, is not visible to this account; in a shared VPC only the \
-                 owner's account can tell what it is"
+                 owner's account can say what it is"
             ))
         });
         let remote = world.addresses().filter(|report| may_be_remote_endpoint(report));
         let remote = remote.filter_map(|report| {
             Some(Draft::new(format!(
-                "{} is a private address reached by {}; an interface endpoint in another VPC may stand behind it, which \
-                 cannot be seen from here",
+                "{} is a private address reached by {}; an interface endpoint in another VPC may be behind it, which \
+                 is not visible from here",
                 report.address,
                 report.verdict.path()?,
             )))

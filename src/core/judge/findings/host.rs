@@ -12,8 +12,8 @@ impl Rule for code::ProxyConfigured {
         let draft = |(variable, proxy, reach): Variable<'_>| {
             let draft = match (proxy?, reach) {
                 (proxy, Reach::Every(host)) => Draft::new(format!(
-                    "{variable} sends {host} to the proxy {proxy}: SDKs that heed it never reach a VPC endpoint, whatever \
-                     the routes say"
+                    "{variable} sends {host} to the proxy {proxy}: SDKs that use it never reach a VPC endpoint, \
+                     regardless of the routes"
                 ))
                 .fix(exempt(host), None),
                 (proxy, Reach::Some(host, clients)) => Draft::new(format!(
@@ -37,7 +37,7 @@ impl Rule for code::ProxyUnreadable {
     /// The value is not repeated: it may hold a password.
     fn find(world: &World<'_>) -> Vec<Draft> {
         let draft = |(variable, _, reach): Variable<'_>| {
-            let unreadable = format!("{variable} holds no URL of a proxy that onnet can read");
+            let unreadable = format!("{variable} is not a proxy URL that onnet can read");
             match reach {
                 Reach::Every(host) => {
                     let message = format!("{unreadable}: some programs may send {host} to a proxy, others fail");

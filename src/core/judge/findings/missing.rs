@@ -79,8 +79,8 @@ impl Rule for code::Ec2Unreachable {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let draft = |gap: &Gap| {
             Draft::new(format!(
-                "the EC2 API could not be reached ({gap}), so the route tables are not known. A subnet whose only way \
-                 out is the DynamoDB gateway endpoint looks just like this and may be right: an interface endpoint for \
+                "the EC2 API could not be reached ({gap}), so the route tables are not known. A subnet whose only path \
+                 out is the DynamoDB gateway endpoint shows exactly this and may be correct: an interface endpoint for \
                  EC2 would let onnet read the routes"
             ))
         };
@@ -120,16 +120,14 @@ fn finding_of(what: &str, gap: &Gap) -> (FindingCode, String) {
         Gap::Denied { action } => match gap.iam_action() {
             Some(action) => (
                 FindingCode::MissingPermission,
-                format!("{what} may not be read: allow {action} to the role that onnet runs with"),
+                format!("not authorized to read {what}: grant {action} to onnet's IAM role"),
             ),
-            None => (FindingCode::MissingPermission, format!("{what} may not be read: {action}")),
+            None => (FindingCode::MissingPermission, format!("not authorized to read {what}: {action}")),
         },
         Gap::Credentials { .. } => {
             (FindingCode::NoCredentials, format!("{what} cannot be read without credentials that are accepted ({gap})"))
         }
-        Gap::Stale { .. } => {
-            (FindingCode::StaleEvidence, format!("what was seen of {what} supports nothing any more: {gap}"))
-        }
+        Gap::Stale { .. } => (FindingCode::StaleEvidence, format!("{what} no longer supports a verdict: {gap}")),
         Gap::Conflicting { .. } => (FindingCode::FactsDisagree, format!("{what} is not known: {gap}")),
         // The same for every fact: it is reported once.
         Gap::Settings { .. } => (FindingCode::SettingsInvalid, gap.to_string()),
@@ -148,7 +146,7 @@ fn finding_of(what: &str, gap: &Gap) -> (FindingCode, String) {
         | Gap::UndocumentedValue { .. }
         | Gap::SpoofedSource { .. }
         | Gap::OtherHost { .. }
-        | Gap::NotTried { .. } => (FindingCode::MissingFact, format!("{what} could not be seen: {gap}")),
+        | Gap::NotTried { .. } => (FindingCode::MissingFact, format!("{what} could not be collected: {gap}")),
     }
 }
 

@@ -25,7 +25,7 @@ impl Rule for code::HostsFileOverride {
         let draft = |(host, resolution): (&str, &Resolution)| {
             let pinned: Vec<_> = pinned(resolution)?.iter().map(IpAddr::to_string).collect();
             let pinned = pinned.join(", ");
-            Some(Draft::new(format!("/etc/hosts pins {host} to {pinned}, whatever DNS says: take the name out of it")))
+            Some(Draft::new(format!("/etc/hosts pins {host} to {pinned}, whatever DNS says: remove the name from it")))
         };
         resolutions(world).filter_map(draft).collect()
     }
@@ -68,7 +68,7 @@ impl Rule for code::OtherRegion {
             let (host, region) = (&named.name.hostname, world.reader.region.ok()?);
             let is_elsewhere = regions.is_none() && is_another_name_of_aws(host, region);
             is_elsewhere
-                .then(|| Draft::new(format!("{host} is no name of DynamoDB in {region}, where the instance runs")))
+                .then(|| Draft::new(format!("{host} is not a DynamoDB name of {region}, where the instance runs")))
         });
         let elsewhere: Vec<_> = elsewhere.collect();
         regions.into_iter().chain(elsewhere).collect()

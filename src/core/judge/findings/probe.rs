@@ -65,11 +65,11 @@ pub(in crate::judge) fn contradiction(snapshot: &Snapshot, report: &AddressRepor
     let address = report.address;
     let answered = probes_of(snapshot, address).find(|probe| probe.result.reached_service());
     if matches!(report.verdict, Verdict::Dropped(_)) && answered.is_some() {
-        return Some(format!("by its route packets to {address} are dropped, and yet a probe was answered"));
+        return Some(format!("according to its route, packets to {address} are dropped, but a probe was answered"));
     }
     let off_net = report.verdict.path().filter(|path| !path.is_dynamodb_endpoint);
     if is_testified(snapshot, address) && off_net.is_some_and(|path| !may_precede_endpoint(path.kind())) {
-        return Some(format!("{}, and yet DynamoDB says the request came through a VPC endpoint", report.reason));
+        return Some(format!("{}, but DynamoDB says the request came through a VPC endpoint", report.reason));
     }
     let source = report.trace.kernel_source()?;
     let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;

@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 
 /// What a change of DynamoDB's route does besides.
 /// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-ddb.html>
-pub(super) const ROUTE_CHANGE: &str = "drops open DynamoDB connections, which must be made anew; DynamoDB then sees a \
-     private source address, so policies go by aws:SourceVpce, no longer by aws:SourceIp";
+pub(super) const ROUTE_CHANGE: &str = "drops open DynamoDB connections, so clients must reconnect; requests then come from a \
+     private address, so policies must use aws:SourceVpce instead of aws:SourceIp";
 
 impl Rule for code::PartlyDiverted {
     fn find(world: &World<'_>) -> Vec<Draft> {
@@ -122,7 +122,7 @@ fn diverted(table: &Table<'_>) -> Vec<Draft> {
         let draft = draft.severity(table.severity(&ranges));
         match remove_route(&winner, &ranges, id) {
             Some(fix) => {
-                draft.fix(fix, Some(format!("whatever else the route carries loses it, and it {ROUTE_CHANGE}")))
+                draft.fix(fix, Some(format!("all other traffic of the route loses it too, and it {ROUTE_CHANGE}")))
             }
             None => draft,
         }
@@ -156,7 +156,7 @@ fn blackhole(table: &Table<'_>, winner: &Match<'_>, ranges: &[&Range<'_>]) -> Dr
     let draft = draft.severity(table.severity(ranges));
     match remove_route(winner, ranges, id) {
         Some(fix) => {
-            let caution = "without it the next route that matches carries them: onnet explain tells which";
+            let caution = "without it the next matching route carries them: onnet explain shows which";
             draft.fix(fix, Some(caution.to_owned()))
         }
         None => draft,

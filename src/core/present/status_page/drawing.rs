@@ -149,9 +149,9 @@ pub(super) fn drawing(picture: &Picture, layout: Layout) -> Markup {
     let name = layout.name();
     html! {
         svg class={ "picture " (name) } viewBox={ "0 0 " (sheet.width) " " (sheet.height) } role="img"
-            aria-labelledby={ "way-" (name) " told-" (name) } {
+            aria-labelledby={ "way-" (name) " text-" (name) } {
             title id={ "way-" (name) } { "The way to DynamoDB" }
-            desc id={ "told-" (name) } { (safe(picture.told())) }
+            desc id={ "text-" (name) } { (safe(picture.told())) }
             @for frame in &sheet.frames { (self::frame(frame)) }
             @for stroke in &sheet.strokes { (self::stroke(stroke)) }
             @for card in &sheet.cards { (self::card(card)) }

@@ -128,8 +128,8 @@ fn means(outcome: Outcome) -> &'static str {
             "The addresses in use are carried by a VPC endpoint of DynamoDB's, but a warning stands: see what to do."
         }
         Outcome::Undetermined => {
-            "Not enough was seen to say, or what was seen is too old, or AWS does not say. That is no failure of the traffic: \
-             the answer is not known."
+            "Facts are missing, too old or contradictory, or AWS does not document the result. The traffic may work all the \
+             same: its path is not known."
         }
         Outcome::Dropped => "No address of DynamoDB's that is in use can be reached from here.",
         Outcome::OffNet => {
@@ -149,7 +149,7 @@ fn starting(status: &Status) -> Markup {
     html! {
         section.answer.unknown aria-labelledby="answer" {
             h1 #answer { (mark(None)) "starting" }
-            p.summary { "onnet looks for the first time." }
+            p.summary { "The first check is running." }
             p.means {
                 @if waiting.is_empty() { "The first report is about to be made." }
                 @else { "It waits for: " (waiting.join(", ")) "." }

@@ -499,7 +499,7 @@ impl<'r> Artist<'r> {
                     IdleReason::Lost(why) => faint(card.words(format!("not taken: {}", words::lost_by(*why)))),
                     IdleReason::NotAssociated => unconnected(card.words("no association with this route table")),
                     IdleReason::OtherAddress => unconnected(card.words("not at the address in use")),
-                    IdleReason::Proxy => unconnected(card.words("not for what heeds the proxy")),
+                    IdleReason::Proxy => unconnected(card.words("not for clients that use the proxy")),
                     IdleReason::NotTaken => unconnected(card.words("not taken")),
                 }
             }

@@ -152,13 +152,13 @@ impl Reader<'_> {
         match check::http_url(&found.text) {
             Some(url) => {
                 if url.has_user() {
-                    self.ignore(place, "holds a user or a password, which is not used".to_owned());
+                    self.ignore(place, "contains a user or a password, which is not used".to_owned());
                 }
                 Some(url.without_user())
             }
             // The value is not repeated: it may hold a password.
             None => {
-                self.problems.push(format!("{place} holds no {}; set one, or unset it", setting.what));
+                self.problems.push(format!("{place} contains no {}; correct it, or unset it", setting.what));
                 None
             }
         }
@@ -196,8 +196,9 @@ impl Reader<'_> {
         let of_profiles = ["aws_access_key_id", "aws_session_token"].map(|key| self.profile.values(key));
         let found = variables.into_iter().filter_map(Found::in_environment).chain(of_profiles.into_iter().flatten());
         let problems = found.filter(|found| HeaderValue::from_str(&found.text).is_err());
-        self.problems
-            .extend(problems.map(|found| format!("{} holds a character that no HTTP header can carry", found.place)));
+        self.problems.extend(
+            problems.map(|found| format!("{} contains a character that HTTP headers cannot carry", found.place)),
+        );
     }
 
     fn profile_name(&mut self) {
@@ -219,7 +220,9 @@ impl Reader<'_> {
     fn container(&mut self) {
         match self.first(Found::in_environment(check::CONTAINER_PATH).into_iter().collect()) {
             Some(found) if check::is_path(&found.text) => {}
-            Some(found) => self.problems.push(format!("{} holds no path of a URL; set one, or unset it", found.place)),
+            Some(found) => {
+                self.problems.push(format!("{} is not the path of a URL; correct it, or unset it", found.place))
+            }
             None => {
                 let setting = &check::CONTAINER;
                 self.url(setting, setting.candidates(self.profile));
@@ -233,6 +236,6 @@ fn warn(ignored: &IgnoredSetting) {
     static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let setting = ignored.to_string();
     if LOGGED.lock().unwrap_or_else(PoisonError::into_inner).insert(setting.clone()) {
-        tracing::warn!(setting, "an AWS setting is not used as it stands");
+        tracing::warn!(setting, "an AWS setting is not used as written");
     }
 }

@@ -186,7 +186,7 @@ fn text(path: &Path, ignored: &mut Vec<IgnoredSetting>) -> Result<String, String
         Ok(_) => String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
         Err(error) => {
-            let detail = format!("cannot be read ({error}); it counts as empty, though programs may use what it holds");
+            let detail = format!("cannot be read ({error}); it counts as empty, though programs may use its contents");
             ignored.push(IgnoredSetting { place: path.display().to_string(), detail, is_unread: true });
             Ok(String::new())
         }

@@ -47,7 +47,7 @@ pub(super) fn good_files_are_accepted() {
     setup.web();
 }
 
-pub(super) fn each_mistake_is_told_with_its_line_and_no_secret() {
+pub(super) fn each_mistake_is_reported_with_its_line_and_no_secret() {
     let setup = Setup::new("");
     let secret = "$2b$04$SECRETSECRETSECRETSECR";
     setup.folder.put("stranger.key", &setup.clients.client("x").key);
@@ -133,7 +133,7 @@ pub(super) fn each_mistake_is_told_with_its_line_and_no_secret() {
     assert!(!format!("{:?}", WebConfig::none()).contains("key"), "no secrets in what is printed for debugging");
 }
 
-pub(super) fn all_mistakes_are_told_together() {
+pub(super) fn all_mistakes_are_reported_together() {
     let config = "tls_server_config:\n  cert_file: gone.pem\n  key_file: gone.key\n  min_version: TLS11\n  cipher_suites: [A, B]\nhttp_server_config:\n  http2: true\nbasic_auth_users:\n  a: x\n  b: y\ntypo: 1\n";
     let setup = Setup::new(config);
     let error = setup.error();

@@ -8,7 +8,8 @@ use crate::{
 };
 use libtest_mimic::{Failed, Trial};
 use mistakes::{
-    all_mistakes_are_told_together, each_mistake_is_told_with_its_line_and_no_secret, good, good_files_are_accepted,
+    all_mistakes_are_reported_together, each_mistake_is_reported_with_its_line_and_no_secret, good,
+    good_files_are_accepted,
 };
 use onnet::serve::{Limits, WebConfig};
 use rcgen::{ExtendedKeyUsagePurpose, SanType};
@@ -26,8 +27,8 @@ const OPENSSL: &str = "openssl";
 pub(crate) fn trials() -> Vec<Trial> {
     let plain: [(&str, fn()); 13] = [
         ("good_files_are_accepted", good_files_are_accepted),
-        ("each_mistake_is_told_with_its_line_and_no_secret", each_mistake_is_told_with_its_line_and_no_secret),
-        ("all_mistakes_are_told_together", all_mistakes_are_told_together),
+        ("each_mistake_is_reported_with_its_line_and_no_secret", each_mistake_is_reported_with_its_line_and_no_secret),
+        ("all_mistakes_are_reported_together", all_mistakes_are_reported_together),
         ("tls_is_spoken_and_http_told_so", tls_is_spoken_and_http_told_so),
         ("a_client_certificate_may_be_required", a_client_certificate_may_be_required),
         ("a_client_certificate_may_be_required_by_name", a_client_certificate_may_be_required_by_name),
@@ -351,7 +352,7 @@ fn rotation() {
         assert_eq!(log.lines().iter().filter(|line| wrong(line)).count(), 1, "{:#?}", log.lines());
         assert!(log.lines().iter().any(|line| line.starts_with("ERROR") && wrong(line)), "{:#?}", log.lines());
 
-        // And mended again.
+        // And fixed again.
         let key = std::fs::read_to_string(next.folder.path("server.key")).unwrap();
         setup.folder.put("server.key", &key);
         until("it is mended", async || {
@@ -371,7 +372,7 @@ fn users_change() {
         let server = Server::start(web.clone(), Limits::default());
         let client = client(&setup.servers, None);
         let url = format!("http://{}/-/healthy", server.address);
-        // Kept connections ask anew as well.
+        // Kept connections ask again as well.
         let status = async |password: &str| {
             client.get(&url).basic_auth("alice", Some(password)).send().await.unwrap().status().as_u16()
         };

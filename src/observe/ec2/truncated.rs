@@ -1,4 +1,4 @@
-//! No half answer passes for a whole one.
+//! A truncated answer is an error.
 //!
 //! The SDK's parser is lenient: of an answer that was cut inside an element it keeps what came before, so that a table's
 //! routes, or the tables themselves, would seem to be fewer than they are. Here a successful answer must be XML, whole.
@@ -21,7 +21,7 @@ use xmlparser::{ElementEnd, Token, Tokenizer};
 
 /// A successful answer that is not XML from its first element to that one's end.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotWhole {
+pub(super) enum TruncatedResponse {
     #[error("the answer is not text")]
     NotText,
     #[error("the answer is not XML")]
@@ -34,20 +34,20 @@ pub(super) enum NotWhole {
     Empty,
 }
 
-/// The same client, whose answers are whole.
+/// The same client, which refuses truncated answers.
 #[derive(Debug)]
-pub(super) struct Whole(pub(super) SharedHttpClient);
+pub(super) struct RejectTruncated(pub(super) SharedHttpClient);
 
-impl HttpClient for Whole {
+impl HttpClient for RejectTruncated {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(WholeConnector(self.0.http_connector(settings, components)))
+        SharedHttpConnector::new(RejectTruncatedConnector(self.0.http_connector(settings, components)))
     }
 }
 
 #[derive(Debug)]
-struct WholeConnector(SharedHttpConnector);
+struct RejectTruncatedConnector(SharedHttpConnector);
 
-impl HttpConnector for WholeConnector {
+impl HttpConnector for RejectTruncatedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
@@ -64,8 +64,8 @@ impl HttpConnector for WholeConnector {
 }
 
 /// Every element that is opened is closed, and there is one at least.
-fn check(body: &[u8]) -> Result<(), NotWhole> {
-    let text = std::str::from_utf8(body).map_err(|_| NotWhole::NotText)?;
+fn check(body: &[u8]) -> Result<(), TruncatedResponse> {
+    let text = std::str::from_utf8(body).map_err(|_| TruncatedResponse::NotText)?;
     let mut open = Vec::new();
     let mut elements = 0;
     for token in Tokenizer::from(text) {
@@ -79,7 +79,7 @@ fn check(body: &[u8]) -> Result<(), NotWhole> {
             }
             Ok(Token::ElementEnd { end: ElementEnd::Close(_, local), .. }) => {
                 if open.pop() != Some(local.as_str()) {
-                    return Err(NotWhole::Unbalanced(local.as_str().to_owned()));
+                    return Err(TruncatedResponse::Unbalanced(local.as_str().to_owned()));
                 }
             }
             Ok(
@@ -96,15 +96,15 @@ fn check(body: &[u8]) -> Result<(), NotWhole> {
                 | Token::DtdEnd { .. },
             ) => {}
             Err(error) => {
-                return Err(open
-                    .last()
-                    .map_or(NotWhole::NotXml(error), |element| NotWhole::BreaksOff((*element).to_owned())));
+                return Err(open.last().map_or(TruncatedResponse::NotXml(error), |element| {
+                    TruncatedResponse::BreaksOff((*element).to_owned())
+                }));
             }
         }
     }
     match (open.last(), elements) {
-        (Some(element), _) => Err(NotWhole::BreaksOff((*element).to_owned())),
-        (None, 0) => Err(NotWhole::Empty),
+        (Some(element), _) => Err(TruncatedResponse::BreaksOff((*element).to_owned())),
+        (None, 0) => Err(TruncatedResponse::Empty),
         (None, _) => Ok(()),
     }
 }
