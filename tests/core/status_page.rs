@@ -12,7 +12,7 @@ fn page_of(report: Option<Report>) -> String {
     status_page(&status, now)
 }
 
-fn looked_at(name: &str, change: impl FnOnce(&mut Status, &mut Timestamp)) -> String {
+fn page_with(name: &str, change: impl FnOnce(&mut Status, &mut Timestamp)) -> String {
     let (mut status, mut now) = crate::page::status(Some(scenario(name)));
     change(&mut status, &mut now);
     status_page(&status, now)
@@ -43,14 +43,14 @@ fn every_state_brings_all_it_needs_and_nothing_from_elsewhere() {
 }
 
 #[test]
-fn the_answer_comes_first_then_the_way_then_what_to_do() {
+fn the_answer_comes_first_then_the_path_then_what_to_do() {
     for (name, world) in crate::page::STATES {
         let Some(world) = world else { continue };
         let report = scenario(world);
         let page = page_of(Some(report.clone()));
         let at = |what: &str| page.find(what).unwrap_or_else(|| panic!("{name}: no {what}"));
         let places =
-            [at("id=\"answer\""), at("id=\"way\""), at("id=\"do\""), at("id=\"changes\""), at("id=\"sources\"")];
+            [at("id=\"answer\""), at("id=\"path\""), at("id=\"do\""), at("id=\"changes\""), at("id=\"sources\"")];
         assert!(places.is_sorted(), "{name}: {places:?}");
         for finding in &report.findings {
             assert!(page.contains(&format!("<code>{}</code>", finding.code)), "{name}: {}", finding.code);
@@ -102,18 +102,18 @@ fn what_comes_from_outside_stays_text() {
 
 #[test]
 fn a_report_that_is_old_says_so() {
-    let page = looked_at(ON_NET, |_, now| *now = now.plus(Duration::from_secs(600)));
+    let page = page_with(ON_NET, |_, now| *now = now.plus(Duration::from_secs(600)));
     assert!(page.contains("This is 10 min old."), "{page}");
-    assert!(!looked_at(ON_NET, |_, _| ()).contains("role=\"alert\""));
+    assert!(!page_with(ON_NET, |_, _| ()).contains("role=\"alert\""));
 }
 
 #[test]
-fn a_throttled_source_says_until_when_it_is_left_alone() {
-    let page = looked_at(ON_NET, |status, now| {
+fn a_throttled_source_says_until_when_it_is_backed_off() {
+    let page = page_with(ON_NET, |status, now| {
         let ec2 = status.sources[Source::Ec2].as_mut().unwrap();
         ec2.backing_off_until = Some(now.plus(Duration::from_secs(300)));
     });
-    assert!(page.contains("throttled, left alone until"), "{page}");
+    assert!(page.contains("throttled, backed off until"), "{page}");
 }
 
 #[test]
