@@ -173,10 +173,10 @@ const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b
 const within = (a, b) => a.left >= b.left - .5 && a.right <= b.right + .5 && a.top >= b.top - .5 && a.bottom <= b.bottom + .5;
 const frames = kind => [...map.querySelectorAll(`.frame.${kind}`)].map(box);
 for (const card of cards) {
-  const told = card.textContent;
-  for (const other of cards) if (other !== card && meet(box(card), box(other))) wrong.push(`on one another: ${told} / ${other.textContent}`);
+  const text = card.textContent;
+  for (const other of cards) if (other !== card && meet(box(card), box(other))) wrong.push(`on one another: ${text} / ${other.textContent}`);
   const kinds = card.matches('.instance') ? ['region', 'vpc', 'subnet'] : card.matches('.table') ? ['region', 'vpc'] : ['region'];
-  for (const kind of kinds) if (!frames(kind).some(frame => within(box(card), frame))) wrong.push(`not in its ${kind}: ${told}`);
+  for (const kind of kinds) if (!frames(kind).some(frame => within(box(card), frame))) wrong.push(`not in its ${kind}: ${text}`);
 }
 const texts = map ? [...map.querySelectorAll('p')] : [];
 const lines = text => { const range = document.createRange(); range.selectNodeContents(text); return [...range.getClientRects()]; };

@@ -69,6 +69,28 @@ fn the_answer_comes_first_then_the_path_then_what_to_do() {
 }
 
 #[test]
+fn the_picture_reads_from_the_instance_to_dynamodb() {
+    for (world, text) in [
+        (
+            "endpoint_without_route_tables_carries_nothing",
+            "Instance i-0a ens5 172.31.16.10 eni-0a Subnet subnet-0a VPC vpc-0a Region us-east-1 \
+             Route table rtb-main the VPC's main route table 0.0.0.0/0 → igw-0a \
+             Gateway endpoint vpce-0d no association with this route table \
+             Internet gateway igw-0a taken DynamoDB dynamodb.us-east-1.amazonaws.com 52.94.0.10",
+        ),
+        (
+            "no_route_drops",
+            "Instance i-0a ens5 172.31.16.10 eni-0a Subnet subnet-0a VPC vpc-0a Region us-east-1 \
+             Route table rtb-main the VPC's main route table no route matches 52.94.0.10 \
+             VPC endpoint absent: the VPC has none for DynamoDB \
+             dropped DynamoDB dynamodb.us-east-1.amazonaws.com 52.94.0.10",
+        ),
+    ] {
+        assert_eq!(crate::shown::picture(&page_of(Some(scenario(world)))), text);
+    }
+}
+
+#[test]
 fn what_comes_from_outside_stays_text() {
     let hostile = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}'\"&";
     for (name, world) in crate::page::STATES {

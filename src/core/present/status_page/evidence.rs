@@ -61,16 +61,16 @@ fn bar(ranges: &[CoverageRange]) -> Markup {
         }
     }
     let total: f64 = parts.iter().map(|(_, _, size)| *size as f64).sum();
-    let told: Vec<String> = parts.iter().map(|(_, word, size)| format!("{} {word}", grouped(*size))).collect();
+    let label: Vec<String> = parts.iter().map(|(_, word, size)| format!("{} {word}", grouped(*size))).collect();
     // A part too small to be visible is drawn as a sliver.
     let widths = parts.iter().map(|(_, _, size)| (1000.0 * *size as f64 / total.max(1.0)).max(4.0));
     html! {
-        svg.bar viewBox="0 0 1000 22" preserveAspectRatio="none" role="img" aria-label={ "Addresses: " (told.join(", ")) } {
+        svg.bar viewBox="0 0 1000 22" preserveAspectRatio="none" role="img" aria-label={ "Addresses: " (label.join(", ")) } {
             @for ((tone, _, _), (left, width)) in parts.iter().zip(side_by_side(widths)) {
                 rect class=(tone.class()) x=(left) y="0" width=(width) height="22" {}
             }
         }
-        p.under { (told.join(" · ")) }
+        p.under { (label.join(" · ")) }
     }
 }
 
