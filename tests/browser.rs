@@ -164,7 +164,7 @@ const VIEWS: [View; 5] = [
 ];
 
 /// What is wrong with the page as it is shown: a list of sentences.
-const LOOK: &str = r#"
+const INSPECT: &str = r#"
 const wrong = [];
 const root = document.documentElement;
 if (root.scrollWidth > root.clientWidth) wrong.push(`scrolls sideways: ${root.scrollWidth} > ${root.clientWidth}`);
@@ -256,7 +256,7 @@ fn every_view(state: &'static str) -> Done {
         let browser = Browser::start(no_preferences()).await?;
         for view in VIEWS {
             browser.show(&url, view).await?;
-            let wrong = browser.script(LOOK).await?;
+            let wrong = browser.script(INSPECT).await?;
             assert_eq!(wrong, json!([]), "{state}, {view:?}");
             let text = browser.script("return document.body.innerText").await?;
             let text = text.as_str().unwrap();
@@ -303,7 +303,7 @@ fn long_names() -> Done {
         let browser = Browser::start(no_preferences()).await?;
         for view in VIEWS {
             browser.show(&url, view).await?;
-            assert_eq!(browser.script(LOOK).await?, json!([]), "{view:?}");
+            assert_eq!(browser.script(INSPECT).await?, json!([]), "{view:?}");
         }
         Ok(())
     })

@@ -25,7 +25,7 @@ pub(crate) const STATES: [(&str, Option<&str>); 13] = [
     ("starting", None),
 ];
 
-/// The daemon's status, and the moment at which it is looked at.
+/// The daemon's status, and the time at which the page is read.
 pub(crate) fn status(report: Option<Report>) -> (Status, Timestamp) {
     let now = match &report {
         Some(report) => report.taken_at.plus(Duration::from_secs(7)),

@@ -105,8 +105,8 @@ pub(super) fn addresses(report: &Report) -> Markup {
                     }
                     p { (safe(sentence(&first.reason))) }
                     ol.steps {
-                        @let way = text::way(&first.trace);
-                        @if !way.is_empty() { li { "path: " @for (n, hop) in way.iter().enumerate() { @if n > 0 { " → " } (code(hop)) } } }
+                        @let hops = text::way(&first.trace);
+                        @if !hops.is_empty() { li { "path: " @for (n, hop) in hops.iter().enumerate() { @if n > 0 { " → " } (code(hop)) } } }
                         (steps(&first.trace))
                     }
                 }

@@ -18,7 +18,7 @@ pub(super) struct Picture {
     pub(super) instance: Card,
     /// From the instance to the route table.
     pub(super) first: Line,
-    /// The route table, or what stands in its place.
+    /// The route table, or the hop in its place.
     pub(super) table: Card,
     /// The DynamoDB endpoint first, anything else second; two at most.
     pub(super) branches: Vec<Branch>,
