@@ -164,28 +164,43 @@ const VIEWS: [View; 5] = [
 ];
 
 /// What is wrong with the page as it is shown: a list of sentences.
-const LOOK: &str = r#"
+const INSPECT: &str = r#"
 const wrong = [];
 const root = document.documentElement;
 if (root.scrollWidth > root.clientWidth) wrong.push(`scrolls sideways: ${root.scrollWidth} > ${root.clientWidth}`);
-const shown = [...document.querySelectorAll('svg.picture')].filter(svg => getComputedStyle(svg).display !== 'none');
-if (document.querySelector('svg.picture') && shown.length !== 1) wrong.push(`${shown.length} pictures are shown`);
-for (const svg of shown) {
-  const box = svg.viewBox.baseVal, texts = [...svg.querySelectorAll('text')].map(text => [text, text.getBBox()]);
-  const scale = svg.getBoundingClientRect().width / box.width;
-  for (const [text, b] of texts) {
-    if (b.x < 0 || b.y < 0 || b.x + b.width > box.width || b.y + b.height > box.height) wrong.push(`outside: ${text.textContent}`);
-    if (parseFloat(getComputedStyle(text).fontSize) * scale < 10.5) wrong.push(`too small: ${text.textContent}`);
-    const card = text.closest('.card');
-    if (card) {
-      const r = card.querySelector('rect').getBBox();
-      if (b.x + b.width > r.x + r.width || b.y + b.height > r.y + r.height + 1) wrong.push(`out of its card: ${text.textContent}`);
-    }
-    for (const [other, o] of texts) {
-      if (other !== text && b.x < o.x + o.width - 1 && o.x < b.x + b.width - 1 && b.y < o.y + o.height - 3 && o.y < b.y + b.height - 3)
-        wrong.push(`on one another: ${text.textContent} / ${other.textContent}`);
-    }
+const map = document.querySelector('.map'), cards = map ? [...map.querySelectorAll('.card')] : [], box = e => e.getBoundingClientRect();
+const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+const within = (a, b) => a.left >= b.left - .5 && a.right <= b.right + .5 && a.top >= b.top - .5 && a.bottom <= b.bottom + .5;
+const frames = kind => [...map.querySelectorAll(`.frame.${kind}`)].map(box);
+for (const card of cards) {
+  const text = card.textContent;
+  for (const other of cards) if (other !== card && meet(box(card), box(other))) wrong.push(`on one another: ${text} / ${other.textContent}`);
+  const kinds = card.matches('.instance') ? ['region', 'vpc', 'subnet'] : card.matches('.table') ? ['region', 'vpc'] : ['region'];
+  for (const kind of kinds) if (!frames(kind).some(frame => within(box(card), frame))) wrong.push(`not in its ${kind}: ${text}`);
+}
+const texts = map ? [...map.querySelectorAll('p')] : [];
+const lines = text => { const range = document.createRange(); range.selectNodeContents(text); return [...range.getClientRects()]; };
+for (const text of texts) {
+  const holder = text.closest('.card');
+  for (const line of lines(text)) {
+    if (!within(line, box(holder || text))) wrong.push(`runs over: ${text.textContent}`);
+    for (const card of cards) if (card !== holder && meet(line, box(card))) wrong.push(`on a card: ${text.textContent}`);
+    for (const other of texts) if (other !== text && meet(line, box(other)) && lines(other).some(l => meet(line, l)))
+      wrong.push(`on one another: ${text.textContent} / ${other.textContent}`);
   }
+  if (parseFloat(getComputedStyle(text).fontSize) < 10.5) wrong.push(`too small: ${text.textContent}`);
+}
+// Every arrow goes from the card before it to the card after it, straight.
+for (const arrow of map ? map.querySelectorAll('.arrow[class*=" "]') : []) {
+  const is = name => arrow.classList.contains(name), card = name => map.querySelector(`.card.${name}`), beside = arrow.parentElement.querySelector('.hop');
+  const from = is('first') ? card('instance') : beside && beside.compareDocumentPosition(arrow) & 4 ? beside : card('table');
+  const to = is('first') ? card('table') : beside && beside !== from ? beside : card('service');
+  const [a, f, t] = [arrow, from, to].map(box), across = f.right <= t.left + 1;
+  const [begin, end, low, high] = across ? ['left', 'right', 'top', 'bottom'] : ['top', 'bottom', 'left', 'right'], middle = (a[low] + a[high]) / 2;
+  if (Math.abs(a[begin] - f[end]) > 1) wrong.push(`an arrow does not leave ${from.textContent}`);
+  if (Math.abs(a[end] - t[begin]) > 1 && !is('ends')) wrong.push(`an arrow does not reach ${to.textContent}`);
+  for (const end of [f, t]) if (middle < end[low] || middle > end[high]) wrong.push(`an arrow misses ${from.textContent} or ${to.textContent}`);
+  if (a[end] - a[begin] < 24) wrong.push(`too short: an arrow to ${to.textContent}`);
 }
 const headings = [...document.querySelectorAll('h1,h2,h3')].map(h => +h.tagName[1]);
 headings.forEach((level, n) => { if (level > (n ? headings[n - 1] : 0) + 1) wrong.push(`heading ${n} skips a level`); });
@@ -202,12 +217,9 @@ for (const e of document.querySelectorAll('h1,h2,h3,p,td,th,dt,dd,li,code,a,summ
   const c = contrast(rgb(getComputedStyle(e).color), behind(e));
   if (c < 4.5) wrong.push(`contrast ${c.toFixed(2)}: ${e.textContent.slice(0, 40)}`);
 }
-for (const svg of shown) for (const text of svg.querySelectorAll('text')) {
-  const card = text.closest('.card'), frame = text.closest('.frame');
-  const rect = (card || frame).querySelector('rect');
-  const fill = rgb(getComputedStyle(rect).fill) || behind(svg);
-  const c = contrast(rgb(getComputedStyle(text).fill), fill);
-  if (c < 4.5) wrong.push(`contrast ${c.toFixed(2)} in the picture: ${text.textContent}`);
+for (const name of map ? map.querySelectorAll('.name') : []) {
+  const c = contrast(rgb(getComputedStyle(name).color), behind(map.querySelector(`.frame.${name.classList[1]}`)));
+  if (c < 4.5) wrong.push(`contrast ${c.toFixed(2)}: ${name.textContent}`);
 }
 return wrong;
 "#;
@@ -244,11 +256,12 @@ fn every_view(state: &'static str) -> Done {
         let browser = Browser::start(no_preferences()).await?;
         for view in VIEWS {
             browser.show(&url, view).await?;
-            let wrong = browser.script(LOOK).await?;
+            let wrong = browser.script(INSPECT).await?;
             assert_eq!(wrong, json!([]), "{state}, {view:?}");
             let text = browser.script("return document.body.innerText").await?;
             let text = text.as_str().unwrap();
-            let expected = report.as_ref().map_or("The first check is running", |report| &report.summary[1..]);
+            let expected =
+                report.as_ref().map_or("onnet is collecting facts for the first time", |report| &report.summary[1..]);
             assert!(text.contains(expected), "{state}, {view:?}: no {expected} in\n{text}");
             for finding in report.iter().flat_map(|report| &report.findings) {
                 let fix = finding.fix.as_deref().and_then(|fix| fix.lines().next()).unwrap_or("");
@@ -271,7 +284,7 @@ fn without_javascript() -> Done {
         browser.show(&url, VIEWS[0]).await?;
         // Scripts of the page do not run; the driver's own do not either, so the browser is asked what it drew.
         let tree = browser.devtools("Accessibility.getFullAXTree", json!({})).await?.to_string();
-        for part in ["on-net", "The way to DynamoDB", "What to do", "Changes of the outcome"] {
+        for part in ["on-net", "The path to DynamoDB", "What to do", "Changes of the outcome"] {
             assert!(tree.contains(part), "no {part} in the tree of what can be read");
         }
         Ok(())
@@ -290,7 +303,7 @@ fn long_names() -> Done {
         let browser = Browser::start(no_preferences()).await?;
         for view in VIEWS {
             browser.show(&url, view).await?;
-            assert_eq!(browser.script(LOOK).await?, json!([]), "{view:?}");
+            assert_eq!(browser.script(INSPECT).await?, json!([]), "{view:?}");
         }
         Ok(())
     })

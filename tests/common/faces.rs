@@ -15,10 +15,13 @@ fn unescaped(html: &str) -> String {
     entities.iter().fold(html.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
 }
 
-/// What the picture of the status page says to those who do not see it.
+/// The text of the status page's picture, in the order in which it is read.
 pub(crate) fn picture(page: &str) -> String {
-    let (_, after) = page.split_once("<desc id=\"text-wide\">").unwrap();
-    unescaped(after.split_once("</desc>").unwrap().0)
+    let (_, after) = page.split_once("<figure class=\"picture\"").unwrap();
+    let (picture, _) = after.split_once("<figcaption>").unwrap();
+    let picture = picture.replace("<wbr>", "");
+    let texts = picture.split('<').map(|part| part.split_once('>').map_or("", |(_, text)| text));
+    unescaped(&flowing(&texts.collect::<Vec<_>>().join(" ")))
 }
 
 /// The labels of `onnet_route_info`, series by series.

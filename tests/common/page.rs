@@ -9,13 +9,14 @@ use onnet_core::model::{
 use std::time::Duration;
 
 /// States, each with a scenario that leads to it; the last has no report yet.
-pub(crate) const STATES: [(&str, Option<&str>); 12] = [
+pub(crate) const STATES: [(&str, Option<&str>); 13] = [
     ("on-net", Some("gateway_endpoint_carries_the_whole_list")),
     ("off-net", Some("endpoint_without_route_tables_carries_nothing")),
     ("off-net-without-endpoint", Some("no_endpoint_and_a_default_route_to_an_internet_gateway")),
     ("at-risk", Some("static_slash_23_takes_half_of_an_entry")),
     ("dropped", Some("blackhole_does_not_fall_through")),
     ("dropped-without-route", Some("no_route_drops")),
+    ("dropped-on-the-host", Some("kernel_without_a_route")),
     ("undetermined", Some("denied_route_tables_leave_everything_open")),
     ("tie", Some("equal_entries_of_two_lists_tie")),
     ("interface-endpoint", Some("interface_endpoint_found_by_its_address")),
@@ -24,7 +25,7 @@ pub(crate) const STATES: [(&str, Option<&str>); 12] = [
     ("starting", None),
 ];
 
-/// The daemon's status, and the moment at which it is read.
+/// The daemon's status, and the time at which the page is read.
 pub(crate) fn status(report: Option<Report>) -> (Status, Timestamp) {
     let now = match &report {
         Some(report) => report.taken_at.plus(Duration::from_secs(7)),
@@ -65,7 +66,7 @@ fn history(report: &Report, now: Timestamp) -> History {
         summary: summary.to_owned(),
     };
     let before = if report.outcome == Outcome::OnNet { Outcome::OffNet } else { Outcome::OnNet };
-    history.changed(change(7_000, None, before, "dynamodb.us-east-1.amazonaws.com left by another way"));
+    history.changed(change(7_000, None, before, "dynamodb.us-east-1.amazonaws.com went through another path"));
     history.changed(change(2_400, Some(before), report.outcome, &report.summary));
     for step in 0..240_u64 {
         let kind = if step % 4 == 0 { ProbeKind::ListTables } else { ProbeKind::Health };

@@ -12,7 +12,7 @@ fn page_of(report: Option<Report>) -> String {
     status_page(&status, now)
 }
 
-fn looked_at(name: &str, change: impl FnOnce(&mut Status, &mut Timestamp)) -> String {
+fn page_with(name: &str, change: impl FnOnce(&mut Status, &mut Timestamp)) -> String {
     let (mut status, mut now) = crate::page::status(Some(scenario(name)));
     change(&mut status, &mut now);
     status_page(&status, now)
@@ -50,7 +50,7 @@ fn the_answer_comes_first_then_the_path_then_what_to_do() {
         let page = page_of(Some(report.clone()));
         let at = |what: &str| page.find(what).unwrap_or_else(|| panic!("{name}: no {what}"));
         let places =
-            [at("id=\"answer\""), at("id=\"way\""), at("id=\"do\""), at("id=\"changes\""), at("id=\"sources\"")];
+            [at("id=\"answer\""), at("id=\"path\""), at("id=\"do\""), at("id=\"changes\""), at("id=\"sources\"")];
         assert!(places.is_sorted(), "{name}: {places:?}");
         for finding in &report.findings {
             assert!(page.contains(&format!("<code>{}</code>", finding.code)), "{name}: {}", finding.code);
@@ -65,6 +65,28 @@ fn the_answer_comes_first_then_the_path_then_what_to_do() {
                 assert!(page.contains(id), "{name}: {id}");
             }
         }
+    }
+}
+
+#[test]
+fn the_picture_reads_from_the_instance_to_dynamodb() {
+    for (world, text) in [
+        (
+            "endpoint_without_route_tables_carries_nothing",
+            "Instance i-0a ens5 172.31.16.10 eni-0a Subnet subnet-0a VPC vpc-0a Region us-east-1 \
+             Route table rtb-main the VPC's main route table 0.0.0.0/0 → igw-0a \
+             Gateway endpoint vpce-0d no association with this route table \
+             Internet gateway igw-0a taken DynamoDB dynamodb.us-east-1.amazonaws.com 52.94.0.10",
+        ),
+        (
+            "no_route_drops",
+            "Instance i-0a ens5 172.31.16.10 eni-0a Subnet subnet-0a VPC vpc-0a Region us-east-1 \
+             Route table rtb-main the VPC's main route table no route matches 52.94.0.10 \
+             VPC endpoint absent: the VPC has none for DynamoDB \
+             dropped DynamoDB dynamodb.us-east-1.amazonaws.com 52.94.0.10",
+        ),
+    ] {
+        assert_eq!(crate::shown::picture(&page_of(Some(scenario(world)))), text);
     }
 }
 
@@ -102,14 +124,14 @@ fn what_comes_from_outside_stays_text() {
 
 #[test]
 fn a_report_that_is_old_says_so() {
-    let page = looked_at(ON_NET, |_, now| *now = now.plus(Duration::from_secs(600)));
+    let page = page_with(ON_NET, |_, now| *now = now.plus(Duration::from_secs(600)));
     assert!(page.contains("This is 10 min old."), "{page}");
-    assert!(!looked_at(ON_NET, |_, _| ()).contains("role=\"alert\""));
+    assert!(!page_with(ON_NET, |_, _| ()).contains("role=\"alert\""));
 }
 
 #[test]
 fn a_throttled_source_says_until_when_it_is_backed_off() {
-    let page = looked_at(ON_NET, |status, now| {
+    let page = page_with(ON_NET, |status, now| {
         let ec2 = status.sources[Source::Ec2].as_mut().unwrap();
         ec2.backing_off_until = Some(now.plus(Duration::from_secs(300)));
     });

@@ -1,4 +1,4 @@
-//! Text on its way out: the one place where colour is put in and control characters are kept out.
+//! Text output: the one place that adds colour and escapes control characters.
 
 use anstyle::Style;
 use std::fmt::Write;
@@ -10,14 +10,14 @@ pub(super) const WIDTH: usize = 80;
 /// Where the second column begins.
 pub(super) const INDENT: usize = 11;
 
-/// `text` without anything that could steer a terminal: control characters and those that reorder text.
+/// `text` with everything escaped that could control a terminal: control characters and those that reorder text.
 ///
-/// Names in files, error messages of services and whatever else we did not write ourselves come through here.
+/// File names, error messages of services and all other text from outside pass through here.
 pub fn sanitized(text: &str) -> Cow<'_, str> {
     replaced(text, steers, |c, clean| clean.extend(c.escape_unicode()))
 }
 
-/// The same for text in JSON, which stays the same JSON. What is below U+0020 is escaped there already.
+/// The same for JSON text, which keeps its meaning. JSON itself escapes characters below U+0020.
 pub fn sanitized_json(json: &str) -> Cow<'_, str> {
     let steers = |c: char| c >= '\u{7f}' && steers(c);
     replaced(json, steers, |c, clean| {
@@ -61,7 +61,7 @@ impl Page {
         self
     }
 
-    /// Blanks up to `column`, and one at least if there is text before it.
+    /// Pads to `column`, with at least one blank after other text.
     pub(super) fn to(&mut self, column: usize) -> &mut Self {
         let least = usize::from(self.column > 0);
         let blanks = column.saturating_sub(self.column).max(least);
@@ -70,7 +70,7 @@ impl Page {
         self
     }
 
-    /// Begins a line: `label` in the first column, the rest in the second.
+    /// Begins a line: `label` in the first column, then text in the second.
     pub(super) fn label(&mut self, label: &str) -> &mut Self {
         self.styled(Style::new().dimmed(), label).to(INDENT)
     }

@@ -1,4 +1,4 @@
-//! What the answer rests on: the whole prefix list, and every address step by step.
+//! The evidence: the whole prefix list, and every address step by step.
 
 use super::html::{Tone, code, safe, sentence, side_by_side};
 use crate::{
@@ -20,17 +20,17 @@ pub(super) fn coverage(report: &Report) -> Markup {
         section aria-labelledby="coverage" {
             h2 #coverage { "All of DynamoDB's addresses in this Region" }
             p {
-                "DynamoDB's name has one address now and another one later; its prefix list has them all. Of the list, "
+                "DynamoDB's hostname resolves to a few addresses that change; its prefix list holds all of them. Of the list, "
                 strong { (grouped(summary.cidrs_on_net)) " of " (grouped(summary.cidrs)) " ranges" } ", "
                 strong { (grouped(summary.addresses_on_net)) " of " (grouped(summary.addresses)) " addresses" }
-                ", are carried by "
+                ", are routed through "
                 @if by.is_empty() { "a DynamoDB endpoint" } @else { @for (n, id) in by.iter().enumerate() { @if n > 0 { ", " } (code(id)) } }
                 "."
             }
             (bar(&report.coverage))
             @if !elsewhere.is_empty() {
                 table {
-                    thead { tr { th scope="col" { "Range" } th scope="col" { "Verdict" } th scope="col" { "By" } } }
+                    thead { tr { th scope="col" { "Range" } th scope="col" { "Verdict" } th scope="col" { "Path" } } }
                     tbody {
                         @for range in elsewhere.iter().take(MOST_RANGES) {
                             tr {
@@ -50,7 +50,7 @@ pub(super) fn coverage(report: &Report) -> Markup {
     }
 }
 
-/// The list as a bar, in the widths of the ranges that fare alike.
+/// The list as a bar: one part for each verdict, as wide as its share of the addresses.
 fn bar(ranges: &[CoverageRange]) -> Markup {
     let mut parts: Vec<(Tone, &'static str, u64)> = Vec::new();
     for range in ranges {
@@ -61,16 +61,16 @@ fn bar(ranges: &[CoverageRange]) -> Markup {
         }
     }
     let total: f64 = parts.iter().map(|(_, _, size)| *size as f64).sum();
-    let told: Vec<String> = parts.iter().map(|(_, word, size)| format!("{} {word}", grouped(*size))).collect();
-    // A part too small to be seen is drawn as a sliver.
+    let label: Vec<String> = parts.iter().map(|(_, word, size)| format!("{} {word}", grouped(*size))).collect();
+    // A part too small to be visible is drawn as a sliver.
     let widths = parts.iter().map(|(_, _, size)| (1000.0 * *size as f64 / total.max(1.0)).max(4.0));
     html! {
-        svg.bar viewBox="0 0 1000 22" preserveAspectRatio="none" role="img" aria-label={ "Addresses: " (told.join(", ")) } {
+        svg.bar viewBox="0 0 1000 22" preserveAspectRatio="none" role="img" aria-label={ "Addresses: " (label.join(", ")) } {
             @for ((tone, _, _), (left, width)) in parts.iter().zip(side_by_side(widths)) {
                 rect class=(tone.class()) x=(left) y="0" width=(width) height="22" {}
             }
         }
-        p.under { (told.join(" · ")) }
+        p.under { (label.join(" · ")) }
     }
 }
 
@@ -92,7 +92,7 @@ pub(super) fn addresses(report: &Report) -> Markup {
     }
     html! {
         section aria-labelledby="addresses" {
-            h2 #addresses { "The reasoning, address by address" }
+            h2 #addresses { "Evidence for each address" }
             @for group in text::groups(&report.addresses) {
                 @let first = group[0];
                 details {
@@ -101,12 +101,12 @@ pub(super) fn addresses(report: &Report) -> Markup {
                         @for (n, address) in group.iter().take(4).enumerate() { @if n > 0 { ", " } (code(address.address)) }
                         @if group.len() > 4 { " and " (group.len() - 4) " more" }
                         " of " (code(&first.hostname))
-                        @if !first.in_use { " (not the name applications here would use)" }
+                        @if !first.in_use { " (not the hostname that applications here would use)" }
                     }
                     p { (safe(sentence(&first.reason))) }
                     ol.steps {
-                        @let way = text::way(&first.trace);
-                        @if !way.is_empty() { li { "way: " @for (n, hop) in way.iter().enumerate() { @if n > 0 { " → " } (code(hop)) } } }
+                        @let hops = text::way(&first.trace);
+                        @if !hops.is_empty() { li { "path: " @for (n, hop) in hops.iter().enumerate() { @if n > 0 { " → " } (code(hop)) } } }
                         (steps(&first.trace))
                     }
                 }
@@ -129,8 +129,8 @@ fn steps(trace: &Trace) -> Markup {
             li { (code(interface)) " of interface endpoint " (code(endpoint)) }
         }
         @if let Some(ProxyStep { variable, proxy }) = &trace.proxy {
-            li { (code(variable)) " sends it to " (code(proxy)) }
+            li { (code(variable)) " sends requests to " (code(proxy)) }
         }
-        @for message in trace.testimony() { li { "said by the service: " (safe(message)) } }
+        @for message in trace.testimony() { li { "reported by the service: " (safe(message)) } }
     }
 }

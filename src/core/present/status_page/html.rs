@@ -1,4 +1,4 @@
-//! Small pieces of the page: foreign text made harmless, moments and ages, marks.
+//! Small pieces of the page: escaped text, times and ages, marks.
 
 use crate::{
     model::{Outcome, Timestamp, grouped},
@@ -7,7 +7,7 @@ use crate::{
 use maud::{Markup, Render, html};
 use std::{fmt::Display, time::Duration};
 
-/// Text that may come from outside: nothing in it steers or reorders the page, and maud escapes the rest.
+/// Text that may come from outside: characters that control or reorder text are escaped here, markup by maud.
 pub(super) struct Safe<T>(T);
 
 impl<T: Display> Render for Safe<T> {
@@ -66,7 +66,7 @@ pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(number as u64)) }
 }
 
-/// Where parts of these widths begin when they stand side by side, and their widths, each with one digit.
+/// The left edges and widths of parts placed side by side, with one decimal each.
 pub(super) fn side_by_side(widths: impl Iterator<Item = f64>) -> impl Iterator<Item = (String, String)> {
     widths.scan(0.0, |left, width| {
         let begins = *left;
@@ -108,7 +108,7 @@ pub(super) fn outcome_tone(outcome: Outcome) -> Tone {
     }
 }
 
-/// The outcome as a shape, in a square of 24: the outline, and what stands in it.
+/// The outcome as a shape in a square of 24: the outline, and the sign in it.
 pub(super) fn shape(outcome: Option<Outcome>) -> (&'static str, &'static str) {
     const CIRCLE: &str = "M12 1.5a10.5 10.5 0 1 0 0 21a10.5 10.5 0 1 0 0-21z";
     match outcome {

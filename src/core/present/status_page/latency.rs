@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 160.0;
-/// Below the axis failures are marked.
+/// Failures are marked below the axis.
 const BELOW: f64 = 26.0;
 
 pub(super) fn latency(history: &History, now: Timestamp) -> Markup {
@@ -24,17 +24,17 @@ pub(super) fn latency(history: &History, now: Timestamp) -> Markup {
     let y = |took: f64| HEIGHT * (1.0 - took / top);
     let median = median(&good);
     let failures = counted(failed.len(), "failure", "failures");
-    let told = format!("{} in the last hour, {failures}", counted(recent.len(), "probe", "probes"));
+    let label = format!("{} in the last hour, {failures}", counted(recent.len(), "probe", "probes"));
     html! {
         section aria-labelledby="latency" {
             h2 #latency { "The last hour" }
             p {
-                (told)
+                (label)
                 @if let Some(median) = median { "; half of them answered within " strong { (median) } }
                 "."
             }
             figure.plot {
-                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT + BELOW) } preserveAspectRatio="none" role="img" aria-label=(told) {
+                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT + BELOW) } preserveAspectRatio="none" role="img" aria-label=(label) {
                     @for part in [0.0, 0.5, 1.0] {
                         line.grid x1="0" x2=(WIDTH) y1=(y(top * part)) y2=(y(top * part)) {}
                     }
@@ -51,13 +51,13 @@ pub(super) fn latency(history: &History, now: Timestamp) -> Markup {
             ul.legend aria-label="Legend" {
                 li { span.dot.health {} "GET /" }
                 li { span.dot.list_tables {} "ListTables" }
-                li { span.dot.failure {} "failed, whenever it did" }
+                li { span.dot.failure {} "failed" }
             }
         }
     }
 }
 
-/// Points as strokes of no length, which round ends make dots of, whatever the picture is stretched by.
+/// Points as strokes of no length with round ends: dots, however the picture is stretched.
 fn points(points: impl Iterator<Item = (f64, f64)>) -> String {
     points.map(|(x, y)| format!("M{} {}h0", tenth(x), tenth(y))).collect()
 }

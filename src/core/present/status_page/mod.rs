@@ -1,5 +1,5 @@
-//! The status page: the answer, the way drawn, what to do, and what it all rests on. HTML and SVG from the server, nothing
-//! loaded from anywhere, no scripts.
+//! The status page: the answer, the path drawn, what to do, and the evidence. HTML and SVG from the server, nothing loaded
+//! from elsewhere, no scripts.
 
 mod drawing;
 mod evidence;
@@ -13,7 +13,7 @@ use crate::{
     model::{Outcome, Report, Status, Timestamp},
     present::words,
 };
-use drawing::{Layout, drawing, legend};
+use drawing::drawing;
 use html::{length, mark, moment, outcome_tone, safe, sentence};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::time::Duration;
@@ -23,7 +23,7 @@ const STYLE: &str = include_str!("style.css");
 /// How often the page asks to be loaded again, in seconds.
 const REFRESH: u32 = 15;
 
-/// A report of this age says so in large letters: it is made anew several times in this time.
+/// A report of this age says so in large letters: a new one is due several times in this time.
 const OLD: Duration = Duration::from_secs(60);
 
 /// The page.
@@ -72,17 +72,12 @@ fn instance(status: &Status) -> Option<&str> {
 }
 
 fn of_report(status: &Status, report: &Report, now: Timestamp) -> Markup {
-    let picture = picture::picture(report);
     let age = now.since(report.taken_at);
     html! {
         (answer(report, age))
-        section aria-labelledby="way" {
-            h2 #way { "The way" }
-            figure {
-                (drawing(&picture, Layout::Wide))
-                (drawing(&picture, Layout::Narrow))
-                figcaption { (legend()) }
-            }
+        section aria-labelledby="path" {
+            h2 #path { "Network path" }
+            (drawing(&picture::picture(report)))
         }
         (sections::findings(report))
         (timings::timings(report))
@@ -103,12 +98,12 @@ fn answer(report: &Report, age: Duration) -> Markup {
             @if age > OLD {
                 p.old role="alert" {
                     strong { "This is " (length(age)) " old. " }
-                    "The daemon makes a report several times a minute; it may hang, or the machine may have slept."
+                    "The daemon makes a report several times a minute; it may hang, or the machine may have been suspended."
                 }
             }
             dl.facts {
                 div { dt { "Evidence" } dd { (words::proof(report.proof)) } }
-                div { dt { "Seen" } dd { (moment(report.taken_at)) ", in " (report.snapshot.took) } }
+                div { dt { "Observed" } dd { (moment(report.taken_at)) ", in " (report.snapshot.took) } }
                 @if let Some(instance) = &report.instance {
                     div { dt { "Instance" } dd { (html::code(&instance.id)) " in " (safe(&instance.region)) } }
                 }
@@ -117,24 +112,24 @@ fn answer(report: &Report, age: Duration) -> Markup {
     }
 }
 
-/// What an outcome means to someone who sees it for the first time.
+/// What an outcome means for the traffic.
 fn means(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::OnNet => {
-            "Every address that DynamoDB's name has here, and every address it could have in this Region, is carried by a VPC \
-             endpoint of DynamoDB's."
+            "Every address that DynamoDB's hostname has here, and every address it could have in this Region, is routed \
+             through a DynamoDB VPC endpoint."
         }
         Outcome::AtRisk => {
-            "The addresses in use are carried by a VPC endpoint of DynamoDB's, but a warning stands: see what to do."
+            "The addresses in use are routed through a DynamoDB VPC endpoint, but a warning applies: see What to do."
         }
         Outcome::Undetermined => {
-            "Facts are missing, too old or contradictory, or AWS does not document the result. The traffic may work all the \
-             same: its path is not known."
+            "Whether the traffic goes through a VPC endpoint is not known: facts are missing, too old, or not documented by \
+             AWS. The traffic itself may work."
         }
-        Outcome::Dropped => "No address of DynamoDB's that is in use can be reached from here.",
+        Outcome::Dropped => "No DynamoDB address in use can be reached from here. Requests time out or fail.",
         Outcome::OffNet => {
-            "The traffic works, but not by a VPC endpoint of DynamoDB's: endpoint policies do not apply to it, and a NAT \
-             gateway on the way is paid for each gigabyte."
+            "The traffic reaches DynamoDB, but not through a DynamoDB VPC endpoint: endpoint policies do not apply to it, \
+             and a NAT gateway on the path charges for each gigabyte."
         }
     }
 }
@@ -149,16 +144,16 @@ fn starting(status: &Status) -> Markup {
     html! {
         section.answer.unknown aria-labelledby="answer" {
             h1 #answer { (mark(None)) "starting" }
-            p.summary { "The first check is running." }
+            p.summary { "onnet is collecting facts for the first time." }
             p.means {
-                @if waiting.is_empty() { "The first report is about to be made." }
-                @else { "It waits for: " (waiting.join(", ")) "." }
+                @if waiting.is_empty() { "The first report follows shortly." }
+                @else { "Waiting for: " (waiting.join(", ")) "." }
             }
         }
     }
 }
 
-/// The outcome's mark, as the page's icon: told apart by shape as well as by colour.
+/// The outcome's mark, as the page's icon: distinguished by shape as well as by colour.
 fn icon(outcome: Option<Outcome>) -> String {
     let (outline, inner) = html::shape(outcome);
     let colour = match outcome {

@@ -1,4 +1,4 @@
-//! What the picture shows: the hops of one address, the way taken and the way not taken. No coordinates here.
+//! What the picture shows: the hops of one address, the path taken and the path not taken.
 
 use super::html::Tone;
 use crate::{
@@ -16,12 +16,12 @@ pub(super) struct Picture {
     pub(super) vpc: Option<String>,
     pub(super) subnet: Option<String>,
     pub(super) instance: Card,
-    /// From the instance to the middle.
+    /// From the instance to the route table.
     pub(super) first: Line,
-    /// The route table, or what stands in its place.
-    pub(super) middle: Card,
+    /// The route table, or the hop in its place.
+    pub(super) table: Card,
     /// The DynamoDB endpoint first, anything else second; two at most.
-    pub(super) ways: Vec<Way>,
+    pub(super) branches: Vec<Branch>,
     pub(super) service: Card,
 }
 
@@ -29,31 +29,24 @@ pub(super) struct Picture {
 pub(super) struct Card {
     pub(super) label: String,
     pub(super) tone: Tone,
-    pub(super) mark: Option<Mark>,
+    /// The shape on the corner: that of the outcome to which this hop leads.
+    pub(super) mark: Option<Outcome>,
     pub(super) rows: Vec<Row>,
 }
 
-/// A row of a card. Too long, it is wrapped, then cut; the whole stands in its tooltip.
+/// A row of a card.
 pub(super) enum Row {
     /// An id, an address, a route.
     Id(String),
+    Name(String),
     /// The winning route.
     Strong(String),
     Words(String),
 }
 
-/// A sign on a card.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
-    Taken,
-    Warning,
-    Question,
-    Dropped,
-}
-
-/// One way from the middle to DynamoDB.
-pub(super) struct Way {
-    /// `None`: nothing stands in between that we know of.
+/// One path from the route table to DynamoDB.
+pub(super) struct Branch {
+    /// `None`: no hop in between is known.
     pub(super) card: Option<Card>,
     pub(super) into: Option<Line>,
     pub(super) out: Option<Line>,
@@ -63,7 +56,7 @@ pub(super) struct Way {
 pub(super) struct Line {
     pub(super) tone: Tone,
     pub(super) end: End,
-    /// Not seen, only concluded or possible.
+    /// Not observed, only concluded or possible.
     pub(super) dashed: bool,
 }
 
@@ -84,6 +77,11 @@ impl Card {
         self
     }
 
+    fn name(mut self, text: impl ToString) -> Self {
+        self.rows.push(Row::Name(text.to_string()));
+        self
+    }
+
     fn strong(mut self, text: impl ToString) -> Self {
         self.rows.push(Row::Strong(text.to_string()));
         self
@@ -94,17 +92,9 @@ impl Card {
         self
     }
 
-    fn marked(mut self, mark: Mark) -> Self {
+    fn marked(mut self, mark: Outcome) -> Self {
         self.mark = Some(mark);
         self
-    }
-
-    /// The card as part of a sentence.
-    fn told(&self) -> String {
-        let rows = self.rows.iter().map(|row| match row {
-            Row::Id(text) | Row::Strong(text) | Row::Words(text) => text.as_str(),
-        });
-        std::iter::once(self.label.as_str()).chain(rows).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -122,43 +112,10 @@ impl Line {
     }
 }
 
-impl Row {
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Id(text) | Self::Strong(text) | Self::Words(text) => text,
-        }
-    }
-}
-
-impl Picture {
-    /// The picture in words, for those who do not see it.
-    pub(super) fn told(&self) -> String {
-        let mut parts = vec![self.instance.told()];
-        parts.extend(self.subnet.iter().map(|subnet| format!("in {subnet}")));
-        parts.extend(self.vpc.iter().map(|vpc| format!("of {vpc}")));
-        let mut text = parts.join(" ");
-        text.push_str(if self.first.end == End::Cross { ": packets end here. " } else { ". Then " });
-        text.push_str(&self.middle.told());
-        for way in &self.ways {
-            let dropped = [way.into, way.out].iter().flatten().any(|line| line.end == End::Cross);
-            match &way.card {
-                Some(card) => text.push_str(&format!(". {}", card.told())),
-                None if dropped => {}
-                None => text.push_str(". What comes then is not seen"),
-            }
-            if dropped {
-                text.push_str(": packets end here");
-            }
-        }
-        text.push_str(&format!(". {}.", self.service.told()));
-        text
-    }
-}
-
 /// What is drawn for `report`.
 pub(super) fn picture(report: &Report) -> Picture {
     let artist = Artist { report, address: report.deciding_address() };
-    let (first, middle, ways) = artist.way();
+    let (first, table, branches) = artist.hops();
     let summary = report.instance.as_ref();
     Picture {
         region: summary.map(|i| i.region.clone()).or_else(|| report.snapshot.region.seen().cloned()),
@@ -166,8 +123,8 @@ pub(super) fn picture(report: &Report) -> Picture {
         subnet: artist.subnet(),
         instance: artist.instance(),
         first,
-        middle,
-        ways,
+        table,
+        branches,
         service: artist.service(),
     }
 }
@@ -178,7 +135,7 @@ struct Artist<'r> {
     address: Option<&'r AddressReport>,
 }
 
-type Drawn = (Line, Card, Vec<Way>);
+type Drawn = (Line, Card, Vec<Branch>);
 
 impl<'r> Artist<'r> {
     fn trace(&self) -> Option<&'r Trace> {
@@ -194,9 +151,9 @@ impl<'r> Artist<'r> {
         let known = match (&self.report.instance, self.report.snapshot.instance.gap()) {
             (Some(instance), _) => Card::new("Instance", Tone::Plain).id(&instance.id),
             (None, Some(gap)) => {
-                Card::new("Instance", Tone::Unknown).marked(Mark::Question).words(format!("not known: {gap}"))
+                Card::new("Instance", Tone::Unknown).marked(Outcome::Undetermined).words(format!("not known: {gap}"))
             }
-            (None, None) => Card::new("Instance", Tone::Unknown).marked(Mark::Question).words("not known"),
+            (None, None) => Card::new("Instance", Tone::Unknown).marked(Outcome::Undetermined).words("not known"),
         };
         let egress = self.trace().and_then(|trace| trace.egress.as_ref());
         let (known, interface) = match egress {
@@ -216,23 +173,23 @@ impl<'r> Artist<'r> {
     fn service(&self) -> Card {
         let card = Card::new("DynamoDB", Tone::Plain);
         match self.address {
-            Some(address) => card.id(&address.hostname).id(address.address),
+            Some(address) => card.name(&address.hostname).id(address.address),
             None => match (&self.report.decided_by, &self.report.hostname) {
                 (Some(Decision::Name { hostname, missing }), _) if !missing.is_empty() => {
-                    card.id(hostname).words("addresses not fully known")
+                    card.name(hostname).words("addresses not fully known")
                 }
-                (_, Some(hostname)) => card.id(hostname).words("address not known"),
+                (_, Some(hostname)) => card.name(hostname).words("address not known"),
                 (_, None) => card.words("hostname not known"),
             },
         }
     }
 
-    fn way(&self) -> Drawn {
+    fn hops(&self) -> Drawn {
         match (&self.report.decided_by, self.address) {
             (Some(Decision::Proxy { proxy, .. }), _) => self.proxied(proxy),
             (Some(Decision::Name { missing, .. }), _) => {
-                let card = Card::new("Way", Tone::Unknown).marked(Mark::Question);
-                unknown_way(match missing.first() {
+                let card = Card::new("Path", Tone::Unknown).marked(Outcome::Undetermined);
+                unknown_path(match missing.first() {
                     Some(missing) => card.words(format!("not known: {missing}")),
                     None => card.words("not known: the name has no address"),
                 })
@@ -248,14 +205,15 @@ impl<'r> Artist<'r> {
     }
 
     fn proxied(&self, ProxyStep { variable, proxy }: &ProxyStep) -> Drawn {
-        let card = Card::new("Proxy", Tone::Bad).marked(Mark::Taken).id(proxy).words(format!("set by {variable}"));
+        let card =
+            Card::new("Proxy", Tone::Bad).marked(Outcome::OffNet).name(proxy).words(format!("set by {variable}"));
         (Line::to(Tone::Bad), card, self.beside(onward(Tone::Bad)))
     }
 
     fn without_name(&self) -> Drawn {
-        let card = Card::new("Way", Tone::Unknown).marked(Mark::Question);
-        unknown_way(match self.report.instance {
-            Some(_) => card.words("not known without a name of DynamoDB's"),
+        let card = Card::new("Path", Tone::Unknown).marked(Outcome::Undetermined);
+        unknown_path(match self.report.instance {
+            Some(_) => card.words("not known without a DynamoDB hostname"),
             None => card.words("not known without the instance's network interfaces"),
         })
     }
@@ -276,14 +234,14 @@ impl<'r> Artist<'r> {
             Beyond::Outside => Line::to(tone),
             Beyond::AnotherTable | Beyond::Unknown | Beyond::Nothing => Line::dashed(tone),
         };
-        let taken = Way { card: Some(card), into: Some(Line::to(tone)), out: Some(line) };
-        let ways = if on_net {
+        let taken = Branch { card: Some(card), into: Some(Line::to(tone)), out: Some(line) };
+        let branches = if on_net {
             let other = self.diverted().or_else(|| self.loser());
             std::iter::once(taken).chain(other).collect()
         } else {
             self.beside(taken)
         };
-        (Line::to(tone), self.table(tone), ways)
+        (Line::to(tone), self.table(tone), branches)
     }
 
     fn taken(&self, path: &Path, tone: Tone) -> Card {
@@ -295,7 +253,7 @@ impl<'r> Artist<'r> {
         let card = Card::new(label, tone).id(&path.target);
         let card = match (path.kind(), self.trace().and_then(|trace| trace.endpoint.as_ref())) {
             (PathKind::InterfaceEndpoint, Some(step)) => card.id(&step.interface),
-            (PathKind::Local, _) => card.words("no endpoint of DynamoDB's has this address"),
+            (PathKind::Local, _) => card.words("no DynamoDB endpoint has this address"),
             _ if path.is_dynamodb_endpoint => card,
             _ => match &path.service {
                 Some(service) => card.words(format!("for {service}")),
@@ -303,9 +261,10 @@ impl<'r> Artist<'r> {
             },
         };
         match (self.report.outcome, path.is_dynamodb_endpoint) {
-            (Outcome::AtRisk, true) => card.words("taken, with a warning").marked(Mark::Warning),
-            (Outcome::Undetermined, _) => card.words("not certain").marked(Mark::Question),
-            (_, _) => card.words("taken").marked(Mark::Taken),
+            (Outcome::AtRisk, true) => card.words("taken, with a warning").marked(Outcome::AtRisk),
+            (Outcome::Undetermined, _) => card.words("not certain").marked(Outcome::Undetermined),
+            (_, true) => card.words("taken").marked(Outcome::OnNet),
+            (_, false) => card.words("taken").marked(Outcome::OffNet),
         }
     }
 
@@ -316,7 +275,7 @@ impl<'r> Artist<'r> {
             return Card::new("The subnet itself", tone).id(cidr).words("no route table applies");
         }
         let Some((table, association)) = trace.and_then(Trace::table) else {
-            return Card::new("Route table", Tone::Unknown).words("not known").marked(Mark::Question);
+            return Card::new("Route table", Tone::Unknown).words("not known").marked(Outcome::Undetermined);
         };
         let card = Card::new("Route table", Tone::Plain).id(table).words(match association {
             AssociationKind::Explicit => "associated with this subnet",
@@ -333,11 +292,11 @@ impl<'r> Artist<'r> {
 
     fn by_device(&self, device: &DeviceName, tone: Tone) -> Drawn {
         if device.is_loopback() {
-            let card = Card::new("This host itself", tone).marked(Mark::Taken).words("the address is its own");
+            let card = Card::new("This host itself", tone).marked(Outcome::OffNet).words("the address is its own");
             return (Line::to(tone), card, self.idle_endpoint().into_iter().collect());
         }
-        let card = Card::new("Device", tone).marked(Mark::Taken).id(device);
-        let card = card.words("no network interface of the instance");
+        let card = Card::new("Device", tone).marked(Outcome::OffNet).id(device);
+        let card = card.words("not a network interface of the instance");
         (Line::to(tone), card, self.beside(onward(tone)))
     }
 
@@ -346,7 +305,7 @@ impl<'r> Artist<'r> {
         let won = address.trace.winner();
         let gone = |target: &str| {
             let label = won.map_or("Target", |won| words::target(&won.route.target));
-            Card::new(capitalized(label), Tone::Faint).marked(Mark::Dropped).id(target)
+            Card::new(capitalized(label), Tone::Faint).marked(Outcome::Dropped).id(target)
         };
         match why {
             Drop::NoKernelRoute { detail } => {
@@ -356,35 +315,36 @@ impl<'r> Artist<'r> {
             }
             Drop::NoRoute => {
                 let table = self.table(bad).strong(format!("no route matches {}", address.address));
-                let dropped = Way { card: None, into: Some(Line::cross(bad)), out: None };
+                let dropped = Branch { card: None, into: Some(Line::cross(bad)), out: None };
                 (Line::to(bad), table, self.beside(dropped))
             }
             Drop::Blackhole { target } => {
                 let card = gone(target.as_str()).words("gone: a blackhole, packets are dropped");
-                let dropped = Way { card: Some(card), into: Some(Line::cross(bad)), out: None };
+                let dropped = Branch { card: Some(card), into: Some(Line::cross(bad)), out: None };
                 let at_endpoint = won.is_some_and(|won| matches!(won.route.target, Target::VpcEndpoint(_)));
-                let ways = match at_endpoint {
+                let branches = match at_endpoint {
                     true => std::iter::once(dropped).chain(self.loser()).collect(),
                     false => self.beside(dropped),
                 };
-                (Line::to(bad), self.table(bad), ways)
+                (Line::to(bad), self.table(bad), branches)
             }
             Drop::NoPublicAddress { target } => {
-                let card = Card::new("Internet gateway", bad).marked(Mark::Dropped).id(target);
+                let card = Card::new("Internet gateway", bad).marked(Outcome::Dropped).id(target);
                 let card = card.words("the source has no public address");
-                let dropped = Way { card: Some(card), into: Some(Line::to(bad)), out: Some(Line::cross(bad)) };
+                let dropped = Branch { card: Some(card), into: Some(Line::to(bad)), out: Some(Line::cross(bad)) };
                 (Line::to(bad), self.table(bad), self.beside(dropped))
             }
         }
     }
 
     fn tied(&self, tied: &[Path]) -> Drawn {
-        let way = |path: &Path| {
-            let card =
-                Card::new(capitalized(path.kind().words()), Tone::Unknown).marked(Mark::Question).id(&path.target);
+        let branch = |path: &Path| {
+            let card = Card::new(capitalized(path.kind().words()), Tone::Unknown)
+                .marked(Outcome::Undetermined)
+                .id(&path.target);
             let card = card.words("a tie: AWS does not say which wins");
             let line = Some(Line::dashed(Tone::Unknown));
-            Way { card: Some(card), into: line, out: line }
+            Branch { card: Some(card), into: line, out: line }
         };
         let mut paths: Vec<&Path> = tied.iter().collect();
         paths.sort_by_key(|path| !path.is_dynamodb_endpoint);
@@ -392,14 +352,14 @@ impl<'r> Artist<'r> {
         if paths.len() > 2 {
             table = table.words(format!("{} of them", paths.len()));
         }
-        (Line::to(Tone::Unknown), table, paths.into_iter().take(2).map(way).collect())
+        (Line::to(Tone::Unknown), table, paths.into_iter().take(2).map(branch).collect())
     }
 
     fn unknown(&self, address: &AddressReport, missing: &[Missing]) -> Drawn {
         let unknown = Tone::Unknown;
         let dashed = Some(Line::dashed(unknown));
         let question = |label: &str| {
-            let card = Card::new(label, unknown).marked(Mark::Question);
+            let card = Card::new(label, unknown).marked(Outcome::Undetermined);
             match missing {
                 [] => card.words("not known"),
                 [one] => card.words(format!("not known: {one}")),
@@ -408,27 +368,27 @@ impl<'r> Artist<'r> {
         };
         let trace = &address.trace;
         if trace.testimony().next().is_some() {
-            let card = Card::new("VPC endpoint", Tone::Good).marked(Mark::Warning);
-            let card = card.words("DynamoDB says that requests come through one; which one was not seen");
+            let card = Card::new("VPC endpoint", Tone::Good).marked(Outcome::AtRisk);
+            let card = card.words("DynamoDB reports that requests come through one; which one was not observed");
             let line = Some(Line::dashed(Tone::Good));
-            let way = Way { card: Some(card), into: line, out: line };
-            return (Line::to(Tone::Good), question("Route table"), vec![way]);
+            let branch = Branch { card: Some(card), into: line, out: line };
+            return (Line::to(Tone::Good), question("Route table"), vec![branch]);
         }
         if trace.table().is_none() {
-            let label = if trace.interface().is_some() { "Route table" } else { "Way" };
+            let label = if trace.interface().is_some() { "Route table" } else { "Path" };
             return (Line::dashed(unknown), question(label), vec![onward(unknown)]);
         }
-        let way = Way { card: Some(question("Next hop")), into: dashed, out: dashed };
-        (Line::to(unknown), self.table(unknown), vec![way])
+        let branch = Branch { card: Some(question("Next hop")), into: dashed, out: dashed };
+        (Line::to(unknown), self.table(unknown), vec![branch])
     }
 
-    /// The endpoint that is not taken, and the way that is.
-    fn beside(&self, taken: Way) -> Vec<Way> {
+    /// The endpoint that is not taken, and the path that is.
+    fn beside(&self, taken: Branch) -> Vec<Branch> {
         self.idle_endpoint().into_iter().chain([taken]).collect()
     }
 
     /// The best route that lost and leads elsewhere.
-    fn loser(&self) -> Option<Way> {
+    fn loser(&self) -> Option<Branch> {
         let trace = self.trace()?;
         let won = trace.winner().map(|won| &won.route.target);
         let leads_elsewhere = |loser: &&Loser| {
@@ -443,7 +403,7 @@ impl<'r> Artist<'r> {
     }
 
     /// What takes part of the prefix list elsewhere while the address in use is on-net: the largest part.
-    fn diverted(&self) -> Option<Way> {
+    fn diverted(&self) -> Option<Branch> {
         if self.report.outcome != Outcome::AtRisk {
             return None;
         }
@@ -468,7 +428,7 @@ impl<'r> Artist<'r> {
                 (Card::new("Not known", Tone::Warn).words(brief), Line::dashed(Tone::Warn))
             }
         };
-        let card = card.marked(Mark::Warning).id(match ranges.len() {
+        let card = card.marked(Outcome::AtRisk).id(match ranges.len() {
             1 => first.cidr.to_string(),
             n => format!("{} and {} more", first.cidr, n - 1),
         });
@@ -481,17 +441,17 @@ impl<'r> Artist<'r> {
                 card.words(format!("{} of {} addresses of the list", grouped(took), grouped(total)))
             }
         };
-        Some(Way { card: Some(card), into: Some(Line::to(Tone::Warn)), out: Some(out) })
+        Some(Branch { card: Some(card), into: Some(Line::to(Tone::Warn)), out: Some(out) })
     }
 
     /// The endpoint that could carry the traffic and does not, and why.
-    fn idle_endpoint(&self) -> Option<Way> {
+    fn idle_endpoint(&self) -> Option<Branch> {
         let card = |label: &str| Card::new(label, Tone::Faint);
         Some(match self.report.idle_endpoint.as_ref()? {
             IdleEndpoint::NotKnown { why } => {
                 unconnected(card("VPC endpoint").words(format!("not known whether there is one: {why}")))
             }
-            IdleEndpoint::Absent => unconnected(card("VPC endpoint").words("not there: the VPC has none for DynamoDB")),
+            IdleEndpoint::Absent => unconnected(card("VPC endpoint").words("absent: the VPC has none for DynamoDB")),
             IdleEndpoint::Idle { id, kind, reason } => {
                 let by_gateway = *kind == EndpointType::Gateway;
                 let card = card(if by_gateway { "Gateway endpoint" } else { "Interface endpoint" }).id(id);
@@ -499,7 +459,7 @@ impl<'r> Artist<'r> {
                     IdleReason::Lost(why) => faint(card.words(format!("not taken: {}", words::lost_by(*why)))),
                     IdleReason::NotAssociated => unconnected(card.words("no association with this route table")),
                     IdleReason::OtherAddress => unconnected(card.words("not at the address in use")),
-                    IdleReason::Proxy => unconnected(card.words("not for clients that use the proxy")),
+                    IdleReason::Proxy => unconnected(card.words("not used by clients that use the proxy")),
                     IdleReason::NotTaken => unconnected(card.words("not taken")),
                 }
             }
@@ -507,25 +467,25 @@ impl<'r> Artist<'r> {
     }
 }
 
-/// Nothing is known of the way but what stands in `card`.
-fn unknown_way(card: Card) -> Drawn {
+/// Nothing is known of the path but what `card` says.
+fn unknown_path(card: Card) -> Drawn {
     (Line::dashed(Tone::Unknown), card, vec![onward(Tone::Unknown)])
 }
 
-/// A way that is there and is not taken.
-fn faint(card: Card) -> Way {
+/// A path that exists and is not taken.
+fn faint(card: Card) -> Branch {
     let line = Some(Line::dashed(Tone::Faint));
-    Way { card: Some(card), into: line, out: line }
+    Branch { card: Some(card), into: line, out: line }
 }
 
-/// Something no route leads to.
-fn unconnected(card: Card) -> Way {
-    Way { card: Some(card), into: None, out: Some(Line::dashed(Tone::Faint)) }
+/// An endpoint that no route leads to.
+fn unconnected(card: Card) -> Branch {
+    Branch { card: Some(card), into: None, out: Some(Line::dashed(Tone::Faint)) }
 }
 
-/// On to DynamoDB by what was not seen.
-fn onward(tone: Tone) -> Way {
-    Way { card: None, into: None, out: Some(Line::dashed(tone)) }
+/// On to DynamoDB through hops that were not observed.
+fn onward(tone: Tone) -> Branch {
+    Branch { card: None, into: None, out: Some(Line::dashed(tone)) }
 }
 
 fn capitalized(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! What to do, what changed, and how the sources fare.
+//! What to do, what changed, and the state of the sources.
 
 use super::html::{Tone, counted, lines, mark, moment, outcome_tone, safe, sentence};
 use crate::{
@@ -22,10 +22,10 @@ pub(super) fn findings(report: &Report) -> Markup {
                             }
                             p { (safe(sentence(&finding.message))) }
                             @if let Some(fix) = &finding.fix {
-                                pre tabindex="0" aria-label="Command that fixes it" { code { (lines(fix)) } }
+                                pre tabindex="0" aria-label="Fix" { code { (lines(fix)) } }
                             }
                             @if let Some(caution) = &finding.caution {
-                                p.caution { strong { "Mind: " } (safe(caution)) "." }
+                                p.caution { strong { "Caution: " } (safe(caution)) "." }
                             }
                         }
                     }
@@ -79,7 +79,7 @@ pub(super) fn sources(status: &Status, now: Timestamp) -> Markup {
             table {
                 thead {
                     tr {
-                        th scope="col" { "Source" } th scope="col" { "Last collected" } th scope="col" { "Every" }
+                        th scope="col" { "Source" } th scope="col" { "Last observed" } th scope="col" { "Every" }
                         th scope="col" { "State" }
                     }
                 }
@@ -101,7 +101,7 @@ pub(super) fn sources(status: &Status, now: Timestamp) -> Markup {
                                         span.word.warn { "missing" } " " (safe(gap))
                                         @if !more.is_empty() { " and " (counted(more.len(), "more", "more")) }
                                     },
-                                    (Some(true), []) => { span.word.good { "collected" } },
+                                    (Some(true), []) => { span.word.good { "observed" } },
                                     (Some(false), []) => { span.word.warn { "missing" } },
                                 }
                                 @if let Some(until) = status.backing_off_until {

@@ -39,7 +39,7 @@ pub(super) fn timings(report: &Report) -> Markup {
 
 fn probe(probe: &Probe, longest: f64) -> Markup {
     let good = probe.result.reached_service();
-    let told: Vec<String> = probe.phases.reached().map(|(phase, took)| format!("{phase} {took}")).collect();
+    let label: Vec<String> = probe.phases.reached().map(|(phase, took)| format!("{phase} {took}")).collect();
     let scale = |took: f64| 1000.0 * took / longest.max(f64::MIN_POSITIVE);
     let widths = probe.phases.reached().map(|(_, took)| scale(took.as_secs_f64()));
     html! {
@@ -49,12 +49,12 @@ fn probe(probe: &Probe, longest: f64) -> Markup {
                 span class={ "word " (if good { "good" } else { "bad" }) } { (probe.result) } " in " (probe.total)
                 @if let Some(phase) = probe.failed_in { ", in phase " (phase) }
             }
-            svg.bar.phases viewBox="0 0 1000 22" preserveAspectRatio="none" role="img" aria-label=(told.join(", ")) {
+            svg.bar.phases viewBox="0 0 1000 22" preserveAspectRatio="none" role="img" aria-label=(label.join(", ")) {
                 @for ((phase, took), (left, width)) in probe.phases.reached().zip(side_by_side(widths)) {
                     rect class=(phase.name()) x=(left) y="0" width=(width) height="22" { title { (phase) " " (took) } }
                 }
             }
-            p.under { (told.join(" · ")) }
+            p.under { (label.join(" · ")) }
             @if let Some(detail) = &probe.detail { p.detail { (safe(detail)) } }
         }
     }
