@@ -354,7 +354,7 @@ fn an_endpoint_url_that_is_none_is_named_and_not_repeated() {
     for url in ["nonsense", "http://", "ftp://127.0.0.1", "http://user:secret@127.0.0.1:99999"] {
         let ran = ran(onnet(&["audit", "--region", "us-east-1"]).env("AWS_ENDPOINT_URL_EC2", url).output().unwrap());
         assert_eq!(ran.code, 3, "{url:?}: {}", ran.err);
-        assert!(ran.err.contains("AWS_ENDPOINT_URL_EC2 holds no http or https URL"), "{url:?}: {}", ran.err);
+        assert!(ran.err.contains("AWS_ENDPOINT_URL_EC2 contains no http or https URL"), "{url:?}: {}", ran.err);
         assert!(!ran.err.contains("secret"), "{}", ran.err);
     }
 }

@@ -393,7 +393,10 @@ async fn a_socket_of_systemds_that_cannot_be_served_is_refused() {
     let socket = std::net::UdpSocket::bind(local(0)).unwrap();
     let output = activated(socket).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("refused: the socket number 1 that systemd handed over is no TCP socket"), "{output:?}");
+    assert!(
+        said.contains("refused: the socket number 1 that systemd passed is not a listening TCP socket"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test]
