@@ -305,7 +305,7 @@ fn exit_node() -> Result<(), Failed> {
     said("undetermined", &["name server 172.31.0.2 into device tun0"])?;
 
     ip(&lab, "rule add pref 5260 to 172.31.0.2 lookup main")?;
-    said("off_net", &["device tun0, which is no network interface"])
+    said("off_net", &["device tun0, which is not a network interface"])
 }
 
 /// `--save`, then `judge`: the identical report.

@@ -348,7 +348,7 @@ fn rotation() {
             now().since(started) > Duration::from_millis(2_500)
         })
         .await;
-        let wrong = |line: &String| line.contains("no private key");
+        let wrong = |line: &String| line.contains("contains no unencrypted PEM private key");
         assert_eq!(log.lines().iter().filter(|line| wrong(line)).count(), 1, "{:#?}", log.lines());
         assert!(log.lines().iter().any(|line| line.starts_with("ERROR") && wrong(line)), "{:#?}", log.lines());
 
