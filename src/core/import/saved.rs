@@ -8,7 +8,6 @@ use crate::model::{Observed, SCHEMA, Snapshot, not_collected};
 use serde::{Deserialize, de::IgnoredAny};
 use std::{
     fs::{self, Metadata},
-    hash::{BuildHasher, Hasher, RandomState},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -166,52 +165,18 @@ pub fn write(file: &Path, snapshot: &Snapshot) -> Result<(), SavedError> {
     written.map_err(|cause| SavedError::Write { file: file.to_owned(), cause })
 }
 
-/// Puts a file in the place of `known`, with its mode.
+/// Puts a file in the place of `known`, with its mode; else the owner alone may read it. It is made in the same directory, so that
+/// the rename is one step of the same file system, under a name that no one can guess.
 fn replace(file: &Path, known: Option<&Metadata>, snapshot: &Snapshot) -> io::Result<()> {
-    let (mut new, beside) = create_beside(file)?;
-    let written = put(&mut new, snapshot).and_then(|()| {
-        if let Some(known) = known {
-            new.set_permissions(known.permissions())?;
-        }
-        new.sync_all()
-    });
-    written.and_then(|()| fs::rename(&beside, file)).inspect_err(|_| {
-        // The error to report is the one that came first.
-        let _ = fs::remove_file(&beside);
-    })
-}
-
-/// A new file in the same directory, so that the rename is one step of the same file system. No one can guess its name or
-/// put anything in its place, and no one else can read it.
-fn create_beside(file: &Path) -> io::Result<(fs::File, PathBuf)> {
-    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-    for _ in 0..ATTEMPTS {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(file.file_name().unwrap_or(file.as_os_str()));
-        name.push(format!(".{:016x}.tmp", RandomState::new().build_hasher().finish()));
-        let beside = file.with_file_name(name);
-        match private().open(&beside) {
-            Ok(new) => return Ok((new, beside)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
-            Err(error) => return Err(error),
-        }
+    // Of a bare file name the parent is empty.
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut new = tempfile::Builder::new().prefix(".onnet-").suffix(".tmp").tempfile_in(directory)?;
+    put(&mut new, snapshot)?;
+    if let Some(known) = known {
+        new.as_file().set_permissions(known.permissions())?;
     }
-    Err(last)
-}
-
-/// Names that are tried.
-const ATTEMPTS: usize = 8;
-
-/// For a file that must not exist, not even as a link that leads nowhere, and that its owner alone may read.
-fn private() -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    options
+    new.as_file().sync_all()?;
+    new.persist(file).map(drop).map_err(|failed| failed.error)
 }
 
 fn put(mut file: impl Write, snapshot: &Snapshot) -> io::Result<()> {
