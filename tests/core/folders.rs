@@ -191,10 +191,33 @@ fn routes_without_a_local_route_are_a_selection() {
 
 #[test]
 fn a_route_with_two_targets_leads_nowhere_that_is_known() {
-    for other in [r#""NatGatewayId": "nat-1""#, r#""VpcEndpointId": "vpce-9""#] {
+    for other in [
+        r#""NatGatewayId": "nat-1""#,
+        r#""VpcEndpointId": "vpce-9""#,
+        r#""CoreNetworkArn": "arn:aws:networkmanager::1:core-network/core-network-1""#,
+        r#""QuantumGatewayId": "qgw-1""#,
+        r#""QuantumArn": ["arn:q"]"#,
+    ] {
         let route = TO_ENDPOINT.replace(r#""GatewayId""#, &format!(r#"{other}, "GatewayId""#));
         let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
         assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(Outcome::Undetermined), "{other}");
+    }
+    for one in
+        [r#""InstanceOwnerId": "1""#, r#""QuantumGatewayId": null"#, r#""QuantumGatewayId": """#, r#""Note": "x""#]
+    {
+        let route = TO_ENDPOINT.replace(r#""GatewayId""#, &format!(r#"{one}, "GatewayId""#));
+        let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
+        assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(Outcome::OnNet), "{one}");
+    }
+    for (field, id) in [("NatGatewayId", "vpce-1"), ("TransitGatewayId", "vpce-1"), ("QuantumGatewayId", "qgw-1")] {
+        let route = format!(r#"{{"DestinationCidrBlock": "52.94.0.0/22", "{field}": "{id}", "State": "active"}}"#);
+        let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
+        let audit = audit(
+            &read(&[("route-tables.json", &tables), ("vpc-endpoints.json", r#"{"VpcEndpoints": []}"#)]).unwrap(),
+            None,
+        );
+        assert_eq!(audit.outcome, Outcome::Undetermined, "{field}");
+        assert!(audit.subnets[0].findings.iter().any(|finding| finding.message.contains(field)), "{field} {audit:?}");
     }
 }
 
@@ -285,6 +308,59 @@ fn fields_of_one_row_that_contradict_each_other_are_named() {
         outcome(&[("managed.json", &format!(r#"{{"PrefixLists": [{row}]}}"#))])
     };
     assert_eq!((family("IPv4"), family("IPv6")), (Ok(Outcome::OnNet), Ok(Outcome::Undetermined)));
+}
+
+#[test]
+fn a_value_that_ec2_never_gives_is_an_error_with_its_place() {
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]);
+    let route = |route: &str| tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, route])]);
+    let to_nat = |field: &str, range: &str| {
+        route(&format!(r#"{{"{field}": "{range}", "NatGatewayId": "nat-1", "State": "active"}}"#))
+    };
+    let associated = |fields: &str| main.replace(r#""Main": true"#, fields);
+    let ranges = |text: &str| LISTS.replace(r#""52.94.0.0/22""#, text);
+    let arn = |owner: &str| format!(r#""PrefixListArn": "arn:aws:ec2:us-east-1:{owner}:prefix-list/pl-1", "Cidrs""#);
+    let arn_and_owner = LISTS.replace(r#""Cidrs""#, &format!(r#""OwnerId": "AWS", {}"#, arn("111122223333")));
+    let subnet = |more: &str| SUBNETS.replace(r#""VpcId""#, &format!(r#"{more}, "VpcId""#));
+    let of_another = r#""SubnetArn": "arn:aws:ec2:us-east-1:999999999999:subnet/subnet-1", "OwnerId": "111122223333""#;
+    let cases = [
+        ("route-tables.json", to_nat("DestinationCidrBlock", "52.94.1.7/23"), "RouteTables[0].Routes[2]: Destination"),
+        ("route-tables.json", to_nat("DestinationCidrBlock", "2600::/16"), "DestinationCidrBlock is \"2600::/16\""),
+        ("route-tables.json", to_nat("DestinationIpv6CidrBlock", "52.94.0.0/24"), "DestinationIpv6CidrBlock is"),
+        (
+            "route-tables.json",
+            TO_ENDPOINT.replace("GatewayId", "gatewayId"),
+            "gatewayId, where the AWS CLI writes GatewayId",
+        ),
+        (
+            "route-tables.json",
+            TO_ENDPOINT.replace(r#""GatewayId""#, r#""GatewayId": "igw-1", "GatewayId""#),
+            "duplicate field",
+        ),
+        (
+            "route-tables.json",
+            associated(r#""SubnetId": "subnet-1", "GatewayId": "igw-1""#),
+            "GatewayId stands beside SubnetId",
+        ),
+        ("route-tables.json", associated(r#""Main": true, "SubnetId": "subnet-1""#), "SubnetId stands beside Main"),
+        ("route-tables.json", associated(r#""Main": true, "GatewayId": "igw-1""#), "GatewayId stands beside Main"),
+        ("prefix-lists.json", ranges(r#""52.94.1.7/22""#), "EC2 writes 52.94.0.0/22"),
+        ("prefix-lists.json", arn_and_owner, "the account of PrefixListArn is 111122223333, but OwnerId is aws"),
+        ("subnets.json", SUBNETS.replace("10.0.1.0/24", "10.0.1.7/24"), "EC2 writes 10.0.1.0/24"),
+        ("subnets.json", subnet(of_another), "the account of SubnetArn is 999999999999"),
+    ];
+    for (file, text, expected) in cases {
+        let text = if text.starts_with(r#"{"Destination"#) { route(&text) } else { text };
+        let error = outcome(&[(file, &text)]).expect_err(&text);
+        assert!(error.contains(&format!("DIR/{file}")) && error.contains(expected), "{expected}: {error}");
+    }
+    let customers = LISTS.replace(r#""Cidrs""#, &arn("111122223333"));
+    assert_eq!(outcome(&[("prefix-lists.json", &customers)]), Ok(Outcome::Undetermined), "a customer's by its ARN");
+    assert_eq!(outcome(&[("prefix-lists.json", &LISTS.replace(r#""Cidrs""#, &arn("aws")))]), Ok(Outcome::OnNet));
+    let both = ranges(r#""52.94.0.0/22", "2600:1f00::/40""#);
+    assert_eq!(outcome(&[("prefix-lists.json", &both)]), Ok(Outcome::Undetermined), "ranges of both families");
+    let odd = LISTS.replace(r#""Cidrs""#, r#""AddressFamily": "IPv5", "Cidrs""#);
+    assert_eq!(outcome(&[("prefix-lists.json", &odd)]), Ok(Outcome::Undetermined));
 }
 
 #[test]

@@ -464,11 +464,12 @@ impl Collected {
         if let Some(gap) = both.and_then(|((listed, _), (own, _))| disagreement(&id, listed, own)) {
             return Observed::Unseen(gap);
         }
-        match inline.or(own) {
-            Some((entries, _)) if listed.is_some_and(|list| !list.is_of_its_family(&entries)) => {
-                let one = format!("the AddressFamily of {id} is one");
-                Observed::Unseen(Gap::Conflicting { one, other: "it has ranges of the other".to_owned() })
-            }
+        let known = inline.or(own);
+        let family = listed.zip(known.as_ref());
+        if let Some(gap) = family.and_then(|(listed, (entries, _))| listed.of_another_family(entries)) {
+            return Observed::Unseen(gap);
+        }
+        match known {
             Some((entries, at)) => {
                 let name = listed.and_then(|list| list.name.clone());
                 Observed::Seen { value: PrefixList { id, name, entries: entries.into() }, at, took: Seconds::default() }

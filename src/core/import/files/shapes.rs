@@ -8,15 +8,18 @@ use super::{
     region_of_zone, regions,
 };
 use crate::model::{
-    AccountId, EndpointInterface, EndpointState, EndpointType, PrefixListId, Route, RouteTable, Subnet, Target,
-    VpcEndpoint,
+    AccountId, Association, EndpointInterface, EndpointState, EndpointType, Gap, PrefixListId, Route, RouteTable,
+    Subnet, Target, VpcEndpoint,
 };
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny},
+    de::{Error, IgnoredAny, MapAccess, Visitor},
 };
+use serde_json::Value;
 use std::{
+    borrow::Cow,
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     net::IpAddr,
 };
@@ -207,6 +210,16 @@ fn region_of_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(3).filter(|region| !region.is_empty())
 }
 
+/// The account of an ARN; `aws` for what AWS owns.
+fn owner_of_arn(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
+}
+
+/// Whether it is the id of an account: twelve digits.
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The id at the end of an ARN.
 fn id_of_arn(arn: &str) -> Option<&str> {
     arn.rsplit_once('/').map(|(_, id)| id)
@@ -294,14 +307,27 @@ impl ListedPrefixList {
         self.owner.as_deref().is_none_or(|owner| owner.eq_ignore_ascii_case("AWS"))
     }
 
-    /// Whether all ranges are of its family, where that is known.
-    pub(super) fn is_of_its_family(&self, ranges: &[IpNet]) -> bool {
+    /// Why these cannot be its ranges: a list has those of one family, and it may say which.
+    pub(super) fn of_another_family(&self, ranges: &[IpNet]) -> Option<Gap> {
+        let id = &self.id;
         let ipv6 = match self.family.as_deref() {
-            Some(family) if family.eq_ignore_ascii_case("IPv4") => false,
-            Some(family) if family.eq_ignore_ascii_case("IPv6") => true,
-            Some(_) | None => return true,
+            Some(family) if family.eq_ignore_ascii_case("IPv4") => Some(false),
+            Some(family) if family.eq_ignore_ascii_case("IPv6") => Some(true),
+            Some(other) => {
+                let field = format!("the AddressFamily of {id}");
+                return Some(Gap::UndocumentedValue { field, value: other.to_owned() });
+            }
+            None => None,
         };
-        ranges.iter().all(|range| matches!(range, IpNet::V6(_)) == ipv6)
+        let is_ipv6 = |range: &IpNet| matches!(range, IpNet::V6(_));
+        let first = ranges.first()?;
+        if let Some(ipv6) = ipv6.filter(|ipv6| is_ipv6(first) != *ipv6) {
+            let one = format!("the AddressFamily of {id} is {}", if ipv6 { "IPv6" } else { "IPv4" });
+            return Some(Gap::Conflicting { one, other: format!("it has the range {first}") });
+        }
+        let other = ranges.iter().find(|range| is_ipv6(range) != is_ipv6(first))?;
+        let one = format!("{id} has the range {first}");
+        Some(Gap::Conflicting { one, other: format!("it has {other}, and a list is of one address family") })
     }
 }
 
@@ -439,7 +465,7 @@ checked!(ReadTable, RouteTableJson<'_>, |json| {
         id: id.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         owner: json.owner_id.as_deref().map(Into::into),
-        associations: associations.iter().filter_map(AssociationJson::convert).collect(),
+        associations: associations.iter().filter_map(|one| one.convert().transpose()).collect::<Result<_, _>>()?,
         routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?).into(),
     };
     Ok(ReadTable { table, unclear })
@@ -474,7 +500,7 @@ impl AssociationJson<'_> {
         !self.main && self.subnet_id.is_none() && self.gateway_id.is_none() && self.public_ipv4_pool.is_none()
     }
 
-    fn convert(&self) -> Option<crate::model::Association> {
+    fn convert(&self) -> Result<Option<Association>, ConvertError> {
         RawAssociation {
             main: self.main,
             subnet_id: self.subnet_id.as_deref(),
@@ -485,70 +511,120 @@ impl AssociationJson<'_> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a route (an object)")]
-struct RouteJson<'a> {
-    #[serde(borrow, default, deserialize_with = "given")]
-    destination_cidr_block: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    destination_ipv6_cidr_block: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    destination_prefix_list_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    vpc_endpoint_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    nat_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    egress_only_internet_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    transit_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    instance_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    network_interface_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    vpc_peering_connection_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    local_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    carrier_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    core_network_arn: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    odb_network_arn: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    ip_address: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    origin: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    state: Option<Text<'a>>,
+/// A route, read key by key: a target under a key that is not known must not go unnoticed beside one that is.
+macro_rules! route_json {
+    ($($key:literal => $field:ident,)*) => {
+        #[derive(Default)]
+        struct RouteJson<'a> {
+            $($field: Option<Text<'a>>,)*
+            /// What may be another target, with its key.
+            another: Option<(String, String)>,
+        }
+
+        impl RouteJson<'_> {
+            /// Reads the value of `key`; `false` where the key is not known.
+            fn read<'de: 'a, 'a, A: MapAccess<'de>>(
+                route: &mut RouteJson<'a>,
+                key: &str,
+                object: &mut A,
+            ) -> Result<bool, A::Error> {
+                match key {
+                    $($key => read_text(&mut route.$field, $key, object)?,)*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            /// As the CLI writes a key that is known, where `key` is the same in another case.
+            fn known(key: &str) -> Option<&'static str> {
+                [$($key),*].into_iter().find(|known| known.eq_ignore_ascii_case(key))
+            }
+        }
+
+        checked!(Route, RouteJson<'_>, |json| {
+            let another = json.another.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
+            RawRoute { $($field: json.$field.as_deref(),)* another }.convert()
+        });
+    };
+}
+route_json! {
+    "DestinationCidrBlock" => destination_cidr_block,
+    "DestinationIpv6CidrBlock" => destination_ipv6_cidr_block,
+    "DestinationPrefixListId" => destination_prefix_list_id,
+    "VpcEndpointId" => vpc_endpoint_id,
+    "GatewayId" => gateway_id,
+    "NatGatewayId" => nat_gateway_id,
+    "EgressOnlyInternetGatewayId" => egress_only_internet_gateway_id,
+    "TransitGatewayId" => transit_gateway_id,
+    "InstanceId" => instance_id,
+    "NetworkInterfaceId" => network_interface_id,
+    "VpcPeeringConnectionId" => vpc_peering_connection_id,
+    "LocalGatewayId" => local_gateway_id,
+    "CarrierGatewayId" => carrier_gateway_id,
+    "CoreNetworkArn" => core_network_arn,
+    "OdbNetworkArn" => odb_network_arn,
+    "IpAddress" => ip_address,
+    "Origin" => origin,
+    "State" => state,
 }
 
-checked!(Route, RouteJson<'_>, |json| {
-    RawRoute {
-        destination_cidr_block: json.destination_cidr_block.as_deref(),
-        destination_ipv6_cidr_block: json.destination_ipv6_cidr_block.as_deref(),
-        destination_prefix_list_id: json.destination_prefix_list_id.as_deref(),
-        vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
-        gateway_id: json.gateway_id.as_deref(),
-        nat_gateway_id: json.nat_gateway_id.as_deref(),
-        egress_only_internet_gateway_id: json.egress_only_internet_gateway_id.as_deref(),
-        transit_gateway_id: json.transit_gateway_id.as_deref(),
-        instance_id: json.instance_id.as_deref(),
-        network_interface_id: json.network_interface_id.as_deref(),
-        vpc_peering_connection_id: json.vpc_peering_connection_id.as_deref(),
-        local_gateway_id: json.local_gateway_id.as_deref(),
-        carrier_gateway_id: json.carrier_gateway_id.as_deref(),
-        core_network_arn: json.core_network_arn.as_deref(),
-        odb_network_arn: json.odb_network_arn.as_deref(),
-        ip_address: json.ip_address.as_deref(),
-        origin: json.origin.as_deref(),
-        state: json.state.as_deref(),
+/// Reads a text that must not come twice; `null` and an empty one are none.
+fn read_text<'de, 'a, A: MapAccess<'de>>(
+    field: &mut Option<Text<'a>>,
+    key: &'static str,
+    object: &mut A,
+) -> Result<(), A::Error>
+where
+    'de: 'a,
+{
+    if field.is_some() {
+        return Err(A::Error::duplicate_field(key));
     }
-    .convert()
-});
+    *field = object.next_value::<Option<Text<'a>>>()?.filter(|text| !text.is_empty());
+    Ok(())
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RouteJson<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(RouteVisitor)
+    }
+}
+
+struct RouteVisitor;
+
+impl<'de> Visitor<'de> for RouteVisitor {
+    type Value = RouteJson<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a route (an object)")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<RouteJson<'de>, A::Error> {
+        /// Of other things that a route may name.
+        const NO_TARGETS: [&str; 4] = ["InstanceOwnerId", "RouteTableId", "VpcId", "OwnerId"];
+        let mut route = RouteJson::default();
+        while let Some(key) = object.next_key::<Cow<'de, str>>()? {
+            if RouteJson::read(&mut route, &key, &mut object)? {
+                continue;
+            }
+            if let Some(known) = RouteJson::known(&key) {
+                return Err(A::Error::custom(format_args!("{key}, where the AWS CLI writes {known}")));
+            }
+            let may_be_target = (key.ends_with("Id") || key.ends_with("Arn")) && !NO_TARGETS.contains(&key.as_ref());
+            if !may_be_target {
+                object.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            match object.next_value::<Value>()? {
+                Value::Null => {}
+                Value::String(text) if text.is_empty() => {}
+                Value::String(text) => route.another = Some((key.into_owned(), text)),
+                value => route.another = Some((key.into_owned(), value.to_string())),
+            }
+        }
+        Ok(route)
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a subnet (an object)")]
@@ -583,7 +659,7 @@ impl Ipv6Json<'_> {
     /// Ranges that were given back stay listed for a while.
     fn in_force(&self) -> Option<&str> {
         let state = self.ipv6_cidr_block_state.as_ref().and_then(|state| state.state.as_deref());
-        self.ipv6_cidr_block.as_deref().filter(|_| state.is_none_or(|word| word == "associated"))
+        self.ipv6_cidr_block.as_deref().filter(|_| state.is_none_or(|word| word.eq_ignore_ascii_case("associated")))
     }
 }
 
@@ -594,6 +670,10 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
     convert::same(("the Region of SubnetArn", of_arn), ("that of AvailabilityZone", of_zone))?;
     let id_of_arn = json.subnet_arn.as_deref().and_then(id_of_arn);
     convert::same(("the id in SubnetArn", id_of_arn), ("SubnetId", json.subnet_id.as_deref()))?;
+    let owner_of_arn = json.subnet_arn.as_deref().and_then(owner_of_arn);
+    // AWS's own examples have an OwnerId of 13 digits, which is no account.
+    let owner = json.owner_id.as_deref().filter(|owner| is_account(owner));
+    convert::same(("the account of SubnetArn", owner_of_arn), ("OwnerId", owner))?;
     let region = of_zone.or(of_arn).map(str::to_owned);
     let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
     let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
@@ -601,7 +681,7 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
         id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         availability_zone: json.availability_zone.as_deref().map(str::to_owned),
-        owner: json.owner_id.as_deref().map(Into::into),
+        owner: json.owner_id.as_deref().or(owner_of_arn).map(Into::into),
         cidrs: ipv4
             .into_iter()
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
@@ -677,6 +757,16 @@ impl PrefixListJson<'_> {
     }
 }
 
+impl PrefixListJson<'_> {
+    /// The owner, by `OwnerId` and by the ARN, which has it in lower case.
+    fn owner(&self) -> Result<Option<String>, ConvertError> {
+        let of_arn = self.prefix_list_arn.as_deref().and_then(owner_of_arn).map(str::to_ascii_lowercase);
+        let owner = self.owner_id.as_deref().map(str::to_ascii_lowercase);
+        convert::same(("the account of PrefixListArn", of_arn.as_deref()), ("OwnerId", owner.as_deref()))?;
+        Ok(self.owner_id.as_deref().map(str::to_owned).or(of_arn))
+    }
+}
+
 /// The Region that a name holds.
 fn region_of_name(name: &str) -> Option<&str> {
     regions(std::iter::once(name)).into_keys().next()
@@ -686,7 +776,7 @@ checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
     Ok(ListedPrefixList {
         region: json.region()?,
         family: json.address_family.as_deref().map(str::to_owned),
-        owner: json.owner_id.as_deref().map(str::to_owned),
+        owner: json.owner()?,
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
         name: json.prefix_list_name.as_deref().map(str::to_owned),
         // None at all are none that were given: every list of AWS's has some.
