@@ -2,7 +2,7 @@
 
 use onnet_core::{
     import::files,
-    judge::{audit, explain},
+    judge::{audit, explain, explained_outcome},
     model::{Inventory, Outcome},
 };
 use std::{fs, net::IpAddr};
@@ -310,6 +310,189 @@ fn fields_of_one_row_that_contradict_each_other_are_named() {
     assert_eq!((family("IPv4"), family("IPv6")), (Ok(Outcome::OnNet), Ok(Outcome::Undetermined)));
 }
 
+/// The folder on-net with an interface endpoint of DynamoDB's, and what more its network interface and other files have.
+fn with_interface_endpoint(interface: &str, others: &str) -> [(&'static str, String); 2] {
+    let endpoint = ENDPOINTS.replace(
+        "}]}",
+        r#"}, {"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-1", "State": "available",
+            "ServiceName": "com.amazonaws.us-east-1.dynamodb", "NetworkInterfaceIds": ["eni-2"]}]}"#,
+    );
+    let address = if interface.contains("PrivateIpAddress\"") { "" } else { r#", "PrivateIpAddress": "10.0.1.9""# };
+    let interfaces =
+        format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-2"{interface}{address}}}{others}]}}"#);
+    [("vpc-endpoints.json", endpoint), ("n.json", interfaces)]
+}
+
+/// What `explain` concludes of the address of that network interface.
+fn explained_interface(interface: &str, others: &str) -> (Outcome, String) {
+    let files = with_interface_endpoint(interface, others);
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let inventory = match read(&files) {
+        Ok(inventory) => inventory,
+        Err(error) => return (Outcome::Undetermined, error),
+    };
+    let explained = explain(&inventory, &"subnet-1".into(), "10.0.1.9".parse().unwrap()).unwrap();
+    (explained_outcome(&explained), explained.reason)
+}
+
+#[test]
+fn a_network_interface_that_is_another_things_makes_no_address_on_net() {
+    let whole = r#", "VpcId": "vpc-1", "SubnetId": "subnet-1", "AvailabilityZone": "us-east-1a", "InterfaceType": "vpc_endpoint",
+        "Description": "VPC Endpoint Interface vpce-2", "Attachment": {"InstanceOwnerId": "amazon-aws"},
+        "PrivateIpAddress": "10.0.1.9", "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.9"}]"#;
+    let another = |more: &str| format!(r#", {{"NetworkInterfaceId": "eni-3", "PrivateIpAddress": "10.0.1.9"{more}}}"#);
+    for (interface, others) in [
+        ("", String::new()),
+        (whole, String::new()),
+        (r#", "InterfaceType": "interface""#, String::new()),
+        ("", another(r#", "VpcId": "vpc-2""#)),
+        ("", another(r#", "VpcId": "vpc-1""#).replace("10.0.1.9", "10.0.1.10")),
+    ] {
+        let (outcome, reason) = explained_interface(interface, &others);
+        assert_eq!(outcome, Outcome::OnNet, "{interface} {others}: {reason}");
+    }
+    let second = r#", "PrivateIpAddress": "10.0.1.20", "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.20"}, {"PrivateIpAddress": "10.0.1.9"}]"#;
+    let secondary = another(r#", "VpcId": "vpc-1""#).replace(r#", "PrivateIpAddress": "10.0.1.9""#, second);
+    let outside = r#", "SubnetId": "subnet-1", "PrivateIpAddress": "10.0.7.9""#;
+    for (interface, others, expected) in [
+        (r#", "InterfaceType": "lambda""#, String::new(), "its InterfaceType is lambda"),
+        (r#", "Attachment": {"InstanceId": "i-1"}"#, String::new(), "attached to i-1"),
+        (r#", "Description": "VPC Endpoint Interface vpce-1""#, String::new(), "by its Description it is of vpce-1"),
+        (r#", "VpcId": "vpc-2""#, String::new(), "eni-2, a network interface of vpce-2, is in vpc-2"),
+        (outside, String::new(), "eni-2 of vpce-2 has 10.0.7.9 in subnet-1"),
+        (
+            r#", "PrivateIpAddress": "10.0.1.9", "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.8"}]"#,
+            String::new(),
+            "PrivateIpAddress is 10.0.1.9, but that in PrivateIpAddresses is 10.0.1.8",
+        ),
+        ("", another(r#", "VpcId": "vpc-1""#), "eni-3 has it too"),
+        ("", another(""), "eni-3 has it too"),
+        ("", secondary, "eni-3 has it too"),
+    ] {
+        let (outcome, reason) = explained_interface(interface, &others);
+        assert_eq!(outcome, Outcome::Undetermined, "{interface} {others}: {reason}");
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+    let elsewhere = r#"{"Subnets": [{"SubnetId": "subnet-9", "VpcId": "vpc-9", "AvailabilityZone": "us-east-1a", "CidrBlock": "10.0.1.0/24"}]}"#;
+    let files = with_interface_endpoint(r#", "SubnetId": "subnet-9""#, "");
+    let [endpoints, interfaces] = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let seen = read(&[endpoints, interfaces, ("s.json", elsewhere)]).unwrap().facts.endpoint_interfaces;
+    assert_eq!(seen.gap().map(|gap| gap.reason()), Some("conflicting"));
+}
+
+#[test]
+fn an_endpoint_has_what_its_type_has() {
+    let of = |more: &str| ENDPOINTS.replace(r#""State""#, &format!(r#"{more}, "State""#));
+    for (text, expected) in [
+        (of(r#""NetworkInterfaceIds": ["eni-1"]"#), "VpcEndpointType is Gateway, but NetworkInterfaceIds is eni-1"),
+        (ENDPOINTS.replace("Gateway", "Interface"), "VpcEndpointType is Interface, but RouteTableIds is rtb-1"),
+    ] {
+        let error = outcome(&[("vpc-endpoints.json", &text)]).unwrap_err();
+        assert!(error.contains("VpcEndpoints[0]") && error.contains(expected), "{error}");
+    }
+    assert_eq!(outcome(&[("vpc-endpoints.json", &of(r#""NetworkInterfaceIds": []"#))]), Ok(Outcome::OnNet));
+}
+
+#[test]
+fn listings_that_contradict_each_other_about_a_vpc_leave_its_subnets_open() {
+    let (one, other) = ("111122223333", "999999999999");
+    let owned = |text: &str, owner: &str| text.replace(r#""VpcId""#, &format!(r#""OwnerId": "{owner}", "VpcId""#));
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]);
+    let explicit = main.replace(MAIN, r#"[{"Main": false, "SubnetId": "subnet-1"}]"#);
+    let vpcs = |owner: &str| {
+        format!(
+            r#"{{"Vpcs": [{{"VpcId": "vpc-1", "OwnerId": "{owner}"}}, {{"VpcId": "vpc-2", "OwnerId": "{other}"}}]}}"#
+        )
+    };
+    let file = |name: &'static str, text: String| (name, text);
+    let (of_subnets, of_tables, of_endpoints) = ("subnets.json", "route-tables.json", "vpc-endpoints.json");
+    let interface = |zone: &str| {
+        format!(
+            r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1", "AvailabilityZone": "{zone}"}}]}}"#
+        )
+    };
+    let second = |zone: &str| {
+        SUBNETS.replace("}]}", &format!(r#"}}, {{"SubnetId": "subnet-2", "VpcId": "vpc-1", "AvailabilityZone": "{zone}", "CidrBlock": "10.0.2.0/24"}}]}}"#))
+    };
+    let zoneless = SUBNETS.replace(r#""AvailabilityZone": "us-east-1a", "#, "");
+    let everywhere = [
+        file(of_subnets, owned(SUBNETS, one)),
+        file(of_tables, owned(&main, one)),
+        file(of_endpoints, owned(ENDPOINTS, one)),
+        file("v.json", vpcs(one)),
+    ];
+    let agreeing = [
+        everywhere.to_vec(),
+        vec![file(of_subnets, second("us-east-1b")), file("n.json", interface("us-east-1c"))],
+        vec![file(of_subnets, second("us-east-1-bos-1a"))],
+        vec![file("v.json", r#"{"Vpcs": ["vpc-1", {"VpcId": 7}, {"Name": "x"}, null]}"#.to_owned())],
+        vec![file("v.json", r#"{"Vpcs": {"a": 1}}"#.to_owned())],
+    ];
+    let contradicting = [
+        (
+            vec![file(of_subnets, owned(SUBNETS, one)), file(of_tables, owned(&main, other))],
+            "rtb-1 is of account 999999999999",
+        ),
+        (
+            vec![file(of_subnets, owned(SUBNETS, one)), file(of_tables, owned(&explicit, other))],
+            "rtb-1 is of account 999999999999",
+        ),
+        (
+            vec![file(of_tables, owned(&main, one)), file(of_endpoints, owned(ENDPOINTS, other))],
+            "vpce-1 is of account 999999999999",
+        ),
+        (vec![file(of_subnets, owned(SUBNETS, one)), file("v.json", vpcs(other))], "vpc-1 is of account 999999999999"),
+        (vec![file("u.json", vpcs(one)), file("v.json", vpcs(other))], "vpc-1 is of account 999999999999"),
+        (vec![file(of_subnets, second("eu-west-1a"))], "subnet-2 is of eu-west-1"),
+        (vec![file("n.json", interface("eu-west-1a"))], "eni-1 is of eu-west-1"),
+        (vec![file(of_endpoints, ENDPOINTS.replace("us-east-1", "eu-west-1"))], "vpce-1 is of eu-west-1"),
+    ];
+    let conclude = |files: &[(&str, String)]| {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let inventory = read(&files).unwrap();
+        let explained = explain(&inventory, &"subnet-1".into(), "52.94.0.10".parse().unwrap()).unwrap();
+        (audit(&inventory, None).outcome, explained_outcome(&explained), explained.reason)
+    };
+    for files in agreeing {
+        let (audited, explained, reason) = conclude(&files);
+        assert_eq!((audited, explained), (Outcome::OnNet, Outcome::OnNet), "{files:?}: {reason}");
+    }
+    for (files, expected) in contradicting {
+        let (audited, explained, reason) = conclude(&files);
+        assert_eq!((audited, explained), (Outcome::Undetermined, Outcome::Undetermined), "{files:?}: {reason}");
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+    // Nothing but the zone of a network interface shows that the VPC is of another Region.
+    let elsewhere = read(&[(of_subnets, &zoneless), ("n.json", &interface("eu-west-1a"))]).unwrap();
+    assert_eq!((audit(&elsewhere, None).outcome, audit(&elsewhere, None).subnets.len()), (Outcome::Undetermined, 0));
+}
+
+#[test]
+fn an_interface_endpoint_of_a_vpc_of_another_account_may_be_there_unseen() {
+    let nat = r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}"#;
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, nat])]);
+    let interface =
+        r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1", "OwnerId": "111122223333"}]}"#;
+    let files = [
+        ("route-tables.json", main.as_str()),
+        ("vpc-endpoints.json", r#"{"VpcEndpoints": []}"#),
+        ("n.json", interface),
+    ];
+    let explained = |more: (&'static str, &str)| {
+        let inventory = read(&[files.as_slice(), &[more]].concat()).unwrap();
+        explained_outcome(&explain(&inventory, &"subnet-1".into(), "10.0.1.9".parse().unwrap()).unwrap())
+    };
+    let vpcs = |owner: &str| format!(r#"{{"Vpcs": [{{"VpcId": "vpc-1", "OwnerId": "{owner}"}}]}}"#);
+    let arn = |owner: &str| {
+        SUBNETS
+            .replace(r#""VpcId""#, &format!(r#""SubnetArn": "arn:aws:ec2:us-east-1:{owner}:subnet/subnet-1", "VpcId""#))
+    };
+    for (owner, expected) in [("111122223333", Outcome::OffNet), ("999999999999", Outcome::Undetermined)] {
+        assert_eq!(explained(("v.json", &vpcs(owner))), expected);
+        assert_eq!(explained(("subnets.json", &arn(owner))), expected);
+    }
+}
+
 #[test]
 fn a_value_that_ec2_never_gives_is_an_error_with_its_place() {
     let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]);
@@ -404,7 +587,8 @@ fn the_region_of_zones_counts_more_than_that_of_services() {
         }
         files::read(dir.path(), None).map(|inventory| inventory.region).map_err(|error| error.to_string())
     };
-    let crossing = ENDPOINTS.replace("Gateway", "Interface").replace("us-east-1", "eu-west-1");
+    let crossing =
+        ENDPOINTS.replace("Gateway", "Interface").replace("us-east-1", "eu-west-1").replace(r#"["rtb-1"]"#, "[]");
     let both = ENDPOINTS.replace("}]}", &format!("}}, {}", crossing.split_once('[').unwrap().1));
     assert_eq!(
         region(&[("e.json", &both.replacen("vpce-1", "vpce-0", 1)), ("s.json", SUBNETS)]).as_deref(),
@@ -510,6 +694,36 @@ fn two_files_about_one_thing_agree_where_one_says_nothing() {
     let trimmed = ENDPOINTS.replace(r#""VpcEndpointType": "Gateway", "#, "").replace(r#""State": "available", "#, "");
     assert_eq!(outcome(&[("a.json", &trimmed)]), Ok(Outcome::OnNet));
     assert_eq!(outcome(&[("zz.json", &trimmed)]), Ok(Outcome::OnNet));
+    for field in [r#", "RouteTableIds": ["rtb-1"]"#, r#""ServiceName": "com.amazonaws.us-east-1.dynamodb", "#] {
+        let trimmed = ENDPOINTS.replace(field, "");
+        assert_eq!(outcome(&[("a.json", &trimmed)]), Ok(Outcome::OnNet), "{field}");
+        assert_eq!(outcome(&[("zz.json", &trimmed)]), Ok(Outcome::OnNet), "{field}");
+        assert_eq!(outcome(&[("vpc-endpoints.json", &trimmed)]), Ok(Outcome::Undetermined), "{field}");
+    }
+    for (given, other, field) in [
+        (r#"["rtb-1"]"#, "[]", "RouteTableIds"),
+        (r#"["rtb-1"]"#, "null", "RouteTableIds"),
+        ("us-east-1.dynamodb", "us-east-1.s3", "ServiceName"),
+    ] {
+        let error = outcome(&[("zz.json", &ENDPOINTS.replace(given, other))]).unwrap_err();
+        assert!(
+            error.contains(&format!("the {field} of vpce-1 differ between DIR/vpc-endpoints.json and DIR/zz.json")),
+            "{error}"
+        );
+    }
+    let interface = |more: &str| format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-2"{more}}}]}}"#);
+    let [endpoints, (_, whole)] = with_interface_endpoint(r#", "Description": "VPC Endpoint Interface vpce-2""#, "");
+    let with = |file: &'static str, more: &str| {
+        read(&[("vpc-endpoints.json", &endpoints.1), ("n.json", &whole), (file, &interface(more))])
+    };
+    for file in ["a.json", "zz.json"] {
+        assert!(
+            with(file, "").unwrap().facts.endpoint_interfaces.seen().is_some(),
+            "one without addresses adds nothing"
+        );
+        let error = with(file, r#", "Description": "VPC Endpoint Interface vpce-7""#).unwrap_err();
+        assert!(error.contains("the Description of eni-2 differ"), "{error}");
+    }
     let other = ENDPOINTS.replace("available", "pending");
     assert!(
         outcome(&[("zz.json", &other)])

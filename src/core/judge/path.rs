@@ -42,13 +42,16 @@ impl<'a> SeenBy<'a> {
         }
     }
 
-    /// Which account owns which VPC, by its subnets.
-    fn subnet_owners(self) -> impl Iterator<Item = (&'a VpcId, &'a AccountId)> {
-        let subnets = match self {
+    /// Which account owns which VPC, by the VPC itself and by its subnets.
+    fn owners(self) -> impl Iterator<Item = (&'a VpcId, &'a AccountId)> {
+        let inventory = match self {
             Self::Instance(_) => None,
-            Self::Accounts(inventory) => inventory.subnets.seen(),
+            Self::Accounts(inventory) => Some(inventory),
         };
-        subnets.into_iter().flatten().filter_map(|subnet| Some((&subnet.vpc, subnet.owner.as_ref()?)))
+        let of_vpcs = inventory.into_iter().flat_map(|inventory| &inventory.vpc_owners);
+        let of_vpcs = of_vpcs.flat_map(|(vpc, owners)| owners.iter().map(move |owner| (vpc, owner)));
+        let subnets = inventory.and_then(|inventory| inventory.subnets.seen()).into_iter().flatten();
+        of_vpcs.chain(subnets.filter_map(|subnet| Some((&subnet.vpc, subnet.owner.as_ref()?))))
     }
 }
 
@@ -264,7 +267,7 @@ impl<'a> Reader<'a> {
             Err(gap) => return Some(Missing::new(what, gap)),
         };
         let of_tables = tables.iter().filter_map(|table| Some((&table.vpc, table.owner.as_ref()?)));
-        let owners: BTreeSet<_> = of_tables.chain(self.seen_by.subnet_owners()).collect();
+        let owners: BTreeSet<_> = of_tables.chain(self.seen_by.owners()).collect();
         let mut of_vpc = owners.iter().filter(|(of, _)| *of == vpc).map(|(_, owner)| *owner).peekable();
         of_vpc.peek()?;
         let listed: BTreeSet<_> = self

@@ -99,28 +99,27 @@ fn same_or_absent<T: Clone + PartialEq>(one: &mut Option<T>, other: &Option<T>) 
     agree
 }
 
+/// The same of a field that has a value of its own for what is left out.
+fn same_unless<T: Clone + PartialEq>(one: &mut T, other: &T, is_absent: fn(&T) -> bool) -> bool {
+    if is_absent(one) {
+        one.clone_from(other);
+    }
+    is_absent(other) || one == other
+}
+
+/// The same of a list, in any order, and of whether it is there.
+fn same_list<T: Clone + PartialEq>(has_one: &mut bool, one: &mut Vec<T>, has_other: bool, other: &[T]) -> bool {
+    if !*has_one && has_other {
+        *one = other.to_vec();
+    }
+    let agree = !(*has_one && has_other) || same_items(one, other);
+    *has_one |= has_other;
+    agree
+}
+
 /// The first field that differs, of fields with whether they are equal.
 fn all_equal<const N: usize>(fields: [(&'static str, bool); N]) -> Result<(), &'static str> {
     fields.into_iter().find(|(_, equal)| !equal).map_or(Ok(()), |(field, _)| Err(field))
-}
-
-macro_rules! row {
-    ($row:ty, |$one:ident, $other:ident| $merge:expr) => {
-        impl Row for $row {
-            fn id(&self) -> &str {
-                self.id.as_str()
-            }
-
-            fn scope(&self) -> Option<&str> {
-                Some(self.vpc.as_str())
-            }
-
-            fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
-                let ($one, $other) = (self, other);
-                $merge
-            }
-        }
-    };
 }
 
 /// A route table without the routes that can matter to no question that is asked.
@@ -235,58 +234,60 @@ impl Row for ListedSubnet {
     }
 
     fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let (one, two) = (&mut self.subnet, &other.subnet);
         if !self.whole && other.whole {
-            self.subnet.cidrs.clone_from(&other.subnet.cidrs);
+            one.cidrs.clone_from(&two.cidrs);
         }
-        let two = if other.whole {
-            other.subnet.clone()
-        } else {
-            Subnet { cidrs: self.subnet.cidrs.clone(), ..other.subnet.clone() }
-        };
+        let cidrs = !other.whole || same_items(&one.cidrs, &two.cidrs);
         self.whole |= other.whole;
-        if !same_or_absent(&mut self.region, &other.region) {
-            return Err("AvailabilityZone");
-        }
-        self.subnet.merge(&two)
+        all_equal([
+            ("VpcId", one.vpc == two.vpc),
+            ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
+            ("AvailabilityZone", same_or_absent(&mut one.availability_zone, &two.availability_zone)),
+            ("AvailabilityZone", same_or_absent(&mut self.region, &other.region)),
+            ("CidrBlock and Ipv6CidrBlockAssociationSet", cidrs),
+        ])
     }
 }
 
-row!(Subnet, |one, other| {
-    let zones = one.availability_zone.as_ref().zip(other.availability_zone.as_ref());
-    all_equal([
-        ("VpcId", one.vpc == other.vpc),
-        ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
-        ("AvailabilityZone", zones.is_none_or(|(one, other)| one == other)),
-        ("CidrBlock and Ipv6CidrBlockAssociationSet", same_items(&one.cidrs, &other.cidrs)),
-    ])?;
-    one.availability_zone = one.availability_zone.take().or_else(|| other.availability_zone.clone());
-    Ok(())
-});
-row!(VpcEndpoint, |one, other| {
-    let kind = match (&one.kind, &other.kind) {
-        (EndpointType::Absent, _) => {
-            one.kind = other.kind.clone();
-            true
-        }
-        (one, other) => *other == EndpointType::Absent || one == other,
-    };
-    let state = match (&one.state, &other.state) {
-        (EndpointState::Absent, _) => {
-            one.state = other.state.clone();
-            true
-        }
-        (one, other) => *other == EndpointState::Absent || one == other,
-    };
-    all_equal([
-        ("VpcId", one.vpc == other.vpc),
-        ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
-        ("VpcEndpointType", kind),
-        ("ServiceName", one.service == other.service),
-        ("State", state),
-        ("RouteTableIds", same_items(&one.route_tables, &other.route_tables)),
-        ("NetworkInterfaceIds", same_items(&one.interfaces, &other.interfaces)),
-    ])
-});
+/// An endpoint, and which of its lists the file has.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ListedEndpoint {
+    pub(super) endpoint: VpcEndpoint,
+    has_tables: bool,
+    has_interfaces: bool,
+}
+
+impl Row for ListedEndpoint {
+    fn id(&self) -> &str {
+        self.endpoint.id.as_str()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        Some(self.endpoint.vpc.as_str())
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let (one, two) = (&mut self.endpoint, &other.endpoint);
+        let kind = same_unless(&mut one.kind, &two.kind, |kind| *kind == EndpointType::Absent);
+        let state = same_unless(&mut one.state, &two.state, |state| *state == EndpointState::Absent);
+        all_equal([
+            ("VpcId", one.vpc == two.vpc),
+            ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
+            ("VpcEndpointType", kind),
+            ("ServiceName", same_or_absent(&mut one.service, &two.service)),
+            ("State", state),
+            (
+                "RouteTableIds",
+                same_list(&mut self.has_tables, &mut one.route_tables, other.has_tables, &two.route_tables),
+            ),
+            (
+                "NetworkInterfaceIds",
+                same_list(&mut self.has_interfaces, &mut one.interfaces, other.has_interfaces, &two.interfaces),
+            ),
+        ])
+    }
+}
 
 /// A prefix list of either API: `DescribePrefixLists` has the ranges, `DescribeManagedPrefixLists` has not.
 #[derive(Clone, Debug, PartialEq)]
@@ -366,14 +367,22 @@ impl Row for ListedPrefixList {
     }
 }
 
-/// A network interface, and the VPC it is in.
+/// A network interface, and what it says of itself besides.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ListedInterface {
     pub(super) interface: EndpointInterface,
     pub(super) owner: Option<AccountId>,
     pub(super) vpc: Option<String>,
+    pub(super) subnet: Option<String>,
+    /// The Region of its zone.
+    pub(super) region: Option<String>,
     /// The endpoint that it is of, as EC2 describes it.
     pub(super) endpoint: Option<String>,
+    /// `InterfaceType`
+    pub(super) kind: Option<String>,
+    /// The instance that it is attached to.
+    pub(super) instance: Option<String>,
+    has_addresses: bool,
 }
 
 impl Row for ListedInterface {
@@ -386,16 +395,22 @@ impl Row for ListedInterface {
     }
 
     fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
-        let addresses = |listed: &Self| listed.interface.addresses.clone();
-        let vpcs = self.vpc.as_ref().zip(other.vpc.as_ref());
+        let addresses = same_list(
+            &mut self.has_addresses,
+            &mut self.interface.addresses,
+            other.has_addresses,
+            &other.interface.addresses,
+        );
         all_equal([
-            ("VpcId", vpcs.is_none_or(|(one, other)| one == other)),
+            ("VpcId", same_or_absent(&mut self.vpc, &other.vpc)),
+            ("SubnetId", same_or_absent(&mut self.subnet, &other.subnet)),
             ("OwnerId", same_or_absent(&mut self.owner, &other.owner)),
-            ("PrivateIpAddresses and Ipv6Addresses", same_items(&addresses(self), &addresses(other))),
-        ])?;
-        self.vpc = self.vpc.take().or_else(|| other.vpc.clone());
-        self.endpoint = self.endpoint.take().or_else(|| other.endpoint.clone());
-        Ok(())
+            ("AvailabilityZone", same_or_absent(&mut self.region, &other.region)),
+            ("Description", same_or_absent(&mut self.endpoint, &other.endpoint)),
+            ("InterfaceType", same_or_absent(&mut self.kind, &other.kind)),
+            ("Attachment", same_or_absent(&mut self.instance, &other.instance)),
+            ("PrivateIpAddresses and Ipv6Addresses", addresses),
+        ])
     }
 }
 
@@ -707,26 +722,43 @@ struct VpcEndpointJson<'a> {
     service_region: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     state: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "null_as_empty")]
-    route_table_ids: Vec<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "null_as_empty")]
-    network_interface_ids: Vec<Text<'a>>,
+    /// `None` without the key; `null` is an empty list.
+    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    route_table_ids: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    network_interface_ids: Option<Vec<Text<'a>>>,
 }
 
-checked!(VpcEndpoint, VpcEndpointJson<'_>, |json| {
+checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
     let of_name = json.service_name.as_deref().and_then(region_of_name);
     convert::same(("ServiceRegion", json.service_region.as_deref()), ("the Region of ServiceName", of_name))?;
-    RawEndpoint {
+    let ids = |list: &Option<Vec<Text<'_>>>| list.iter().flatten().map(|id| id.0.to_string()).collect::<Vec<_>>();
+    let (tables, interfaces) = (ids(&json.route_table_ids), ids(&json.network_interface_ids));
+    let raw = RawEndpoint {
         vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
         vpc_endpoint_type: json.vpc_endpoint_type.as_deref(),
         vpc_id: json.vpc_id.as_deref(),
         owner_id: json.owner_id.as_deref(),
         service_name: json.service_name.as_deref(),
         state: json.state.as_deref(),
-        route_table_ids: json.route_table_ids.iter().map(|id| &**id).collect(),
-        network_interface_ids: json.network_interface_ids.iter().map(|id| &**id).collect(),
+        route_table_ids: tables.iter().map(String::as_str).collect(),
+        network_interface_ids: interfaces.iter().map(String::as_str).collect(),
+    };
+    let endpoint = raw.convert()?;
+    let of_another_type = match &endpoint.kind {
+        EndpointType::Gateway => interfaces.first().map(|id| ("NetworkInterfaceIds", id)),
+        EndpointType::Interface => tables.first().map(|id| ("RouteTableIds", id)),
+        EndpointType::GatewayLoadBalancer | EndpointType::Absent | EndpointType::Other(_) => None,
+    };
+    if let Some((other, id)) = of_another_type {
+        let value = json.vpc_endpoint_type.as_deref().unwrap_or_default().to_owned();
+        return Err(ConvertError::Contradiction { one: "VpcEndpointType", value, other, against: id.clone() });
     }
-    .convert()
+    Ok(ListedEndpoint {
+        endpoint,
+        has_tables: json.route_table_ids.is_some(),
+        has_interfaces: json.network_interface_ids.is_some(),
+    })
 });
 
 #[derive(Deserialize)]
@@ -816,12 +848,27 @@ struct NetworkInterfaceJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     owner_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
+    subnet_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    availability_zone: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     description: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    interface_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    attachment: Option<AttachmentJson<'a>>,
     private_ip_address: Option<IpAddr>,
     #[serde(default, deserialize_with = "null_as_empty")]
     private_ip_addresses: Vec<PrivateAddressJson>,
     #[serde(default, deserialize_with = "null_as_empty")]
     ipv6_addresses: Vec<Ipv6AddressJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "an attachment (an object)")]
+struct AttachmentJson<'a> {
+    #[serde(borrow, default, deserialize_with = "given")]
+    instance_id: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -840,17 +887,30 @@ checked!(ListedInterface, NetworkInterfaceJson<'_>, |json| {
     let ipv4 = json.private_ip_addresses.iter().filter_map(|address| address.private_ip_address);
     let ipv6 = json.ipv6_addresses.iter().filter_map(|address| address.ipv6_address);
     let mut addresses: Vec<IpAddr> = ipv4.collect();
+    if let Some((primary, first)) = json.private_ip_address.zip(addresses.first())
+        && !addresses.contains(&primary)
+    {
+        let (value, against) = (primary.to_string(), first.to_string());
+        let (one, other) = ("PrivateIpAddress", "that in PrivateIpAddresses");
+        return Err(ConvertError::Contradiction { one, value, other, against });
+    }
     // The first of them, where somebody left the list out.
     addresses.extend(json.private_ip_address.filter(|primary| !addresses.contains(primary)));
     addresses.extend(ipv6);
     let of_endpoint = |text: &Text<'_>| text.strip_prefix("VPC Endpoint Interface ").map(str::to_owned);
+    let owned = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
     Ok(ListedInterface {
+        has_addresses: !addresses.is_empty(),
         interface: EndpointInterface {
             id: convert::required("NetworkInterfaceId", json.network_interface_id.as_deref())?.into(),
             addresses,
         },
         endpoint: json.description.as_ref().and_then(of_endpoint),
-        vpc: json.vpc_id.as_deref().map(str::to_owned),
+        region: json.availability_zone.as_deref().and_then(region_of_zone).map(str::to_owned),
+        instance: json.attachment.as_ref().and_then(|attachment| owned(&attachment.instance_id)),
+        kind: owned(&json.interface_type),
+        subnet: owned(&json.subnet_id),
+        vpc: owned(&json.vpc_id),
         owner: json.owner_id.as_deref().map(Into::into),
     })
 });
