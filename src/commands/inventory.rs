@@ -24,8 +24,13 @@ pub(super) fn read_files(args: &InventoryArgs, address: Option<IpAddr>) -> Resul
         None => files::read(directory, region),
     };
     let inventory = args.from.as_deref().map(read).transpose()?;
-    for what in inventory.iter().flat_map(|inventory| &inventory.not_read) {
-        tracing::warn!("not read: {what}");
+    if let Some(inventory) = &inventory {
+        for what in &inventory.not_read {
+            tracing::warn!("not read: {what}");
+        }
+        for vpc in &inventory.left_out {
+            tracing::warn!("left out: {vpc} is not in {}", inventory.region);
+        }
     }
     Ok(inventory)
 }

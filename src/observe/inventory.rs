@@ -57,6 +57,7 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
         unknown_ranges: BTreeMap::new(),
         contradictory: BTreeMap::new(),
         vpc_owners: BTreeMap::new(),
+        left_out: BTreeSet::new(),
         not_read: Vec::new(),
         accounts: BTreeSet::new(),
     }

@@ -115,6 +115,7 @@ fn vpc(extent: Extent) -> Inventory {
         unknown_ranges: BTreeMap::new(),
         contradictory: BTreeMap::new(),
         vpc_owners: BTreeMap::new(),
+        left_out: BTreeSet::new(),
         not_read: Vec::new(),
         accounts: BTreeSet::new(),
     }

@@ -494,6 +494,39 @@ fn an_interface_endpoint_of_a_vpc_of_another_account_may_be_there_unseen() {
 }
 
 #[test]
+fn an_endpoint_and_a_table_that_contradict_each_other_leave_the_list_open() {
+    let second = |vpc: &str, service: &str| {
+        let row = format!(
+            r#"}}, {{"VpcEndpointId": "vpce-2", "VpcEndpointType": "Gateway", "VpcId": "{vpc}", "State": "available",
+                "ServiceName": "com.amazonaws.us-east-1.{service}", "RouteTableIds": ["rtb-1"]}}]}}"#
+        );
+        ENDPOINTS.replace("}]}", &row)
+    };
+    let service = |service: &str| ENDPOINTS.replace("us-east-1.dynamodb", service);
+    for (text, expected) in [
+        (second("vpc-2", "dynamodb"), Outcome::Undetermined),
+        (second("vpc-1", "dynamodb"), Outcome::Undetermined),
+        (second("vpc-1", "s3"), Outcome::OnNet),
+        (service("us-east-1.s3"), Outcome::OffNet),
+    ] {
+        assert_eq!(outcome(&[("vpc-endpoints.json", &text)]), Ok(expected), "{text}");
+    }
+    // A route to S3's endpoint by S3's list is what it is.
+    let lists = LISTS.replace(
+        "}]}",
+        r#"}, {"PrefixListId": "pl-2", "PrefixListName": "com.amazonaws.us-east-1.s3", "Cidrs": ["54.231.0.0/16"]}]}"#,
+    );
+    let routes = [LOCAL, TO_ENDPOINT, &TO_ENDPOINT.replace("pl-1", "pl-2").replace("vpce-1", "vpce-2")];
+    let files = [
+        ("route-tables.json", &*tables(&[&table("rtb-1", MAIN, &routes)])),
+        ("vpc-endpoints.json", &second("vpc-1", "s3")),
+        ("prefix-lists.json", &lists),
+    ];
+    let explained = explain(&read(&files).unwrap(), &"subnet-1".into(), "54.231.0.1".parse().unwrap()).unwrap();
+    assert_eq!(explained_outcome(&explained), Outcome::OffNet, "{}", explained.reason);
+}
+
+#[test]
 fn a_value_that_ec2_never_gives_is_an_error_with_its_place() {
     let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]);
     let route = |route: &str| tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, route])]);
@@ -563,6 +596,8 @@ fn what_is_of_another_region_is_left_out() {
     assert_eq!(audit(&inventory, None).outcome, Outcome::OnNet);
     let ids: Vec<_> = inventory.subnets.seen().unwrap().iter().map(|subnet| subnet.id.as_str()).collect();
     assert_eq!(ids, ["subnet-1"]);
+    assert_eq!(inventory.left_out, ["vpc-19".into()].into());
+    assert!(read(&[]).unwrap().left_out.is_empty());
     let alone = [("subnets.json", subnets.as_str()), ("route-tables.json", &tables)];
     let audit_of_none = audit(&read(&alone).unwrap(), None);
     assert_eq!((audit_of_none.outcome, audit_of_none.subnets.len()), (Outcome::Undetermined, 0));

@@ -339,6 +339,12 @@ fn wrong_settings_say_what_is_expected_and_where_they_may_stand() {
         (&["check", "--interface", "eth0"], "such as eni-", "ONNET_INTERFACE"),
         (&["check", "--timeout", "-1"], "a length of time", "ONNET_TIMEOUT"),
         (&["audit", "--region", "evil.example/?"], "such as us-east-1", "ONNET_REGION"),
+        (
+            &["audit", "--region", "us-east-1a"],
+            "this is a zone of us-east-1; give the Region, us-east-1",
+            "ONNET_REGION",
+        ),
+        (&["explain", "52.94.0.1", "--region", "us-west-2-lax-1a"], "this is a zone of us-west-2;", "ONNET_REGION"),
         (&["audit", "--format", "xml"], "text, json", "ONNET_FORMAT"),
     ];
     for (arguments, expected, variable) in cases {

@@ -125,7 +125,6 @@ impl<'a> Reader<'a> {
         };
         let endpoint = self.facts.vpc_endpoints.seen()?.iter().find(|endpoint| {
             endpoint.kind == EndpointType::Gateway
-                && endpoint.vpc == table.vpc
                 && endpoint.route_tables.contains(&table.id)
                 && endpoint.state != EndpointState::Deleting
                 && why_not_carried(&endpoint.state).is_none()

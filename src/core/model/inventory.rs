@@ -31,6 +31,9 @@ pub struct Inventory {
     /// The accounts that own VPCs, where the VPCs themselves were listed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vpc_owners: BTreeMap<VpcId, BTreeSet<AccountId>>,
+    /// The VPCs of a folder that are not judged, for they are of other Regions.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_out: BTreeSet<VpcId>,
     /// What was not read of a folder, and why: it holds nothing that onnet recognises.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<String>,

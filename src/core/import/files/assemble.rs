@@ -6,7 +6,7 @@ use super::{
     FilesError, NETWORK_INTERFACES, PREFIX_LISTS, Place, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
     document::File,
     listing::{Listings, Page, listing_of, name_of},
-    prefix_list_of, regions,
+    prefix_list_of,
     relevant::Relevant,
     shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, Row, Unclear},
     shell_word,
@@ -14,7 +14,7 @@ use super::{
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList,
-    PrefixListId, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
+    PrefixListId, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs, regions,
 };
 use ipnet::IpNet;
 use std::{
@@ -105,6 +105,8 @@ pub(super) struct Collected {
     entries: BTreeMap<PrefixListId, Entries>,
     /// What was not read, and why.
     pub(super) not_read: Vec<String>,
+    /// The VPCs of other Regions.
+    left_out: BTreeSet<VpcId>,
     /// Whether there are subnets, and all of them of other Regions.
     all_elsewhere: bool,
 }
@@ -233,6 +235,7 @@ impl Collected {
         self.route_tables.items.retain(|_, (listed, _)| !vpcs.contains(&listed.table.vpc));
         self.vpc_endpoints.items.retain(|_, (listed, _)| !vpcs.contains(&listed.endpoint.vpc));
         self.all_elsewhere = before > 0 && self.subnets.items.is_empty();
+        self.left_out = vpcs;
         Ok(())
     }
 
@@ -264,6 +267,7 @@ impl Collected {
             contradictory,
             vpc_owners: self.vpc_owners,
             accounts,
+            left_out: self.left_out,
             not_read: self.not_read,
         }
     }

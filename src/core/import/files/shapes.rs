@@ -1,15 +1,12 @@
 //! The AWS CLI's JSON, as far as we use it. Everything is checked while it is read, so that an error has a place.
 
-use super::{
-    super::{
-        convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
-        json::Text,
-    },
-    region_of_zone, regions,
+use super::super::{
+    convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
+    json::Text,
 };
 use crate::model::{
     AccountId, Association, EndpointInterface, EndpointState, EndpointType, Gap, PrefixListId, Route, RouteTable,
-    Subnet, Target, VpcEndpoint,
+    Subnet, Target, VpcEndpoint, region_of_zone, regions,
 };
 use ipnet::IpNet;
 use serde::{
@@ -630,11 +627,13 @@ impl<'de> Visitor<'de> for RouteVisitor {
                 object.next_value::<IgnoredAny>()?;
                 continue;
             }
-            match object.next_value::<Value>()? {
-                Value::Null => {}
-                Value::String(text) if text.is_empty() => {}
-                Value::String(text) => route.another = Some((key.into_owned(), text)),
-                value => route.another = Some((key.into_owned(), value.to_string())),
+            let value = match object.next_value::<Option<Value>>()? {
+                Some(Value::String(text)) => text,
+                Some(value) => value.to_string(),
+                None => String::new(),
+            };
+            if !value.is_empty() {
+                route.another = Some((key.into_owned(), value));
             }
         }
         Ok(route)

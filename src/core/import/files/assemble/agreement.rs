@@ -1,9 +1,9 @@
 //! Facts that several listings have of one thing, compared: those of a VPC, and those of a DynamoDB interface endpoint.
 
-use super::{super::regions, Collected};
+use super::Collected;
 use crate::{
     import::files::shapes::ListedInterface,
-    model::{EndpointState, EndpointType, Gap, VpcEndpoint, VpcId, may_be_dynamodbs},
+    model::{EndpointState, EndpointType, Gap, VpcEndpoint, VpcId, may_be_dynamodbs, regions},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
