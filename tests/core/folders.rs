@@ -4,8 +4,9 @@ use onnet_core::{
     import::files,
     judge::{audit, explain, explained_outcome},
     model::{Inventory, Outcome},
+    present,
 };
-use std::{fs, net::IpAddr};
+use std::{fs, net::IpAddr, path::Path};
 
 const LISTS: &str = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22"]}]}"#;
 const SUBNETS: &str = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "us-east-1a", "CidrBlock": "10.0.1.0/24"}]}"#;
@@ -786,6 +787,122 @@ fn a_row_under_another_name_for_its_id_is_a_row() {
     let error = outcome(&[("more.json", r#"[{"id": "rtb-2", "routes": []}]"#)]).unwrap_err();
     assert!(error.contains("DIR/more.json") && error.contains("RouteTableId"), "{error}");
     assert_eq!(outcome(&[("more.json", r#"[{"id": "i-2", "table": "rtb-2"}]"#)]), Ok(Outcome::OnNet));
+}
+
+/// The text of an audit, and of explanations, of the folder on-net without this file, or with this content in its place.
+fn texts(dir: &Path, region: Option<&str>, file: &str, content: Option<&str>) -> Vec<String> {
+    // A command that was tried has left its output.
+    let _ = fs::remove_dir_all(dir);
+    fs::create_dir_all(dir).unwrap();
+    for (name, content) in on_net() {
+        fs::write(dir.join(name), content).unwrap();
+    }
+    match content {
+        Some(content) => fs::write(dir.join(file), content).unwrap(),
+        None => fs::remove_file(dir.join(file)).unwrap(),
+    }
+    let inventory = files::read(dir, region).unwrap();
+    let audit = audit(&inventory, None);
+    let audit = if region.is_some() { audit.with_region_in_fixes() } else { audit };
+    let mut texts = vec![present::audit(&audit)];
+    for address in ["52.94.0.10", "10.0.7.9"] {
+        let explained = explain(&inventory, &"subnet-1".into(), address.parse().unwrap());
+        texts.extend(explained.iter().map(present::explanation));
+    }
+    texts.iter().map(|text| anstream::adapter::strip_str(text).to_string()).collect()
+}
+
+/// What a shell gives to `aws`, a word a line; nothing where the command writes to a file.
+fn words(command: &str) -> Vec<String> {
+    let script = format!("aws() {{ printf '%s\\n' \"$@\"; }}; {command}");
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{command}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn commands_stand_on_lines_of_their_own_and_can_be_pasted() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary
+        .path()
+        .join("it's; a & \"folder\" of mine, with a name so long that no line of text would have room for it");
+    let odd = "pl-1; x & 'y'";
+    let main = |routes: &[&str]| tables(&[&table("rtb-1", MAIN, routes)]);
+    let of_odd_list = main(&[LOCAL, TO_ENDPOINT, &TO_ENDPOINT.replace("pl-1", odd).replace("vpce-1", "vpce-9")]);
+    let of_odd_table =
+        tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &PRIVATE.replace("rtb-2", "rtb-2; x & 'y'")]);
+    let cut_off = LISTS.replacen('{', r#"{"NextToken": "x", "#, 1);
+    let without_entries = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
+    let cases = [
+        ("vpc-endpoints.json", None, "describe-vpc-endpoints", "vpc-endpoints.json"),
+        ("route-tables.json", None, "describe-route-tables", "route-tables.json"),
+        ("subnets.json", None, "describe-subnets", "subnets.json"),
+        ("prefix-lists.json", Some(cut_off.as_str()), "describe-prefix-lists", "prefix-lists.json"),
+        ("prefix-lists.json", Some(&without_entries), "get-managed-prefix-list-entries", "pl-1.json"),
+        ("route-tables.json", Some(&of_odd_list), "get-managed-prefix-list-entries", "pl-1; x & 'y'.json"),
+        ("route-tables.json", Some(&of_odd_table), "modify-vpc-endpoint", ""),
+    ];
+    for region in [None, Some("us-east-1")] {
+        for (file, content, command, written) in cases {
+            let content = content.map(str::to_owned);
+            for text in texts(&dir, region, file, content.as_deref()) {
+                let commands: Vec<&str> = text.lines().filter(|line| line.contains("aws ec2")).collect();
+                for line in &commands {
+                    assert!(line.trim_start().starts_with("aws ec2 "), "{text}");
+                    assert_eq!(commands.iter().filter(|other| other == &line).count(), 1, "told once: {text}");
+                    assert_eq!(line.matches(" --region us-east-1").count(), usize::from(region.is_some()), "{line}");
+                    words(line);
+                }
+            }
+            let audit = &texts(&dir, region, file, content.as_deref())[0];
+            let line =
+                audit.lines().find(|line| line.contains(command)).unwrap_or_else(|| panic!("{command}: {audit}"));
+            let made = words(line);
+            if written.is_empty() {
+                assert!(made.iter().any(|word| word == "rtb-2; x & 'y'"), "{line}");
+            } else {
+                assert_eq!(made, Vec::<String>::new(), "{line}");
+                let file = fs::read_to_string(dir.join(written)).unwrap();
+                assert!(file.starts_with(&format!("ec2\n{command}\n")), "{file}");
+                assert!(!written.contains(odd) || file.lines().any(|word| word == odd), "{file}");
+            }
+        }
+    }
+    let rows = outcome(&[("more.json", PRIVATE)]).unwrap_err();
+    assert!(rows.lines().any(|line| line == "  aws ec2 describe-route-tables > DIR/route-tables.json"), "{rows}");
+}
+
+#[test]
+fn what_is_not_known_is_told_once() {
+    let second = SUBNETS.replace(
+        "}]}",
+        r#"}, {"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "10.0.2.0/24"}, {"SubnetId": "subnet-3", "VpcId": "vpc-2", "CidrBlock": "10.0.2.0/24"}]}"#,
+    );
+    let own = table("rtb-2", r#"[{"Main": false, "SubnetId": "subnet-2"}]"#, &[LOCAL, TO_ENDPOINT]);
+    let of_second = table("rtb-3", &MAIN.replace("rtb-1", "rtb-3"), &[LOCAL, TO_ENDPOINT]).replace("vpc-1", "vpc-2");
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &own, &of_second]);
+    let without_entries = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
+    for (gone, other, command) in [
+        ("vpc-endpoints.json", None, "describe-vpc-endpoints"),
+        ("route-tables.json", None, "describe-route-tables"),
+        ("prefix-lists.json", None, "describe-prefix-lists"),
+        ("prefix-lists.json", Some(without_entries.as_str()), "get-managed-prefix-list-entries"),
+    ] {
+        let mut files = vec![("subnets.json", second.as_str()), ("route-tables.json", &main)];
+        files.retain(|(name, _)| *name != gone);
+        files.push((gone, other.unwrap_or("{}")));
+        let audit = audit(&read(&files).unwrap(), None);
+        assert_eq!((audit.outcome, audit.subnets.len()), (Outcome::Undetermined, 3));
+        let text = anstream::adapter::strip_str(&present::audit(&audit)).to_string();
+        assert_eq!(text.matches(command).count(), 1, "{text}");
+        assert_eq!(text.matches("missing-fact").count(), 1, "{text}");
+    }
+    // Different facts of one kind are told each.
+    let changing = main.replace(r#""Main": false"#, r#""Main": false, "AssociationState": {"State": "associating"}"#);
+    let audit = audit(&read(&[("subnets.json", &second), ("route-tables.json", &changing)]).unwrap(), None);
+    let text = anstream::adapter::strip_str(&present::audit(&audit)).to_string();
+    assert!(text.contains("in subnet-2\n") && text.contains("rtb-2 is changing"), "{text}");
 }
 
 #[test]

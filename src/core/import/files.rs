@@ -14,7 +14,7 @@ use super::{
     input::{self, LISTING_FILE},
     json::{self, JsonError},
 };
-use crate::model::{Inventory, PrefixListId, Timestamp};
+use crate::model::{Inventory, PrefixListId, Timestamp, shell_word};
 use assemble::Collected;
 use document::{Document, File};
 use relevant::{LARGE, Relevant};
@@ -36,7 +36,7 @@ const NETWORK_INTERFACES: Source =
     Source { key: "NetworkInterfaces", command: "describe-network-interfaces", file: "network-interfaces.json" };
 
 /// Where one kind of fact comes from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Source {
     key: &'static str,
     command: &'static str,
@@ -45,7 +45,12 @@ struct Source {
 
 impl Source {
     fn command_into(self, place: Place<'_>) -> String {
-        format!("aws ec2 {}{} > {}", self.command, place.region_flag(), shell_word(&place.dir.join(self.file)))
+        format!(
+            "aws ec2 {}{} > {}",
+            self.command,
+            place.region_flag(),
+            shell_word(&place.dir.join(self.file).display().to_string())
+        )
     }
 }
 
@@ -59,15 +64,8 @@ struct Place<'a> {
 impl Place<'_> {
     /// Without it the CLI asks its own default Region.
     fn region_flag(self) -> String {
-        self.region.map_or_else(String::new, |region| format!(" --region {}", shell_word(Path::new(region))))
+        self.region.map_or_else(String::new, |region| format!(" --region {}", shell_word(region)))
     }
-}
-
-/// A path as a POSIX shell takes it.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn how_to_fill(dir: &Path) -> String {
@@ -143,8 +141,8 @@ pub enum FilesError {
     },
     /// Rows of ours where the CLI does not write them.
     #[error(
-        "{} contains objects with {} {}, where onnet does not read them; save the output of {} as it is, in a file of its own for each Region",
-        .file.display(), .unread.id, .unread.shape(), aws_command(.unread)
+        "{} contains objects with {} {}, where onnet does not read them; save the output as it is, in a file of its own for each Region:\n  {}",
+        .file.display(), .unread.id, .unread.shape(), command_beside(.file, .unread)
     )]
     Unread {
         /// The file.
@@ -380,8 +378,10 @@ fn answers_of(document: Document, path: &Path, depth: u8, answers: &mut Vec<File
     }
 }
 
-fn aws_command(unread: &Unread) -> String {
-    format!("aws ec2 {}", unread.command)
+/// The command that lists such rows, into the folder of `file`.
+fn command_beside(file: &Path, unread: &Unread) -> String {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    unread.source.command_into(Place { dir, region: None })
 }
 
 /// The prefix list whose entries a file holds: `<anything>pl-….json`.
@@ -457,11 +457,5 @@ mod tests {
         assert_eq!(of("pl-0123abc.page2.json").as_deref(), Some("pl-0123abc"));
         assert_eq!(of("entries.json"), None);
         assert_eq!(of("pl-.json"), None);
-    }
-
-    #[test]
-    fn a_path_with_a_blank_is_quoted_for_the_shell() {
-        assert_eq!(shell_word(Path::new("vpc/a.json")), "vpc/a.json");
-        assert_eq!(shell_word(Path::new("my vpc/it's.json")), r"'my vpc/it'\''s.json'");
     }
 }

@@ -9,12 +9,12 @@ use super::{
     prefix_list_of,
     relevant::Relevant,
     shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, Row, Unclear},
-    shell_word,
 };
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList,
     PrefixListId, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs, regions,
+    shell_word,
 };
 use ipnet::IpNet;
 use std::{
@@ -81,9 +81,12 @@ impl<T> Pieces<T> {
         match (self.at, self.listings.cut_off()) {
             (Some(at), None) => Ok(at),
             (Some(_), Some(cut_off)) => {
-                Err(Gap::Truncated { detail: format!("{key} are cut off: {cut_off}; run: {command}") })
+                Err(Gap::Truncated { detail: Gap::with_command(&format!("{key} are cut off: {cut_off}"), &command) })
             }
-            (None, _) => Err(Gap::NotTried { because: format!("no {key} in {}; run: {command}", place.dir.display()) }),
+            (None, _) => {
+                let because = Gap::with_command(&format!("no {key} in {}", place.dir.display()), &command);
+                Err(Gap::NotTried { because })
+            }
         }
     }
 
@@ -373,10 +376,9 @@ impl Collected {
             Ok(at) if !value.is_empty() => Observed::Seen { value, at, took: Seconds::default() },
             // Every Region has the list: the files hold other lists, or another Region's.
             Ok(_) => Observed::Unseen(Gap::NotFound {
-                detail: format!(
-                    "no prefix list named com.amazonaws.{region}.dynamodb in {}; run: {}",
-                    place.dir.display(),
-                    PREFIX_LISTS.command_into(place)
+                detail: Gap::with_command(
+                    &format!("no prefix list named com.amazonaws.{region}.dynamodb in {}", place.dir.display()),
+                    &PREFIX_LISTS.command_into(place),
                 ),
             }),
         }
@@ -435,19 +437,20 @@ impl Collected {
             }
             None => {
                 let region = place.region_flag();
-                let word = shell_word(Path::new(id.as_str()));
-                let file = shell_word(&place.dir.join(format!("{id}.json")));
+                let word = shell_word(id.as_str());
+                let file = shell_word(&place.dir.join(format!("{id}.json")).display().to_string());
                 let command =
                     format!("aws ec2 get-managed-prefix-list-entries{region} --prefix-list-id {word} > {file}");
 
                 let cut_off = self.entries.get(&id).and_then(|entries| entries.listings.cut_off());
                 Observed::Unseen(match cut_off {
                     Some(cut_off) => {
-                        Gap::Truncated { detail: format!("the entries of {id} are cut off: {cut_off}; run: {command}") }
+                        let cut_off = format!("the entries of {id} are cut off: {cut_off}");
+                        Gap::Truncated { detail: Gap::with_command(&cut_off, &command) }
                     }
                     None => {
                         let nowhere = format!("the entries of {id} are in no file of {}", place.dir.display());
-                        Gap::NotTried { because: format!("{nowhere}; run: {command}") }
+                        Gap::NotTried { because: Gap::with_command(&nowhere, &command) }
                     }
                 })
             }
