@@ -712,17 +712,46 @@ fn what_is_beside_the_files_and_may_hold_output_is_named() {
     for (name, content) in on_net() {
         fs::write(dir.path().join(name), content).unwrap();
     }
-    fs::create_dir(dir.path().join("vpc-2")).unwrap();
-    for name in ["vpc-2/route-tables.json", "tables.yaml", "tables.json.gz", "notes.txt", ".hidden.yaml"] {
-        fs::write(dir.path().join(name), "").unwrap();
+    let listing = tables(&[PRIVATE]);
+    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(listing.bytes().flat_map(|byte| [byte, 0])).collect();
+    let put = |name: &str, content: &[u8]| {
+        fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+        fs::write(dir.path().join(name), content).unwrap();
+    };
+    let named = [
+        ("vpc-2/route-tables.json", "vpc-2: *.json files in a directory below"),
+        ("deep/a/b/more.json", "deep: *.json files in a directory below"),
+        (".hidden-dir/more.json", ".hidden-dir: *.json files in a directory below"),
+        ("tables.yaml", "tables.yaml: this is YAML"),
+        ("tables.json.gz", "tables.json.gz: this is compressed"),
+        ("more.txt", "more.txt: this looks like output"),
+        ("more", "more: this looks like output"),
+        ("more.jsonl", "more.jsonl: this looks like output"),
+        ("more.json.bak", "more.json.bak: this looks like output"),
+        (".more.json", ".more.json: this looks like output of the AWS CLI, and hidden"),
+    ];
+    for (name, _) in named {
+        put(name, listing.as_bytes());
+    }
+    put("wide.out", &wide);
+    let not_named = ["notes.txt", ".hidden.yaml", "docs/readme.md", ".git/config.json", "values.tfstate", "empty"];
+    for (name, content) in not_named.iter().zip(["RouteTables", "", "", "{}", r#"{"subnets": []}"#, ""]) {
+        put(name, content.as_bytes());
     }
     #[cfg(unix)]
     std::os::unix::fs::symlink("nowhere", dir.path().join("link.json")).unwrap();
-    let not_read = files::read(dir.path(), Some("us-east-1")).unwrap().not_read.join("\n");
-    for name in ["/vpc-2:", "/tables.yaml:", "/tables.json.gz:", "/link.json:"] {
-        assert_eq!(not_read.contains(name), cfg!(unix) || name != "/link.json:", "{name} in {not_read}");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("..", dir.path().join("docs/up")).unwrap();
+    let inventory = files::read(dir.path(), Some("us-east-1")).unwrap();
+    assert_eq!(audit(&inventory, None).outcome, Outcome::OnNet);
+    let mut not_read: Vec<&str> = inventory.not_read.iter().map(String::as_str).collect();
+    // Below docs is a link to all of it.
+    not_read.retain(|what| !what.contains("/docs: "));
+    for name in named.map(|(_, name)| name).into_iter().chain(["wide.out: this looks like output"]) {
+        let name = format!("/{name}");
+        assert_eq!(not_read.iter().filter(|what| what.contains(&name)).count(), 1, "{name}: {not_read:#?}");
     }
-    assert!(!not_read.contains("notes.txt") && !not_read.contains("hidden"), "{not_read}");
+    assert_eq!(not_read.len(), named.len() + 1 + usize::from(cfg!(unix)), "{not_read:#?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use assemble::Collected;
 use document::{Document, File};
 use relevant::{LARGE, Relevant};
 use std::{
-    io,
+    io::{self, Read},
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -228,14 +228,11 @@ fn json_files(dir: &Path) -> Result<(Vec<PathBuf>, Vec<String>), FilesError> {
     let failed = |cause| FilesError::Directory { dir: dir.to_owned(), cause };
     let (mut files, mut not_read) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
+        let path = entry.map_err(failed)?.path();
         // As a shell's `*.json` has it: what editors and macOS leave beside the files is hidden.
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) && !hidden && !path.is_dir()
-        {
+        if is_json(&path) && !is_hidden(&path) && !path.is_dir() {
             files.push(path);
-        } else if !hidden && let Some(why) = may_be_output(&path) {
+        } else if let Some(why) = may_be_output(&path) {
             not_read.push(format!("{}: {why}", path.display()));
         }
     }
@@ -244,19 +241,76 @@ fn json_files(dir: &Path) -> Result<(Vec<PathBuf>, Vec<String>), FilesError> {
     Ok((files, not_read))
 }
 
-/// Why a file that may hold output of the CLI is not read.
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Why what may hold output of the CLI is not read: a directory, or a file of another name.
 fn may_be_output(path: &Path) -> Option<&'static str> {
+    let hidden = is_hidden(path);
     if path.is_dir() {
-        let is_json = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let mut inside = std::fs::read_dir(path).ok()?.filter_map(Result::ok);
-        return inside.any(|entry| is_json(&entry.path())).then_some("*.json files in a directory below are not read");
+        let mut left = FILES_BELOW;
+        let holds = |file: &Path| if hidden { looks_like_listing(file) } else { is_json(file) };
+        return any_below(path, DEPTH, &mut left, &holds).then_some("*.json files in a directory below are not read");
     }
-    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "yaml" | "yml" => Some("this is YAML; save the output with --output json"),
-        "gz" | "zip" | "zst" | "xz" | "bz2" => Some("this is compressed"),
-        _ => None,
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        Some("yaml" | "yml") if !hidden => Some("this is YAML; save the output with --output json"),
+        Some("gz" | "zip" | "zst" | "xz" | "bz2") if !hidden => Some("this is compressed"),
+        _ if !looks_like_listing(path) => None,
+        _ if hidden => Some("this looks like output of the AWS CLI, and hidden files are not read"),
+        _ => Some("this looks like output of the AWS CLI; only files named *.json are read"),
     }
 }
+
+/// Directories below the folder that are looked into for output of the CLI, one in another.
+const DEPTH: usize = 4;
+
+/// Files below the folder that are looked at for it.
+const FILES_BELOW: usize = 1_000;
+
+/// Whether any of the first files below `dir` passes the test.
+fn any_below(dir: &Path, depth: usize, left: &mut usize, test: &impl Fn(&Path) -> bool) -> bool {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    for path in entries.map(|entry| entry.path()) {
+        let Some(after) = left.checked_sub(1) else { return false };
+        *left = after;
+        let found = if path.is_dir() { depth > 0 && any_below(&path, depth - 1, left, test) } else { test(&path) };
+        if found {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the file begins as an answer of the CLI does.
+fn looks_like_listing(path: &Path) -> bool {
+    const KEYS: [&[u8]; 6] = [
+        b"\"RouteTables\"",
+        b"\"Subnets\"",
+        b"\"VpcEndpoints\"",
+        b"\"PrefixLists\"",
+        b"\"Entries\"",
+        b"\"NetworkInterfaces\"",
+    ];
+    // Opening what is no regular file could wait for ever.
+    if !path.metadata().is_ok_and(|about| about.is_file()) {
+        return false;
+    }
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut start));
+    // UTF-16 has a zero in every other byte.
+    start.retain(|byte| byte.is_ascii() && *byte != 0);
+    let is_json = matches!(start.trim_ascii_start().first(), Some(b'{' | b'['));
+    read.is_ok() && is_json && KEYS.iter().any(|key| start.windows(key.len()).any(|window| window == *key))
+}
+
+/// Bytes of a file that show what it is.
+const BEGINNING: u64 = 4_096;
 
 fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<(), FilesError> {
     let failed = |cause| FilesError::File { file: path.to_owned(), cause };
