@@ -446,6 +446,10 @@ fn listings_that_contradict_each_other_about_a_vpc_leave_its_subnets_open() {
         (vec![file("u.json", vpcs(one)), file("v.json", vpcs(other))], "vpc-1 is of account 999999999999"),
         (vec![file(of_subnets, second("eu-west-1a"))], "subnet-2 is of eu-west-1"),
         (vec![file("n.json", interface("eu-west-1a"))], "eni-1 is of eu-west-1"),
+        (
+            vec![file("n.json", interface("us-east-1a").replace("vpc-1", r#"vpc-2", "SubnetId": "subnet-1"#))],
+            "eni-1, which is in subnet-1, is in vpc-2",
+        ),
         (vec![file(of_endpoints, ENDPOINTS.replace("us-east-1", "eu-west-1"))], "vpce-1 is of eu-west-1"),
     ];
     let conclude = |files: &[(&str, String)]| {
@@ -525,6 +529,43 @@ fn an_endpoint_and_a_table_that_contradict_each_other_leave_the_list_open() {
     ];
     let explained = explain(&read(&files).unwrap(), &"subnet-1".into(), "54.231.0.1".parse().unwrap()).unwrap();
     assert_eq!(explained_outcome(&explained), Outcome::OffNet, "{}", explained.reason);
+}
+
+#[test]
+fn a_route_to_a_gateway_endpoint_that_aws_did_not_set_is_a_contradiction() {
+    for (origin, expected) in [
+        (r#""Origin": "CreateRoute", "#, Outcome::OnNet),
+        ("", Outcome::OnNet),
+        (r#""Origin": "CreateRouteTable", "#, Outcome::Undetermined),
+        (r#""Origin": "EnableVgwRoutePropagation", "#, Outcome::Undetermined),
+        (r#""Origin": "Advertisement", "#, Outcome::Undetermined),
+    ] {
+        let route = TO_ENDPOINT.replace(r#""Origin": "CreateRoute", "#, origin);
+        let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
+        assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(expected), "{origin}");
+    }
+}
+
+#[test]
+fn a_local_route_whose_target_is_an_appliance_is_still_the_tables_own() {
+    let replaced = LOCAL.replace(r#""GatewayId": "local""#, r#""NetworkInterfaceId": "eni-7""#);
+    let tables = |local: &str| tables(&[&table("rtb-1", MAIN, &[local, TO_ENDPOINT])]);
+    assert_eq!(outcome(&[("route-tables.json", &tables(&replaced))]), Ok(Outcome::OnNet));
+    let static_route = replaced.replace("CreateRouteTable", "CreateRoute");
+    assert_eq!(outcome(&[("route-tables.json", &tables(&static_route))]), Ok(Outcome::Undetermined));
+}
+
+#[test]
+fn an_address_of_the_vpc_shows_the_route_that_wins_without_the_endpoints() {
+    let inventory = read(&[("vpc-endpoints.json", "{}")]).unwrap();
+    let explained = explain(&inventory, &"subnet-1".into(), "10.0.7.9".parse().unwrap()).unwrap();
+    assert_eq!(explained_outcome(&explained), Outcome::Undetermined);
+    let route = explained.route.as_ref().unwrap();
+    assert_eq!(route.destination.to_string(), "10.0.0.0/16");
+    let text = anstream::adapter::strip_str(&present::explanation(&explained)).to_string();
+    assert!(text.contains("wins       10.0.0.0/16 → not known"), "{text}");
+    let whole = explain(&read(&[]).unwrap(), &"subnet-1".into(), "10.0.7.9".parse().unwrap()).unwrap();
+    assert_eq!((explained_outcome(&whole), whole.route), (Outcome::OffNet, explained.route));
 }
 
 #[test]

@@ -4,8 +4,9 @@ use super::lookup::{Match, Selection, covers, read};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, Instance,
-    InterfaceId, Inventory, LostBy, Missing, Observed, Path, PathTarget, PrefixList, RouteState, RouteTable, Target,
-    Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
+    InterfaceId, Inventory, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList, Route, RouteState,
+    RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service,
+    is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -208,7 +209,7 @@ impl<'a> Reader<'a> {
         }
         via(match target.clone() {
             Target::Local => return self.within_vpc(&table.vpc, range),
-            Target::VpcEndpoint(id) => return self.endpoint(table, &id, &m.route.destination),
+            Target::VpcEndpoint(id) => return self.endpoint(table, &id, m.route),
             Target::InternetGateway(id) => PathTarget::InternetGateway(id),
             Target::EgressOnlyInternetGateway(id) => PathTarget::EgressOnlyInternetGateway(id),
             Target::NatGateway(id) => PathTarget::NatGateway(id),
@@ -313,7 +314,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A `vpce-` target says nothing of its type: a firewall's endpoint has the same form. Only `DescribeVpcEndpoints` has the type.
-    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId, by: &Destination) -> Verdict {
+    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId, by: &Route) -> Verdict {
         let vpc = &table.vpc;
         let endpoints = match self.facts.vpc_endpoints.get() {
             Ok(endpoints) => endpoints,
@@ -365,9 +366,19 @@ impl<'a> Reader<'a> {
 
     /// Why a route does not lead to a gateway endpoint as it says: AWS adds routes for the prefix list of its service, and no other
     /// route can. <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
-    fn another_list(&self, endpoint: &VpcEndpoint, by: &Destination) -> Option<Gap> {
+    fn another_list(&self, endpoint: &VpcEndpoint, by: &Route) -> Option<Gap> {
         let service = endpoint.service.as_deref();
-        let list = match by {
+        let origin = match by.origin {
+            Origin::CreateRouteTable => Some("CreateRouteTable"),
+            Origin::EnableVgwRoutePropagation => Some("EnableVgwRoutePropagation"),
+            Origin::Advertisement => Some("Advertisement"),
+            Origin::CreateRoute | Origin::Absent | Origin::Other(_) => None,
+        };
+        if let Some(origin) = origin {
+            let other = "AWS sets the routes to a gateway endpoint with CreateRoute".to_owned();
+            return Some(Gap::Conflicting { one: format!("the Origin of the route to it is {origin}"), other });
+        }
+        let list = match &by.destination {
             Destination::PrefixList(list) => list,
             Destination::Cidr(cidr) => {
                 let other = "only the prefix list of its service leads to a gateway endpoint".to_owned();

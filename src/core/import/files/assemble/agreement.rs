@@ -65,7 +65,18 @@ impl Collected {
             let [one, other] = [elsewhere, here].map(|said| format!("{} is of {}", said.by, said.what));
             Some((VpcId::from(vpc), Gap::Conflicting { one, other }))
         });
-        owners.chain(regions).collect()
+        owners.chain(regions).chain(self.interfaces_in_another_vpc()).collect()
+    }
+
+    /// The VPCs of subnets that a network interface of another VPC is in.
+    fn interfaces_in_another_vpc(&self) -> impl Iterator<Item = (VpcId, Gap)> {
+        self.network_interfaces.values().filter_map(|listed| {
+            let (subnet, _) = self.subnets.items.get(listed.subnet.as_deref()?)?;
+            let (id, vpc) = (&subnet.subnet.id, &subnet.subnet.vpc);
+            let other = listed.vpc.as_deref().filter(|other| *other != vpc.as_str())?;
+            let one = format!("{}, which is in {id}, is in {other}", listed.interface.id);
+            Some((vpc.clone(), Gap::Conflicting { one, other: format!("{id} is in {vpc}") }))
+        })
     }
 
     /// The owner of each VPC: the account that owns it owns its subnets, route tables and gateway endpoints.
