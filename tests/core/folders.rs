@@ -598,10 +598,10 @@ fn a_value_that_ec2_never_gives_is_an_error_with_its_place() {
         (
             "route-tables.json",
             associated(r#""SubnetId": "subnet-1", "GatewayId": "igw-1""#),
-            "GatewayId stands beside SubnetId",
+            "both GatewayId and SubnetId are set",
         ),
-        ("route-tables.json", associated(r#""Main": true, "SubnetId": "subnet-1""#), "SubnetId stands beside Main"),
-        ("route-tables.json", associated(r#""Main": true, "GatewayId": "igw-1""#), "GatewayId stands beside Main"),
+        ("route-tables.json", associated(r#""Main": true, "SubnetId": "subnet-1""#), "both SubnetId and Main are set"),
+        ("route-tables.json", associated(r#""Main": true, "GatewayId": "igw-1""#), "both GatewayId and Main are set"),
         ("prefix-lists.json", ranges(r#""52.94.1.7/22""#), "EC2 writes 52.94.0.0/22"),
         ("prefix-lists.json", arn_and_owner, "the account of PrefixListArn is 111122223333, but OwnerId is aws"),
         ("subnets.json", SUBNETS.replace("10.0.1.0/24", "10.0.1.7/24"), "EC2 writes 10.0.1.0/24"),

@@ -38,7 +38,7 @@ pub enum ConvertError {
         network: IpNet,
     },
     /// Fields of one thing of which it has one at most.
-    #[error("{one} stands beside {other}, and EC2 never gives both")]
+    #[error("both {one} and {other} are set; EC2 sets one of them")]
     Both {
         /// One field.
         one: &'static str,

@@ -77,7 +77,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
 /// Why nothing follows for its subnets.
 pub(super) fn agreed(inventory: &Inventory, vpc: &VpcId) -> Result<(), Missing> {
     let disagreement = inventory.contradictory.get(vpc);
-    disagreement.map_or(Ok(()), |gap| Err(Missing::new(format!("what {vpc} is"), gap)))
+    disagreement.map_or(Ok(()), |gap| Err(Missing::new(format!("the identity of {vpc}"), gap)))
 }
 
 /// A subnet's VPC and ranges.
