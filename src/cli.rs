@@ -12,7 +12,7 @@ use clap::{
 };
 use onnet::{
     engine,
-    model::{FindingCode, InterfaceId},
+    model::{FindingCode, InterfaceId, region_of_zone},
     observe::dns::Resolver,
     present::Contract,
 };
@@ -293,7 +293,11 @@ pub(crate) fn finding_code() -> impl TypedValueParser<Value = FindingCode> {
 
 /// The Region becomes part of the names that requests are sent to.
 fn region(text: &str) -> Result<String, String> {
-    if is_word(text) { Ok(text.to_owned()) } else { Err("expected a Region, such as us-east-1".to_owned()) }
+    match region_of_zone(text) {
+        Some(region) => Err(format!("this is a zone of {region}; give the Region, {region}")),
+        None if is_word(text) => Ok(text.to_owned()),
+        None => Err("expected a Region, such as us-east-1".to_owned()),
+    }
 }
 
 fn is_word(text: &str) -> bool {

@@ -94,6 +94,10 @@ fn subnet_of_files(named: Option<&SubnetId>, inventory: &Inventory) -> Result<Su
                 Err(format!("say which subnet with --subnet ID; {}", judge::known_subnets(&known)).into())
             }
         },
-        Err(gap) => Err(format!("say which subnet with --subnet ID; the subnets are not known ({gap})").into()),
+        Err(gap) => {
+            let command = gap.command().map_or_else(String::new, |command| format!(":\n  {command}"));
+            let why = gap.without_command();
+            Err(format!("say which subnet with --subnet ID; the subnets are not known ({why}){command}").into())
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The VPCs that `explain` and `audit` judge: from AWS CLI files, or from the EC2 API.
 
-use crate::cli::InventoryArgs;
+use crate::{cli::InventoryArgs, terminal};
 use onnet::{
     import::files::{self, FilesError},
     model::Inventory,
@@ -24,10 +24,29 @@ pub(super) fn read_files(args: &InventoryArgs, address: Option<IpAddr>) -> Resul
         None => files::read(directory, region),
     };
     let inventory = args.from.as_deref().map(read).transpose()?;
-    for what in inventory.iter().flat_map(|inventory| &inventory.not_read) {
-        tracing::warn!("not read: {what}");
+    if let Some(inventory) = &inventory {
+        for what in &inventory.not_read {
+            terminal::print_error(&format!("not read: {what}"));
+        }
+        if let Some(left_out) = left_out(inventory) {
+            terminal::print_error(&left_out);
+        }
     }
     Ok(inventory)
+}
+
+/// Which VPCs of the folder are not judged: the first few, and how many more there are.
+fn left_out(inventory: &Inventory) -> Option<String> {
+    const NAMED: usize = 5;
+    let vpcs: Vec<&str> = inventory.left_out.iter().map(|vpc| vpc.as_str()).collect();
+    let named = vpcs.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let region = &inventory.region;
+    match (vpcs.len(), vpcs.len().saturating_sub(NAMED)) {
+        (0, _) => None,
+        (1, _) => Some(format!("left out: {named} is not in {region}")),
+        (_, 0) => Some(format!("left out: {named} are not in {region}")),
+        (_, more) => Some(format!("left out: {named} and {more} more are not in {region}")),
+    }
 }
 
 /// The AWS configuration, with the Region of `--region`.

@@ -55,6 +55,9 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
         partial: BTreeMap::new(),
         selected_routes: BTreeMap::new(),
         unknown_ranges: BTreeMap::new(),
+        contradictory: BTreeMap::new(),
+        vpc_owners: BTreeMap::new(),
+        left_out: BTreeSet::new(),
         not_read: Vec::new(),
         accounts: BTreeSet::new(),
     }

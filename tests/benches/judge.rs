@@ -113,6 +113,9 @@ fn vpc(extent: Extent) -> Inventory {
         partial: BTreeMap::new(),
         selected_routes: BTreeMap::new(),
         unknown_ranges: BTreeMap::new(),
+        contradictory: BTreeMap::new(),
+        vpc_owners: BTreeMap::new(),
+        left_out: BTreeSet::new(),
         not_read: Vec::new(),
         accounts: BTreeSet::new(),
     }

@@ -2,10 +2,11 @@
 
 use onnet_core::{
     import::files,
-    judge::{audit, explain},
+    judge::{audit, explain, explained_outcome},
     model::{Inventory, Outcome},
+    present,
 };
-use std::{fs, net::IpAddr};
+use std::{fs, net::IpAddr, path::Path};
 
 const LISTS: &str = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22"]}]}"#;
 const SUBNETS: &str = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "us-east-1a", "CidrBlock": "10.0.1.0/24"}]}"#;
@@ -191,10 +192,33 @@ fn routes_without_a_local_route_are_a_selection() {
 
 #[test]
 fn a_route_with_two_targets_leads_nowhere_that_is_known() {
-    for other in [r#""NatGatewayId": "nat-1""#, r#""VpcEndpointId": "vpce-9""#] {
+    for other in [
+        r#""NatGatewayId": "nat-1""#,
+        r#""VpcEndpointId": "vpce-9""#,
+        r#""CoreNetworkArn": "arn:aws:networkmanager::1:core-network/core-network-1""#,
+        r#""QuantumGatewayId": "qgw-1""#,
+        r#""QuantumArn": ["arn:q"]"#,
+    ] {
         let route = TO_ENDPOINT.replace(r#""GatewayId""#, &format!(r#"{other}, "GatewayId""#));
         let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
         assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(Outcome::Undetermined), "{other}");
+    }
+    for one in
+        [r#""InstanceOwnerId": "1""#, r#""QuantumGatewayId": null"#, r#""QuantumGatewayId": """#, r#""Note": "x""#]
+    {
+        let route = TO_ENDPOINT.replace(r#""GatewayId""#, &format!(r#"{one}, "GatewayId""#));
+        let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
+        assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(Outcome::OnNet), "{one}");
+    }
+    for (field, id) in [("NatGatewayId", "vpce-1"), ("TransitGatewayId", "vpce-1"), ("QuantumGatewayId", "qgw-1")] {
+        let route = format!(r#"{{"DestinationCidrBlock": "52.94.0.0/22", "{field}": "{id}", "State": "active"}}"#);
+        let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
+        let audit = audit(
+            &read(&[("route-tables.json", &tables), ("vpc-endpoints.json", r#"{"VpcEndpoints": []}"#)]).unwrap(),
+            None,
+        );
+        assert_eq!(audit.outcome, Outcome::Undetermined, "{field}");
+        assert!(audit.subnets[0].findings.iter().any(|finding| finding.message.contains(field)), "{field} {audit:?}");
     }
 }
 
@@ -287,6 +311,316 @@ fn fields_of_one_row_that_contradict_each_other_are_named() {
     assert_eq!((family("IPv4"), family("IPv6")), (Ok(Outcome::OnNet), Ok(Outcome::Undetermined)));
 }
 
+/// The folder on-net with an interface endpoint of DynamoDB's, and what more its network interface and other files have.
+fn with_interface_endpoint(interface: &str, others: &str) -> [(&'static str, String); 2] {
+    let endpoint = ENDPOINTS.replace(
+        "}]}",
+        r#"}, {"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-1", "State": "available",
+            "ServiceName": "com.amazonaws.us-east-1.dynamodb", "NetworkInterfaceIds": ["eni-2"]}]}"#,
+    );
+    let address = if interface.contains("PrivateIpAddress\"") { "" } else { r#", "PrivateIpAddress": "10.0.1.9""# };
+    let interfaces =
+        format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-2"{interface}{address}}}{others}]}}"#);
+    [("vpc-endpoints.json", endpoint), ("n.json", interfaces)]
+}
+
+/// What `explain` concludes of the address of that network interface.
+fn explained_interface(interface: &str, others: &str) -> (Outcome, String) {
+    let files = with_interface_endpoint(interface, others);
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let inventory = match read(&files) {
+        Ok(inventory) => inventory,
+        Err(error) => return (Outcome::Undetermined, error),
+    };
+    let explained = explain(&inventory, &"subnet-1".into(), "10.0.1.9".parse().unwrap()).unwrap();
+    (explained_outcome(&explained), explained.reason)
+}
+
+#[test]
+fn a_network_interface_that_is_another_things_makes_no_address_on_net() {
+    let whole = r#", "VpcId": "vpc-1", "SubnetId": "subnet-1", "AvailabilityZone": "us-east-1a", "InterfaceType": "vpc_endpoint",
+        "Description": "VPC Endpoint Interface vpce-2", "Attachment": {"InstanceOwnerId": "amazon-aws"},
+        "PrivateIpAddress": "10.0.1.9", "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.9"}]"#;
+    let another = |more: &str| format!(r#", {{"NetworkInterfaceId": "eni-3", "PrivateIpAddress": "10.0.1.9"{more}}}"#);
+    for (interface, others) in [
+        ("", String::new()),
+        (whole, String::new()),
+        (r#", "InterfaceType": "interface""#, String::new()),
+        ("", another(r#", "VpcId": "vpc-2""#)),
+        ("", another(r#", "VpcId": "vpc-1""#).replace("10.0.1.9", "10.0.1.10")),
+    ] {
+        let (outcome, reason) = explained_interface(interface, &others);
+        assert_eq!(outcome, Outcome::OnNet, "{interface} {others}: {reason}");
+    }
+    let second = r#", "PrivateIpAddress": "10.0.1.20", "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.20"}, {"PrivateIpAddress": "10.0.1.9"}]"#;
+    let secondary = another(r#", "VpcId": "vpc-1""#).replace(r#", "PrivateIpAddress": "10.0.1.9""#, second);
+    let outside = r#", "SubnetId": "subnet-1", "PrivateIpAddress": "10.0.7.9""#;
+    for (interface, others, expected) in [
+        (r#", "InterfaceType": "lambda""#, String::new(), "its InterfaceType is lambda"),
+        (r#", "Attachment": {"InstanceId": "i-1"}"#, String::new(), "attached to i-1"),
+        (r#", "Description": "VPC Endpoint Interface vpce-1""#, String::new(), "by its Description it is of vpce-1"),
+        (r#", "VpcId": "vpc-2""#, String::new(), "eni-2, a network interface of vpce-2, is in vpc-2"),
+        (outside, String::new(), "eni-2 of vpce-2 has 10.0.7.9 in subnet-1"),
+        (
+            r#", "PrivateIpAddress": "10.0.1.9", "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.8"}]"#,
+            String::new(),
+            "PrivateIpAddress is 10.0.1.9, but that in PrivateIpAddresses is 10.0.1.8",
+        ),
+        ("", another(r#", "VpcId": "vpc-1""#), "eni-3 has it too"),
+        ("", another(""), "eni-3 has it too"),
+        ("", secondary, "eni-3 has it too"),
+    ] {
+        let (outcome, reason) = explained_interface(interface, &others);
+        assert_eq!(outcome, Outcome::Undetermined, "{interface} {others}: {reason}");
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+    let elsewhere = r#"{"Subnets": [{"SubnetId": "subnet-9", "VpcId": "vpc-9", "AvailabilityZone": "us-east-1a", "CidrBlock": "10.0.1.0/24"}]}"#;
+    let files = with_interface_endpoint(r#", "SubnetId": "subnet-9""#, "");
+    let [endpoints, interfaces] = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let seen = read(&[endpoints, interfaces, ("s.json", elsewhere)]).unwrap().facts.endpoint_interfaces;
+    assert_eq!(seen.gap().map(|gap| gap.reason()), Some("conflicting"));
+}
+
+#[test]
+fn an_endpoint_has_what_its_type_has() {
+    let of = |more: &str| ENDPOINTS.replace(r#""State""#, &format!(r#"{more}, "State""#));
+    for (text, expected) in [
+        (of(r#""NetworkInterfaceIds": ["eni-1"]"#), "VpcEndpointType is Gateway, but NetworkInterfaceIds is eni-1"),
+        (ENDPOINTS.replace("Gateway", "Interface"), "VpcEndpointType is Interface, but RouteTableIds is rtb-1"),
+    ] {
+        let error = outcome(&[("vpc-endpoints.json", &text)]).unwrap_err();
+        assert!(error.contains("VpcEndpoints[0]") && error.contains(expected), "{error}");
+    }
+    assert_eq!(outcome(&[("vpc-endpoints.json", &of(r#""NetworkInterfaceIds": []"#))]), Ok(Outcome::OnNet));
+}
+
+#[test]
+fn listings_that_contradict_each_other_about_a_vpc_leave_its_subnets_open() {
+    let (one, other) = ("111122223333", "999999999999");
+    let owned = |text: &str, owner: &str| text.replace(r#""VpcId""#, &format!(r#""OwnerId": "{owner}", "VpcId""#));
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]);
+    let explicit = main.replace(MAIN, r#"[{"Main": false, "SubnetId": "subnet-1"}]"#);
+    let vpcs = |owner: &str| {
+        format!(
+            r#"{{"Vpcs": [{{"VpcId": "vpc-1", "OwnerId": "{owner}"}}, {{"VpcId": "vpc-2", "OwnerId": "{other}"}}]}}"#
+        )
+    };
+    let file = |name: &'static str, text: String| (name, text);
+    let (of_subnets, of_tables, of_endpoints) = ("subnets.json", "route-tables.json", "vpc-endpoints.json");
+    let interface = |zone: &str| {
+        format!(
+            r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1", "AvailabilityZone": "{zone}"}}]}}"#
+        )
+    };
+    let second = |zone: &str| {
+        SUBNETS.replace("}]}", &format!(r#"}}, {{"SubnetId": "subnet-2", "VpcId": "vpc-1", "AvailabilityZone": "{zone}", "CidrBlock": "10.0.2.0/24"}}]}}"#))
+    };
+    let zoneless = SUBNETS.replace(r#""AvailabilityZone": "us-east-1a", "#, "");
+    let everywhere = [
+        file(of_subnets, owned(SUBNETS, one)),
+        file(of_tables, owned(&main, one)),
+        file(of_endpoints, owned(ENDPOINTS, one)),
+        file("v.json", vpcs(one)),
+    ];
+    let agreeing = [
+        everywhere.to_vec(),
+        vec![file(of_subnets, second("us-east-1b")), file("n.json", interface("us-east-1c"))],
+        vec![file(of_subnets, second("us-east-1-bos-1a"))],
+        vec![file("v.json", r#"{"Vpcs": ["vpc-1", {"VpcId": 7}, {"Name": "x"}, null]}"#.to_owned())],
+        vec![file("v.json", r#"{"Vpcs": {"a": 1}}"#.to_owned())],
+    ];
+    let contradicting = [
+        (
+            vec![file(of_subnets, owned(SUBNETS, one)), file(of_tables, owned(&main, other))],
+            "rtb-1 is of account 999999999999",
+        ),
+        (
+            vec![file(of_subnets, owned(SUBNETS, one)), file(of_tables, owned(&explicit, other))],
+            "rtb-1 is of account 999999999999",
+        ),
+        (
+            vec![file(of_tables, owned(&main, one)), file(of_endpoints, owned(ENDPOINTS, other))],
+            "vpce-1 is of account 999999999999",
+        ),
+        (vec![file(of_subnets, owned(SUBNETS, one)), file("v.json", vpcs(other))], "vpc-1 is of account 999999999999"),
+        (vec![file("u.json", vpcs(one)), file("v.json", vpcs(other))], "vpc-1 is of account 999999999999"),
+        (vec![file(of_subnets, second("eu-west-1a"))], "subnet-2 is of eu-west-1"),
+        (vec![file("n.json", interface("eu-west-1a"))], "eni-1 is of eu-west-1"),
+        (
+            vec![file("n.json", interface("us-east-1a").replace("vpc-1", r#"vpc-2", "SubnetId": "subnet-1"#))],
+            "eni-1, which is in subnet-1, is in vpc-2",
+        ),
+        (vec![file(of_endpoints, ENDPOINTS.replace("us-east-1", "eu-west-1"))], "vpce-1 is of eu-west-1"),
+    ];
+    let conclude = |files: &[(&str, String)]| {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let inventory = read(&files).unwrap();
+        let explained = explain(&inventory, &"subnet-1".into(), "52.94.0.10".parse().unwrap()).unwrap();
+        (audit(&inventory, None).outcome, explained_outcome(&explained), explained.reason)
+    };
+    for files in agreeing {
+        let (audited, explained, reason) = conclude(&files);
+        assert_eq!((audited, explained), (Outcome::OnNet, Outcome::OnNet), "{files:?}: {reason}");
+    }
+    for (files, expected) in contradicting {
+        let (audited, explained, reason) = conclude(&files);
+        assert_eq!((audited, explained), (Outcome::Undetermined, Outcome::Undetermined), "{files:?}: {reason}");
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+    // Nothing but the zone of a network interface shows that the VPC is of another Region.
+    let elsewhere = read(&[(of_subnets, &zoneless), ("n.json", &interface("eu-west-1a"))]).unwrap();
+    assert_eq!((audit(&elsewhere, None).outcome, audit(&elsewhere, None).subnets.len()), (Outcome::Undetermined, 0));
+}
+
+#[test]
+fn an_interface_endpoint_of_a_vpc_of_another_account_may_be_there_unseen() {
+    let nat = r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}"#;
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, nat])]);
+    let interface =
+        r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1", "OwnerId": "111122223333"}]}"#;
+    let files = [
+        ("route-tables.json", main.as_str()),
+        ("vpc-endpoints.json", r#"{"VpcEndpoints": []}"#),
+        ("n.json", interface),
+    ];
+    let explained = |more: (&'static str, &str)| {
+        let inventory = read(&[files.as_slice(), &[more]].concat()).unwrap();
+        explained_outcome(&explain(&inventory, &"subnet-1".into(), "10.0.1.9".parse().unwrap()).unwrap())
+    };
+    let vpcs = |owner: &str| format!(r#"{{"Vpcs": [{{"VpcId": "vpc-1", "OwnerId": "{owner}"}}]}}"#);
+    let arn = |owner: &str| {
+        SUBNETS
+            .replace(r#""VpcId""#, &format!(r#""SubnetArn": "arn:aws:ec2:us-east-1:{owner}:subnet/subnet-1", "VpcId""#))
+    };
+    for (owner, expected) in [("111122223333", Outcome::OffNet), ("999999999999", Outcome::Undetermined)] {
+        assert_eq!(explained(("v.json", &vpcs(owner))), expected);
+        assert_eq!(explained(("subnets.json", &arn(owner))), expected);
+    }
+}
+
+#[test]
+fn an_endpoint_and_a_table_that_contradict_each_other_leave_the_list_open() {
+    let second = |vpc: &str, service: &str| {
+        let row = format!(
+            r#"}}, {{"VpcEndpointId": "vpce-2", "VpcEndpointType": "Gateway", "VpcId": "{vpc}", "State": "available",
+                "ServiceName": "com.amazonaws.us-east-1.{service}", "RouteTableIds": ["rtb-1"]}}]}}"#
+        );
+        ENDPOINTS.replace("}]}", &row)
+    };
+    let service = |service: &str| ENDPOINTS.replace("us-east-1.dynamodb", service);
+    for (text, expected) in [
+        (second("vpc-2", "dynamodb"), Outcome::Undetermined),
+        (second("vpc-1", "dynamodb"), Outcome::Undetermined),
+        (second("vpc-1", "s3"), Outcome::OnNet),
+        (service("us-east-1.s3"), Outcome::OffNet),
+    ] {
+        assert_eq!(outcome(&[("vpc-endpoints.json", &text)]), Ok(expected), "{text}");
+    }
+    // A route to S3's endpoint by S3's list is what it is.
+    let lists = LISTS.replace(
+        "}]}",
+        r#"}, {"PrefixListId": "pl-2", "PrefixListName": "com.amazonaws.us-east-1.s3", "Cidrs": ["54.231.0.0/16"]}]}"#,
+    );
+    let routes = [LOCAL, TO_ENDPOINT, &TO_ENDPOINT.replace("pl-1", "pl-2").replace("vpce-1", "vpce-2")];
+    let files = [
+        ("route-tables.json", &*tables(&[&table("rtb-1", MAIN, &routes)])),
+        ("vpc-endpoints.json", &second("vpc-1", "s3")),
+        ("prefix-lists.json", &lists),
+    ];
+    let explained = explain(&read(&files).unwrap(), &"subnet-1".into(), "54.231.0.1".parse().unwrap()).unwrap();
+    assert_eq!(explained_outcome(&explained), Outcome::OffNet, "{}", explained.reason);
+}
+
+#[test]
+fn a_route_to_a_gateway_endpoint_that_aws_did_not_set_is_a_contradiction() {
+    for (origin, expected) in [
+        (r#""Origin": "CreateRoute", "#, Outcome::OnNet),
+        ("", Outcome::OnNet),
+        (r#""Origin": "CreateRouteTable", "#, Outcome::Undetermined),
+        (r#""Origin": "EnableVgwRoutePropagation", "#, Outcome::Undetermined),
+        (r#""Origin": "Advertisement", "#, Outcome::Undetermined),
+    ] {
+        let route = TO_ENDPOINT.replace(r#""Origin": "CreateRoute", "#, origin);
+        let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
+        assert_eq!(outcome(&[("route-tables.json", &tables)]), Ok(expected), "{origin}");
+    }
+}
+
+#[test]
+fn a_local_route_whose_target_is_an_appliance_is_still_the_tables_own() {
+    let replaced = LOCAL.replace(r#""GatewayId": "local""#, r#""NetworkInterfaceId": "eni-7""#);
+    let tables = |local: &str| tables(&[&table("rtb-1", MAIN, &[local, TO_ENDPOINT])]);
+    assert_eq!(outcome(&[("route-tables.json", &tables(&replaced))]), Ok(Outcome::OnNet));
+    let static_route = replaced.replace("CreateRouteTable", "CreateRoute");
+    assert_eq!(outcome(&[("route-tables.json", &tables(&static_route))]), Ok(Outcome::Undetermined));
+}
+
+#[test]
+fn an_address_of_the_vpc_shows_the_route_that_wins_without_the_endpoints() {
+    let inventory = read(&[("vpc-endpoints.json", "{}")]).unwrap();
+    let explained = explain(&inventory, &"subnet-1".into(), "10.0.7.9".parse().unwrap()).unwrap();
+    assert_eq!(explained_outcome(&explained), Outcome::Undetermined);
+    let route = explained.route.as_ref().unwrap();
+    assert_eq!(route.destination.to_string(), "10.0.0.0/16");
+    let text = anstream::adapter::strip_str(&present::explanation(&explained)).to_string();
+    assert!(text.contains("wins       10.0.0.0/16 → not known"), "{text}");
+    let whole = explain(&read(&[]).unwrap(), &"subnet-1".into(), "10.0.7.9".parse().unwrap()).unwrap();
+    assert_eq!((explained_outcome(&whole), whole.route), (Outcome::OffNet, explained.route));
+}
+
+#[test]
+fn a_value_that_ec2_never_gives_is_an_error_with_its_place() {
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]);
+    let route = |route: &str| tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, route])]);
+    let to_nat = |field: &str, range: &str| {
+        route(&format!(r#"{{"{field}": "{range}", "NatGatewayId": "nat-1", "State": "active"}}"#))
+    };
+    let associated = |fields: &str| main.replace(r#""Main": true"#, fields);
+    let ranges = |text: &str| LISTS.replace(r#""52.94.0.0/22""#, text);
+    let arn = |owner: &str| format!(r#""PrefixListArn": "arn:aws:ec2:us-east-1:{owner}:prefix-list/pl-1", "Cidrs""#);
+    let arn_and_owner = LISTS.replace(r#""Cidrs""#, &format!(r#""OwnerId": "AWS", {}"#, arn("111122223333")));
+    let subnet = |more: &str| SUBNETS.replace(r#""VpcId""#, &format!(r#"{more}, "VpcId""#));
+    let of_another = r#""SubnetArn": "arn:aws:ec2:us-east-1:999999999999:subnet/subnet-1", "OwnerId": "111122223333""#;
+    let cases = [
+        ("route-tables.json", to_nat("DestinationCidrBlock", "52.94.1.7/23"), "RouteTables[0].Routes[2]: Destination"),
+        ("route-tables.json", to_nat("DestinationCidrBlock", "2600::/16"), "DestinationCidrBlock is \"2600::/16\""),
+        ("route-tables.json", to_nat("DestinationIpv6CidrBlock", "52.94.0.0/24"), "DestinationIpv6CidrBlock is"),
+        (
+            "route-tables.json",
+            TO_ENDPOINT.replace("GatewayId", "gatewayId"),
+            "gatewayId, where the AWS CLI writes GatewayId",
+        ),
+        (
+            "route-tables.json",
+            TO_ENDPOINT.replace(r#""GatewayId""#, r#""GatewayId": "igw-1", "GatewayId""#),
+            "duplicate field",
+        ),
+        (
+            "route-tables.json",
+            associated(r#""SubnetId": "subnet-1", "GatewayId": "igw-1""#),
+            "both GatewayId and SubnetId are set",
+        ),
+        ("route-tables.json", associated(r#""Main": true, "SubnetId": "subnet-1""#), "both SubnetId and Main are set"),
+        ("route-tables.json", associated(r#""Main": true, "GatewayId": "igw-1""#), "both GatewayId and Main are set"),
+        ("prefix-lists.json", ranges(r#""52.94.1.7/22""#), "EC2 writes 52.94.0.0/22"),
+        ("prefix-lists.json", arn_and_owner, "the account of PrefixListArn is 111122223333, but OwnerId is aws"),
+        ("subnets.json", SUBNETS.replace("10.0.1.0/24", "10.0.1.7/24"), "EC2 writes 10.0.1.0/24"),
+        ("subnets.json", subnet(of_another), "the account of SubnetArn is 999999999999"),
+    ];
+    for (file, text, expected) in cases {
+        let text = if text.starts_with(r#"{"Destination"#) { route(&text) } else { text };
+        let error = outcome(&[(file, &text)]).expect_err(&text);
+        assert!(error.contains(&format!("DIR/{file}")) && error.contains(expected), "{expected}: {error}");
+    }
+    let customers = LISTS.replace(r#""Cidrs""#, &arn("111122223333"));
+    assert_eq!(outcome(&[("prefix-lists.json", &customers)]), Ok(Outcome::Undetermined), "a customer's by its ARN");
+    assert_eq!(outcome(&[("prefix-lists.json", &LISTS.replace(r#""Cidrs""#, &arn("aws")))]), Ok(Outcome::OnNet));
+    let both = ranges(r#""52.94.0.0/22", "2600:1f00::/40""#);
+    assert_eq!(outcome(&[("prefix-lists.json", &both)]), Ok(Outcome::Undetermined), "ranges of both families");
+    let odd = LISTS.replace(r#""Cidrs""#, r#""AddressFamily": "IPv5", "Cidrs""#);
+    assert_eq!(outcome(&[("prefix-lists.json", &odd)]), Ok(Outcome::Undetermined));
+}
+
 #[test]
 fn what_is_of_another_region_is_left_out() {
     let europe = |text: &str| {
@@ -304,6 +638,8 @@ fn what_is_of_another_region_is_left_out() {
     assert_eq!(audit(&inventory, None).outcome, Outcome::OnNet);
     let ids: Vec<_> = inventory.subnets.seen().unwrap().iter().map(|subnet| subnet.id.as_str()).collect();
     assert_eq!(ids, ["subnet-1"]);
+    assert_eq!(inventory.left_out, ["vpc-19".into()].into());
+    assert!(read(&[]).unwrap().left_out.is_empty());
     let alone = [("subnets.json", subnets.as_str()), ("route-tables.json", &tables)];
     let audit_of_none = audit(&read(&alone).unwrap(), None);
     assert_eq!((audit_of_none.outcome, audit_of_none.subnets.len()), (Outcome::Undetermined, 0));
@@ -328,7 +664,8 @@ fn the_region_of_zones_counts_more_than_that_of_services() {
         }
         files::read(dir.path(), None).map(|inventory| inventory.region).map_err(|error| error.to_string())
     };
-    let crossing = ENDPOINTS.replace("Gateway", "Interface").replace("us-east-1", "eu-west-1");
+    let crossing =
+        ENDPOINTS.replace("Gateway", "Interface").replace("us-east-1", "eu-west-1").replace(r#"["rtb-1"]"#, "[]");
     let both = ENDPOINTS.replace("}]}", &format!("}}, {}", crossing.split_once('[').unwrap().1));
     assert_eq!(
         region(&[("e.json", &both.replacen("vpce-1", "vpce-0", 1)), ("s.json", SUBNETS)]).as_deref(),
@@ -416,17 +753,46 @@ fn what_is_beside_the_files_and_may_hold_output_is_named() {
     for (name, content) in on_net() {
         fs::write(dir.path().join(name), content).unwrap();
     }
-    fs::create_dir(dir.path().join("vpc-2")).unwrap();
-    for name in ["vpc-2/route-tables.json", "tables.yaml", "tables.json.gz", "notes.txt", ".hidden.yaml"] {
-        fs::write(dir.path().join(name), "").unwrap();
+    let listing = tables(&[PRIVATE]);
+    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(listing.bytes().flat_map(|byte| [byte, 0])).collect();
+    let put = |name: &str, content: &[u8]| {
+        fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+        fs::write(dir.path().join(name), content).unwrap();
+    };
+    let named = [
+        ("vpc-2/route-tables.json", "vpc-2: *.json files in a directory below"),
+        ("deep/a/b/more.json", "deep: *.json files in a directory below"),
+        (".hidden-dir/more.json", ".hidden-dir: *.json files in a directory below"),
+        ("tables.yaml", "tables.yaml: this is YAML"),
+        ("tables.json.gz", "tables.json.gz: this is compressed"),
+        ("more.txt", "more.txt: this looks like output"),
+        ("more", "more: this looks like output"),
+        ("more.jsonl", "more.jsonl: this looks like output"),
+        ("more.json.bak", "more.json.bak: this looks like output"),
+        (".more.json", ".more.json: this looks like output of the AWS CLI, and hidden"),
+    ];
+    for (name, _) in named {
+        put(name, listing.as_bytes());
+    }
+    put("wide.out", &wide);
+    let not_named = ["notes.txt", ".hidden.yaml", "docs/readme.md", ".git/config.json", "values.tfstate", "empty"];
+    for (name, content) in not_named.iter().zip(["RouteTables", "", "", "{}", r#"{"subnets": []}"#, ""]) {
+        put(name, content.as_bytes());
     }
     #[cfg(unix)]
     std::os::unix::fs::symlink("nowhere", dir.path().join("link.json")).unwrap();
-    let not_read = files::read(dir.path(), Some("us-east-1")).unwrap().not_read.join("\n");
-    for name in ["/vpc-2:", "/tables.yaml:", "/tables.json.gz:", "/link.json:"] {
-        assert_eq!(not_read.contains(name), cfg!(unix) || name != "/link.json:", "{name} in {not_read}");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("..", dir.path().join("docs/up")).unwrap();
+    let inventory = files::read(dir.path(), Some("us-east-1")).unwrap();
+    assert_eq!(audit(&inventory, None).outcome, Outcome::OnNet);
+    let mut not_read: Vec<&str> = inventory.not_read.iter().map(String::as_str).collect();
+    // Below docs is a link to all of it.
+    not_read.retain(|what| !what.contains("/docs: "));
+    for name in named.map(|(_, name)| name).into_iter().chain(["wide.out: this looks like output"]) {
+        let name = format!("/{name}");
+        assert_eq!(not_read.iter().filter(|what| what.contains(&name)).count(), 1, "{name}: {not_read:#?}");
     }
-    assert!(!not_read.contains("notes.txt") && !not_read.contains("hidden"), "{not_read}");
+    assert_eq!(not_read.len(), named.len() + 1 + usize::from(cfg!(unix)), "{not_read:#?}");
 }
 
 #[test]
@@ -434,6 +800,36 @@ fn two_files_about_one_thing_agree_where_one_says_nothing() {
     let trimmed = ENDPOINTS.replace(r#""VpcEndpointType": "Gateway", "#, "").replace(r#""State": "available", "#, "");
     assert_eq!(outcome(&[("a.json", &trimmed)]), Ok(Outcome::OnNet));
     assert_eq!(outcome(&[("zz.json", &trimmed)]), Ok(Outcome::OnNet));
+    for field in [r#", "RouteTableIds": ["rtb-1"]"#, r#""ServiceName": "com.amazonaws.us-east-1.dynamodb", "#] {
+        let trimmed = ENDPOINTS.replace(field, "");
+        assert_eq!(outcome(&[("a.json", &trimmed)]), Ok(Outcome::OnNet), "{field}");
+        assert_eq!(outcome(&[("zz.json", &trimmed)]), Ok(Outcome::OnNet), "{field}");
+        assert_eq!(outcome(&[("vpc-endpoints.json", &trimmed)]), Ok(Outcome::Undetermined), "{field}");
+    }
+    for (given, other, field) in [
+        (r#"["rtb-1"]"#, "[]", "RouteTableIds"),
+        (r#"["rtb-1"]"#, "null", "RouteTableIds"),
+        ("us-east-1.dynamodb", "us-east-1.s3", "ServiceName"),
+    ] {
+        let error = outcome(&[("zz.json", &ENDPOINTS.replace(given, other))]).unwrap_err();
+        assert!(
+            error.contains(&format!("the {field} of vpce-1 differ between DIR/vpc-endpoints.json and DIR/zz.json")),
+            "{error}"
+        );
+    }
+    let interface = |more: &str| format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-2"{more}}}]}}"#);
+    let [endpoints, (_, whole)] = with_interface_endpoint(r#", "Description": "VPC Endpoint Interface vpce-2""#, "");
+    let with = |file: &'static str, more: &str| {
+        read(&[("vpc-endpoints.json", &endpoints.1), ("n.json", &whole), (file, &interface(more))])
+    };
+    for file in ["a.json", "zz.json"] {
+        assert!(
+            with(file, "").unwrap().facts.endpoint_interfaces.seen().is_some(),
+            "one without addresses adds nothing"
+        );
+        let error = with(file, r#", "Description": "VPC Endpoint Interface vpce-7""#).unwrap_err();
+        assert!(error.contains("the Description of eni-2 differ"), "{error}");
+    }
     let other = ENDPOINTS.replace("available", "pending");
     assert!(
         outcome(&[("zz.json", &other)])
@@ -461,6 +857,122 @@ fn a_row_under_another_name_for_its_id_is_a_row() {
     let error = outcome(&[("more.json", r#"[{"id": "rtb-2", "routes": []}]"#)]).unwrap_err();
     assert!(error.contains("DIR/more.json") && error.contains("RouteTableId"), "{error}");
     assert_eq!(outcome(&[("more.json", r#"[{"id": "i-2", "table": "rtb-2"}]"#)]), Ok(Outcome::OnNet));
+}
+
+/// The text of an audit, and of explanations, of the folder on-net without this file, or with this content in its place.
+fn texts(dir: &Path, region: Option<&str>, file: &str, content: Option<&str>) -> Vec<String> {
+    // A command that was tried has left its output.
+    let _ = fs::remove_dir_all(dir);
+    fs::create_dir_all(dir).unwrap();
+    for (name, content) in on_net() {
+        fs::write(dir.join(name), content).unwrap();
+    }
+    match content {
+        Some(content) => fs::write(dir.join(file), content).unwrap(),
+        None => fs::remove_file(dir.join(file)).unwrap(),
+    }
+    let inventory = files::read(dir, region).unwrap();
+    let audit = audit(&inventory, None);
+    let audit = if region.is_some() { audit.with_region_in_fixes() } else { audit };
+    let mut texts = vec![present::audit(&audit)];
+    for address in ["52.94.0.10", "10.0.7.9"] {
+        let explained = explain(&inventory, &"subnet-1".into(), address.parse().unwrap());
+        texts.extend(explained.iter().map(present::explanation));
+    }
+    texts.iter().map(|text| anstream::adapter::strip_str(text).to_string()).collect()
+}
+
+/// What a shell gives to `aws`, a word a line; nothing where the command writes to a file.
+fn words(command: &str) -> Vec<String> {
+    let script = format!("aws() {{ printf '%s\\n' \"$@\"; }}; {command}");
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{command}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn commands_stand_on_lines_of_their_own_and_can_be_pasted() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary
+        .path()
+        .join("it's; a & \"folder\" of mine, with a name so long that no line of text would have room for it");
+    let odd = "pl-1; x & 'y'";
+    let main = |routes: &[&str]| tables(&[&table("rtb-1", MAIN, routes)]);
+    let of_odd_list = main(&[LOCAL, TO_ENDPOINT, &TO_ENDPOINT.replace("pl-1", odd).replace("vpce-1", "vpce-9")]);
+    let of_odd_table =
+        tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &PRIVATE.replace("rtb-2", "rtb-2; x & 'y'")]);
+    let cut_off = LISTS.replacen('{', r#"{"NextToken": "x", "#, 1);
+    let without_entries = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
+    let cases = [
+        ("vpc-endpoints.json", None, "describe-vpc-endpoints", "vpc-endpoints.json"),
+        ("route-tables.json", None, "describe-route-tables", "route-tables.json"),
+        ("subnets.json", None, "describe-subnets", "subnets.json"),
+        ("prefix-lists.json", Some(cut_off.as_str()), "describe-prefix-lists", "prefix-lists.json"),
+        ("prefix-lists.json", Some(&without_entries), "get-managed-prefix-list-entries", "pl-1.json"),
+        ("route-tables.json", Some(&of_odd_list), "get-managed-prefix-list-entries", "pl-1; x & 'y'.json"),
+        ("route-tables.json", Some(&of_odd_table), "modify-vpc-endpoint", ""),
+    ];
+    for region in [None, Some("us-east-1")] {
+        for (file, content, command, written) in cases {
+            let content = content.map(str::to_owned);
+            for text in texts(&dir, region, file, content.as_deref()) {
+                let commands: Vec<&str> = text.lines().filter(|line| line.contains("aws ec2")).collect();
+                for line in &commands {
+                    assert!(line.trim_start().starts_with("aws ec2 "), "{text}");
+                    assert_eq!(commands.iter().filter(|other| other == &line).count(), 1, "told once: {text}");
+                    assert_eq!(line.matches(" --region us-east-1").count(), usize::from(region.is_some()), "{line}");
+                    words(line);
+                }
+            }
+            let audit = &texts(&dir, region, file, content.as_deref())[0];
+            let line =
+                audit.lines().find(|line| line.contains(command)).unwrap_or_else(|| panic!("{command}: {audit}"));
+            let made = words(line);
+            if written.is_empty() {
+                assert!(made.iter().any(|word| word == "rtb-2; x & 'y'"), "{line}");
+            } else {
+                assert_eq!(made, Vec::<String>::new(), "{line}");
+                let file = fs::read_to_string(dir.join(written)).unwrap();
+                assert!(file.starts_with(&format!("ec2\n{command}\n")), "{file}");
+                assert!(!written.contains(odd) || file.lines().any(|word| word == odd), "{file}");
+            }
+        }
+    }
+    let rows = outcome(&[("more.json", PRIVATE)]).unwrap_err();
+    assert!(rows.lines().any(|line| line == "  aws ec2 describe-route-tables > DIR/route-tables.json"), "{rows}");
+}
+
+#[test]
+fn what_is_not_known_is_told_once() {
+    let second = SUBNETS.replace(
+        "}]}",
+        r#"}, {"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "10.0.2.0/24"}, {"SubnetId": "subnet-3", "VpcId": "vpc-2", "CidrBlock": "10.0.2.0/24"}]}"#,
+    );
+    let own = table("rtb-2", r#"[{"Main": false, "SubnetId": "subnet-2"}]"#, &[LOCAL, TO_ENDPOINT]);
+    let of_second = table("rtb-3", &MAIN.replace("rtb-1", "rtb-3"), &[LOCAL, TO_ENDPOINT]).replace("vpc-1", "vpc-2");
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &own, &of_second]);
+    let without_entries = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
+    for (gone, other, command) in [
+        ("vpc-endpoints.json", None, "describe-vpc-endpoints"),
+        ("route-tables.json", None, "describe-route-tables"),
+        ("prefix-lists.json", None, "describe-prefix-lists"),
+        ("prefix-lists.json", Some(without_entries.as_str()), "get-managed-prefix-list-entries"),
+    ] {
+        let mut files = vec![("subnets.json", second.as_str()), ("route-tables.json", &main)];
+        files.retain(|(name, _)| *name != gone);
+        files.push((gone, other.unwrap_or("{}")));
+        let audit = audit(&read(&files).unwrap(), None);
+        assert_eq!((audit.outcome, audit.subnets.len()), (Outcome::Undetermined, 3));
+        let text = anstream::adapter::strip_str(&present::audit(&audit)).to_string();
+        assert_eq!(text.matches(command).count(), 1, "{text}");
+        assert_eq!(text.matches("missing-fact").count(), 1, "{text}");
+    }
+    // Different facts of one kind are told each.
+    let changing = main.replace(r#""Main": false"#, r#""Main": false, "AssociationState": {"State": "associating"}"#);
+    let audit = audit(&read(&[("subnets.json", &second), ("route-tables.json", &changing)]).unwrap(), None);
+    let text = anstream::adapter::strip_str(&present::audit(&audit)).to_string();
+    assert!(text.contains("in subnet-2\n") && text.contains("rtb-2 is changing"), "{text}");
 }
 
 #[test]

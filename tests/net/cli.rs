@@ -248,6 +248,40 @@ fn a_directory_that_cannot_serve_says_why() {
 }
 
 #[test]
+fn what_is_not_judged_of_a_directory_is_said_on_standard_error() {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(two_vpcs()).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let folder = dir.path().display().to_string();
+    let ran_as = |format: &str| run(&["audit", "--from", &folder, "--region", "us-east-1", "--format", format]);
+    let before = ran_as("text");
+    assert_eq!(before.err, "");
+    fs::create_dir(dir.path().join("more")).unwrap();
+    fs::write(dir.path().join("more/a.json"), "{}").unwrap();
+    let row = |number: usize| {
+        format!(
+            r#"{{"SubnetId": "subnet-{number}", "VpcId": "vpc-{number}", "AvailabilityZone": "eu-west-1a", "CidrBlock": "10.0.0.0/24"}}"#
+        )
+    };
+    for (vpcs, expected) in [
+        (1, "left out: vpc-1 is not in us-east-1"),
+        (2, "left out: vpc-1, vpc-2 are not in us-east-1"),
+        (7, "left out: vpc-1, vpc-2, vpc-3, vpc-4, vpc-5 and 2 more are not in us-east-1"),
+    ] {
+        let rows = (1..=vpcs).map(row).collect::<Vec<_>>().join(", ");
+        fs::write(dir.path().join("zz.json"), format!(r#"{{"Subnets": [{rows}]}}"#)).unwrap();
+        for format in ["text", "json"] {
+            let ran = ran_as(format);
+            assert!(ran.err.lines().any(|line| line == format!("onnet: {expected}")), "{}", ran.err);
+            assert!(ran.err.contains("more: *.json files in a directory below are not read"), "{}", ran.err);
+            assert!(format == "json" || ran.out == before.out, "{}", ran.out);
+        }
+    }
+}
+
+#[test]
 fn schemas_are_printed_for_every_document() {
     for document in ["report", "snapshot", "explain", "audit"] {
         let ran = run(&["schema", document]);
@@ -339,6 +373,12 @@ fn wrong_settings_say_what_is_expected_and_where_they_may_stand() {
         (&["check", "--interface", "eth0"], "such as eni-", "ONNET_INTERFACE"),
         (&["check", "--timeout", "-1"], "a length of time", "ONNET_TIMEOUT"),
         (&["audit", "--region", "evil.example/?"], "such as us-east-1", "ONNET_REGION"),
+        (
+            &["audit", "--region", "us-east-1a"],
+            "this is a zone of us-east-1; give the Region, us-east-1",
+            "ONNET_REGION",
+        ),
+        (&["explain", "52.94.0.1", "--region", "us-west-2-lax-1a"], "this is a zone of us-west-2;", "ONNET_REGION"),
         (&["audit", "--format", "xml"], "text, json", "ONNET_FORMAT"),
     ];
     for (arguments, expected, variable) in cases {

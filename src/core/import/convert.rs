@@ -27,6 +27,24 @@ pub enum ConvertError {
         /// The format it should have.
         example: &'static str,
     },
+    /// A range with bits set that its prefix leaves out.
+    #[error("{field} is {value:?}, which has bits set beyond its prefix; EC2 writes {network}")]
+    HostBits {
+        /// The API's field.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+        /// What EC2 makes of it.
+        network: IpNet,
+    },
+    /// Fields of one thing of which it has one at most.
+    #[error("both {one} and {other} are set; EC2 sets one of them")]
+    Both {
+        /// One field.
+        one: &'static str,
+        /// The other field.
+        other: &'static str,
+    },
     /// An association that is another table's.
     #[error("an association of {other} stands in {table}")]
     AnotherTables {
@@ -81,17 +99,23 @@ pub fn same(one: (&'static str, Option<&str>), other: (&'static str, Option<&str
     }
 }
 
-/// A range of addresses, cut to its network: `10.0.0.1/16` is `10.0.0.0/16`, as EC2 itself has it.
+/// A range of addresses, of the family that the field is for. EC2 stores `10.0.0.1/16` as `10.0.0.0/16`: the first was never
+/// its answer, and which of address and length is wrong is not known.
 ///
 /// # Errors
-/// [`ConvertError::NotACidr`] if the field holds something else.
+/// [`ConvertError::NotACidr`] if the field holds something else, [`ConvertError::HostBits`] if it is no network.
 pub fn cidr(field: &'static str, value: &str) -> Result<IpNet, ConvertError> {
-    let example = if field.contains("Ipv6") { "2001:db8::/56" } else { "10.0.0.0/16" };
-    value.parse::<IpNet>().map(|net| net.trunc()).map_err(|_| ConvertError::NotACidr {
-        field,
-        value: value.to_owned(),
-        example,
-    })
+    let (of_family, example): (fn(&IpNet) -> bool, _) = match field {
+        "DestinationIpv6CidrBlock" | "Ipv6CidrBlock" => (|net| matches!(net, IpNet::V6(_)), "2001:db8::/56"),
+        "DestinationCidrBlock" | "CidrBlock" => (|net| matches!(net, IpNet::V4(_)), "10.0.0.0/16"),
+        _ => (|_| true, "10.0.0.0/16"),
+    };
+    let net = value.parse::<IpNet>().ok().filter(of_family);
+    let net = net.ok_or_else(|| ConvertError::NotACidr { field, value: value.to_owned(), example })?;
+    match net.trunc() {
+        network if network == net => Ok(net),
+        network => Err(ConvertError::HostBits { field, value: value.to_owned(), network }),
+    }
 }
 
 /// Whether a prefix list is DynamoDB's in `region`: its one list today, and an IPv6 one should AWS add it.
@@ -122,6 +146,8 @@ pub struct RawRoute<'a> {
     pub core_network_arn: Option<&'a str>,
     pub odb_network_arn: Option<&'a str>,
     pub ip_address: Option<&'a str>,
+    /// A field that is not known and may be a target, with its name.
+    pub another: Option<(&'a str, &'a str)>,
     pub origin: Option<&'a str>,
     pub state: Option<&'a str>,
 }
@@ -172,7 +198,9 @@ impl RawRoute<'_> {
             (self.ip_address, |value| other("IpAddress", value)),
         ];
         let given = |id: Option<&str>| id.filter(|id| !id.is_empty()).map(str::to_owned);
-        let mut targets = fields.into_iter().filter_map(|(id, target)| Some(target(given(id)?)));
+        let another = self.another.map(|(field, value)| other(field, value.to_owned()));
+        let mut targets =
+            fields.into_iter().filter_map(|(id, target)| Some(of_its_kind(target(given(id)?)))).chain(another);
         let Some(first) = targets.next() else { return other("none", "none".to_owned()) };
         match targets.next() {
             Some(second) if !one_device(&first, &second) => {
@@ -181,6 +209,40 @@ impl RawRoute<'_> {
             Some(_) | None => first,
         }
     }
+}
+
+/// A target whose id is not one of another kind than its field's.
+fn of_its_kind(target: Target) -> Target {
+    let (field, kind) = match &target {
+        Target::NatGateway(_) => ("NatGatewayId", "nat"),
+        Target::EgressOnlyInternetGateway(_) => ("EgressOnlyInternetGatewayId", "eigw"),
+        Target::TransitGateway(_) => ("TransitGatewayId", "tgw"),
+        Target::PeeringConnection(_) => ("VpcPeeringConnectionId", "pcx"),
+        Target::LocalGateway(_) => ("LocalGatewayId", "lgw"),
+        Target::CarrierGateway(_) => ("CarrierGatewayId", "cagw"),
+        Target::CoreNetwork(_) => ("CoreNetworkArn", "arn"),
+        Target::Instance(_) => ("InstanceId", "i"),
+        Target::NetworkInterface(_) => ("NetworkInterfaceId", "eni"),
+        // The rest is by its prefix already, or of no kind.
+        Target::Local
+        | Target::VpcEndpoint(_)
+        | Target::InternetGateway(_)
+        | Target::VirtualPrivateGateway(_)
+        | Target::Other { .. } => return target,
+    };
+    let another = |prefix| prefix != kind && KINDS.contains(&prefix);
+    match prefix_of(target.id()) {
+        prefix if another(prefix) => other(field, target.id().to_owned()),
+        _ => target,
+    }
+}
+
+/// What ids of targets begin with.
+const KINDS: [&str; 13] =
+    ["local", "vpce", "igw", "vgw", "lgw", "cagw", "nat", "tgw", "eigw", "pcx", "eni", "i", "arn"];
+
+fn prefix_of(id: &str) -> &str {
+    id.split(['-', ':']).next().unwrap_or(id)
 }
 
 /// Whether two fields of a route are of one thing.
@@ -198,7 +260,7 @@ fn other(field: &str, value: String) -> Target {
 
 /// `GatewayId` holds many kinds of target, endpoints of every type among them; only the id's prefix says which.
 fn gateway(id: String) -> Target {
-    match id.split_once('-').map_or(id.as_str(), |(prefix, _)| prefix) {
+    match prefix_of(&id) {
         "local" => Target::Local,
         "vpce" => Target::VpcEndpoint(id.into()),
         "igw" => Target::InternetGateway(id.into()),
@@ -250,14 +312,20 @@ pub struct RawAssociation<'a> {
 
 impl RawAssociation<'_> {
     /// The association in our types; `None` for one that serves no subnet and no gateway, such as a public IPv4 pool's.
-    pub fn convert(&self) -> Option<Association> {
+    ///
+    /// # Errors
+    /// [`ConvertError::Both`] if it names several things that the table would serve.
+    pub fn convert(&self) -> Result<Option<Association>, ConvertError> {
         let with = match (self.gateway_id, self.subnet_id, self.main) {
-            (Some(gateway), ..) => AssociatedWith::Gateway(gateway.to_owned()),
-            (None, Some(subnet), _) => AssociatedWith::Subnet(subnet.into()),
+            (Some(_), Some(_), _) => return Err(ConvertError::Both { one: "GatewayId", other: "SubnetId" }),
+            (Some(_), None, true) => return Err(ConvertError::Both { one: "GatewayId", other: "Main" }),
+            (None, Some(_), true) => return Err(ConvertError::Both { one: "SubnetId", other: "Main" }),
+            (Some(gateway), None, false) => AssociatedWith::Gateway(gateway.to_owned()),
+            (None, Some(subnet), false) => AssociatedWith::Subnet(subnet.into()),
             (None, None, true) => AssociatedWith::Main,
-            (None, None, false) => return None,
+            (None, None, false) => return Ok(None),
         };
-        Some(Association { with, state: association_state(self.state) })
+        Ok(Some(Association { with, state: association_state(self.state) }))
     }
 }
 
@@ -360,6 +428,27 @@ mod tests {
     }
 
     #[test]
+    fn an_id_of_another_kind_than_its_field_is_no_target() {
+        type Set = fn(&mut RawRoute<'static>, &'static str);
+        let fields: [(&str, Set); 9] = [
+            ("NatGatewayId", |r, id| r.nat_gateway_id = Some(id)),
+            ("EgressOnlyInternetGatewayId", |r, id| r.egress_only_internet_gateway_id = Some(id)),
+            ("TransitGatewayId", |r, id| r.transit_gateway_id = Some(id)),
+            ("VpcPeeringConnectionId", |r, id| r.vpc_peering_connection_id = Some(id)),
+            ("LocalGatewayId", |r, id| r.local_gateway_id = Some(id)),
+            ("CarrierGatewayId", |r, id| r.carrier_gateway_id = Some(id)),
+            ("CoreNetworkArn", |r, id| r.core_network_arn = Some(id)),
+            ("InstanceId", |r, id| r.instance_id = Some(id)),
+            ("NetworkInterfaceId", |r, id| r.network_interface_id = Some(id)),
+        ];
+        for (field, set) in fields {
+            for id in ["vpce-1", "igw-1", "local", "vgw-1"] {
+                assert_eq!(target_of(|r| set(r, id)), other(field, id.into()));
+            }
+        }
+    }
+
+    #[test]
     fn an_interface_with_an_instance_is_the_instance() {
         let nat_instance = target_of(|r| {
             r.network_interface_id = Some("eni-1");
@@ -392,15 +481,52 @@ mod tests {
     }
 
     #[test]
-    fn an_association_names_a_gateway_before_a_subnet_before_main() {
-        let with = |raw: RawAssociation<'_>| raw.convert().map(|a| a.with);
-        let main = RawAssociation { main: true, ..RawAssociation::default() };
-        assert_eq!(with(main), Some(AssociatedWith::Main));
-        let edge = RawAssociation { gateway_id: Some("igw-1"), ..main };
-        assert_eq!(with(edge), Some(AssociatedWith::Gateway("igw-1".into())));
-        let subnet = RawAssociation { subnet_id: Some("subnet-1"), ..RawAssociation::default() };
-        assert_eq!(with(subnet), Some(AssociatedWith::Subnet("subnet-1".into())));
-        assert_eq!(with(RawAssociation::default()), None, "a public IPv4 pool serves no subnet");
+    fn an_association_names_a_gateway_a_subnet_or_main_and_no_two() {
+        let with = |raw: RawAssociation<'_>| Ok(raw.convert()?.map(|a| a.with));
+        let none = RawAssociation::default();
+        let main = RawAssociation { main: true, ..none };
+        let edge = RawAssociation { gateway_id: Some("igw-1"), ..none };
+        let subnet = RawAssociation { subnet_id: Some("subnet-1"), ..none };
+        assert_eq!(with(main), Ok(Some(AssociatedWith::Main)));
+        assert_eq!(with(edge), Ok(Some(AssociatedWith::Gateway("igw-1".into()))));
+        assert_eq!(with(subnet), Ok(Some(AssociatedWith::Subnet("subnet-1".into()))));
+        assert_eq!(with(none), Ok(None), "a public IPv4 pool serves no subnet");
+        for (raw, one, other) in [
+            (RawAssociation { main: true, ..edge }, "GatewayId", "Main"),
+            (RawAssociation { main: true, ..subnet }, "SubnetId", "Main"),
+            (RawAssociation { subnet_id: Some("subnet-1"), ..edge }, "GatewayId", "SubnetId"),
+        ] {
+            assert_eq!(with(raw), Err(ConvertError::Both { one, other }));
+        }
+    }
+
+    #[test]
+    fn a_range_is_a_network_of_its_fields_family() {
+        let network = |field, text| cidr(field, text).map_err(|error| matches!(error, ConvertError::HostBits { .. }));
+        for (field, text) in [
+            ("DestinationCidrBlock", "10.0.0.0/16"),
+            ("DestinationCidrBlock", "0.0.0.0/0"),
+            ("CidrBlock", "10.0.0.1/32"),
+            ("DestinationIpv6CidrBlock", "::/0"),
+            ("Ipv6CidrBlock", "2001:db8::/56"),
+            ("Cidrs", "10.0.0.0/16"),
+            ("Cidrs", "2001:db8::/56"),
+            ("Cidr", "2001:db8::/56"),
+        ] {
+            assert_eq!(network(field, text), Ok(text.parse().unwrap()), "{field} {text}");
+        }
+        for (field, text, host_bits) in [
+            ("DestinationCidrBlock", "10.0.0.1/16", true),
+            ("Cidrs", "52.94.1.7/22", true),
+            ("Cidr", "2001:db8::1/56", true),
+            ("DestinationCidrBlock", "::/0", false),
+            ("CidrBlock", "2001:db8::/56", false),
+            ("DestinationIpv6CidrBlock", "0.0.0.0/0", false),
+            ("Ipv6CidrBlock", "10.0.0.0/16", false),
+            ("Cidrs", "10.0.0.1", false),
+        ] {
+            assert_eq!(network(field, text), Err(host_bits), "{field} {text}");
+        }
     }
 
     #[test]

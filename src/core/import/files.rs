@@ -14,13 +14,12 @@ use super::{
     input::{self, LISTING_FILE},
     json::{self, JsonError},
 };
-use crate::model::{Inventory, PrefixListId, Timestamp};
+use crate::model::{Inventory, PrefixListId, Timestamp, shell_word};
 use assemble::Collected;
 use document::{Document, File};
 use relevant::{LARGE, Relevant};
 use std::{
-    collections::BTreeMap,
-    io,
+    io::{self, Read},
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -37,7 +36,7 @@ const NETWORK_INTERFACES: Source =
     Source { key: "NetworkInterfaces", command: "describe-network-interfaces", file: "network-interfaces.json" };
 
 /// Where one kind of fact comes from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Source {
     key: &'static str,
     command: &'static str,
@@ -46,7 +45,12 @@ struct Source {
 
 impl Source {
     fn command_into(self, place: Place<'_>) -> String {
-        format!("aws ec2 {}{} > {}", self.command, place.region_flag(), shell_word(&place.dir.join(self.file)))
+        format!(
+            "aws ec2 {}{} > {}",
+            self.command,
+            place.region_flag(),
+            shell_word(&place.dir.join(self.file).display().to_string())
+        )
     }
 }
 
@@ -60,15 +64,8 @@ struct Place<'a> {
 impl Place<'_> {
     /// Without it the CLI asks its own default Region.
     fn region_flag(self) -> String {
-        self.region.map_or_else(String::new, |region| format!(" --region {}", shell_word(Path::new(region))))
+        self.region.map_or_else(String::new, |region| format!(" --region {}", shell_word(region)))
     }
-}
-
-/// A path as a POSIX shell takes it.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn how_to_fill(dir: &Path) -> String {
@@ -144,8 +141,8 @@ pub enum FilesError {
     },
     /// Rows of ours where the CLI does not write them.
     #[error(
-        "{} contains objects with {} {}, where onnet does not read them; save the output of {} as it is, in a file of its own for each Region",
-        .file.display(), .unread.id, .unread.shape(), aws_command(.unread)
+        "{} contains objects with {} {}, where onnet does not read them; save the output as it is, in a file of its own for each Region:\n  {}",
+        .file.display(), .unread.id, .unread.shape(), command_beside(.file, .unread)
     )]
     Unread {
         /// The file.
@@ -231,14 +228,11 @@ fn json_files(dir: &Path) -> Result<(Vec<PathBuf>, Vec<String>), FilesError> {
     let failed = |cause| FilesError::Directory { dir: dir.to_owned(), cause };
     let (mut files, mut not_read) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
+        let path = entry.map_err(failed)?.path();
         // As a shell's `*.json` has it: what editors and macOS leave beside the files is hidden.
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) && !hidden && !path.is_dir()
-        {
+        if is_json(&path) && !is_hidden(&path) && !path.is_dir() {
             files.push(path);
-        } else if !hidden && let Some(why) = may_be_output(&path) {
+        } else if let Some(why) = may_be_output(&path) {
             not_read.push(format!("{}: {why}", path.display()));
         }
     }
@@ -247,19 +241,76 @@ fn json_files(dir: &Path) -> Result<(Vec<PathBuf>, Vec<String>), FilesError> {
     Ok((files, not_read))
 }
 
-/// Why a file that may hold output of the CLI is not read.
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Why what may hold output of the CLI is not read: a directory, or a file of another name.
 fn may_be_output(path: &Path) -> Option<&'static str> {
+    let hidden = is_hidden(path);
     if path.is_dir() {
-        let is_json = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let mut inside = std::fs::read_dir(path).ok()?.filter_map(Result::ok);
-        return inside.any(|entry| is_json(&entry.path())).then_some("*.json files in a directory below are not read");
+        let mut left = FILES_BELOW;
+        let holds = |file: &Path| if hidden { looks_like_listing(file) } else { is_json(file) };
+        return any_below(path, DEPTH, &mut left, &holds).then_some("*.json files in a directory below are not read");
     }
-    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "yaml" | "yml" => Some("this is YAML; save the output with --output json"),
-        "gz" | "zip" | "zst" | "xz" | "bz2" => Some("this is compressed"),
-        _ => None,
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        Some("yaml" | "yml") if !hidden => Some("this is YAML; save the output with --output json"),
+        Some("gz" | "zip" | "zst" | "xz" | "bz2") if !hidden => Some("this is compressed"),
+        _ if !looks_like_listing(path) => None,
+        _ if hidden => Some("this looks like output of the AWS CLI, and hidden files are not read"),
+        _ => Some("this looks like output of the AWS CLI; only files named *.json are read"),
     }
 }
+
+/// Directories below the folder that are looked into for output of the CLI, one in another.
+const DEPTH: usize = 4;
+
+/// Files below the folder that are looked at for it.
+const FILES_BELOW: usize = 1_000;
+
+/// Whether any of the first files below `dir` passes the test.
+fn any_below(dir: &Path, depth: usize, left: &mut usize, test: &impl Fn(&Path) -> bool) -> bool {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    for path in entries.map(|entry| entry.path()) {
+        let Some(after) = left.checked_sub(1) else { return false };
+        *left = after;
+        let found = if path.is_dir() { depth > 0 && any_below(&path, depth - 1, left, test) } else { test(&path) };
+        if found {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the file begins as an answer of the CLI does.
+fn looks_like_listing(path: &Path) -> bool {
+    const KEYS: [&[u8]; 6] = [
+        b"\"RouteTables\"",
+        b"\"Subnets\"",
+        b"\"VpcEndpoints\"",
+        b"\"PrefixLists\"",
+        b"\"Entries\"",
+        b"\"NetworkInterfaces\"",
+    ];
+    // Opening what is no regular file could wait for ever.
+    if !path.metadata().is_ok_and(|about| about.is_file()) {
+        return false;
+    }
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut start));
+    // UTF-16 has a zero in every other byte.
+    start.retain(|byte| byte.is_ascii() && *byte != 0);
+    let is_json = matches!(start.trim_ascii_start().first(), Some(b'{' | b'['));
+    read.is_ok() && is_json && KEYS.iter().any(|key| start.windows(key.len()).any(|window| window == *key))
+}
+
+/// Bytes of a file that show what it is.
+const BEGINNING: u64 = 4_096;
 
 fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<(), FilesError> {
     let failed = |cause| FilesError::File { file: path.to_owned(), cause };
@@ -381,8 +432,10 @@ fn answers_of(document: Document, path: &Path, depth: u8, answers: &mut Vec<File
     }
 }
 
-fn aws_command(unread: &Unread) -> String {
-    format!("aws ec2 {}", unread.command)
+/// The command that lists such rows, into the folder of `file`.
+fn command_beside(file: &Path, unread: &Unread) -> String {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    unread.source.command_into(Place { dir, region: None })
 }
 
 /// The prefix list whose entries a file holds: `<anything>pl-….json`.
@@ -391,41 +444,6 @@ fn prefix_list_of(path: &Path) -> Option<PrefixListId> {
     let digits = name.get(name.rfind("pl-")? + "pl-".len()..)?;
     let end = digits.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(digits.len());
     (end > 0).then(|| format!("pl-{}", &digits[..end]).into())
-}
-
-/// The Regions that `names` hold, each with the first name it was found in: `com.amazonaws.us-east-1.dynamodb`.
-///
-/// Partitions differ in what comes first (`cn.com.amazonaws`), services in what comes last, and some names have no
-/// Region at all (`com.amazonaws.global.cloudfront.origin-facing`).
-fn regions<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, &'a str> {
-    let mut found = BTreeMap::new();
-    for name in names {
-        let after = name.split_once("amazonaws.").map(|(_, rest)| rest.strip_prefix("vpce.").unwrap_or(rest));
-        if let Some(region) = after.and_then(|rest| rest.split('.').next()).filter(|part| looks_like_a_region(part)) {
-            found.entry(region).or_insert(name);
-        }
-    }
-    found
-}
-
-/// The Region of an Availability Zone, a Local Zone or a Wavelength Zone: `us-west-2` of `us-west-2a` and of
-/// `us-west-2-lax-1a`.
-fn region_of_zone(zone: &str) -> Option<&str> {
-    let digit = zone.find(|c: char| c.is_ascii_digit())?;
-    let length = zone[digit..].find(|c: char| !c.is_ascii_digit())?;
-    Some(&zone[..digit + length]).filter(|region| looks_like_a_region(region))
-}
-
-/// `us-east-1`, `us-gov-west-1`, `us-isob-east-1`: words and a number.
-fn looks_like_a_region(part: &str) -> bool {
-    let words: Vec<&str> = part.split('-').collect();
-    match words.as_slice() {
-        [first, middle @ .., last] if !middle.is_empty() => {
-            let word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
-            word(first) && middle.iter().all(word) && !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -486,45 +504,6 @@ mod tests {
     }
 
     #[test]
-    fn a_region_is_words_and_a_number() {
-        for region in ["us-east-1", "us-gov-west-1", "ap-southeast-2", "eusc-de-east-1", "us-isob-east-1"] {
-            assert!(looks_like_a_region(region), "{region}");
-        }
-        for other in ["global", "s3-global", "vpce", "us-east", "dynamodb-2", "us--1", "US-EAST-1", ""] {
-            assert!(!looks_like_a_region(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_zone_is_in_its_region() {
-        for (zone, region) in [
-            ("us-east-1a", Some("us-east-1")),
-            ("us-gov-west-1b", Some("us-gov-west-1")),
-            ("us-west-2-lax-1a", Some("us-west-2")),
-            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
-            ("us-east-1", None),
-            ("use1-az6", None),
-            ("a1b", None),
-            ("", None),
-        ] {
-            assert_eq!(region_of_zone(zone), region, "{zone}");
-        }
-    }
-
-    #[test]
-    fn names_of_every_partition_hold_their_region() {
-        let names = [
-            "com.amazonaws.us-east-1.dynamodb",
-            "cn.com.amazonaws.cn-north-1.dynamodb",
-            "com.amazonaws.vpce.eu-west-1.vpce-svc-1",
-            "com.amazonaws.global.cloudfront.origin-facing",
-            "my-list",
-        ];
-        let found = regions(names.into_iter());
-        assert_eq!(found.into_keys().collect::<Vec<_>>(), ["cn-north-1", "eu-west-1", "us-east-1"]);
-    }
-
-    #[test]
     fn a_file_of_entries_is_named_by_its_list() {
         let of = |name: &str| prefix_list_of(Path::new(name)).map(|id| id.to_string());
         assert_eq!(of("pl-02cd2c6b.json").as_deref(), Some("pl-02cd2c6b"));
@@ -532,11 +511,5 @@ mod tests {
         assert_eq!(of("pl-0123abc.page2.json").as_deref(), Some("pl-0123abc"));
         assert_eq!(of("entries.json"), None);
         assert_eq!(of("pl-.json"), None);
-    }
-
-    #[test]
-    fn a_path_with_a_blank_is_quoted_for_the_shell() {
-        assert_eq!(shell_word(Path::new("vpc/a.json")), "vpc/a.json");
-        assert_eq!(shell_word(Path::new("my vpc/it's.json")), r"'my vpc/it'\''s.json'");
     }
 }

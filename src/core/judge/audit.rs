@@ -2,6 +2,7 @@
 
 use super::{
     coverage::{Coverage, cover},
+    explain::agreed,
     findings::{self, Table, World},
     path::{Reader, service_name},
     subnet::{Associations, despite_gaps},
@@ -71,6 +72,7 @@ impl Tables<'_> {
             Ok(associations) => associations.table_of(&subnet.vpc, &subnet.id),
             Err(gap) => Err(Missing::new(format!("the route tables of {}", subnet.vpc), gap)),
         };
+        let found = agreed(self.inventory, &subnet.vpc).and(found);
         let used = match despite_gaps(self.inventory, &subnet.vpc, found) {
             Ok(used) => used,
             Err(missing) => return self.not_judged(subnet, None, missing),

@@ -22,7 +22,8 @@ use std::net::IpAddr;
 pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Result<Explanation, UnknownSubnet> {
     let Located { vpc, cidrs, unknown_ranges } = locate(inventory, subnet)?;
     let reader = Reader::of_inventory(inventory);
-    let (table, association) = match despite_gaps(inventory, &vpc, table_of(&inventory.facts, &vpc, subnet)) {
+    let found = agreed(inventory, &vpc).and_then(|()| table_of(&inventory.facts, &vpc, subnet));
+    let (table, association) = match despite_gaps(inventory, &vpc, found) {
         Ok(found) => found,
         Err(missing) => {
             return Ok(Explanation {
@@ -48,8 +49,14 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         reason,
     };
     if cidrs.iter().any(|cidr| cidr.contains(&address)) {
-        let reason = format!("{address} lies in {subnet} itself: no route table applies");
-        return Ok(explanation(reader.within_vpc(&vpc, address.into()), None, Vec::new(), reason));
+        let verdict = reader.within_vpc(&vpc, address.into());
+        let reason = match &verdict {
+            Verdict::Undetermined(missing) => undetermined(missing),
+            Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => {
+                format!("{address} lies in {subnet} itself: no route table applies")
+            }
+        };
+        return Ok(explanation(verdict, None, Vec::new(), reason));
     }
     let selection = select(table, &inventory.facts.prefix_lists, address);
     if let Some(open) = unknown_ranges.and_then(|gap| could_hold(subnet, gap, &selection, address)) {
@@ -62,6 +69,15 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         + &state_of(&inventory.facts, &verdict)
         + &beyond(&inventory.facts, address, &verdict);
     Ok(explanation(verdict, route, losers(&selection), reason))
+}
+
+/// Whether the listings agree about a VPC.
+///
+/// # Errors
+/// Why nothing follows for its subnets.
+pub(super) fn agreed(inventory: &Inventory, vpc: &VpcId) -> Result<(), Missing> {
+    let disagreement = inventory.contradictory.get(vpc);
+    disagreement.map_or(Ok(()), |gap| Err(Missing::new(format!("the identity of {vpc}"), gap)))
 }
 
 /// A subnet's VPC and ranges.

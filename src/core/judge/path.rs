@@ -4,8 +4,9 @@ use super::lookup::{Match, Selection, covers, read};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, Instance,
-    InterfaceId, Inventory, LostBy, Missing, Observed, Path, PathTarget, PrefixList, RouteState, RouteTable, Target,
-    Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
+    InterfaceId, Inventory, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList, Route, RouteState,
+    RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service,
+    is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -42,13 +43,16 @@ impl<'a> SeenBy<'a> {
         }
     }
 
-    /// Which account owns which VPC, by its subnets.
-    fn subnet_owners(self) -> impl Iterator<Item = (&'a VpcId, &'a AccountId)> {
-        let subnets = match self {
+    /// Which account owns which VPC, by the VPC itself and by its subnets.
+    fn owners(self) -> impl Iterator<Item = (&'a VpcId, &'a AccountId)> {
+        let inventory = match self {
             Self::Instance(_) => None,
-            Self::Accounts(inventory) => inventory.subnets.seen(),
+            Self::Accounts(inventory) => Some(inventory),
         };
-        subnets.into_iter().flatten().filter_map(|subnet| Some((&subnet.vpc, subnet.owner.as_ref()?)))
+        let of_vpcs = inventory.into_iter().flat_map(|inventory| &inventory.vpc_owners);
+        let of_vpcs = of_vpcs.flat_map(|(vpc, owners)| owners.iter().map(move |owner| (vpc, owner)));
+        let subnets = inventory.and_then(|inventory| inventory.subnets.seen()).into_iter().flatten();
+        of_vpcs.chain(subnets.filter_map(|subnet| Some((&subnet.vpc, subnet.owner.as_ref()?))))
     }
 }
 
@@ -122,7 +126,6 @@ impl<'a> Reader<'a> {
         };
         let endpoint = self.facts.vpc_endpoints.seen()?.iter().find(|endpoint| {
             endpoint.kind == EndpointType::Gateway
-                && endpoint.vpc == table.vpc
                 && endpoint.route_tables.contains(&table.id)
                 && endpoint.state != EndpointState::Deleting
                 && why_not_carried(&endpoint.state).is_none()
@@ -206,7 +209,7 @@ impl<'a> Reader<'a> {
         }
         via(match target.clone() {
             Target::Local => return self.within_vpc(&table.vpc, range),
-            Target::VpcEndpoint(id) => return self.endpoint(table, &id, &m.route.destination),
+            Target::VpcEndpoint(id) => return self.endpoint(table, &id, m.route),
             Target::InternetGateway(id) => PathTarget::InternetGateway(id),
             Target::EgressOnlyInternetGateway(id) => PathTarget::EgressOnlyInternetGateway(id),
             Target::NatGateway(id) => PathTarget::NatGateway(id),
@@ -264,7 +267,7 @@ impl<'a> Reader<'a> {
             Err(gap) => return Some(Missing::new(what, gap)),
         };
         let of_tables = tables.iter().filter_map(|table| Some((&table.vpc, table.owner.as_ref()?)));
-        let owners: BTreeSet<_> = of_tables.chain(self.seen_by.subnet_owners()).collect();
+        let owners: BTreeSet<_> = of_tables.chain(self.seen_by.owners()).collect();
         let mut of_vpc = owners.iter().filter(|(of, _)| *of == vpc).map(|(_, owner)| *owner).peekable();
         of_vpc.peek()?;
         let listed: BTreeSet<_> = self
@@ -311,7 +314,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A `vpce-` target says nothing of its type: a firewall's endpoint has the same form. Only `DescribeVpcEndpoints` has the type.
-    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId, by: &Destination) -> Verdict {
+    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId, by: &Route) -> Verdict {
         let vpc = &table.vpc;
         let endpoints = match self.facts.vpc_endpoints.get() {
             Ok(endpoints) => endpoints,
@@ -363,9 +366,19 @@ impl<'a> Reader<'a> {
 
     /// Why a route does not lead to a gateway endpoint as it says: AWS adds routes for the prefix list of its service, and no other
     /// route can. <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
-    fn another_list(&self, endpoint: &VpcEndpoint, by: &Destination) -> Option<Gap> {
+    fn another_list(&self, endpoint: &VpcEndpoint, by: &Route) -> Option<Gap> {
         let service = endpoint.service.as_deref();
-        let list = match by {
+        let origin = match by.origin {
+            Origin::CreateRouteTable => Some("CreateRouteTable"),
+            Origin::EnableVgwRoutePropagation => Some("EnableVgwRoutePropagation"),
+            Origin::Advertisement => Some("Advertisement"),
+            Origin::CreateRoute | Origin::Absent | Origin::Other(_) => None,
+        };
+        if let Some(origin) = origin {
+            let other = "AWS sets the routes to a gateway endpoint with CreateRoute".to_owned();
+            return Some(Gap::Conflicting { one: format!("the Origin of the route to it is {origin}"), other });
+        }
+        let list = match &by.destination {
             Destination::PrefixList(list) => list,
             Destination::Cidr(cidr) => {
                 let other = "only the prefix list of its service leads to a gateway endpoint".to_owned();

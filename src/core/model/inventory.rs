@@ -25,6 +25,15 @@ pub struct Inventory {
     /// The subnets of which not all ranges are known, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unknown_ranges: BTreeMap<SubnetId, Gap>,
+    /// The VPCs of which the listings contradict each other: nothing follows for their subnets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contradictory: BTreeMap<VpcId, Gap>,
+    /// The accounts that own VPCs, where the VPCs themselves were listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vpc_owners: BTreeMap<VpcId, BTreeSet<AccountId>>,
+    /// The VPCs of a folder that are not judged, for they are of other Regions.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_out: BTreeSet<VpcId>,
     /// What was not read of a folder, and why: it holds nothing that onnet recognises.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<String>,

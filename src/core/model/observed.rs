@@ -186,6 +186,9 @@ pub enum Gap {
     },
 }
 
+/// Between the reason of a gap and the command that closes it.
+const RUN: &str = "; run: ";
+
 impl Gap {
     /// For what has not been collected yet.
     pub fn not_yet() -> Self {
@@ -202,6 +205,30 @@ impl Gap {
     /// The reason as a label: one of a closed set.
     pub fn reason(&self) -> &'static str {
         self.into()
+    }
+
+    /// A reason of which the last part is the command that closes the gap.
+    pub(crate) fn with_command(why: &str, command: &str) -> String {
+        format!("{why}{RUN}{command}")
+    }
+
+    /// The command that would close the gap, where one would.
+    pub fn command(&self) -> Option<&str> {
+        let (Self::NotTried { because: text } | Self::Truncated { detail: text } | Self::NotFound { detail: text }) =
+            self
+        else {
+            return None;
+        };
+        Some(text.rsplit_once(RUN)?.1)
+    }
+
+    /// The reason without the command: that stands on a line of its own.
+    pub fn without_command(&self) -> String {
+        let text = self.to_string();
+        match self.command().and_then(|command| text.strip_suffix(command)?.strip_suffix(RUN)) {
+            Some(why) => why.to_owned(),
+            None => text,
+        }
     }
 
     /// The IAM action that would close the gap, where one would.
@@ -265,7 +292,7 @@ impl Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.what, self.why)
+        write!(f, "{} ({})", self.what, self.why.without_command())
     }
 }
 
@@ -282,6 +309,17 @@ mod tests {
         let tags: Vec<String> = schema["oneOf"].as_array().unwrap().iter().map(tag).collect();
         assert_eq!(tags, Gap::REASONS);
         assert!(Gap::CONCLUDED.iter().all(|reason| Gap::REASONS.contains(reason)));
+    }
+
+    #[test]
+    fn a_command_is_apart_from_the_reason() {
+        let because = Gap::with_command("no Subnets in DIR", "aws ec2 describe-subnets > DIR/s.json");
+        let gap = Gap::NotTried { because };
+        assert_eq!(gap.command(), Some("aws ec2 describe-subnets > DIR/s.json"));
+        assert_eq!(gap.without_command(), "not tried: no Subnets in DIR");
+        assert_eq!(Missing::new("the subnets", &gap).to_string(), "the subnets (not tried: no Subnets in DIR)");
+        let none = Gap::NotFound { detail: "no main table".to_owned() };
+        assert_eq!((none.command(), none.without_command().as_str()), (None, "not found: no main table"));
     }
 
     #[test]

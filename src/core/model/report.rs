@@ -207,7 +207,8 @@ impl Audit {
         let flag = format!(" --region {}", self.region);
         let of_subnets = self.subnets.iter_mut().flat_map(|subnet| &mut subnet.findings);
         for finding in self.findings.iter_mut().chain(of_subnets).filter(|_| is_plain) {
-            if let Some(fix) = finding.fix.as_mut().filter(|fix| fix.starts_with("aws ")) {
+            if let Some(fix) = finding.fix.as_mut().filter(|fix| fix.starts_with("aws ") && !fix.contains(" --region "))
+            {
                 fix.push_str(&flag);
             }
         }

@@ -6,7 +6,10 @@ use super::{
     words::{self, BOLD},
 };
 use crate::model::{Audit, Finding, FindingCode, Outcome, RouteTableId, SubnetAudit, VpcId, addresses_in, grouped};
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// The audit for people: worst VPC first, worst subnet first.
 pub fn audit(audit: &Audit) -> String {
@@ -23,7 +26,7 @@ pub fn audit(audit: &Audit) -> String {
         page.gap().styled(BOLD, vpc).end();
         table(page, &subnets, &widths);
     }
-    let shared = shared_findings(&audit.subnets);
+    let shared = shared_findings(audit);
     if !audit.findings.is_empty() || !shared.is_empty() {
         page.gap().put("findings").end();
     }
@@ -113,21 +116,49 @@ fn ways(subnet: &SubnetAudit) -> String {
     if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
 }
 
-/// One finding of a route table, and the subnets that have it. Subnets of one table share their faults and their fix.
-fn shared_findings(subnets: &[SubnetAudit]) -> Vec<(&Finding, Vec<String>)> {
-    type Key<'a> = (FindingCode, &'a VpcId, Option<&'a RouteTableId>, Option<&'a str>);
-    let mut order: Vec<(Key<'_>, &Finding, Vec<String>)> = Vec::new();
+/// One finding of a route table, and the subnets that have it. Subnets of one table share their faults and their fix; what is
+/// not known is told once, and not again where the whole audit lacks it.
+fn shared_findings(audit: &Audit) -> Vec<(&Finding, Vec<String>)> {
+    let of_audit: BTreeSet<Key<'_>> = audit.findings.iter().filter_map(lack).collect();
+    let mut order: Vec<(&Finding, Vec<String>)> = Vec::new();
     let mut at: BTreeMap<Key<'_>, usize> = BTreeMap::new();
-    for subnet in subnets {
+    for subnet in &audit.subnets {
         for finding in &subnet.findings {
-            let key = (finding.code, &subnet.vpc, subnet.route_table.as_ref(), finding.fix.as_deref());
+            let fault = || Key::Fault(finding.code, &subnet.vpc, subnet.route_table.as_ref(), finding.fix.as_deref());
+            let key = lack(finding).unwrap_or_else(fault);
+            if of_audit.contains(&key) {
+                continue;
+            }
             let index = *at.entry(key).or_insert(order.len());
             if index == order.len() {
-                order.push((key, finding, Vec::new()));
+                order.push((finding, Vec::new()));
             }
-            order[index].2.push(subnet.subnet.to_string());
+            order[index].1.push(subnet.subnet.to_string());
         }
     }
-    order.sort_by_key(|(_, finding, _)| Reverse(finding.severity));
-    order.into_iter().map(|(_, finding, subnets)| (finding, subnets)).collect()
+    order.sort_by_key(|(finding, _)| Reverse(finding.severity));
+    order
+}
+
+/// What makes two findings the same to people.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Key<'a> {
+    Fault(FindingCode, &'a VpcId, Option<&'a RouteTableId>, Option<&'a str>),
+    /// By the command that gets the fact, or by why it is missing.
+    Lack(FindingCode, &'a str),
+}
+
+/// The key of a fact that is missing; `None` of another finding.
+fn lack(finding: &Finding) -> Option<Key<'_>> {
+    const LACKS: [FindingCode; 6] = [
+        FindingCode::MissingFact,
+        FindingCode::MissingPermission,
+        FindingCode::NoCredentials,
+        FindingCode::FactsDisagree,
+        FindingCode::StaleEvidence,
+        FindingCode::SettingsInvalid,
+    ];
+    let why = || finding.message.split_once(": ").map_or(finding.message.as_str(), |(_, why)| why);
+    let key = || Key::Lack(finding.code, finding.fix.as_deref().unwrap_or_else(why));
+    LACKS.contains(&finding.code).then(key)
 }

@@ -38,8 +38,13 @@ pub fn explanation(explanation: &Explanation) -> String {
             }
         }
         Verdict::Undetermined(missing) => {
-            for fact in missing {
+            for (at, fact) in missing.iter().enumerate() {
                 page.label("missing").wrapped(INDENT, &fact.to_string());
+                let command = fact.why.command();
+                let is_last = missing[at + 1..].iter().all(|other| other.why.command() != command);
+                if let Some(command) = command.filter(|_| is_last) {
+                    page.to(INDENT + 2).put(command).end();
+                }
             }
         }
         Verdict::Via(path) => {

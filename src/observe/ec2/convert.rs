@@ -15,21 +15,25 @@ pub(super) fn route_table(table: &types::RouteTable) -> Result<RouteTable, Gap> 
         id: id.into(),
         vpc: required(table.vpc_id(), &place, "VpcId")?.into(),
         owner: given(table.owner_id()).map(Into::into),
-        associations: table.associations().iter().filter_map(association).collect(),
+        associations: table
+            .associations()
+            .iter()
+            .filter_map(|from| association(from, &place).transpose())
+            .collect::<Result<_, _>>()?,
         routes: table.routes().iter().map(|r| route(r, &place)).collect::<Result<_, _>>()?,
     })
 }
 
 /// An edge table's association with a pool of public addresses serves no subnet, and is left out.
-fn association(from: &types::RouteTableAssociation) -> Option<Association> {
+fn association(from: &types::RouteTableAssociation, place: &str) -> Result<Option<Association>, Gap> {
     let state = from.association_state().and_then(|state| state.state());
-    RawAssociation {
+    let raw = RawAssociation {
         main: from.main() == Some(true),
         subnet_id: given(from.subnet_id()),
         gateway_id: given(from.gateway_id()),
         state: given(state.map(|state| state.as_str())),
-    }
-    .convert()
+    };
+    raw.convert().map_err(|error| malformed(place, &error.to_string()))
 }
 
 fn route(from: &types::Route, place: &str) -> Result<Route, Gap> {
@@ -50,6 +54,7 @@ fn route(from: &types::Route, place: &str) -> Result<Route, Gap> {
         core_network_arn: given(from.core_network_arn()),
         odb_network_arn: given(from.odb_network_arn()),
         ip_address: given(from.ip_address()),
+        another: None,
         origin: given(from.origin().map(|origin| origin.as_str())),
         state: given(from.state().map(|state| state.as_str())),
     };
@@ -127,8 +132,8 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
         owner: given(from.owner_id()).map(Into::into),
         cidrs: given(from.cidr_block())
             .into_iter()
-            .chain(ipv6)
-            .map(|c| cidr(c, &place, "CidrBlock"))
+            .map(|block| cidr(block, &place, "CidrBlock"))
+            .chain(ipv6.map(|block| cidr(block, &place, "Ipv6CidrBlock")))
             .collect::<Result<_, _>>()?,
         id: id.into(),
     })

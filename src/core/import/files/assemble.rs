@@ -1,18 +1,20 @@
 //! From what the files hold to one inventory, with a reason for everything they do not.
 
+mod agreement;
+
 use super::{
     FilesError, NETWORK_INTERFACES, PREFIX_LISTS, Place, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
     document::File,
     listing::{Listings, Page, listing_of, name_of},
-    prefix_list_of, regions,
+    prefix_list_of,
     relevant::Relevant,
-    shapes::{Checked, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, Row, Unclear},
-    shell_word,
+    shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, Row, Unclear},
 };
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
-    Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList, PrefixListId,
-    RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
+    AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList,
+    PrefixListId, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs, regions,
+    shell_word,
 };
 use ipnet::IpNet;
 use std::{
@@ -79,9 +81,12 @@ impl<T> Pieces<T> {
         match (self.at, self.listings.cut_off()) {
             (Some(at), None) => Ok(at),
             (Some(_), Some(cut_off)) => {
-                Err(Gap::Truncated { detail: format!("{key} are cut off: {cut_off}; run: {command}") })
+                Err(Gap::Truncated { detail: Gap::with_command(&format!("{key} are cut off: {cut_off}"), &command) })
             }
-            (None, _) => Err(Gap::NotTried { because: format!("no {key} in {}; run: {command}", place.dir.display()) }),
+            (None, _) => {
+                let because = Gap::with_command(&format!("no {key} in {}", place.dir.display()), &command);
+                Err(Gap::NotTried { because })
+            }
         }
     }
 
@@ -95,12 +100,16 @@ impl<T> Pieces<T> {
 pub(super) struct Collected {
     route_tables: Pieces<ListedTable>,
     subnets: Pieces<ListedSubnet>,
-    vpc_endpoints: Pieces<VpcEndpoint>,
+    vpc_endpoints: Pieces<ListedEndpoint>,
     prefix_lists: Pieces<ListedPrefixList>,
     network_interfaces: Pieces<ListedInterface>,
+    /// The accounts that own VPCs, as DescribeVpcs has them.
+    vpc_owners: BTreeMap<VpcId, BTreeSet<AccountId>>,
     entries: BTreeMap<PrefixListId, Entries>,
     /// What was not read, and why.
     pub(super) not_read: Vec<String>,
+    /// The VPCs of other Regions.
+    left_out: BTreeSet<VpcId>,
     /// Whether there are subnets, and all of them of other Regions.
     all_elsewhere: bool,
 }
@@ -146,6 +155,9 @@ impl Collected {
         self.vpc_endpoints.add(from, file.vpc_endpoints)?;
         self.prefix_lists.add(from, file.prefix_lists)?;
         self.network_interfaces.add(from, file.network_interfaces)?;
+        for (vpc, owner) in file.vpc_owners {
+            self.vpc_owners.entry(vpc).or_default().insert(owner);
+        }
         if let Some(page) = file.entries {
             self.add_entries(path, at, token, page)?;
         }
@@ -173,6 +185,10 @@ impl Collected {
         Ok(())
     }
 
+    fn endpoints(&self) -> impl Iterator<Item = &VpcEndpoint> {
+        self.vpc_endpoints.values().map(|listed| &listed.endpoint)
+    }
+
     /// Whether any file had anything we know.
     pub(super) fn anything(&self) -> bool {
         let keys = [
@@ -189,7 +205,7 @@ impl Collected {
     /// services of endpoints, which may be another Region's.
     pub(super) fn region(&self) -> Result<Option<String>, FilesError> {
         let lists = self.prefix_lists.values().filter_map(|list| list.name.as_deref());
-        let services = self.vpc_endpoints.values().filter_map(|endpoint| endpoint.service.as_deref());
+        let services = self.endpoints().filter_map(|endpoint| endpoint.service.as_deref());
         let zones =
             self.subnets.values().filter_map(|listed| Some((listed.region.as_deref()?, listed.subnet.id.as_str())));
         let mut lists_and_zones: BTreeMap<&str, &str> = zones.collect();
@@ -216,37 +232,27 @@ impl Collected {
                 self.prefix_lists.insert(list.id.to_string(), list, &file)?;
             }
         }
-        let elsewhere = |listed: &ListedSubnet| listed.region.as_deref().is_some_and(|of| of != region);
-        let of_zones = self.subnets.values().filter(|listed| elsewhere(listed)).map(|listed| &listed.subnet.vpc);
-        let known: BTreeSet<&VpcId> =
-            self.subnets.values().filter(|listed| listed.region.is_some()).map(|listed| &listed.subnet.vpc).collect();
-        // A gateway endpoint is one of its own Region's service.
-        let gateways = self.vpc_endpoints.values().filter(|endpoint| endpoint.kind == EndpointType::Gateway);
-        let of_gateways = gateways.filter(|endpoint| {
-            let named = regions(endpoint.service.as_deref().into_iter());
-            !known.contains(&endpoint.vpc) && !named.is_empty() && !named.contains_key(region)
-        });
-        let vpcs: BTreeSet<VpcId> = of_zones.chain(of_gateways.map(|endpoint| &endpoint.vpc)).cloned().collect();
+        let vpcs = self.elsewhere(region);
         let before = self.subnets.items.len();
-        self.subnets.items.retain(|_, (listed, _)| {
-            listed.region.as_deref().map_or_else(|| !vpcs.contains(&listed.subnet.vpc), |of| of == region)
-        });
+        self.subnets.items.retain(|_, (listed, _)| !vpcs.contains(&listed.subnet.vpc));
         self.route_tables.items.retain(|_, (listed, _)| !vpcs.contains(&listed.table.vpc));
-        self.vpc_endpoints.items.retain(|_, (endpoint, _)| !vpcs.contains(&endpoint.vpc));
+        self.vpc_endpoints.items.retain(|_, (listed, _)| !vpcs.contains(&listed.endpoint.vpc));
         self.all_elsewhere = before > 0 && self.subnets.items.is_empty();
+        self.left_out = vpcs;
         Ok(())
     }
 
     pub(super) fn inventory(self, place: Place<'_>, region: String) -> Inventory {
         let (partial, selected_routes, unknown_ranges) =
             (self.partial(), self.selected_routes(), self.unknown_ranges());
+        let contradictory = self.contradictory(&region);
         let accounts = self.network_interfaces.values().filter_map(|listed| listed.owner.clone()).collect();
         let facts = VpcFacts {
             endpoint_interfaces: self.endpoint_interfaces(place, &region),
             service_prefix_lists: self.service_prefix_lists(place, &region),
             prefix_lists: self.needed_prefix_lists(place, &region),
             route_tables: observed(self.route_tables, ROUTE_TABLES, place, |listed| listed.table),
-            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, place, |endpoint| endpoint),
+            vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, place, |listed| listed.endpoint),
         };
         let subnets = if self.all_elsewhere {
             let detail = format!("all Subnets in {} are of other Regions than {region}", place.dir.display());
@@ -261,7 +267,10 @@ impl Collected {
             partial,
             selected_routes,
             unknown_ranges,
+            contradictory,
+            vpc_owners: self.vpc_owners,
             accounts,
+            left_out: self.left_out,
             not_read: self.not_read,
         }
     }
@@ -303,7 +312,7 @@ impl Collected {
     fn partial(&self) -> BTreeMap<VpcId, Gap> {
         let tables = &self.route_tables.items;
         let vpcs: BTreeSet<_> = self.route_tables.values().map(|listed| &listed.table.vpc).collect();
-        let endpoints = self.vpc_endpoints.values().filter(|endpoint| vpcs.contains(&endpoint.vpc));
+        let endpoints = self.endpoints().filter(|endpoint| vpcs.contains(&endpoint.vpc));
         let gone = |endpoint: &&VpcEndpoint| matches!(endpoint.state, EndpointState::Deleted | EndpointState::Deleting);
         let partial = endpoints.filter(|endpoint| !gone(endpoint)).filter_map(|endpoint| {
             let lacking = endpoint.route_tables.iter().find(|id| !tables.contains_key(id.as_str()))?;
@@ -323,8 +332,7 @@ impl Collected {
             Err(gap) => return Observed::Unseen(gap),
         };
         let needed: BTreeSet<&str> = self
-            .vpc_endpoints
-            .values()
+            .endpoints()
             .filter(|e| e.kind == EndpointType::Interface && may_be_dynamodbs(e.service.as_deref(), region))
             .flat_map(|endpoint| endpoint.interfaces.iter().map(|id| id.as_str()))
             .collect();
@@ -342,7 +350,7 @@ impl Collected {
         if let Some(gap) = self.interfaces_conflict(region) {
             return Observed::Unseen(gap);
         }
-        let named = self.vpc_endpoints.values().flat_map(|endpoint| &endpoint.interfaces);
+        let named = self.endpoints().flat_map(|endpoint| &endpoint.interfaces);
         let known = named.filter_map(|id| self.network_interfaces.items.get(id.as_str()));
         let at = self.network_interfaces.at.map_or(endpoints_at, |at| at.min(endpoints_at));
         Observed::Seen {
@@ -350,52 +358,6 @@ impl Collected {
             at,
             took: Seconds::default(),
         }
-    }
-
-    /// Why the network interfaces of the endpoints are not known although every one that is named is there.
-    fn interfaces_conflict(&self, region: &str) -> Option<Gap> {
-        let works = |endpoint: &&VpcEndpoint| match endpoint.state {
-            EndpointState::Available | EndpointState::Partial | EndpointState::Absent | EndpointState::Other(_) => true,
-            EndpointState::Pending
-            | EndpointState::PendingAcceptance
-            | EndpointState::Deleting
-            | EndpointState::Deleted
-            | EndpointState::Rejected
-            | EndpointState::Failed
-            | EndpointState::Expired => false,
-        };
-        let dynamodbs = self
-            .vpc_endpoints
-            .values()
-            .filter(|e| e.kind == EndpointType::Interface && may_be_dynamodbs(e.service.as_deref(), region))
-            .filter(works);
-        for endpoint in dynamodbs {
-            let id = &endpoint.id;
-            if endpoint.interfaces.is_empty() {
-                return Some(Gap::Truncated { detail: format!("{id} has no NetworkInterfaceIds") });
-            }
-            for interface in &endpoint.interfaces {
-                let Some((listed, file)) = self.network_interfaces.items.get(interface.as_str()) else { continue };
-                if let Some(vpc) = listed.vpc.as_deref().filter(|vpc| *vpc != endpoint.vpc.as_str()) {
-                    let one = format!("{interface}, a network interface of {id}, is in {vpc}");
-                    return Some(Gap::Conflicting { one, other: format!("{id} is in {}", endpoint.vpc) });
-                }
-                if listed.interface.addresses.is_empty() {
-                    let detail = format!("{interface} of {id} has no addresses in {}", file.display());
-                    return Some(Gap::Truncated { detail });
-                }
-            }
-        }
-        let unlisted = |listed: &&ListedInterface| {
-            listed.endpoint.as_deref().is_some_and(|id| !self.vpc_endpoints.items.contains_key(id))
-        };
-        self.network_interfaces.values().find(unlisted).map(|listed| Gap::NotVisible {
-            detail: format!(
-                "{} is of {}, which is not among the VpcEndpoints",
-                listed.interface.id,
-                listed.endpoint.as_deref().unwrap_or_default()
-            ),
-        })
     }
 
     fn service_prefix_lists(&self, place: Place<'_>, region: &str) -> Observed<Vec<PrefixListId>> {
@@ -414,10 +376,9 @@ impl Collected {
             Ok(at) if !value.is_empty() => Observed::Seen { value, at, took: Seconds::default() },
             // Every Region has the list: the files hold other lists, or another Region's.
             Ok(_) => Observed::Unseen(Gap::NotFound {
-                detail: format!(
-                    "no prefix list named com.amazonaws.{region}.dynamodb in {}; run: {}",
-                    place.dir.display(),
-                    PREFIX_LISTS.command_into(place)
+                detail: Gap::with_command(
+                    &format!("no prefix list named com.amazonaws.{region}.dynamodb in {}", place.dir.display()),
+                    &PREFIX_LISTS.command_into(place),
                 ),
             }),
         }
@@ -464,30 +425,32 @@ impl Collected {
         if let Some(gap) = both.and_then(|((listed, _), (own, _))| disagreement(&id, listed, own)) {
             return Observed::Unseen(gap);
         }
-        match inline.or(own) {
-            Some((entries, _)) if listed.is_some_and(|list| !list.is_of_its_family(&entries)) => {
-                let one = format!("the AddressFamily of {id} is one");
-                Observed::Unseen(Gap::Conflicting { one, other: "it has ranges of the other".to_owned() })
-            }
+        let known = inline.or(own);
+        let family = listed.zip(known.as_ref());
+        if let Some(gap) = family.and_then(|(listed, (entries, _))| listed.of_another_family(entries)) {
+            return Observed::Unseen(gap);
+        }
+        match known {
             Some((entries, at)) => {
                 let name = listed.and_then(|list| list.name.clone());
                 Observed::Seen { value: PrefixList { id, name, entries: entries.into() }, at, took: Seconds::default() }
             }
             None => {
                 let region = place.region_flag();
-                let word = shell_word(Path::new(id.as_str()));
-                let file = shell_word(&place.dir.join(format!("{id}.json")));
+                let word = shell_word(id.as_str());
+                let file = shell_word(&place.dir.join(format!("{id}.json")).display().to_string());
                 let command =
                     format!("aws ec2 get-managed-prefix-list-entries{region} --prefix-list-id {word} > {file}");
 
                 let cut_off = self.entries.get(&id).and_then(|entries| entries.listings.cut_off());
                 Observed::Unseen(match cut_off {
                     Some(cut_off) => {
-                        Gap::Truncated { detail: format!("the entries of {id} are cut off: {cut_off}; run: {command}") }
+                        let cut_off = format!("the entries of {id} are cut off: {cut_off}");
+                        Gap::Truncated { detail: Gap::with_command(&cut_off, &command) }
                     }
                     None => {
                         let nowhere = format!("the entries of {id} are in no file of {}", place.dir.display());
-                        Gap::NotTried { because: format!("{nowhere}; run: {command}") }
+                        Gap::NotTried { because: Gap::with_command(&nowhere, &command) }
                     }
                 })
             }

@@ -1,10 +1,10 @@
 //! What a document of a file is: an answer of the AWS CLI, a list, or another tool's.
 
 use super::{
-    shapes::{Checked, ListedInterface, ListedPrefixList, ListedSubnet, ReadTable},
+    shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ReadTable},
     unread::{Keys, Scan, Unread},
 };
-use crate::model::VpcEndpoint;
+use crate::model::{AccountId, VpcId};
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,
@@ -18,10 +18,12 @@ use std::{borrow::Cow, fmt};
 pub(super) struct File {
     pub(super) route_tables: Option<Vec<Checked<ReadTable>>>,
     pub(super) subnets: Option<Vec<Checked<ListedSubnet>>>,
-    pub(super) vpc_endpoints: Option<Vec<Checked<VpcEndpoint>>>,
+    pub(super) vpc_endpoints: Option<Vec<Checked<ListedEndpoint>>>,
     pub(super) prefix_lists: Option<Vec<Checked<ListedPrefixList>>>,
     pub(super) entries: Option<Vec<Checked<IpNet>>>,
     pub(super) network_interfaces: Option<Vec<Checked<ListedInterface>>>,
+    /// Of the VPCs, the accounts that own them.
+    pub(super) vpc_owners: Vec<(VpcId, AccountId)>,
     /// The token for the next page, if there is more than the document holds.
     pub(super) next_page: Option<String>,
     /// A row under another key.
@@ -140,6 +142,12 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
             "Entries" => once(&mut file.entries, "Entries", &mut object)?,
             "NetworkInterfaces" => once(&mut file.network_interfaces, "NetworkInterfaces", &mut object)?,
             key if Pages::has(key) => pages.add(key, object.next_value()?),
+            "Vpcs" => {
+                let vpcs: Value = object.next_value()?;
+                file.vpc_owners.extend(vpcs.as_array().into_iter().flatten().filter_map(owner_of_vpc));
+                let found = vpcs.deserialize_any(Scan).map_err(A::Error::custom)?.found;
+                file.unread = file.unread.or(found.map(|found| found.under("Vpcs")));
+            }
             key => {
                 let value = object.next_value_seed(Scan)?;
                 keys.add(key, &value);
@@ -156,6 +164,12 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
     file.unread = keys.row().or(file.unread);
     file.next_page = pages.next();
     Ok(file)
+}
+
+/// A row of `DescribeVpcs`; another tool's list of VPCs may hold anything.
+fn owner_of_vpc(row: &Value) -> Option<(VpcId, AccountId)> {
+    let text = |key: &str| row.get(key)?.as_str().filter(|text| !text.is_empty());
+    Some((text("VpcId")?.into(), text("OwnerId")?.into()))
 }
 
 /// Reads a list that must not come twice. `null` is none, and none of its rows.

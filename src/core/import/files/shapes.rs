@@ -1,22 +1,22 @@
 //! The AWS CLI's JSON, as far as we use it. Everything is checked while it is read, so that an error has a place.
 
-use super::{
-    super::{
-        convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
-        json::Text,
-    },
-    region_of_zone, regions,
+use super::super::{
+    convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
+    json::Text,
 };
 use crate::model::{
-    AccountId, EndpointInterface, EndpointState, EndpointType, PrefixListId, Route, RouteTable, Subnet, Target,
-    VpcEndpoint,
+    AccountId, Association, EndpointInterface, EndpointState, EndpointType, Gap, Origin, PrefixListId, Route,
+    RouteTable, Subnet, Target, VpcEndpoint, region_of_zone, regions,
 };
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny},
+    de::{Error, IgnoredAny, MapAccess, Visitor},
 };
+use serde_json::Value;
 use std::{
+    borrow::Cow,
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     net::IpAddr,
 };
@@ -96,28 +96,27 @@ fn same_or_absent<T: Clone + PartialEq>(one: &mut Option<T>, other: &Option<T>) 
     agree
 }
 
+/// The same of a field that has a value of its own for what is left out.
+fn same_unless<T: Clone + PartialEq>(one: &mut T, other: &T, is_absent: fn(&T) -> bool) -> bool {
+    if is_absent(one) {
+        one.clone_from(other);
+    }
+    is_absent(other) || one == other
+}
+
+/// The same of a list, in any order, and of whether it is there.
+fn same_list<T: Clone + PartialEq>(has_one: &mut bool, one: &mut Vec<T>, has_other: bool, other: &[T]) -> bool {
+    if !*has_one && has_other {
+        *one = other.to_vec();
+    }
+    let agree = !(*has_one && has_other) || same_items(one, other);
+    *has_one |= has_other;
+    agree
+}
+
 /// The first field that differs, of fields with whether they are equal.
 fn all_equal<const N: usize>(fields: [(&'static str, bool); N]) -> Result<(), &'static str> {
     fields.into_iter().find(|(_, equal)| !equal).map_or(Ok(()), |(field, _)| Err(field))
-}
-
-macro_rules! row {
-    ($row:ty, |$one:ident, $other:ident| $merge:expr) => {
-        impl Row for $row {
-            fn id(&self) -> &str {
-                self.id.as_str()
-            }
-
-            fn scope(&self) -> Option<&str> {
-                Some(self.vpc.as_str())
-            }
-
-            fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
-                let ($one, $other) = (self, other);
-                $merge
-            }
-        }
-    };
 }
 
 /// A route table without the routes that can matter to no question that is asked.
@@ -143,7 +142,9 @@ impl ListedTable {
     /// Of `table`, the routes that `matters` accepts: copies, so that all memory of the others is free for the next file.
     pub(super) fn new(read: ReadTable, matters: impl Fn(&Route) -> bool) -> Self {
         let ReadTable { mut table, unclear } = read;
-        let has_local = table.routes.iter().any(|route| route.target == Target::Local);
+        // Its target can be replaced by an appliance's; where it came from stays.
+        let is_local = |route: &Route| route.target == Target::Local || route.origin == Origin::CreateRouteTable;
+        let has_local = table.routes.iter().any(is_local);
         let mut left_out = LeftOut::default();
         let (kept, others): (Vec<&Route>, Vec<&Route>) = table.routes.iter().partition(|route| matters(route));
         for route in &others {
@@ -207,6 +208,16 @@ fn region_of_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(3).filter(|region| !region.is_empty())
 }
 
+/// The account of an ARN; `aws` for what AWS owns.
+fn owner_of_arn(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
+}
+
+/// Whether it is the id of an account: twelve digits.
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The id at the end of an ARN.
 fn id_of_arn(arn: &str) -> Option<&str> {
     arn.rsplit_once('/').map(|(_, id)| id)
@@ -222,58 +233,60 @@ impl Row for ListedSubnet {
     }
 
     fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let (one, two) = (&mut self.subnet, &other.subnet);
         if !self.whole && other.whole {
-            self.subnet.cidrs.clone_from(&other.subnet.cidrs);
+            one.cidrs.clone_from(&two.cidrs);
         }
-        let two = if other.whole {
-            other.subnet.clone()
-        } else {
-            Subnet { cidrs: self.subnet.cidrs.clone(), ..other.subnet.clone() }
-        };
+        let cidrs = !other.whole || same_items(&one.cidrs, &two.cidrs);
         self.whole |= other.whole;
-        if !same_or_absent(&mut self.region, &other.region) {
-            return Err("AvailabilityZone");
-        }
-        self.subnet.merge(&two)
+        all_equal([
+            ("VpcId", one.vpc == two.vpc),
+            ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
+            ("AvailabilityZone", same_or_absent(&mut one.availability_zone, &two.availability_zone)),
+            ("AvailabilityZone", same_or_absent(&mut self.region, &other.region)),
+            ("CidrBlock and Ipv6CidrBlockAssociationSet", cidrs),
+        ])
     }
 }
 
-row!(Subnet, |one, other| {
-    let zones = one.availability_zone.as_ref().zip(other.availability_zone.as_ref());
-    all_equal([
-        ("VpcId", one.vpc == other.vpc),
-        ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
-        ("AvailabilityZone", zones.is_none_or(|(one, other)| one == other)),
-        ("CidrBlock and Ipv6CidrBlockAssociationSet", same_items(&one.cidrs, &other.cidrs)),
-    ])?;
-    one.availability_zone = one.availability_zone.take().or_else(|| other.availability_zone.clone());
-    Ok(())
-});
-row!(VpcEndpoint, |one, other| {
-    let kind = match (&one.kind, &other.kind) {
-        (EndpointType::Absent, _) => {
-            one.kind = other.kind.clone();
-            true
-        }
-        (one, other) => *other == EndpointType::Absent || one == other,
-    };
-    let state = match (&one.state, &other.state) {
-        (EndpointState::Absent, _) => {
-            one.state = other.state.clone();
-            true
-        }
-        (one, other) => *other == EndpointState::Absent || one == other,
-    };
-    all_equal([
-        ("VpcId", one.vpc == other.vpc),
-        ("OwnerId", same_or_absent(&mut one.owner, &other.owner)),
-        ("VpcEndpointType", kind),
-        ("ServiceName", one.service == other.service),
-        ("State", state),
-        ("RouteTableIds", same_items(&one.route_tables, &other.route_tables)),
-        ("NetworkInterfaceIds", same_items(&one.interfaces, &other.interfaces)),
-    ])
-});
+/// An endpoint, and which of its lists the file has.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ListedEndpoint {
+    pub(super) endpoint: VpcEndpoint,
+    has_tables: bool,
+    has_interfaces: bool,
+}
+
+impl Row for ListedEndpoint {
+    fn id(&self) -> &str {
+        self.endpoint.id.as_str()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        Some(self.endpoint.vpc.as_str())
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let (one, two) = (&mut self.endpoint, &other.endpoint);
+        let kind = same_unless(&mut one.kind, &two.kind, |kind| *kind == EndpointType::Absent);
+        let state = same_unless(&mut one.state, &two.state, |state| *state == EndpointState::Absent);
+        all_equal([
+            ("VpcId", one.vpc == two.vpc),
+            ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
+            ("VpcEndpointType", kind),
+            ("ServiceName", same_or_absent(&mut one.service, &two.service)),
+            ("State", state),
+            (
+                "RouteTableIds",
+                same_list(&mut self.has_tables, &mut one.route_tables, other.has_tables, &two.route_tables),
+            ),
+            (
+                "NetworkInterfaceIds",
+                same_list(&mut self.has_interfaces, &mut one.interfaces, other.has_interfaces, &two.interfaces),
+            ),
+        ])
+    }
+}
 
 /// A prefix list of either API: `DescribePrefixLists` has the ranges, `DescribeManagedPrefixLists` has not.
 #[derive(Clone, Debug, PartialEq)]
@@ -294,14 +307,27 @@ impl ListedPrefixList {
         self.owner.as_deref().is_none_or(|owner| owner.eq_ignore_ascii_case("AWS"))
     }
 
-    /// Whether all ranges are of its family, where that is known.
-    pub(super) fn is_of_its_family(&self, ranges: &[IpNet]) -> bool {
+    /// Why these cannot be its ranges: a list has those of one family, and it may say which.
+    pub(super) fn of_another_family(&self, ranges: &[IpNet]) -> Option<Gap> {
+        let id = &self.id;
         let ipv6 = match self.family.as_deref() {
-            Some(family) if family.eq_ignore_ascii_case("IPv4") => false,
-            Some(family) if family.eq_ignore_ascii_case("IPv6") => true,
-            Some(_) | None => return true,
+            Some(family) if family.eq_ignore_ascii_case("IPv4") => Some(false),
+            Some(family) if family.eq_ignore_ascii_case("IPv6") => Some(true),
+            Some(other) => {
+                let field = format!("the AddressFamily of {id}");
+                return Some(Gap::UndocumentedValue { field, value: other.to_owned() });
+            }
+            None => None,
         };
-        ranges.iter().all(|range| matches!(range, IpNet::V6(_)) == ipv6)
+        let is_ipv6 = |range: &IpNet| matches!(range, IpNet::V6(_));
+        let first = ranges.first()?;
+        if let Some(ipv6) = ipv6.filter(|ipv6| is_ipv6(first) != *ipv6) {
+            let one = format!("the AddressFamily of {id} is {}", if ipv6 { "IPv6" } else { "IPv4" });
+            return Some(Gap::Conflicting { one, other: format!("it has the range {first}") });
+        }
+        let other = ranges.iter().find(|range| is_ipv6(range) != is_ipv6(first))?;
+        let one = format!("{id} has the range {first}");
+        Some(Gap::Conflicting { one, other: format!("it has {other}, and a list is of one address family") })
     }
 }
 
@@ -340,14 +366,22 @@ impl Row for ListedPrefixList {
     }
 }
 
-/// A network interface, and the VPC it is in.
+/// A network interface, and what it says of itself besides.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ListedInterface {
     pub(super) interface: EndpointInterface,
     pub(super) owner: Option<AccountId>,
     pub(super) vpc: Option<String>,
+    pub(super) subnet: Option<String>,
+    /// The Region of its zone.
+    pub(super) region: Option<String>,
     /// The endpoint that it is of, as EC2 describes it.
     pub(super) endpoint: Option<String>,
+    /// `InterfaceType`
+    pub(super) kind: Option<String>,
+    /// The instance that it is attached to.
+    pub(super) instance: Option<String>,
+    has_addresses: bool,
 }
 
 impl Row for ListedInterface {
@@ -360,16 +394,22 @@ impl Row for ListedInterface {
     }
 
     fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
-        let addresses = |listed: &Self| listed.interface.addresses.clone();
-        let vpcs = self.vpc.as_ref().zip(other.vpc.as_ref());
+        let addresses = same_list(
+            &mut self.has_addresses,
+            &mut self.interface.addresses,
+            other.has_addresses,
+            &other.interface.addresses,
+        );
         all_equal([
-            ("VpcId", vpcs.is_none_or(|(one, other)| one == other)),
+            ("VpcId", same_or_absent(&mut self.vpc, &other.vpc)),
+            ("SubnetId", same_or_absent(&mut self.subnet, &other.subnet)),
             ("OwnerId", same_or_absent(&mut self.owner, &other.owner)),
-            ("PrivateIpAddresses and Ipv6Addresses", same_items(&addresses(self), &addresses(other))),
-        ])?;
-        self.vpc = self.vpc.take().or_else(|| other.vpc.clone());
-        self.endpoint = self.endpoint.take().or_else(|| other.endpoint.clone());
-        Ok(())
+            ("AvailabilityZone", same_or_absent(&mut self.region, &other.region)),
+            ("Description", same_or_absent(&mut self.endpoint, &other.endpoint)),
+            ("InterfaceType", same_or_absent(&mut self.kind, &other.kind)),
+            ("Attachment", same_or_absent(&mut self.instance, &other.instance)),
+            ("PrivateIpAddresses and Ipv6Addresses", addresses),
+        ])
     }
 }
 
@@ -439,7 +479,7 @@ checked!(ReadTable, RouteTableJson<'_>, |json| {
         id: id.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         owner: json.owner_id.as_deref().map(Into::into),
-        associations: associations.iter().filter_map(AssociationJson::convert).collect(),
+        associations: associations.iter().filter_map(|one| one.convert().transpose()).collect::<Result<_, _>>()?,
         routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?).into(),
     };
     Ok(ReadTable { table, unclear })
@@ -474,7 +514,7 @@ impl AssociationJson<'_> {
         !self.main && self.subnet_id.is_none() && self.gateway_id.is_none() && self.public_ipv4_pool.is_none()
     }
 
-    fn convert(&self) -> Option<crate::model::Association> {
+    fn convert(&self) -> Result<Option<Association>, ConvertError> {
         RawAssociation {
             main: self.main,
             subnet_id: self.subnet_id.as_deref(),
@@ -485,70 +525,122 @@ impl AssociationJson<'_> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a route (an object)")]
-struct RouteJson<'a> {
-    #[serde(borrow, default, deserialize_with = "given")]
-    destination_cidr_block: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    destination_ipv6_cidr_block: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    destination_prefix_list_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    vpc_endpoint_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    nat_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    egress_only_internet_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    transit_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    instance_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    network_interface_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    vpc_peering_connection_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    local_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    carrier_gateway_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    core_network_arn: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    odb_network_arn: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    ip_address: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    origin: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
-    state: Option<Text<'a>>,
+/// A route, read key by key: a target under a key that is not known must not go unnoticed beside one that is.
+macro_rules! route_json {
+    ($($key:literal => $field:ident,)*) => {
+        #[derive(Default)]
+        struct RouteJson<'a> {
+            $($field: Option<Text<'a>>,)*
+            /// What may be another target, with its key.
+            another: Option<(String, String)>,
+        }
+
+        impl RouteJson<'_> {
+            /// Reads the value of `key`; `false` where the key is not known.
+            fn read<'de: 'a, 'a, A: MapAccess<'de>>(
+                route: &mut RouteJson<'a>,
+                key: &str,
+                object: &mut A,
+            ) -> Result<bool, A::Error> {
+                match key {
+                    $($key => read_text(&mut route.$field, $key, object)?,)*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            /// As the CLI writes a key that is known, where `key` is the same in another case.
+            fn known(key: &str) -> Option<&'static str> {
+                [$($key),*].into_iter().find(|known| known.eq_ignore_ascii_case(key))
+            }
+        }
+
+        checked!(Route, RouteJson<'_>, |json| {
+            let another = json.another.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
+            RawRoute { $($field: json.$field.as_deref(),)* another }.convert()
+        });
+    };
+}
+route_json! {
+    "DestinationCidrBlock" => destination_cidr_block,
+    "DestinationIpv6CidrBlock" => destination_ipv6_cidr_block,
+    "DestinationPrefixListId" => destination_prefix_list_id,
+    "VpcEndpointId" => vpc_endpoint_id,
+    "GatewayId" => gateway_id,
+    "NatGatewayId" => nat_gateway_id,
+    "EgressOnlyInternetGatewayId" => egress_only_internet_gateway_id,
+    "TransitGatewayId" => transit_gateway_id,
+    "InstanceId" => instance_id,
+    "NetworkInterfaceId" => network_interface_id,
+    "VpcPeeringConnectionId" => vpc_peering_connection_id,
+    "LocalGatewayId" => local_gateway_id,
+    "CarrierGatewayId" => carrier_gateway_id,
+    "CoreNetworkArn" => core_network_arn,
+    "OdbNetworkArn" => odb_network_arn,
+    "IpAddress" => ip_address,
+    "Origin" => origin,
+    "State" => state,
 }
 
-checked!(Route, RouteJson<'_>, |json| {
-    RawRoute {
-        destination_cidr_block: json.destination_cidr_block.as_deref(),
-        destination_ipv6_cidr_block: json.destination_ipv6_cidr_block.as_deref(),
-        destination_prefix_list_id: json.destination_prefix_list_id.as_deref(),
-        vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
-        gateway_id: json.gateway_id.as_deref(),
-        nat_gateway_id: json.nat_gateway_id.as_deref(),
-        egress_only_internet_gateway_id: json.egress_only_internet_gateway_id.as_deref(),
-        transit_gateway_id: json.transit_gateway_id.as_deref(),
-        instance_id: json.instance_id.as_deref(),
-        network_interface_id: json.network_interface_id.as_deref(),
-        vpc_peering_connection_id: json.vpc_peering_connection_id.as_deref(),
-        local_gateway_id: json.local_gateway_id.as_deref(),
-        carrier_gateway_id: json.carrier_gateway_id.as_deref(),
-        core_network_arn: json.core_network_arn.as_deref(),
-        odb_network_arn: json.odb_network_arn.as_deref(),
-        ip_address: json.ip_address.as_deref(),
-        origin: json.origin.as_deref(),
-        state: json.state.as_deref(),
+/// Reads a text that must not come twice; `null` and an empty one are none.
+fn read_text<'de, 'a, A: MapAccess<'de>>(
+    field: &mut Option<Text<'a>>,
+    key: &'static str,
+    object: &mut A,
+) -> Result<(), A::Error>
+where
+    'de: 'a,
+{
+    if field.is_some() {
+        return Err(A::Error::duplicate_field(key));
     }
-    .convert()
-});
+    *field = object.next_value::<Option<Text<'a>>>()?.filter(|text| !text.is_empty());
+    Ok(())
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RouteJson<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(RouteVisitor)
+    }
+}
+
+struct RouteVisitor;
+
+impl<'de> Visitor<'de> for RouteVisitor {
+    type Value = RouteJson<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a route (an object)")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<RouteJson<'de>, A::Error> {
+        /// Of other things that a route may name.
+        const NO_TARGETS: [&str; 4] = ["InstanceOwnerId", "RouteTableId", "VpcId", "OwnerId"];
+        let mut route = RouteJson::default();
+        while let Some(key) = object.next_key::<Cow<'de, str>>()? {
+            if RouteJson::read(&mut route, &key, &mut object)? {
+                continue;
+            }
+            if let Some(known) = RouteJson::known(&key) {
+                return Err(A::Error::custom(format_args!("{key}, where the AWS CLI writes {known}")));
+            }
+            let may_be_target = (key.ends_with("Id") || key.ends_with("Arn")) && !NO_TARGETS.contains(&key.as_ref());
+            if !may_be_target {
+                object.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = match object.next_value::<Option<Value>>()? {
+                Some(Value::String(text)) => text,
+                Some(value) => value.to_string(),
+                None => String::new(),
+            };
+            if !value.is_empty() {
+                route.another = Some((key.into_owned(), value));
+            }
+        }
+        Ok(route)
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", expecting = "a subnet (an object)")]
@@ -583,7 +675,7 @@ impl Ipv6Json<'_> {
     /// Ranges that were given back stay listed for a while.
     fn in_force(&self) -> Option<&str> {
         let state = self.ipv6_cidr_block_state.as_ref().and_then(|state| state.state.as_deref());
-        self.ipv6_cidr_block.as_deref().filter(|_| state.is_none_or(|word| word == "associated"))
+        self.ipv6_cidr_block.as_deref().filter(|_| state.is_none_or(|word| word.eq_ignore_ascii_case("associated")))
     }
 }
 
@@ -594,6 +686,10 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
     convert::same(("the Region of SubnetArn", of_arn), ("that of AvailabilityZone", of_zone))?;
     let id_of_arn = json.subnet_arn.as_deref().and_then(id_of_arn);
     convert::same(("the id in SubnetArn", id_of_arn), ("SubnetId", json.subnet_id.as_deref()))?;
+    let owner_of_arn = json.subnet_arn.as_deref().and_then(owner_of_arn);
+    // AWS's own examples have an OwnerId of 13 digits, which is no account.
+    let owner = json.owner_id.as_deref().filter(|owner| is_account(owner));
+    convert::same(("the account of SubnetArn", owner_of_arn), ("OwnerId", owner))?;
     let region = of_zone.or(of_arn).map(str::to_owned);
     let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
     let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
@@ -601,7 +697,7 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
         id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         availability_zone: json.availability_zone.as_deref().map(str::to_owned),
-        owner: json.owner_id.as_deref().map(Into::into),
+        owner: json.owner_id.as_deref().or(owner_of_arn).map(Into::into),
         cidrs: ipv4
             .into_iter()
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
@@ -627,26 +723,43 @@ struct VpcEndpointJson<'a> {
     service_region: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     state: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "null_as_empty")]
-    route_table_ids: Vec<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "null_as_empty")]
-    network_interface_ids: Vec<Text<'a>>,
+    /// `None` without the key; `null` is an empty list.
+    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    route_table_ids: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    network_interface_ids: Option<Vec<Text<'a>>>,
 }
 
-checked!(VpcEndpoint, VpcEndpointJson<'_>, |json| {
+checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
     let of_name = json.service_name.as_deref().and_then(region_of_name);
     convert::same(("ServiceRegion", json.service_region.as_deref()), ("the Region of ServiceName", of_name))?;
-    RawEndpoint {
+    let ids = |list: &Option<Vec<Text<'_>>>| list.iter().flatten().map(|id| id.0.to_string()).collect::<Vec<_>>();
+    let (tables, interfaces) = (ids(&json.route_table_ids), ids(&json.network_interface_ids));
+    let raw = RawEndpoint {
         vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
         vpc_endpoint_type: json.vpc_endpoint_type.as_deref(),
         vpc_id: json.vpc_id.as_deref(),
         owner_id: json.owner_id.as_deref(),
         service_name: json.service_name.as_deref(),
         state: json.state.as_deref(),
-        route_table_ids: json.route_table_ids.iter().map(|id| &**id).collect(),
-        network_interface_ids: json.network_interface_ids.iter().map(|id| &**id).collect(),
+        route_table_ids: tables.iter().map(String::as_str).collect(),
+        network_interface_ids: interfaces.iter().map(String::as_str).collect(),
+    };
+    let endpoint = raw.convert()?;
+    let of_another_type = match &endpoint.kind {
+        EndpointType::Gateway => interfaces.first().map(|id| ("NetworkInterfaceIds", id)),
+        EndpointType::Interface => tables.first().map(|id| ("RouteTableIds", id)),
+        EndpointType::GatewayLoadBalancer | EndpointType::Absent | EndpointType::Other(_) => None,
+    };
+    if let Some((other, id)) = of_another_type {
+        let value = json.vpc_endpoint_type.as_deref().unwrap_or_default().to_owned();
+        return Err(ConvertError::Contradiction { one: "VpcEndpointType", value, other, against: id.clone() });
     }
-    .convert()
+    Ok(ListedEndpoint {
+        endpoint,
+        has_tables: json.route_table_ids.is_some(),
+        has_interfaces: json.network_interface_ids.is_some(),
+    })
 });
 
 #[derive(Deserialize)]
@@ -677,6 +790,16 @@ impl PrefixListJson<'_> {
     }
 }
 
+impl PrefixListJson<'_> {
+    /// The owner, by `OwnerId` and by the ARN, which has it in lower case.
+    fn owner(&self) -> Result<Option<String>, ConvertError> {
+        let of_arn = self.prefix_list_arn.as_deref().and_then(owner_of_arn).map(str::to_ascii_lowercase);
+        let owner = self.owner_id.as_deref().map(str::to_ascii_lowercase);
+        convert::same(("the account of PrefixListArn", of_arn.as_deref()), ("OwnerId", owner.as_deref()))?;
+        Ok(self.owner_id.as_deref().map(str::to_owned).or(of_arn))
+    }
+}
+
 /// The Region that a name holds.
 fn region_of_name(name: &str) -> Option<&str> {
     regions(std::iter::once(name)).into_keys().next()
@@ -686,7 +809,7 @@ checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
     Ok(ListedPrefixList {
         region: json.region()?,
         family: json.address_family.as_deref().map(str::to_owned),
-        owner: json.owner_id.as_deref().map(str::to_owned),
+        owner: json.owner()?,
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
         name: json.prefix_list_name.as_deref().map(str::to_owned),
         // None at all are none that were given: every list of AWS's has some.
@@ -726,12 +849,27 @@ struct NetworkInterfaceJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     owner_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
+    subnet_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    availability_zone: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
     description: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    interface_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    attachment: Option<AttachmentJson<'a>>,
     private_ip_address: Option<IpAddr>,
     #[serde(default, deserialize_with = "null_as_empty")]
     private_ip_addresses: Vec<PrivateAddressJson>,
     #[serde(default, deserialize_with = "null_as_empty")]
     ipv6_addresses: Vec<Ipv6AddressJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "an attachment (an object)")]
+struct AttachmentJson<'a> {
+    #[serde(borrow, default, deserialize_with = "given")]
+    instance_id: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -750,17 +888,30 @@ checked!(ListedInterface, NetworkInterfaceJson<'_>, |json| {
     let ipv4 = json.private_ip_addresses.iter().filter_map(|address| address.private_ip_address);
     let ipv6 = json.ipv6_addresses.iter().filter_map(|address| address.ipv6_address);
     let mut addresses: Vec<IpAddr> = ipv4.collect();
+    if let Some((primary, first)) = json.private_ip_address.zip(addresses.first())
+        && !addresses.contains(&primary)
+    {
+        let (value, against) = (primary.to_string(), first.to_string());
+        let (one, other) = ("PrivateIpAddress", "that in PrivateIpAddresses");
+        return Err(ConvertError::Contradiction { one, value, other, against });
+    }
     // The first of them, where somebody left the list out.
     addresses.extend(json.private_ip_address.filter(|primary| !addresses.contains(primary)));
     addresses.extend(ipv6);
     let of_endpoint = |text: &Text<'_>| text.strip_prefix("VPC Endpoint Interface ").map(str::to_owned);
+    let owned = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
     Ok(ListedInterface {
+        has_addresses: !addresses.is_empty(),
         interface: EndpointInterface {
             id: convert::required("NetworkInterfaceId", json.network_interface_id.as_deref())?.into(),
             addresses,
         },
         endpoint: json.description.as_ref().and_then(of_endpoint),
-        vpc: json.vpc_id.as_deref().map(str::to_owned),
+        region: json.availability_zone.as_deref().and_then(region_of_zone).map(str::to_owned),
+        instance: json.attachment.as_ref().and_then(|attachment| owned(&attachment.instance_id)),
+        kind: owned(&json.interface_type),
+        subnet: owned(&json.subnet_id),
+        vpc: owned(&json.vpc_id),
         owner: json.owner_id.as_deref().map(Into::into),
     })
 });

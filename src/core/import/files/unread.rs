@@ -1,6 +1,7 @@
 //! Rows of ours in a place where the AWS CLI does not write them. Such a row is never skipped: the table or the endpoint that
 //! it is would be missing without a trace. What has no such row is another tool's.
 
+use super::{PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::{borrow::Cow, fmt};
 
@@ -10,29 +11,19 @@ struct Kind {
     id: &'static str,
     prefix: &'static str,
     beside: &'static [&'static str],
-    command: &'static str,
+    source: Source,
 }
 
 const KINDS: [Kind; 4] = [
-    Kind {
-        id: "RouteTableId",
-        prefix: "rtb-",
-        beside: &["routes", "associations", "vpcid"],
-        command: "describe-route-tables",
-    },
-    Kind { id: "SubnetId", prefix: "subnet-", beside: &["cidrblock"], command: "describe-subnets" },
+    Kind { id: "RouteTableId", prefix: "rtb-", beside: &["routes", "associations", "vpcid"], source: ROUTE_TABLES },
+    Kind { id: "SubnetId", prefix: "subnet-", beside: &["cidrblock"], source: SUBNETS },
     Kind {
         id: "VpcEndpointId",
         prefix: "vpce-",
         beside: &["vpcid", "servicename", "vpcendpointtype", "routetableids"],
-        command: "describe-vpc-endpoints",
+        source: VPC_ENDPOINTS,
     },
-    Kind {
-        id: "PrefixListId",
-        prefix: "pl-",
-        beside: &["prefixlistname", "cidrs", "entries"],
-        command: "describe-prefix-lists",
-    },
+    Kind { id: "PrefixListId", prefix: "pl-", beside: &["prefixlistname", "cidrs", "entries"], source: PREFIX_LISTS },
 ];
 
 /// A row that was found, and where.
@@ -40,8 +31,8 @@ const KINDS: [Kind; 4] = [
 pub struct Unread {
     /// The key of its id, as the AWS CLI writes it.
     pub(super) id: &'static str,
-    /// The command that lists such rows.
-    pub(super) command: &'static str,
+    /// Where such rows come from.
+    pub(super) source: Source,
     /// Where it is: `result.RouteTables[0]`; empty where the document itself is the row.
     pub(super) path: String,
     /// Whether it is a table with associations.
@@ -130,8 +121,8 @@ impl Keys {
     /// Whether the object is a row of ours.
     pub(super) fn row(&self) -> Option<Unread> {
         let number = self.id.filter(|number| self.beside[*number])?;
-        let Kind { id, command, .. } = KINDS[number];
-        Some(Unread { id, command, path: String::new(), associated: self.associated })
+        let Kind { id, source, .. } = KINDS[number];
+        Some(Unread { id, source, path: String::new(), associated: self.associated })
     }
 }
 

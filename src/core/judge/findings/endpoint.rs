@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     judge::{address::may_be_remote_endpoint, path::service_name},
-    model::{EndpointState, Path, PathKind, PathTarget, RouteTableId, Severity, Verdict, VpcEndpoint},
+    model::{EndpointState, Path, PathKind, PathTarget, RouteTableId, Severity, Verdict, VpcEndpoint, shell_word},
 };
 
 impl Rule for code::NoEndpoint {
@@ -16,10 +16,13 @@ impl Rule for code::NoEndpoint {
         let region = world.reader.region.ok();
         let draft = |table: &Table<'_>| {
             let service = service_name(world.reader.facts, region?);
-            let (vpc, id) = (table.vpc, table.id());
+            let vpc = table.vpc;
             let fix = format!(
-                "aws ec2 create-vpc-endpoint --vpc-id {vpc} --vpc-endpoint-type Gateway --service-name {service} \
-                 --route-table-ids {id}"
+                "aws ec2 create-vpc-endpoint --vpc-id {} --vpc-endpoint-type Gateway --service-name {} \
+                 --route-table-ids {}",
+                shell_word(vpc.as_str()),
+                shell_word(&service),
+                shell_word(table.id().as_str()),
             );
             let message = format!("{vpc} has no DynamoDB gateway endpoint");
             Some(match world.reader.hidden(vpc) {
@@ -36,7 +39,11 @@ impl Rule for code::EndpointNotAssociated {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let draft = |table: &Table<'_>, endpoint: &VpcEndpoint| {
             let (endpoint_id, id) = (&endpoint.id, table.id());
-            let fix = format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint_id} --add-route-table-ids {id}");
+            let fix = format!(
+                "aws ec2 modify-vpc-endpoint --vpc-endpoint-id {} --add-route-table-ids {}",
+                shell_word(endpoint_id.as_str()),
+                shell_word(id.as_str())
+            );
             fixed(unused(table, &not_associated(endpoint, id)), fix)
         };
         // One that says it is associated contradicts the table: that is a missing fact, not a command to run.

@@ -110,7 +110,11 @@ impl Rule for code::StaleEvidence {
 fn lacks(world: &World<'_>, code: FindingCode) -> Vec<Draft> {
     let draft = |Lack { what, why, severity }: &Lack<'_>| {
         let (of_reason, message) = finding_of(what, why);
-        (of_reason == code).then(|| Draft::new(message).severity(*severity))
+        let draft = Draft::new(message).severity(*severity);
+        (of_reason == code).then(|| match why.command() {
+            Some(command) => draft.fix(command, None),
+            None => draft,
+        })
     };
     world.lacks.iter().filter_map(draft).collect()
 }
@@ -146,7 +150,9 @@ fn finding_of(what: &str, gap: &Gap) -> (FindingCode, String) {
         | Gap::UndocumentedValue { .. }
         | Gap::SpoofedSource { .. }
         | Gap::OtherHost { .. }
-        | Gap::NotTried { .. } => (FindingCode::MissingFact, format!("{what} could not be collected: {gap}")),
+        | Gap::NotTried { .. } => {
+            (FindingCode::MissingFact, format!("{what} could not be collected: {}", gap.without_command()))
+        }
     }
 }
 

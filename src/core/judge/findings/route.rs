@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         AddressReport, Destination, Drop, Origin, PathKind, RouteState, RouteTableId, Target, Verdict, VpcEndpointId,
-        addresses_in, grouped,
+        addresses_in, grouped, shell_word,
     },
 };
 use ipnet::IpNet;
@@ -199,12 +199,15 @@ fn overlapping(table: &Table<'_>) -> BTreeSet<String> {
 fn remove_route(m: &Match<'_>, ranges: &[&Range<'_>], table: &RouteTableId) -> Option<String> {
     let is_gateway_endpoint =
         ranges.iter().any(|range| range.verdict.path().is_some_and(|path| path.kind() == PathKind::GatewayEndpoint));
+    let table = shell_word(table.as_str());
     match (&m.route.origin, &m.route.destination, &m.route.target) {
         (Origin::EnableVgwRoutePropagation, _, Target::VirtualPrivateGateway(gateway)) => {
+            let gateway = shell_word(gateway.as_str());
             Some(format!("aws ec2 disable-vgw-route-propagation --route-table-id {table} --gateway-id {gateway}"))
         }
         // Only the gateway endpoint itself adds and removes its route.
         (_, Destination::PrefixList(_), Target::VpcEndpoint(id)) if is_gateway_endpoint => {
+            let id = shell_word(id.as_str());
             Some(format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --remove-route-table-ids {table}"))
         }
         // A default route carries far more than DynamoDB: what to put in its place is for people to decide.
@@ -216,6 +219,7 @@ fn remove_route(m: &Match<'_>, ranges: &[&Range<'_>], table: &RouteTableId) -> O
             Some(format!("aws ec2 delete-route --route-table-id {table} --destination-ipv6-cidr-block {cidr}"))
         }
         (Origin::CreateRoute, Destination::PrefixList(list), _) => {
+            let list = shell_word(list.as_str());
             Some(format!("aws ec2 delete-route --route-table-id {table} --destination-prefix-list-id {list}"))
         }
         _ => None,

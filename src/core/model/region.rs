@@ -1,0 +1,82 @@
+//! The Regions that names hold: of services, of prefix lists, of zones.
+
+use std::collections::BTreeMap;
+
+/// The Regions that `names` hold, each with the first name it was found in: `com.amazonaws.us-east-1.dynamodb`.
+///
+/// Partitions differ in what comes first (`cn.com.amazonaws`), services in what comes last, and some names have no
+/// Region at all (`com.amazonaws.global.cloudfront.origin-facing`).
+pub fn regions<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, &'a str> {
+    let mut found = BTreeMap::new();
+    for name in names {
+        let after = name.split_once("amazonaws.").map(|(_, rest)| rest.strip_prefix("vpce.").unwrap_or(rest));
+        if let Some(region) = after.and_then(|rest| rest.split('.').next()).filter(|part| looks_like_a_region(part)) {
+            found.entry(region).or_insert(name);
+        }
+    }
+    found
+}
+
+/// The Region of an Availability Zone, a Local Zone or a Wavelength Zone: `us-west-2` of `us-west-2a` and of
+/// `us-west-2-lax-1a`.
+pub fn region_of_zone(zone: &str) -> Option<&str> {
+    let digit = zone.find(|c: char| c.is_ascii_digit())?;
+    let length = zone[digit..].find(|c: char| !c.is_ascii_digit())?;
+    Some(&zone[..digit + length]).filter(|region| looks_like_a_region(region))
+}
+
+/// `us-east-1`, `us-gov-west-1`, `us-isob-east-1`: words and a number.
+fn looks_like_a_region(part: &str) -> bool {
+    let words: Vec<&str> = part.split('-').collect();
+    match words.as_slice() {
+        [first, middle @ .., last] if !middle.is_empty() => {
+            let word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+            word(first) && middle.iter().all(word) && !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_words_and_a_number() {
+        for region in ["us-east-1", "us-gov-west-1", "ap-southeast-2", "eusc-de-east-1", "us-isob-east-1"] {
+            assert!(looks_like_a_region(region), "{region}");
+        }
+        for other in ["global", "s3-global", "vpce", "us-east", "dynamodb-2", "us--1", "US-EAST-1", ""] {
+            assert!(!looks_like_a_region(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_in_its_region() {
+        for (zone, region) in [
+            ("us-east-1a", Some("us-east-1")),
+            ("us-gov-west-1b", Some("us-gov-west-1")),
+            ("us-west-2-lax-1a", Some("us-west-2")),
+            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
+            ("us-east-1", None),
+            ("use1-az6", None),
+            ("a1b", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of_zone(zone), region, "{zone}");
+        }
+    }
+
+    #[test]
+    fn names_of_every_partition_hold_their_region() {
+        let names = [
+            "com.amazonaws.us-east-1.dynamodb",
+            "cn.com.amazonaws.cn-north-1.dynamodb",
+            "com.amazonaws.vpce.eu-west-1.vpce-svc-1",
+            "com.amazonaws.global.cloudfront.origin-facing",
+            "my-list",
+        ];
+        let found = regions(names.into_iter());
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), ["cn-north-1", "eu-west-1", "us-east-1"]);
+    }
+}
