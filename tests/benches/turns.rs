@@ -82,7 +82,7 @@ fn config(address: SocketAddr) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(format!("http://{address}"))
-        .http_client(control_plane(&Roots::load().unwrap(), Proxies::None, Lookups::default()).unwrap())
+        .http_client(control_plane(&Roots::load(None).unwrap(), Proxies::None, Lookups::default()).unwrap())
         .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .build()

@@ -2,5 +2,6 @@
 //! ends in a gap, within the time and the memory that there are.
 
 mod answers;
+mod files;
 mod limits;
 mod turns;
