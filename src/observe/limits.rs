@@ -65,6 +65,10 @@ pub(super) const METADATA_ANSWER: usize = 64 << 10;
 /// Bytes of one answer to a probe. Those of DynamoDB take a few hundred.
 pub(super) const PROBE_ANSWER: usize = 1 << 20;
 
+/// Interim answers (`1xx`) before the answer to a signed probe. DynamoDB sends none to a request that does not ask for one.
+/// Those to other requests are limited by the deadline alone: reqwest passes no hook for them on to hyper.
+pub(super) const INTERIM_ANSWERS: usize = 16;
+
 /// Network interfaces of the instance: a p5 has 64.
 pub(super) const NETWORK_INTERFACES: usize = 128;
 

@@ -287,6 +287,18 @@ async fn a_body_without_end_is_cut_off() {
 }
 
 #[tokio::test]
+async fn sixteen_interim_answers_are_passed_over_and_no_more() {
+    let interim = |count| Step::Write("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count));
+    let before = |count| probe_tls(vec![], move |_| [vec![interim(count)], answer(200, JSON, TABLES)].concat());
+    assert_eq!(before(16).await.result, ProbeResult::Ok);
+    let probe = before(17).await;
+    assert_eq!(probe.result, ProbeResult::UnexpectedAnswer, "{probe:#?}");
+    assert!(probe.detail.as_deref().is_some_and(|detail| detail.contains("16 interim answers")), "{probe:#?}");
+    let endless = move |_: &Request| vec![interim(100_000), Step::Hang];
+    assert_eq!(probe_tls(vec![], endless).await.result, ProbeResult::UnexpectedAnswer);
+}
+
+#[tokio::test]
 async fn a_success_that_is_no_list_of_tables_is_unexpected() {
     for body in ["<html>Welcome</html>", "{}", r#"{"Tables":[]}"#, ""] {
         let probe = probe_answering(200, body).await;
