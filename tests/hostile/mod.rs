@@ -4,4 +4,5 @@
 mod answers;
 mod files;
 mod limits;
+mod registry;
 mod turns;

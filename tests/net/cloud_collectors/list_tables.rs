@@ -278,6 +278,15 @@ async fn what_is_not_http_is_malformed() {
 }
 
 #[tokio::test]
+async fn an_answer_is_read_up_to_the_limit_and_no_further() {
+    for (length, expected) in [(1 << 20, ProbeResult::Ok), ((1 << 20) + 1, ProbeResult::UnexpectedAnswer)] {
+        let body = TABLES.to_owned() + &" ".repeat(length - TABLES.len());
+        let probe = probe_tls(vec![], move |_| answer(200, JSON, &body)).await;
+        assert_eq!(probe.result, expected, "{length}: {probe:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_without_end_is_cut_off() {
     let endless = |_: &Request| {
         let head = head(200, JSON, 3 << 20);
