@@ -71,7 +71,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()?;
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(onnet::observe::tls::Roots::load()?.client_config()?.as_ref().clone())
+            .tls_backend_preconfigured(onnet::observe::tls::Roots::load(None)?.client_config()?.as_ref().clone())
             .no_proxy()
             .build()?;
         let base = format!("http://127.0.0.1:{port}");

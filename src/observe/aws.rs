@@ -87,7 +87,7 @@ impl Aws {
     /// `region` overrules them all.
     pub async fn load(region: Option<String>) -> Result<Self, AwsError> {
         let settings = Settings::read(region).await?;
-        let roots = Roots::load()?;
+        let roots = Roots::load(settings.profile.ca_bundle())?;
         let lookups = Lookups::default();
         let client = client(&roots, Proxies::OfTheEnvironment, lookups.clone())?;
         let metadata = Metadata::new(&settings.metadata)?;

@@ -65,6 +65,10 @@ pub(super) const METADATA_ANSWER: usize = 64 << 10;
 /// Bytes of one answer to a probe. Those of DynamoDB take a few hundred.
 pub(super) const PROBE_ANSWER: usize = 1 << 20;
 
+/// Interim answers (`1xx`) before the answer to a signed probe. DynamoDB sends none to a request that does not ask for one.
+/// Those to other requests are limited by the deadline alone: reqwest passes no hook for them on to hyper.
+pub(super) const INTERIM_ANSWERS: usize = 16;
+
 /// Network interfaces of the instance: a p5 has 64.
 pub(super) const NETWORK_INTERFACES: usize = 128;
 
@@ -81,6 +85,15 @@ pub(super) const ASSOCIATIONS_AT_A_TIME: usize = 8;
 /// Bytes of one file of settings: a profile with a thousand roles has a tenth of it.
 pub(super) const SETTINGS_FILE: u64 = 1 << 20;
 
+/// Bytes of a file with one secret: a token that goes into a header or a form, or a password.
+pub const SECRET_FILE: u64 = 256 << 10;
+
+/// Bytes of a file of certificates, or of all files in a directory of them. The authorities of a system take 0.3 MB.
+pub const CERTIFICATES_FILE: u64 = 16 << 20;
+
+/// Names in a directory of certificates. `openssl rehash` gives each of a system's 150 authorities a second one.
+pub(super) const CERTIFICATE_FILES: usize = 4_096;
+
 /// Bytes of `/etc/hosts`. The largest published lists of blocked names have half of it.
 pub(super) const HOSTS_FILE: usize = 32 << 20;
 
@@ -89,6 +102,9 @@ pub(super) const HOSTS_LINE: usize = 64 << 10;
 
 /// Bytes of `/etc/resolv.conf`. It has three name servers and six domains that count.
 pub(super) const RESOLV_CONF: u64 = 64 << 10;
+
+/// Bytes of `/etc/host.conf`, of which one line counts.
+pub(super) const HOST_CONF: u64 = 16 << 10;
 
 /// Name servers that are asked: glibc's `MAXNS`.
 pub(super) const NAME_SERVERS: usize = 3;

@@ -1,5 +1,9 @@
 //! What onnet trusts: one set of certificates for all it sends, so that a probe and an API call judge a peer alike.
 
+use super::{
+    files::{FileError, SettingsFile},
+    limits::{CERTIFICATE_FILES, CERTIFICATES_FILE},
+};
 use rustls::{
     CipherSuite, ClientConfig, RootCertStore,
     client::Resumption,
@@ -8,7 +12,9 @@ use rustls::{
     time_provider::TimeProvider,
 };
 use std::{
-    path::PathBuf,
+    env, fs,
+    io::{self, ErrorKind},
+    path::Path,
     sync::{Arc, OnceLock},
     time::SystemTime,
 };
@@ -16,20 +22,23 @@ use std::{
 /// Why there is nothing to trust.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file that `AWS_CA_BUNDLE` names is no bundle of certificates.
-    #[error("cannot read the certificates of {path}, which AWS_CA_BUNDLE names")]
+    /// A file or a directory of certificates cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file that a setting names is no bundle of certificates.
+    #[error("cannot read the certificates of {file}")]
     Bundle {
         /// The file.
-        path: PathBuf,
+        file: SettingsFile,
         /// What is wrong with it.
         #[source]
         cause: rustls::pki_types::pem::Error,
     },
-    /// The file that `AWS_CA_BUNDLE` names holds no certificate that can be used.
-    #[error("{path}, which AWS_CA_BUNDLE names, contains no usable certificate")]
+    /// The file that a setting names holds no certificate that can be used.
+    #[error("{file}, contains no usable certificate")]
     EmptyBundle {
         /// The file.
-        path: PathBuf,
+        file: SettingsFile,
     },
     /// The system has no certificates.
     #[error("the system's trust store contains no usable certificate; AWS_CA_BUNDLE can name a file that does")]
@@ -48,12 +57,13 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Those of the file that `AWS_CA_BUNDLE` names, as the AWS CLI and SDKs have it, else the system's.
+    /// Those of the file that `AWS_CA_BUNDLE` or the profile names, as the AWS CLI and SDKs have it, else the system's.
     // The one place that reads AWS_CA_BUNDLE; aws-config does not.
-    pub fn load() -> Result<Self, TlsError> {
-        match std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
-            Some(path) => Self::from_bundle(PathBuf::from(path)),
+    pub fn load(of_profile: Option<SettingsFile>) -> Result<Self, TlsError> {
+        match SettingsFile::in_environment("AWS_CA_BUNDLE").or(of_profile) {
+            Some(file) => Self::from_bundle(file),
             None => {
+                check_store()?;
                 // Errors are for single files of the store; what matters is whether anything is left.
                 let found = rustls_native_certs::load_native_certs().certs;
                 Self::usable(found).ok_or(TlsError::EmptySystemStore)
@@ -62,11 +72,12 @@ impl Roots {
     }
 
     /// Those of a PEM file.
-    pub fn from_bundle(path: PathBuf) -> Result<Self, TlsError> {
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect);
+    pub fn from_bundle(file: SettingsFile) -> Result<Self, TlsError> {
+        let pem = file.read(CERTIFICATES_FILE)?;
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         match certificates {
-            Ok(certificates) => Self::usable(certificates).ok_or(TlsError::EmptyBundle { path }),
-            Err(cause) => Err(TlsError::Bundle { path, cause }),
+            Ok(certificates) => Self::usable(certificates).ok_or(TlsError::EmptyBundle { file }),
+            Err(cause) => Err(TlsError::Bundle { file, cause }),
         }
     }
 
@@ -90,6 +101,41 @@ impl Roots {
     pub fn client_config_showing(&self, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
         config(Arc::clone(&self.store), shown)
     }
+}
+
+/// What `rustls-native-certs` reads in the place of the system's certificates must have an end.
+fn check_store() -> Result<(), FileError> {
+    if let Some(file) = SettingsFile::in_environment("SSL_CERT_FILE") {
+        file.check(CERTIFICATES_FILE)?;
+    }
+    let directories = env::var_os("SSL_CERT_DIR").unwrap_or_default();
+    for directory in env::split_paths(&directories).filter(|path| !path.as_os_str().is_empty()) {
+        check_directory(&directory).map_err(|cause| SettingsFile::new(directory, "SSL_CERT_DIR").error(cause))?;
+    }
+    Ok(())
+}
+
+/// Of a directory it reads the regular files.
+fn check_directory(directory: &Path) -> io::Result<()> {
+    let too_large = |words: String| Err(io::Error::new(ErrorKind::FileTooLarge, words));
+    // One that cannot be listed holds nothing.
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(()) };
+    let (mut names, mut bytes) = (0, 0);
+    for entry in entries.filter_map(Result::ok) {
+        names += 1;
+        if names > CERTIFICATE_FILES {
+            return too_large(format!(
+                "this contains more than {CERTIFICATE_FILES} names, the limit for such a directory"
+            ));
+        }
+        bytes += fs::metadata(entry.path()).map_or(0, |about| if about.is_file() { about.len() } else { 0 });
+        if bytes > CERTIFICATES_FILE {
+            return too_large(format!(
+                "the files in this are larger than {CERTIFICATES_FILE} bytes, the limit for such a directory"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A client certificate with its chain, and its key.
@@ -144,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("corporate.pem");
         std::fs::write(&path, text).unwrap();
-        Roots::from_bundle(path)
+        Roots::from_bundle(SettingsFile::new(path, "AWS_CA_BUNDLE"))
     }
 
     #[test]
@@ -156,7 +202,54 @@ mod tests {
             assert!(error.to_string().contains("corporate.pem"), "{error}");
             assert_eq!(error.source().is_some(), unreadable, "{text:?}: {error}");
         }
-        let missing = Roots::from_bundle("/nowhere/corporate.pem".into()).unwrap_err();
-        assert!(matches!(missing, TlsError::Bundle { .. }), "{missing}");
+        let missing = Roots::from_bundle(SettingsFile::new("/nowhere/corporate.pem", "AWS_CA_BUNDLE")).unwrap_err();
+        let words = "/nowhere/corporate.pem, which AWS_CA_BUNDLE names: No such file or directory (os error 2)";
+        assert_eq!(missing.to_string(), words);
+    }
+
+    fn with_padding(certificate: &str, length: u64) -> String {
+        let mut text = certificate.to_owned();
+        let missing = usize::try_from(length).unwrap() - text.len();
+        text.extend(std::iter::repeat_n('\n', missing));
+        text
+    }
+
+    fn certificate() -> String {
+        rcgen::generate_simple_self_signed(["authority.example".to_owned()]).unwrap().cert.pem()
+    }
+
+    #[test]
+    fn a_bundle_that_is_too_large_is_refused() {
+        let certificate = certificate();
+        assert!(bundle(&with_padding(&certificate, CERTIFICATES_FILE)).is_ok());
+        let error = bundle(&with_padding(&certificate, CERTIFICATES_FILE + 1)).unwrap_err();
+        let words = "which AWS_CA_BUNDLE names: this is larger than 16777216 bytes";
+        assert!(error.to_string().contains(words), "{error}");
+    }
+
+    #[test]
+    fn the_files_of_a_directory_are_limited_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let of_length =
+            |name: &str, length| fs::File::create(folder.path().join(name)).unwrap().set_len(length).unwrap();
+        nix::unistd::mkfifo(&folder.path().join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        of_length("one.pem", CERTIFICATES_FILE - 1);
+        of_length("two.pem", 1);
+        check_directory(folder.path()).unwrap();
+        of_length("two.pem", 2);
+        let error = check_directory(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("larger than 16777216 bytes"), "{error}");
+        check_directory(Path::new("/nowhere")).unwrap();
+    }
+
+    #[test]
+    fn a_directory_has_only_so_many_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |number| drop(fs::File::create(folder.path().join(format!("{number}.pem"))).unwrap());
+        (1..=CERTIFICATE_FILES).for_each(file);
+        check_directory(folder.path()).unwrap();
+        file(0);
+        let error = check_directory(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("more than 4096 names"), "{error}");
     }
 }

@@ -65,10 +65,7 @@ impl Budget {
     /// Does `work` on this thread, which it may block: part after part, each about 5 ms of processor time, as there is time.
     pub(super) fn in_parts(&self, mut work: impl FnMut() -> bool) {
         loop {
-            if let Some(pause) = self.pause() {
-                std::thread::sleep(pause);
-                continue;
-            }
+            self.wait();
             let began = used();
             let mut is_done = work();
             while !is_done && used().saturating_sub(began) < PART {
@@ -78,6 +75,13 @@ impl Budget {
             if is_done {
                 return;
             }
+        }
+    }
+
+    /// Waits until something may be done, on this thread, which it blocks.
+    pub(super) fn wait(&self) {
+        while let Some(pause) = self.pause() {
+            std::thread::sleep(pause);
         }
     }
 

@@ -74,7 +74,7 @@ impl Served {
         answer: Duration,
     ) -> Self {
         let [page, metrics, report] = [const { Rendered::new() }; 3];
-        let (hash_queue, streams) = (HashQueue::new(Arc::clone(budget)), Streams::new(answer));
+        let (hash_queue, streams) = (HashQueue::new(Arc::clone(budget)), Streams::new(answer, Arc::clone(budget)));
         Self { published, counters, web, hash_queue, page, metrics, report, streams }
     }
 }

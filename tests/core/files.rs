@@ -831,6 +831,13 @@ fn a_file_is_read_up_to_its_limit_and_no_byte_further() {
         // One that grew after its size was asked for.
         assert_eq!(input::read_limited(&vec![b'x'; length][..], 10, &mut Vec::new()).is_ok(), fits, "{length}");
     }
+    // Without a byte on the disk.
+    for limit in [input::SAVED_FILE, input::LISTING_FILE] {
+        for (length, fits) in [(limit, true), (limit + 1, false)] {
+            fs::File::create(&file).unwrap().set_len(length).unwrap();
+            assert_eq!(input::check(&file, limit).is_ok(), fits, "{length}");
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -3,7 +3,9 @@
 use crate::{
     ONNET,
     lab::{self, Fault, Lab, Mode, Ran, Service, World},
+    over_limit::is_reported,
 };
+use onnet::{import::saved, model::Source};
 use serde_json::Value;
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
@@ -175,6 +177,11 @@ fn wrong(client: &Client, fault: Fault, reasons: &[&str]) -> Option<String> {
     let gap = &report["snapshot"].pointer(client.fact).unwrap()["unseen"];
     let reason = gap["reason"].as_str().unwrap_or("nothing");
     let fine = report["outcome"] == "undetermined" && reasons.contains(&reason) && ran.took < TIMEOUT + SLACK;
+    if fine && reason == "over_limit" {
+        let world = saved::parse(&attack, ran.stdout.as_bytes()).unwrap();
+        let source = if client.fact == "/instance" { Source::Imds } else { Source::Ec2 };
+        is_reported(world, source, &serde_json::from_value(gap.clone()).unwrap());
+    }
     (!fine).then(|| format!("{attack}: {} after {:?}, for {gap}", report["outcome"], ran.took))
 }
 

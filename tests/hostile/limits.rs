@@ -1,24 +1,26 @@
 //! The table of limits: what is as large as a limit is accepted, and one more is a gap that says which limit and how far, in
-//! the text, in JSON and in the metrics. The limits on answers' bytes, names, hosts files and the kernel have tests of their own
-//! beside their collectors.
+//! the text, in JSON and in the metrics. Those on names, hosts files and the kernel are beside their collectors, those on the
+//! answers of other services in `answers`, and the table in `registry` names the test of each.
 
 use crate::{
     common::scenario,
     fakes::{
-        ec2::{Ec2, config, good, keys, parameter},
+        ec2::{Ec2, XML, config, document, good, keys, parameter},
         imds::{self, FakeImds, MAC},
-        server::{Authority, Server},
+        server::{Authority, Server, answer},
     },
     host_collectors::imds::look_at,
+    over_limit::{is_reported, is_reported_of_name},
 };
 use onnet::{
-    engine::metrics::{Counters, exposition},
-    judge::judge,
-    model::{Gap, Observed, Outcome, Snapshot, Source, VpcFacts, VpcId},
-    observe::{ec2::vpcs_facts, limits::OF_VPC},
-    present,
+    model::{Gap, Observed, Resolution, Snapshot, Source, VpcFacts, VpcId},
+    observe::{
+        dns::{CLibrary, DnsError, Resolver},
+        ec2::vpcs_facts,
+        limits::OF_VPC,
+    },
 };
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, time::Duration};
 use tokio::time::Instant;
 
 /// A limit: what it counts, and how many are accepted.
@@ -30,21 +32,24 @@ enum Limit {
     PrefixLists,
     EntriesOfOwnList,
     EntriesOfServiceList,
+    /// Bytes.
+    Answer,
     NetworkInterfaces,
     Addresses,
 }
 
 use Limit::{
-    Addresses, EntriesOfOwnList, EntriesOfServiceList, NetworkInterfaces, Pages, PrefixLists, RouteTables, Vpcs,
+    Addresses, Answer, EntriesOfOwnList, EntriesOfServiceList, NetworkInterfaces, Pages, PrefixLists, RouteTables, Vpcs,
 };
 
-const TABLE: [(Limit, usize, &str); 8] = [
+const TABLE: [(Limit, usize, &str); 9] = [
     (Vpcs, 8, "9 VPCs that the instance has network interfaces in, at most 8"),
     (Pages, 1_000, "1001 pages of ec2:DescribeRouteTables, at most 1000"),
     (RouteTables, 10_000, "10001 items of ec2:DescribeRouteTables, at most 10000"),
     (PrefixLists, 200, "201 prefix lists that route tables name, at most 200"),
     (EntriesOfOwnList, 2_000, "2001 items of ec2:GetManagedPrefixListEntries for pl-mine, at most 2000"),
     (EntriesOfServiceList, 2_000, "2001 entries of pl-ddb in ec2:DescribePrefixLists, at most 2000"),
+    (Answer, 2 << 20, "2097153 bytes in the answer to ec2:DescribeRouteTables, at most 2097152"),
     (NetworkInterfaces, 128, "129 values in the answer to /latest/meta-data/network/interfaces/macs/, at most 128"),
     (
         Addresses,
@@ -90,6 +95,13 @@ async fn serve(limit: Limit, count: usize) -> Server {
     let (action, set) = match limit {
         Pages => return pages(count).await,
         Vpcs | NetworkInterfaces | Addresses => return ec2.start().await,
+        Answer => {
+            let whole = document("DescribeRouteTables", &set("routeTableSet", items(1, |number| table(number, ""))));
+            return ec2
+                .with("DescribeRouteTables", answer(200, XML, &(whole.clone() + &" ".repeat(count - whole.len()))))
+                .start()
+                .await;
+        }
         RouteTables => ("DescribeRouteTables", set("routeTableSet", items(count, |number| table(number, "")))),
         PrefixLists => {
             let route = |number| {
@@ -151,7 +163,7 @@ async fn collected(limit: Limit, count: usize) -> (Option<Gap>, Source, Snapshot
     }
     let facts = vpc(limit, count).await;
     let missing = match limit {
-        Vpcs | Pages | RouteTables => gap(facts.route_tables.gap()),
+        Vpcs | Pages | RouteTables | Answer => gap(facts.route_tables.gap()),
         PrefixLists | EntriesOfOwnList | EntriesOfServiceList => {
             facts.prefix_lists.values().find_map(|list| gap(list.gap()))
         }
@@ -159,7 +171,7 @@ async fn collected(limit: Limit, count: usize) -> (Option<Gap>, Source, Snapshot
     };
     if let Some(missing) = &missing {
         match limit {
-            Vpcs | Pages | RouteTables => world.vpc.route_tables = Observed::Unseen(missing.clone()),
+            Vpcs | Pages | RouteTables | Answer => world.vpc.route_tables = Observed::Unseen(missing.clone()),
             PrefixLists | EntriesOfOwnList | EntriesOfServiceList => {
                 world.vpc.prefix_lists.values_mut().for_each(|list| *list = Observed::Unseen(missing.clone()));
             }
@@ -167,10 +179,6 @@ async fn collected(limit: Limit, count: usize) -> (Option<Gap>, Source, Snapshot
         }
     }
     (missing, Source::Ec2, world)
-}
-
-fn flowing(text: &str) -> String {
-    anstream::adapter::strip_str(text).to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]
@@ -181,22 +189,38 @@ async fn what_exceeds_a_limit_is_a_gap_in_every_format_and_never_on_net() {
 
         let (gap, source, world) = collected(limit, allowed + 1).await;
         let gap = gap.unwrap_or_else(|| panic!("{limit:?}: nothing is missing"));
-        assert_eq!(gap.reason(), "over_limit", "{limit:?}: {gap}");
         assert!(gap.to_string().contains(words), "{limit:?}: {gap}");
-
-        let report = judge(world);
-        assert_ne!(report.outcome, Outcome::OnNet, "{limit:?}");
-        let text = flowing(&present::text(&report));
-        assert!(text.contains(words), "{limit:?}: {text}");
-        let json = present::json(&report);
-        assert!(json.contains("\"reason\": \"over_limit\"") && json.contains(&format!("\"found\": {}", allowed + 1)));
-        let counters = Counters::new().unwrap();
-        counters.gap(source, &gap);
-        let status = crate::web::unready();
-        let metrics = exposition(&status, status.settings, &counters).unwrap();
-        let name = source.name();
-        let line = format!("onnet_observation_gaps_total{{reason=\"over_limit\",source=\"{name}\"}} 1\n");
-        assert!(metrics.contains(&line), "{limit:?}: {metrics}");
+        is_reported(world, source, &gap);
     }
     assert_eq!((OF_VPC.pages, OF_VPC.items), (TABLE[1].1, TABLE[2].1));
+}
+
+const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
+
+/// What a good world's name resolves to.
+fn resolution() -> Resolution {
+    scenario("gateway_endpoint_carries_the_whole_list").snapshot.resolutions[NAME].clone()
+}
+
+#[tokio::test]
+async fn more_addresses_by_the_c_library_are_a_gap_in_every_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let (program, answer) = (directory.path().join("onnet"), directory.path().join("answer"));
+    fs::write(&program, format!("#!/bin/sh\nread name; cat {}; read end\n", answer.display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let resolve = async |count: usize| {
+        let addresses: Vec<String> = (0..count).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
+        fs::write(&answer, format!("{NAME}\t{}\n", addresses.join(" "))).unwrap();
+        CLibrary::new(Resolver::new(program.clone())).resolve(NAME, Instant::now() + Duration::from_secs(60)).await
+    };
+    assert_eq!(resolve(256).await.gap(), None);
+    let resolved = resolve(257).await;
+    let gap = resolved.gap().cloned().unwrap();
+    is_reported_of_name(NAME, Resolution { c_library: Some(resolved), ..resolution() }, &gap);
+}
+
+#[test]
+fn a_resolv_conf_that_is_too_long_is_a_gap_in_every_format() {
+    let gap = DnsError::ResolvConfTooLong.gap(Duration::ZERO.into());
+    is_reported_of_name(NAME, Resolution::unseen(&gap), &gap);
 }

@@ -2,5 +2,7 @@
 //! ends in a gap, within the time and the memory that there are.
 
 mod answers;
+mod files;
 mod limits;
+mod registry;
 mod turns;

@@ -3,10 +3,11 @@
 use super::{
     judged::{self, check, codes, wanted},
     network::{in_network, ip},
+    over_limit,
 };
 use futures_util::FutureExt as _;
 use onnet::{
-    model::{FindingCode, Gap, Outcome},
+    model::{FindingCode, Gap, KernelPaths, Observed, Outcome, Source},
     observe::{
         kernel::{Changes, Kernel, Wanted},
         limits::KernelLimits,
@@ -22,12 +23,17 @@ async fn collect(wanted: &Wanted, limits: KernelLimits) -> Result<usize, Gap> {
     paths.map(|paths| paths.ranges.len()).map_err(|error| error.gap())
 }
 
-/// At the limit it is collected, and one beyond it is a gap that names the limit and how far.
+/// At the limit it is collected, and one beyond it is a gap that names the limit and how far, in every format.
 async fn ends_at(wanted: &Wanted, at: KernelLimits, below: KernelLimits, words: &str) {
     assert!(collect(wanted, at).await.is_ok(), "{words}: {:?}", collect(wanted, at).await);
     let gap = collect(wanted, below).await.unwrap_err();
     let Gap::OverLimit { limit, allowed, found } = &gap else { panic!("{words}: {gap}") };
     assert!(limit.contains(words) && found > allowed, "{words}: {gap}");
+    let in_use = IN_USE.parse().unwrap();
+    let route = Kernel::open().unwrap().route(in_use, 443).await;
+    let mut world = judged::snapshot(&judged::list(), in_use, route, Ok(KernelPaths::default()));
+    world.kernel_paths = Observed::Unseen(gap.clone());
+    over_limit::is_reported(world, Source::Kernel, &gap);
 }
 
 pub(super) fn each_limit_is_a_gap_that_names_it() {

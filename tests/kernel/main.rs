@@ -17,6 +17,9 @@ mod network;
 #[cfg(target_os = "linux")]
 mod oracle;
 #[cfg(target_os = "linux")]
+#[path = "../common/over_limit.rs"]
+mod over_limit;
+#[cfg(target_os = "linux")]
 mod random;
 #[path = "../lab/rights.rs"]
 mod rights;

@@ -261,8 +261,18 @@ async fn large_heads_are_refused() {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
     }
-    let fits = format!("X: {}\r\n", "x".repeat(8_000));
-    assert_eq!(server.ask("GET", "/metrics", &fits).await.status, 200);
+    let head = |length: usize, fields: usize| {
+        let start = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+        let more = "X: x\r\n".repeat(fields - 3);
+        format!("{start}{more}X: {}\r\n\r\n", "x".repeat(length - start.len() - more.len() - 7))
+    };
+    for (length, fields, status) in [(16_384, 3, 200), (16_385, 3, 431), (1_000, 64, 200), (1_000, 65, 431)] {
+        let mut stream = server.connect().await;
+        let head = head(length, fields);
+        assert_eq!((head.len(), head.matches("\r\n").count()), (length, fields + 2));
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(Answer::read(&mut stream).await.status, status, "{length} bytes, {fields} fields");
+    }
     for garbage in ["\r\n\r\n\r\n", "\u{16}\u{3}\u{1}", "GET\r\n\r\n", "SSH-2.0-x\r\n\r\n"] {
         let mut stream = server.connect().await;
         stream.write_all(garbage.as_bytes()).await.unwrap();

@@ -13,6 +13,8 @@ mod hostile;
 mod http;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[path = "../common/over_limit.rs"]
+mod over_limit;
 mod settings;
 mod status;
 #[path = "../common/web.rs"]

@@ -272,7 +272,14 @@ async fn tls_certificates_and_passwords_are_given_in_files() {
     let no_ca = &with_certificate[2..];
     let other_ca = ["--ca-file", &cert];
     let missing = ["--ca-file", "/nowhere/ca.pem"];
-    let cases: [(&str, &[&[&str]], &str); 8] = [
+    let (cert_of_device, key_of_device) = (["--cert-file", "/dev/zero"], ["--key-file", "/dev/zero"]);
+    let (ca_of_device, user_of_device) =
+        (["--ca-file", "/dev/zero"], ["--user", "alice", "--password-file", "/dev/zero"]);
+    let large = folder.path("large");
+    std::fs::File::create(&large).unwrap().set_len((256 << 10) + 1).unwrap();
+    let large = large.display().to_string();
+    let user_of_large = ["--user", "alice", "--password-file", &large];
+    let cases: [(&str, &[&[&str]], &str); 13] = [
         (&https, &[&with_certificate], "asks for a user and a password: give --user NAME and --password-file FILE"),
         (&https, &[&with_certificate, &wrong_user], "does not let in the user \"alice\""),
         (&https, &[&with_certificate[..2], &user], "asks for a certificate: give --cert-file FILE and --key-file FILE"),
@@ -280,6 +287,15 @@ async fn tls_certificates_and_passwords_are_given_in_files() {
         (&https, &[&other_ca, no_ca, &user], "is not trusted"),
         (&https, &[&missing, &user], "--ca-file /nowhere/ca.pem: cannot be read: No such file"),
         (&https, &[&with_certificate, &["--user", "alice"]], "--password-file"),
+        (&https, &[&ca_of_device, &user], "--ca-file /dev/zero: cannot be read: this is a device, not a regular file"),
+        (
+            &https,
+            &[&with_certificate[..2], &cert_of_device, &with_certificate[4..]],
+            "--cert-file /dev/zero: cannot be",
+        ),
+        (&https, &[&with_certificate[..4], &key_of_device], "--key-file /dev/zero: cannot be read: this is a device"),
+        (&https, &[&with_certificate, &user_of_device], "--password-file /dev/zero: cannot be read: this is a device"),
+        (&https, &[&with_certificate, &user_of_large], "large: cannot be read: this is larger than 262144 bytes"),
         (&https.replace("https", "http"), &[&user], "it speaks HTTPS; use https://"),
     ];
     for (url, arguments, expected) in cases {

@@ -94,4 +94,6 @@ mount -t tmpfs tmpfs tmp
 
 pivot_root . old
 umount -l old
+# As container managers do: systemd mounts credentials in a namespace of its own, from where they come by propagation.
+mount --make-rshared /
 exec env -i container=onnet-test PATH=/usr/bin:/usr/sbin /usr/lib/systemd/systemd --log-target=journal --show-status=no

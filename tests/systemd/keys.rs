@@ -47,6 +47,29 @@ fn with_tls(lab: &Lab, unit: &str, web: &str, access: &str) -> Result<Machine, F
     Ok(machine)
 }
 
+/// As the README has it: a reload keeps the copies that systemd made at the start, a restart takes the renewed files.
+pub(crate) fn of_root() -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let unit = "[Service]\nLoadCredential=tls.key:/etc/onnet/tls.key\nLoadCredential=tls.pem:/etc/onnet/tls.pem\n";
+    let web = "tls_server_config:\n  cert_file: /run/credentials/onnet.service/tls.pem\n  \
+               key_file: /run/credentials/onnet.service/tls.key\n";
+    let mut machine = with_tls(&lab, unit, web, "chmod 600 tls.pem")?;
+    machine.ctl(&["start", "onnet.socket"])?;
+    machine.ctl(&["start", "--no-block", "onnet.service"])?;
+    machine
+        .wait_until("the first certificate", |machine| answers_by(machine, "/etc/onnet/old-ca.pem").then_some(()))?;
+    let pid = machine.property("onnet.service", "MainPID")?;
+    renew(&machine)?;
+    machine.ctl(&["reload", "onnet.service"])?;
+    machine.wait_for_line("onnet.service", "the settings files were read again")?;
+    assert!(answers_by(&machine, "/etc/onnet/old-ca.pem"), "a reload keeps the copies of the start");
+    assert_eq!(machine.property("onnet.service", "MainPID")?, pid, "without a restart");
+    machine.ctl(&["try-restart", "--no-block", "onnet.service"])?;
+    machine.wait_until("the new certificate", |machine| answers_by(machine, "/etc/onnet/new-ca.pem").then_some(()))?;
+    assert_ne!(machine.property("onnet.service", "MainPID")?, pid);
+    Ok(())
+}
+
 /// As the README has it: no restart.
 pub(crate) fn of_a_group() -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;

@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         ("an_unset_gate_fails_what_waits", gate_gives_up),
         ("a_gate_whose_check_is_killed_goes_on_waiting", gate_is_killed),
         ("a_key_of_a_group_is_renewed_by_a_reload", keys::of_a_group),
+        ("a_key_of_root_is_renewed_by_a_restart_and_kept_by_a_reload", keys::of_root),
         ("the_largest_vpc_fits_into_its_memory_and_its_first_period", largest),
         ("answers_without_end_fit_into_its_memory", hostile),
     ];

@@ -1,11 +1,12 @@
 //! The HTTP client of `onnet status`: it reads `/report.json` of a daemon.
 
 use onnet::{
-    import::{json, saved},
+    import::{input, json, saved},
     judge,
     model::{Report, SCHEMA},
     observe::{
         aws::{find_cause, root_cause},
+        limits::{CERTIFICATES_FILE, SECRET_FILE},
         tls::{self, Roots, TlsError},
     },
     present,
@@ -17,7 +18,7 @@ use rustls::{
 };
 use serde::Deserialize;
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -113,7 +114,8 @@ pub(super) async fn fetch(access: &Access) -> Result<Fetched, ClientError> {
     report.set_path(&format!("{}/report.json", access.url.path().trim_end_matches('/')));
     let mut request = client(access)?.get(report);
     if let Some((user, file)) = &access.user {
-        let password = fs::read_to_string(file).map_err(|error| unreadable("--password-file", file, &error))?;
+        let password = String::from_utf8(read("--password-file", file, SECRET_FILE)?)
+            .map_err(|_| file_error("--password-file", file, "is not UTF-8"))?;
         request = request.basic_auth(user, Some(password.trim_end_matches(['\r', '\n'])));
     }
     let failed = |error: reqwest::Error| transport_error(&error, url.clone(), access);
@@ -241,7 +243,7 @@ fn client(access: &Access) -> Result<Client, ClientError> {
         return builder.tls_backend_preconfigured(tls::empty_roots()?).build().map_err(ClientError::Setup);
     }
     let roots = match &access.ca_file {
-        None => Roots::load()?,
+        None => Roots::load(None)?,
         Some(file) => {
             let unusable = || file_error("--ca-file", file, "contains no usable PEM certificate");
             Roots::usable(certificates("--ca-file", file)?).ok_or_else(unusable)?
@@ -259,19 +261,21 @@ fn client_certificate(certificate: &Path, key: &Path) -> Result<tls::Shown, Clie
     if chain.is_empty() {
         return Err(file_error("--cert-file", certificate, "contains no PEM certificate"));
     }
-    let pem = fs::read(key).map_err(|error| unreadable("--key-file", key, &error))?;
+    let pem = read("--key-file", key, CERTIFICATES_FILE)?;
     let unusable = |_| file_error("--key-file", key, "contains no unencrypted PEM private key");
     Ok((chain, PrivateKeyDer::from_pem_slice(&pem).map_err(unusable)?))
 }
 
 fn certificates(flag: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
-    let pem = fs::read(file).map_err(|error| unreadable(flag, file, &error))?;
+    let pem = read(flag, file, CERTIFICATES_FILE)?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     certificates.map_err(|_| file_error(flag, file, "contains no PEM certificate"))
 }
 
-fn unreadable(flag: &'static str, file: &Path, error: &io::Error) -> ClientError {
-    file_error(flag, file, &format!("cannot be read: {error}"))
+/// The content of a regular file of at most so many bytes.
+fn read(flag: &'static str, file: &Path, limit: u64) -> Result<Vec<u8>, ClientError> {
+    let unreadable = |error: io::Error| file_error(flag, file, &format!("cannot be read: {error}"));
+    input::read(file, limit).map(|(bytes, _)| bytes).map_err(unreadable)
 }
 
 fn file_error(flag: &'static str, file: &Path, problem: &str) -> ClientError {

@@ -17,16 +17,38 @@ pub const LISTING_FILE: u64 = 1 << 30;
 /// # Errors
 /// If it cannot be read, is not a regular file, or is larger than `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Metadata)> {
-    // Asked before it is opened: opening a device may do something.
-    regular(&metadata(path)?, limit)?;
-    let file = open(path)?;
-    // And of what was opened: a name may lead to something else by now.
-    let about = file.metadata()?;
-    regular(&about, limit)?;
+    let (file, about) = open(path, limit)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(about.len()).unwrap_or(0))?;
     read_limited(file, limit, &mut bytes)?;
     Ok((bytes, about))
+}
+
+/// The regular file `path`, opened, and what is known of it.
+///
+/// # Errors
+/// If it cannot be opened, is not a regular file, or is larger than `limit` bytes.
+pub fn open(path: &Path, limit: u64) -> io::Result<(File, Metadata)> {
+    // Asked before it is opened: opening a device may do something.
+    check(path, limit)?;
+    let file = open_at_once(path)?;
+    // And of what was opened: a name may lead to something else by now.
+    let about = file.metadata()?;
+    regular(&about, limit)?;
+    Ok((file, about))
+}
+
+/// Whether `path` is a regular file of at most `limit` bytes, for those who read it by themselves.
+///
+/// # Errors
+/// If it is not, or that cannot be said.
+pub fn check(path: &Path, limit: u64) -> io::Result<()> {
+    regular(&metadata(path)?, limit)
+}
+
+/// Whether an error of these functions is about what the file is, not about reaching it.
+pub fn is_refusal(error: &io::Error) -> bool {
+    error.raw_os_error().is_none()
 }
 
 /// Reads to the end, which must come within `limit` bytes: a file may grow while it is read.
@@ -77,7 +99,7 @@ pub fn trusted_link(_: &Path) -> io::Result<()> {
 
 /// Opening a FIFO waits for a writer, unless it is asked not to.
 #[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
+fn open_at_once(path: &Path) -> io::Result<File> {
     use rustix::fs::OFlags;
     use std::os::unix::fs::OpenOptionsExt;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -85,7 +107,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
+fn open_at_once(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 

@@ -8,7 +8,11 @@ use super::{
 };
 use crate::{
     model::{Gap, Seconds},
-    observe::url::with_short_urls,
+    observe::{
+        files::{FileError, SettingsFile},
+        limits::SECRET_FILE,
+        url::with_short_urls,
+    },
 };
 use aws_config::{
     ecs::EcsCredentialsProvider,
@@ -39,6 +43,9 @@ const CONTAINER: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CON
 
 /// The token that a role is assumed with.
 const WEB_IDENTITY: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+
+/// The token that a container's agent asks for.
+const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
 /// For the whole chain; a role to assume is two services away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +85,10 @@ impl SharedCredentials {
     /// From where the SDK's default chain takes them, in its order; a source whose variable is empty is not asked.
     pub(super) fn new(providers: &ProviderConfig, metadata: imds::Client, profile: &Profile) -> Self {
         let environment = || Sendable(EnvironmentVariableCredentialsProvider::new());
-        let container = || Sendable(EcsCredentialsProvider::builder().configure(providers).build());
+        let container = || {
+            let provider = EcsCredentialsProvider::builder().configure(providers).build();
+            Sendable(Reading { files: SettingsFile::in_environment(CONTAINER_TOKEN).into_iter().collect(), provider })
+        };
         let instance = || {
             let provider = ImdsCredentialsProvider::builder().configure(providers).imds_client(metadata.clone());
             Sendable(provider.build())
@@ -97,11 +107,12 @@ impl SharedCredentials {
         if let Some(name) = Profile::instead() {
             of_profile = of_profile.profile_name(name);
         }
+        let of_profile = Reading { files: profile.token_files(), provider: of_profile.build() };
         let mut chain =
-            CredentialsProviderChain::first_try("Environment", environment()).or_else("Profile", of_profile.build());
-        if settings::is_set(WEB_IDENTITY) {
+            CredentialsProviderChain::first_try("Environment", environment()).or_else("Profile", of_profile);
+        if let Some(file) = SettingsFile::in_environment(WEB_IDENTITY) {
             let provider = WebIdentityTokenCredentialsProvider::builder().configure(providers).build();
-            chain = chain.or_else("WebIdentityToken", provider);
+            chain = chain.or_else("WebIdentityToken", Reading { files: vec![file], provider });
         }
         if CONTAINER.into_iter().any(settings::is_set) {
             chain = chain.or_else("EcsContainer", container());
@@ -118,10 +129,7 @@ impl SharedCredentials {
         let found = match timeout(PATIENCE, self.chain.provide_credentials()).await {
             Ok(Ok(credentials)) if can_be_sent(&credentials) => Ok(credentials),
             Ok(Ok(_)) => Err(Gap::Credentials { detail: UNSENDABLE.to_owned() }),
-            Ok(Err(error)) => Err(match find_cause::<TooLong>(&error) {
-                Some(answer) => answer.gap("the request for credentials"),
-                None => Gap::Credentials { detail: words(&error) },
-            }),
+            Ok(Err(error)) => Err(gap(&error)),
             Err(_) => Err(Gap::TimedOut { after: Seconds::from(at.elapsed()) }),
         };
         *last = Some(Fetched { at, found: found.clone() });
@@ -145,6 +153,25 @@ impl<P: ProvideCredentials> ProvideCredentials for Sendable<P> {
     }
 }
 
+/// A provider of the SDK's that reads files by itself. They are checked before it does, each time: they change.
+#[derive(Debug)]
+struct Reading<P> {
+    files: Vec<SettingsFile>,
+    provider: P,
+}
+
+impl<P: ProvideCredentials> ProvideCredentials for Reading<P> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            self.files.iter().try_for_each(|file| file.check(SECRET_FILE)).map_err(CredentialsError::provider_error)?;
+            self.provider.provide_credentials().await
+        })
+    }
+}
+
 const UNSENDABLE: &str = "the credentials contain a character that HTTP headers cannot carry";
 
 /// Whether what goes into a header can stand there.
@@ -164,6 +191,17 @@ impl ProvideCredentials for SharedCredentials {
                 CredentialsError::not_loaded(words)
             })
         })
+    }
+}
+
+/// The error as the reason for missing credentials.
+fn gap(error: &CredentialsError) -> Gap {
+    if let Some(answer) = find_cause::<TooLong>(error) {
+        answer.gap("the request for credentials")
+    } else if let Some(file) = find_cause::<FileError>(error) {
+        Gap::Settings { detail: file.to_string() }
+    } else {
+        Gap::Credentials { detail: words(error) }
     }
 }
 

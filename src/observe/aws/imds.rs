@@ -154,7 +154,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::observe::imds::ImdsError;
+    use crate::{model::Gap, observe::imds::ImdsError};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -176,6 +176,31 @@ mod tests {
         assert!(first >= PATIENCE && first < PATIENCE * 2, "the first wait: {first:?}");
         assert!(second < PATIENCE / 2, "the second wait: {second:?}");
         assert!(metadata.silence().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_the_limit_and_no_further() {
+        for (length, reason) in [(METADATA_ANSWER, None), (METADATA_ANSWER + 1, Some("over_limit"))] {
+            let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let endpoint = format!("http://{}", service.local_addr().unwrap());
+            tokio::spawn(async move {
+                while let Ok((mut stream, _)) = service.accept().await {
+                    let mut asked = [0; 4096];
+                    let _ = stream.read(&mut asked).await.unwrap();
+                    let head =
+                        "HTTP/1.1 200 OK\r\nconnection: close\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
+                    let body = if asked.starts_with(b"PUT") { "t".to_owned() } else { "x".repeat(length) };
+                    let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+            let metadata = Metadata::new(&endpoint).unwrap();
+            let path = "/latest/meta-data/instance-id";
+            let answer = metadata.client().get(path).await;
+            let gap = answer.map_err(|error| ImdsError::new(path, error).gap());
+            assert_eq!(gap.as_ref().err().map(Gap::reason), reason, "{length}");
+            assert!(gap.is_err() || gap.is_ok_and(|text| text.as_ref().len() == length));
+        }
     }
 
     #[tokio::test]

@@ -320,6 +320,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_line_is_read_up_to_the_limit_and_no_further() {
+        let directory = tempfile::tempdir().unwrap();
+        let ends = ["a.example\t!", " Name or service not known\n"];
+        let padding = usize::try_from(RESOLVED_LINE).unwrap() - ends.map(str::len).iter().sum::<usize>();
+        for (padding, expected) in [(padding, "not_found"), (padding + 1, "failed")] {
+            let line = directory.path().join("line");
+            fs::write(&line, ends.join(&"x".repeat(padding))).unwrap();
+            let script = format!("read name; cat {}; read end", line.display());
+            let resolved = CLibrary::new(program(&directory, &script)).resolve("a.example", in_a_minute()).await;
+            assert_eq!(reason(&resolved), Some(expected), "{padding}");
+        }
+    }
+
+    #[tokio::test]
     async fn an_answer_that_comes_twice_takes_the_first_with_it() {
         let directory = tempfile::tempdir().unwrap();
         let resolver =

@@ -7,9 +7,10 @@
 
 use super::over;
 use crate::{
+    import::input,
     model::Gap,
     observe::{
-        limits::{ADDRESSES, HOSTS_FILE, HOSTS_LINE},
+        limits::{ADDRESSES, HOST_CONF, HOSTS_FILE, HOSTS_LINE},
         seen::chain,
     },
 };
@@ -20,9 +21,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio::task::yield_now;
-
-/// Bytes of `/etc/host.conf`, of which one line counts.
-const HOST_CONF: u64 = 16 << 10;
 
 /// The addresses of a name.
 #[derive(Debug, Default)]
@@ -73,20 +71,18 @@ impl HostsFile {
     }
 
     fn open(&self) -> io::Result<Option<File>> {
-        let file = match File::open(&self.file) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        // A pipe would be waited for.
-        if file.metadata()?.is_file() { Ok(Some(file)) } else { Err(io::Error::other("not a regular file")) }
+        // Its size is counted as it is read.
+        match input::open(&self.file, u64::MAX) {
+            Ok((file, _)) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether every line for a name counts. Where that is not known, it is taken to be so: that gives more addresses.
     fn multi(&self) -> bool {
-        let mut text = Vec::new();
-        match File::open(&self.conf).and_then(|file| file.take(HOST_CONF).read_to_end(&mut text)) {
-            Ok(_) => multi_of(&text),
+        match input::read(&self.conf, HOST_CONF) {
+            Ok((text, _)) => multi_of(&text),
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         }
     }
@@ -292,8 +288,32 @@ mod tests {
             assert_eq!(hosts.gap(&io::Error::from(kind)).reason(), reason, "{kind}");
         }
         for other in ["/", "/dev/zero"] {
-            let hosts = HostsFile::at(Path::new(other), Path::new("/nowhere/host.conf"));
+            let hosts = HostsFile::at(Path::new(other), Path::new(other));
             assert!(hosts.open().is_err(), "{other}");
+            assert!(hosts.multi(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_host_conf_that_is_too_long_leaves_open_which_lines_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let conf = folder.path().join("host.conf");
+        let hosts = HostsFile::at(Path::new("/nowhere/hosts"), &conf);
+        for (length, multi) in [(HOST_CONF, false), (HOST_CONF + 1, true)] {
+            std::fs::write(&conf, "#".repeat(length.try_into().unwrap())).unwrap();
+            assert_eq!(hosts.multi(), multi, "{length}");
+        }
+    }
+
+    /// Nobody writes to it: to open it would be to wait.
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let hosts = HostsFile::at(&pipe, &pipe);
+        let error = hosts.open().unwrap_err();
+        assert_eq!(error.to_string(), "this is a pipe, not a regular file");
+        assert!(hosts.multi());
     }
 }

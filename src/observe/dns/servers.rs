@@ -1,10 +1,12 @@
 //! The name servers of `/etc/resolv.conf`, as glibc reads the file.
 
 use super::DnsError;
-use crate::observe::limits::{NAME_SERVERS, RESOLV_CONF};
+use crate::{
+    import::input,
+    observe::limits::{NAME_SERVERS, RESOLV_CONF},
+};
 use std::{
-    fs::File,
-    io::{self, Read},
+    io::ErrorKind,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
 };
@@ -19,14 +21,10 @@ pub(super) fn of_the_system() -> Result<Vec<SocketAddr>, DnsError> {
 
 /// Without the file, or without a server in it, programs ask one on this host.
 fn of_file(path: &Path) -> Result<Vec<SocketAddr>, DnsError> {
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(RESOLV_CONF + 1).read_to_end(&mut text));
-    match read {
-        Ok(length) if u64::try_from(length).is_ok_and(|length| length > RESOLV_CONF) => {
-            Err(DnsError::ResolvConfTooLong)
-        }
-        Ok(_) => Ok(named(&text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(named(b"")),
+    match input::read(path, RESOLV_CONF) {
+        Ok((text, _)) => Ok(named(&text)),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(DnsError::ResolvConfTooLong),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(named(b"")),
         Err(error) => Err(DnsError::ResolvConf(error)),
     }
 }
@@ -50,7 +48,9 @@ fn server(line: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+    use crate::model::Gap;
 
     #[test]
     fn three_servers_are_asked_as_by_glibc() {
@@ -73,9 +73,25 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_names_none_and_one_that_is_too_long_is_an_error() {
+    fn a_file_that_is_not_there_names_none_and_what_is_not_a_file_is_an_error() {
         assert!(of_file(Path::new("/nowhere/resolv.conf")).is_ok_and(|servers| servers.len() == 1));
-        assert!(matches!(of_file(Path::new("/dev/zero")), Err(DnsError::ResolvConfTooLong)));
-        assert!(matches!(of_file(Path::new("/")), Err(DnsError::ResolvConf(_))));
+        for path in ["/dev/zero", "/"] {
+            assert!(matches!(of_file(Path::new(path)), Err(DnsError::ResolvConf(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("resolv.conf");
+        let mut text = b"nameserver 10.0.0.2\n".to_vec();
+        text.resize(usize::try_from(RESOLV_CONF).unwrap(), b'#');
+        std::fs::write(&file, &text).unwrap();
+        assert_eq!(of_file(&file).unwrap(), ["10.0.0.2:53".parse().unwrap()]);
+        text.push(b'#');
+        std::fs::write(&file, &text).unwrap();
+        let error = of_file(&file).unwrap_err();
+        let gap = error.gap(std::time::Duration::ZERO.into());
+        assert!(matches!(gap, Gap::OverLimit { allowed: RESOLV_CONF, .. }), "{gap}");
     }
 }

@@ -234,6 +234,7 @@ impl Listed for IpNet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::limits::{ENTRIES, OF_REGION, OF_VPC};
     use std::net::Ipv4Addr;
 
     const NONE: ListingLimits = ListingLimits { pages: usize::MAX, items: usize::MAX, bytes: usize::MAX };
@@ -262,6 +263,37 @@ mod tests {
         ] {
             assert_eq!(listed(limits, 10), Ok(10));
             assert_eq!(listed(limits, 11), over(what, allowed, found));
+        }
+    }
+
+    /// An item that takes so many bytes, as it says itself.
+    #[derive(Debug, PartialEq)]
+    struct Heavy(usize);
+
+    impl Listed for Heavy {
+        fn id(&self) -> String {
+            String::new()
+        }
+
+        fn heap(&self) -> usize {
+            self.0
+        }
+    }
+
+    #[test]
+    fn the_limits_of_the_table_hold_at_their_own_values() {
+        for limits in [OF_VPC, OF_REGION, ENTRIES] {
+            let ListingLimits { pages, items, bytes } = limits;
+            let over = |what, allowed| Err(ListingError::Over { what, allowed, found: allowed + 1 });
+            assert_eq!(listed(limits, pages), Ok(pages));
+            assert_eq!(listed(limits, pages + 1), over("pages", pages));
+            let of_items = |count| Listing::new(limits).add((0..count).map(net).collect(), None).map(|_| count);
+            assert_eq!(of_items(items), Ok(items));
+            assert_eq!(of_items(items + 1), over("items", items));
+            let of_bytes =
+                |count| Listing::new(limits).add(vec![Heavy(count - size_of::<Heavy>())], None).map(|_| count);
+            assert_eq!(of_bytes(bytes), Ok(bytes));
+            assert_eq!(of_bytes(bytes + 1), over("bytes in memory", bytes));
         }
     }
 

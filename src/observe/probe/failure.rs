@@ -1,5 +1,6 @@
 //! Why no whole answer came, determined by the types of the errors and never by their texts.
 
+use super::transport::TooManyInterim;
 use crate::{
     model::{Phase, ProbeResult},
     observe::aws::{find_cause, root_cause},
@@ -65,7 +66,8 @@ fn handshake(error: &(dyn Error + 'static)) -> ProbeResult {
 }
 
 fn exchanging(error: &(dyn Error + 'static)) -> ProbeResult {
-    if find_cause::<http_body_util::LengthLimitError>(error).is_some() {
+    if find_cause::<http_body_util::LengthLimitError>(error).is_some() || find_cause::<TooManyInterim>(error).is_some()
+    {
         return ProbeResult::UnexpectedAnswer;
     }
     if find_cause::<rustls::Error>(error).is_some() {

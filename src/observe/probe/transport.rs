@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     model::{Phase, ProbeResult, ServiceName},
-    observe::limits::PROBE_ANSWER,
+    observe::limits::{INTERIM_ANSWERS, PROBE_ANSWER},
 };
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture},
@@ -24,11 +24,15 @@ use std::{
     error::Error,
     net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::Notify,
     time::Instant,
 };
 use tokio_rustls::TlsConnector;
@@ -119,10 +123,13 @@ impl Transport {
     }
 
     /// One request and its answer over a connection that is ready.
-    async fn converse<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, BoxError>
+    async fn converse<S>(&self, stream: S, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let interim = Arc::new(Interim::default());
+        let counted = Arc::clone(&interim);
+        hyper::ext::on_informational(&mut request, move |_| counted.count());
         self.clock.enter(Phase::Send);
         let io = TokioIo::new(Watched::new(stream, self.clock.clone()));
         let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
@@ -136,11 +143,32 @@ impl Transport {
         // and it may end well before the last of a buffered answer has been taken.
         tokio::select! {
             biased;
+            () = interim.too_many.notified() => Err(TooManyInterim.into()),
             answer = &mut answer => answer,
             _ = &mut connection => answer.await,
         }
     }
 }
+
+/// The interim answers so far.
+#[derive(Default)]
+struct Interim {
+    count: AtomicUsize,
+    too_many: Notify,
+}
+
+impl Interim {
+    fn count(&self) {
+        if self.count.fetch_add(1, Ordering::Relaxed) >= INTERIM_ANSWERS {
+            self.too_many.notify_one();
+        }
+    }
+}
+
+/// hyper leaves interim answers out, however many come.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("more than {INTERIM_ANSWERS} interim answers (1xx)")]
+pub(super) struct TooManyInterim;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 

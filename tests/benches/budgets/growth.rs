@@ -6,7 +6,7 @@ use crate::{
     lab::{Lab, World},
     mebibytes,
     process::part,
-    rows::{ONNET_PORT, number, wait_for, with_addresses},
+    rows::{ONNET_PORT, number, ratio, wait_for, with_addresses},
     size,
 };
 use serde_json::{Value, json};
@@ -106,9 +106,14 @@ pub(crate) fn audit(bench: &mut Bench) -> Rows {
     Ok(vec![
         Row {
             what: "`audit --from`, 20 VPCs of 100 tables of 500 routes, 20,000 subnets",
-            budget: "≥ 150 MB/s of JSON".into(),
-            onnet: format!("{} for {:.0} MB", ours.shown("MB/s", 0), bytes / 1e6),
-            met: ours.median >= 150.0,
+            budget: "≥ 2.5 × what jq parses".into(),
+            onnet: format!(
+                "{} for {:.0} MB: {}",
+                ours.shown("MB/s", 0),
+                bytes / 1e6,
+                ratio(ours.median, theirs.median)
+            ),
+            met: ours.median >= 2.5 * theirs.median,
             beside: format!("jq merely parsing: {}", theirs.shown("MB/s", 0)),
         },
         Row {

@@ -136,9 +136,11 @@ fn dynamodb(fault: Fault) -> Option<Expected> {
         Fault::Denied | Fault::EndpointPolicy => probe("on_net", "access_denied"),
         Fault::BadCredentials => probe("on_net", "credentials"),
         Fault::Truncate => probe("at_risk", "connection_closed"),
-        Fault::Html | Fault::Garbage | Fault::EndlessBody => probe("at_risk", "unexpected_answer"),
+        Fault::Html | Fault::Garbage | Fault::EndlessBody | Fault::EndlessInterim => {
+            probe("at_risk", "unexpected_answer")
+        }
         Fault::EndlessHead | Fault::EndlessExtension => probe("at_risk", "malformed"),
-        Fault::EndlessInterim | Fault::Drip => probe("at_risk", "receive_timeout"),
+        Fault::Drip => probe("at_risk", "receive_timeout"),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::fakes::{
     ec2::{Ec2, XML, config, document, facts, facts_within, good, keys, parameter, refusal},
     fixtures::{BARE_LISTS, INTERFACES, NO_ENDPOINTS, TABLES},
-    server::{Authority, Server, Step, answer, head, nobody},
+    server::{Authority, Request, Server, Step, answer, head, nobody},
 };
 use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
 use onnet::{
@@ -16,7 +16,7 @@ use onnet::{
         inventory::{Scope, inventory_of},
     },
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 fn actions(server: &Server) -> Vec<String> {
@@ -244,11 +244,15 @@ async fn an_answer_that_cannot_be_read_is_malformed() {
     }
 }
 
-/// What the first requests for route tables asked for on a page.
-fn sizes(server: &Server) -> Vec<String> {
+/// The requests for an action.
+fn asked(server: &Server, action: &str) -> Vec<Request> {
     let requests = server.requests.lock().unwrap();
-    let of_tables = requests.iter().filter(|r| parameter(r, "Action").as_deref() == Some("DescribeRouteTables"));
-    of_tables.map(|request| parameter(request, "MaxResults").unwrap()).collect()
+    requests.iter().filter(|request| parameter(request, "Action").as_deref() == Some(action)).cloned().collect()
+}
+
+/// What the requests for an action asked for on a page.
+fn sizes(server: &Server, action: &str) -> Vec<String> {
+    asked(server, action).iter().map(|request| parameter(request, "MaxResults").unwrap()).collect()
 }
 
 #[tokio::test]
@@ -261,7 +265,7 @@ async fn an_answer_of_two_mebibytes_is_read_and_not_one_more() {
         let server = Ec2::new().with("DescribeRouteTables", answer(200, XML, &body)).start().await;
         let facts = facts(&server).await;
         assert_eq!(facts.route_tables.gap().map(Gap::reason), reason, "{:?}", facts.route_tables.gap());
-        assert_eq!(sizes(&server), asked);
+        assert_eq!(sizes(&server, "DescribeRouteTables"), asked);
     }
 }
 
@@ -282,7 +286,55 @@ async fn where_a_page_is_too_long_all_is_asked_for_again_in_smaller_ones() {
     .await;
     let facts = facts(&server).await;
     assert_eq!(facts.route_tables.gap(), None);
-    assert_eq!(sizes(&server), ["100", "20", "20", "5"]);
+    assert_eq!(sizes(&server, "DescribeRouteTables"), ["100", "20", "20", "5"]);
+}
+
+#[tokio::test]
+async fn operations_with_large_pages_have_smaller_ones_too() {
+    let whole = document("DescribeVpcEndpoints", NO_ENDPOINTS);
+    let long = answer(200, XML, &(whole + &" ".repeat(2 << 20)));
+    let server = Ec2::new().with("DescribeVpcEndpoints", long).start().await;
+    assert_eq!(facts(&server).await.vpc_endpoints.gap().map(Gap::reason), Some("over_limit"));
+    assert_eq!(sizes(&server, "DescribeVpcEndpoints"), ["1000", "100", "5"]);
+}
+
+/// So many are asked for while none of them is answered.
+#[tokio::test]
+async fn the_entries_of_four_lists_are_asked_for_at_a_time() {
+    let route = |list| {
+        format!(
+            "<item><destinationPrefixListId>pl-{list}</destinationPrefixListId><natGatewayId>nat-1</natGatewayId></item>"
+        )
+    };
+    let routes: String = (1..=5).map(route).collect();
+    let tables = format!(
+        "<routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId><routeSet>{routes}</routeSet></item>\
+         </routeTableSet>"
+    );
+    let ec2 = Ec2::new().with_set("DescribeRouteTables", &tables).with("GetManagedPrefixListEntries", vec![Step::Hang]);
+    let server = ec2.start().await;
+    let facts = facts_within(server.address, Duration::from_secs(2)).await;
+    assert!((1..=5).all(|list| facts.prefix_lists[&format!("pl-{list}").into()].gap().is_some()));
+    let requests = asked(&server, "GetManagedPrefixListEntries");
+    let lists: BTreeSet<_> = requests.iter().map(|request| parameter(request, "PrefixListId")).collect();
+    assert_eq!(lists.len(), 4, "{lists:?}");
+}
+
+#[tokio::test]
+async fn one_request_names_two_hundred_interfaces() {
+    for (count, expected) in [(200, vec![200]), (201, vec![200, 1])] {
+        let ids: String = (1..=count).map(|number| format!("<item>eni-{number}</item>")).collect();
+        let endpoints = format!(
+            "<vpcEndpointSet><item><vpcEndpointId>vpce-2</vpcEndpointId><vpcEndpointType>Interface</vpcEndpointType>\
+             <vpcId>vpc-1</vpcId><serviceName>com.amazonaws.us-east-1.dynamodb</serviceName><state>available</state>\
+             <networkInterfaceIdSet>{ids}</networkInterfaceIdSet></item></vpcEndpointSet>"
+        );
+        let server = Ec2::new().with_set("DescribeVpcEndpoints", &endpoints).start().await;
+        facts(&server).await;
+        let requests = asked(&server, "DescribeNetworkInterfaces");
+        let named: Vec<_> = requests.iter().map(|request| request.body.matches("=eni-").count()).collect();
+        assert_eq!(named, expected);
+    }
 }
 
 #[tokio::test]

@@ -105,6 +105,11 @@ async fn answers_have_their_results() {
         let probe = probe_tls(vec![], move |_| answer(status, TEXT, body)).await;
         assert_ends(&probe, expected, None);
     }
+    for (length, expected) in [(1 << 20, ProbeResult::Ok), ((1 << 20) + 1, ProbeResult::UnexpectedAnswer)] {
+        let body = HEALTHY.to_owned() + &" ".repeat(length - HEALTHY.len());
+        let probe = probe_tls(vec![], move |_| answer(200, TEXT, &body)).await;
+        assert_ends(&probe, expected, None);
+    }
     let endless = probe_tls(vec![], |_| {
         vec![Step::Write(head(200, TEXT, 3 << 20)), Step::Write("healthy: ".repeat(1 << 18)), Step::Hang]
     });

@@ -278,12 +278,33 @@ async fn what_is_not_http_is_malformed() {
 }
 
 #[tokio::test]
+async fn an_answer_is_read_up_to_the_limit_and_no_further() {
+    for (length, expected) in [(1 << 20, ProbeResult::Ok), ((1 << 20) + 1, ProbeResult::UnexpectedAnswer)] {
+        let body = TABLES.to_owned() + &" ".repeat(length - TABLES.len());
+        let probe = probe_tls(vec![], move |_| answer(200, JSON, &body)).await;
+        assert_eq!(probe.result, expected, "{length}: {probe:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_without_end_is_cut_off() {
     let endless = |_: &Request| {
         let head = head(200, JSON, 3 << 20);
         vec![Step::Write(head), Step::Write(" ".repeat(3 << 20)), Step::Hang]
     };
     assert_fails(&probe_tls(vec![], endless).await, ProbeResult::UnexpectedAnswer, Phase::Receive);
+}
+
+#[tokio::test]
+async fn sixteen_interim_answers_are_passed_over_and_no_more() {
+    let interim = |count| Step::Write("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count));
+    let before = |count| probe_tls(vec![], move |_| [vec![interim(count)], answer(200, JSON, TABLES)].concat());
+    assert_eq!(before(16).await.result, ProbeResult::Ok);
+    let probe = before(17).await;
+    assert_eq!(probe.result, ProbeResult::UnexpectedAnswer, "{probe:#?}");
+    assert!(probe.detail.as_deref().is_some_and(|detail| detail.contains("16 interim answers")), "{probe:#?}");
+    let endless = move |_: &Request| vec![interim(100_000), Step::Hang];
+    assert_eq!(probe_tls(vec![], endless).await.result, ProbeResult::UnexpectedAnswer);
 }
 
 #[tokio::test]

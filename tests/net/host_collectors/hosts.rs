@@ -1,7 +1,10 @@
 //! `/etc/hosts`: what it costs, and where it ends.
 
 use super::allocated;
-use crate::fakes::dns::{FakeDns, bytes};
+use crate::{
+    fakes::dns::{FakeDns, bytes},
+    over_limit::is_reported_of_name,
+};
 use onnet::{
     model::Resolution,
     observe::dns::{Dns, HostsFile},
@@ -97,12 +100,12 @@ async fn a_hundred_thousand_lines_cost_a_buffer_and_leave_the_thread_to_others()
 #[tokio::test]
 async fn what_exceeds_a_limit_is_a_gap_that_names_it() {
     let resolve = async |hosts: &[u8]| Files::new(hosts, "multi on\n").resolve().await;
-    let gap = async |hosts: &[u8]| resolve(hosts).await.hosts_file.gap().cloned();
     let line = |length: usize| format!("10.0.0.7 {NAME} {}\n", "x".repeat(length - 11 - NAME.len())).into_bytes();
-    assert_eq!(gap(&line(65_536)).await, None);
-    let over = gap(&line(65_537)).await.unwrap();
-    assert_eq!(over.reason(), "over_limit");
+    assert_eq!(resolve(&line(65_536)).await.hosts_file.gap(), None);
+    let seen = resolve(&line(65_537)).await;
+    let over = seen.hosts_file.gap().cloned().unwrap();
     assert!(over.to_string().contains("65537 bytes in a line of "), "{over}");
+    is_reported_of_name(NAME, seen, &over);
 
     let many =
         |count: u8| (0..=count).fold(line(100), |text, n| [text, format!("10.0.1.{n} {NAME}\n").into_bytes()].concat());
@@ -110,8 +113,9 @@ async fn what_exceeds_a_limit_is_a_gap_that_names_it() {
     assert_eq!((pinned(&seen).len(), seen.left_out), (256, None));
     let seen = resolve(&many(255)).await;
     assert_eq!(pinned(&seen).len(), 256, "the first ones are judged");
-    let over = seen.left_out.unwrap();
+    let over = seen.left_out.clone().unwrap();
     assert!(over.to_string().contains("257 addresses of dynamodb"), "{over}");
+    is_reported_of_name(NAME, seen, &over);
 
     let files = Files::new(b"", "");
     let comment = format!("#{}\n", "x".repeat(1_022)).into_bytes();
@@ -119,8 +123,9 @@ async fn what_exceeds_a_limit_is_a_gap_that_names_it() {
     assert_eq!(files.resolve().await.hosts_file.gap(), None);
     fs::write(files.path("hosts"), comment.repeat((32 << 10) + 64)).unwrap();
     let seen = files.resolve().await;
-    let over = seen.hosts_file.gap().unwrap().to_string();
-    assert!(over.contains("33554433 bytes in /"), "{over}");
+    let over = seen.hosts_file.gap().cloned().unwrap();
+    assert!(over.to_string().contains("33554433 bytes in /"), "{over}");
+    is_reported_of_name(NAME, seen, &over);
 }
 
 #[tokio::test]

@@ -202,6 +202,33 @@ async fn silence_ends_wherever_it_begins() {
 }
 
 /// Where the processor time is limited, an answer may be late though the service gave it at once.
+/// So many of what is asked for are asked while none of it is answered.
+#[tokio::test]
+async fn four_interfaces_and_eight_associations_are_asked_about_at_a_time() {
+    let macs: Vec<String> = (1..=5).map(|number| format!("06:00:00:00:01:{number:02x}")).collect();
+    let mut script = plain();
+    script.insert(meta("network/interfaces/macs/"), text(&macs.join("\n")));
+    for (number, mac) in (0..).zip(&macs) {
+        script.extend(interface(mac, number, "172.31.16.10"));
+        script.insert(of(mac, "subnet-id"), Reply::Silence);
+    }
+    let imds = FakeImds::start(script).await;
+    assert_eq!(look_at(imds.address).await.unwrap_err().gap().reason(), "timed_out");
+    let asked = macs.iter().filter(|mac| imds.requests().iter().any(|request| request.contains(mac.as_str())));
+    assert_eq!(asked.count(), 4);
+
+    let public: Vec<String> = (1..=9).map(|number| format!("198.51.100.{number}")).collect();
+    let mut script = plain();
+    script.extend(interface(MAC, 0, "172.31.16.10\n172.31.16.11"));
+    script.insert(of(MAC, "public-ipv4s"), text(&public.join("\n")));
+    script.extend(public.iter().map(|address| (of(MAC, &format!("ipv4-associations/{address}")), Reply::Silence)));
+    let imds = FakeImds::start(script).await;
+    assert_eq!(look_at(imds.address).await.unwrap_err().gap().reason(), "timed_out");
+    let asked =
+        public.iter().filter(|address| imds.requests().iter().any(|request| request.ends_with(address.as_str())));
+    assert_eq!(asked.count(), 8);
+}
+
 #[tokio::test]
 async fn an_attribute_that_is_late_once_does_not_lose_the_instance() {
     let late = Reply::SilenceFirst(Arc::default(), "subnet-00".to_owned());

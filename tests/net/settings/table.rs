@@ -130,7 +130,9 @@ pub(crate) const TABLE: &[Bad] = &[
     },
     variable(&["AWS_CONFIG_FILE=/nowhere/config", "AWS_SHARED_CREDENTIALS_FILE=/nowhere/credentials"], Ignored),
     variable(&["AWS_CONFIG_FILE=", "AWS_SHARED_CREDENTIALS_FILE="], Ignored),
-    variable(&["AWS_CONFIG_FILE=/", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"], Used("/ cannot be read")),
+    variable(&["AWS_CONFIG_FILE=/dev/null/config", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"], Used("cannot be read")),
+    variable(&["AWS_CONFIG_FILE=/"], Refused(&["/, which AWS_CONFIG_FILE names: this is a directory"])),
+    variable(&["AWS_SHARED_CREDENTIALS_FILE=/dev/zero"], Refused(&["AWS_SHARED_CREDENTIALS_FILE", "a device"])),
     // Instance metadata.
     variable(&["AWS_EC2_METADATA_SERVICE_ENDPOINT=nonsense"], Refused(&["AWS_EC2_METADATA_SERVICE_ENDPOINT"])),
     variable(
@@ -140,7 +142,23 @@ pub(crate) const TABLE: &[Bad] = &[
     variable(&["AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE="], Used("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")),
     // Certificates.
     variable(&["AWS_CA_BUNDLE=/nowhere/bundle.pem"], Refused(&["AWS_CA_BUNDLE", "/nowhere/bundle.pem"])),
+    variable(&["AWS_CA_BUNDLE=/dev/zero"], Refused(&["/dev/zero, which AWS_CA_BUNDLE names: this is a device"])),
+    variable(&["AWS_CA_BUNDLE=", "SSL_CERT_FILE=/dev/zero"], Refused(&["SSL_CERT_FILE", "a device"])),
+    // What is left out of a directory is not read.
+    variable(&["AWS_CA_BUNDLE=", "SSL_CERT_DIR=/dev"], Refused(&["the system's trust store holds no usable"])),
     // Credentials.
+    variable(
+        &["AWS_WEB_IDENTITY_TOKEN_FILE=/dev/zero", "AWS_ROLE_ARN=r", "AWS_REGION=us-east-1"],
+        Undetermined("/dev/zero, which AWS_WEB_IDENTITY_TOKEN_FILE names: this is a device"),
+    ),
+    variable(
+        &["AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/dev/zero"],
+        Undetermined("/dev/zero, which AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names: this is a device"),
+    ),
+    profile(
+        "[default]\nregion = us-east-1\nrole_arn = r\nweb_identity_token_file = /dev/zero\n",
+        Undetermined("/dev/zero, which web_identity_token_file of profile default in"),
+    ),
     variable(&["AWS_EXECUTION_ENV=a\nb"], Refused(&["AWS_EXECUTION_ENV", "HTTP header"])),
     variable(
         &[

@@ -6,18 +6,18 @@ use super::{
 };
 use crate::{
     model::IgnoredSetting,
-    observe::{aws::root_cause, limits::SETTINGS_FILE},
+    observe::{aws::root_cause, files::SettingsFile, limits::SETTINGS_FILE},
 };
 use aws_config::profile::{ProfileSet, load};
 use aws_runtime::env_config::{
     file::{EnvConfigFileKind, EnvConfigFiles},
     property::PropertiesKey,
 };
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use std::{
     borrow::Cow,
     env,
-    fs::File,
-    io::{ErrorKind, Read},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -41,15 +41,16 @@ impl Profile {
     /// # Errors
     /// Why one cannot be used, in a sentence that names it.
     pub(super) async fn read(ignored: &mut Vec<IgnoredSetting>) -> Result<Self, String> {
-        let config = path("AWS_CONFIG_FILE", "~/.aws/config");
-        let credentials = path("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
+        let config = file("AWS_CONFIG_FILE", "~/.aws/config");
+        let credentials = file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
         let texts = [text(&config, ignored)?, text(&credentials, ignored)?];
         let [in_config, in_credentials] = &texts;
+        let [config, credentials] = [config.path(), credentials.path()];
         let alone = [
-            (config.display().to_string(), parsed(&config, &files(in_config, "")).await?),
-            (credentials.display().to_string(), parsed(&credentials, &files("", in_credentials)).await?),
+            (config.display().to_string(), parsed(config, &files(in_config, "")).await?),
+            (credentials.display().to_string(), parsed(credentials, &files("", in_credentials)).await?),
         ];
-        let set = parsed(&config, &files(in_config, in_credentials)).await?;
+        let set = parsed(config, &files(in_config, in_credentials)).await?;
         Ok(Self { set, alone, texts })
     }
 
@@ -63,6 +64,22 @@ impl Profile {
     /// The program that prints its credentials, or those of the profile that it rests on.
     pub(in super::super) fn credential_process(&self) -> Option<&str> {
         self.set.get_profile(self.sources().last()?)?.get("credential_process")
+    }
+
+    /// The files with tokens that the SDK reads for its credentials, or for those of the profiles that it rests on.
+    pub(in super::super) fn token_files(&self) -> Vec<SettingsFile> {
+        let web_identity = self.values("web_identity_token_file");
+        let web_identity = web_identity.into_iter().map(|Found { place, text }| SettingsFile::new(text, place));
+        // Where there is a session, the start URL is in its own section.
+        let sso = self.values("sso_session").into_iter().chain(self.values("sso_start_url"));
+        let sso = sso.filter_map(|Found { place, text }| Some(SettingsFile::new(sso_cache(&text)?, place)));
+        web_identity.chain(sso).collect()
+    }
+
+    /// The certificates to verify servers with.
+    pub(in super::super) fn ca_bundle(&self) -> Option<SettingsFile> {
+        let Found { place, text } = self.value("ca_bundle").filter(|found| !found.text.trim().is_empty())?;
+        Some(SettingsFile::new(text, place))
     }
 
     /// Its name, if it is to be another one than the environment says: there it is empty.
@@ -166,27 +183,43 @@ async fn parsed(path: &Path, files: &EnvConfigFiles) -> Result<ProfileSet, Strin
     })
 }
 
-/// Where a file is: as the variable says, else at its default place. `~` is the home directory.
-fn path(variable: &str, default: &str) -> PathBuf {
-    let path = env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
+/// Where a file is: as the variable says, else at its default place.
+fn file(variable: &str, default: &str) -> SettingsFile {
+    match env::var_os(variable) {
+        Some(path) => SettingsFile::new(at_home(path.into()), variable),
+        None => SettingsFile::of_default(at_home(default.into())),
+    }
+}
+
+/// `~` is the home directory.
+fn at_home(path: PathBuf) -> PathBuf {
     match (path.strip_prefix("~"), env::var_os("HOME")) {
         (Ok(below), Some(home)) => PathBuf::from(home).join(below),
         (Ok(_), None) | (Err(_), _) => path,
     }
 }
 
+/// Where `aws sso login` keeps the token of a session, or of a start URL. Without a home directory there is none.
+fn sso_cache(of: &str) -> Option<PathBuf> {
+    let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, of.as_bytes());
+    let name = digest.as_ref().iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}"));
+    Some(PathBuf::from(env::var_os("HOME")?).join(".aws/sso/cache").join(name + ".json"))
+}
+
 /// What a file holds; nothing if there is none, or it is another user's.
-fn text(path: &Path, ignored: &mut Vec<IgnoredSetting>) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(SETTINGS_FILE + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(_) if bytes.len() as u64 > SETTINGS_FILE => {
-            Err(format!("{} is larger than {SETTINGS_FILE} bytes, the limit for a file of settings", path.display()))
-        }
-        Ok(_) => String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+fn text(file: &SettingsFile, ignored: &mut Vec<IgnoredSetting>) -> Result<String, String> {
+    let path = file.path();
+    // So people say that there is none.
+    if path == Path::new("/dev/null") {
+        return Ok(String::new());
+    }
+    match file.read(SETTINGS_FILE) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display())),
+        Err(error) if error.is_refusal() => Err(error.to_string()),
+        Err(error) if error.cause().kind() == ErrorKind::NotFound => Ok(String::new()),
         Err(error) => {
-            let detail = format!("cannot be read ({error}); it counts as empty, though programs may use its contents");
+            let cause = error.cause();
+            let detail = format!("cannot be read ({cause}); it counts as empty, though programs may use its contents");
             ignored.push(IgnoredSetting { place: path.display().to_string(), detail, is_unread: true });
             Ok(String::new())
         }
