@@ -145,7 +145,7 @@ pub(crate) const TABLE: &[Bad] = &[
     variable(&["AWS_CA_BUNDLE=/dev/zero"], Refused(&["/dev/zero, which AWS_CA_BUNDLE names: this is a device"])),
     variable(&["AWS_CA_BUNDLE=", "SSL_CERT_FILE=/dev/zero"], Refused(&["SSL_CERT_FILE", "a device"])),
     // What is left out of a directory is not read.
-    variable(&["AWS_CA_BUNDLE=", "SSL_CERT_DIR=/dev"], Refused(&["the system's trust store holds no usable"])),
+    variable(&["AWS_CA_BUNDLE=", "SSL_CERT_DIR=/dev"], Refused(&["the system's trust store contains no usable"])),
     // Credentials.
     variable(
         &["AWS_WEB_IDENTITY_TOKEN_FILE=/dev/zero", "AWS_ROLE_ARN=r", "AWS_REGION=us-east-1"],
