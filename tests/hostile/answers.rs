@@ -12,6 +12,9 @@ use std::{fs, path::Path, process::Stdio, time::Duration};
 /// For all that a check does.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
+/// The same where a limit of size ends the answer: a busy machine takes its time to read so much.
+const TIMEOUT_OF_SIZE: Duration = Duration::from_secs(60);
+
 /// For starting the process and printing the report, on a busy machine.
 const SLACK: Duration = Duration::from_secs(4);
 
@@ -136,7 +139,7 @@ impl Attack {
         }
     }
 
-    fn check(&self, client: &Client) -> Ran {
+    fn check(&self, client: &Client, timeout: Duration) -> Ran {
         let directory = self.lab.directory();
         let config = directory.join("config");
         fs::write(&config, client.config).unwrap();
@@ -152,31 +155,32 @@ impl Attack {
         // `ONNET_AGAINST` names another binary to attack.
         let onnet = std::env::var_os("ONNET_AGAINST").unwrap_or_else(|| ONNET.into());
         command.args(["-c", &format!("ulimit -d {DATA} && exec \"$0\" \"$@\"")]).arg(onnet);
-        command.args(["check", "--format", "json", "--timeout", &format!("{}s", TIMEOUT.as_secs())]);
+        command.args(["check", "--format", "json", "--timeout", &format!("{}s", timeout.as_secs())]);
         command.args(self.lab.options()).env("AWS_CONFIG_FILE", config);
         command.envs(client.variables.iter().map(|(name, value)| (name, self.value(value))));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        lab::run(&mut command, TIMEOUT * 4).unwrap()
+        lab::run(&mut command, timeout * 4).unwrap()
     }
 }
 
 /// What is wrong with how it ended, if anything.
 fn wrong(client: &Client, fault: Fault, reasons: &[&str]) -> Option<String> {
     let attack = Attack::of(client, fault);
-    let mut ran = attack.check(client);
+    let timeout = if reasons == ["over_limit"] { TIMEOUT_OF_SIZE } else { TIMEOUT };
+    let mut ran = attack.check(client, timeout);
     // Not attacked, and yet missed: the machine was too busy for instance metadata.
     for _ in 0..3 {
         let is_hit = matches!(client.server, Server::Lab(Service::Imds));
         if is_hit || !ran.stdout.contains("\"metadata-unavailable\"") {
             break;
         }
-        ran = attack.check(client);
+        ran = attack.check(client, timeout);
     }
     let attack = format!("{} of {}", fault.name(), client.name);
     let Ok(report) = serde_json::from_str::<Value>(&ran.stdout) else { return Some(format!("{attack}: {ran:?}")) };
     let gap = &report["snapshot"].pointer(client.fact).unwrap()["unseen"];
     let reason = gap["reason"].as_str().unwrap_or("nothing");
-    let fine = report["outcome"] == "undetermined" && reasons.contains(&reason) && ran.took < TIMEOUT + SLACK;
+    let fine = report["outcome"] == "undetermined" && reasons.contains(&reason) && ran.took < timeout + SLACK;
     if fine && reason == "over_limit" {
         let world = saved::parse(&attack, ran.stdout.as_bytes()).unwrap();
         let source = if client.fact == "/instance" { Source::Imds } else { Source::Ec2 };

@@ -244,6 +244,8 @@ async fn a_client_that_reads_a_byte_at_a_time_is_ended_and_stalls_nobody() {
     let read = slow.await.unwrap();
     assert!(read < LARGE, "the whole answer was sent to a client that does not read it");
     // And one that reads gets all of it.
+    let server = Server::start(WebConfig::none(), Limits { answer: PATIENCE, ..short() });
+    server.publisher.publish(large());
     assert!(server.get("/report.json").await.body.len() > LARGE);
 }
 
