@@ -1,7 +1,7 @@
 //! From the SDK's types, where everything is optional, to the model's. What does not fit is named, never dropped.
 
 use crate::{
-    import::convert::{self, RawAssociation, RawEndpoint, RawRoute},
+    import::convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
     model::{Association, EndpointInterface, Gap, PrefixList, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint},
 };
 use aws_sdk_ec2::types;
@@ -149,7 +149,11 @@ fn required<'a>(field: Option<&'a str>, place: &str, name: &'static str) -> Resu
 }
 
 fn cidr(text: &str, place: &str, name: &'static str) -> Result<IpNet, Gap> {
-    convert::cidr(name, text).map_err(|error| malformed(place, &error.to_string()))
+    match convert::cidr(name, text) {
+        // The API's own answer, not a file that somebody changed: it means the network.
+        Err(ConvertError::HostBits { network, .. }) => Ok(network),
+        read => read.map_err(|error| malformed(place, &error.to_string())),
+    }
 }
 
 fn malformed(place: &str, what: &str) -> Gap {
