@@ -27,7 +27,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ONNET_LISTEN", default_value = "127.0.0.1:10953", value_name = "ADDR:PORT", value_delimiter = ',', hide_env_values = true, value_parser = socket)]
     listen: Vec<SocketAddr>,
 
-    /// TLS and users for HTTP: a web configuration file as of the Prometheus exporters.
+    /// TLS and users for HTTP: a file in the format of the Prometheus exporters.
     #[arg(long, env = "ONNET_WEB_CONFIG", value_name = "FILE", hide_env_values = true)]
     web_config: Option<PathBuf>,
 
@@ -42,15 +42,15 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
     timeout: Duration,
 
-    /// How often to ask instance metadata.
+    /// How often to query instance metadata.
     #[arg(long, env = "ONNET_IMDS_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
     imds_every: Duration,
 
-    /// How often to ask the name servers.
+    /// How often to query the name servers.
     #[arg(long, env = "ONNET_DNS_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
     dns_every: Duration,
 
-    /// How often to ask the kernel for its routes.
+    /// How often to query the kernel's routes.
     #[arg(long, env = "ONNET_KERNEL_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
     kernel_every: Duration,
 
@@ -62,7 +62,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ONNET_LIST_TABLES_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
     list_tables_every: Duration,
 
-    /// How often to ask the EC2 API; local changes trigger it earlier, throttling backs it off.
+    /// How often to query the EC2 API; local changes trigger it earlier, throttling backs it off.
     #[arg(long, env = "ONNET_EC2_EVERY", default_value = "5m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
     ec2_every: Duration,
 
@@ -114,7 +114,21 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
     };
     let recorder = args.record.as_deref().map(recorder).transpose()?;
     let settings = settings(args);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?settings, "started");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        probe = ?args.collect.probe,
+        interface = args.collect.interface.as_ref().map(tracing::field::display),
+        resolver = args.collect.resolver.map(tracing::field::display),
+        timeout = ?args.timeout,
+        imds_every = ?args.imds_every,
+        dns_every = ?args.dns_every,
+        kernel_every = ?args.kernel_every,
+        health_every = ?args.health_every,
+        list_tables_every = ?args.list_tables_every,
+        ec2_every = ?args.ec2_every,
+        splay = ?args.splay,
+        "started"
+    );
 
     let counters = Counters::new()?;
     let (publisher, published) = publishing(initial_status());

@@ -347,7 +347,7 @@ impl Facts {
             .flat_map(|&kind| targets.iter().filter_map(move |target| self.attempt(kind, target).cloned()))
             .collect();
         if self.scope.probe == ProbeChoice::None {
-            let switched_off = || Observed::Unseen(Gap::NotTried { because: "probes are switched off".to_owned() });
+            let switched_off = || Observed::Unseen(Gap::NotTried { because: "probes are disabled".to_owned() });
             probes.extend(targets.iter().map(|target| target.attempt(None, switched_off())));
         }
         // A name that has not been resolved, and an address whose route is not known, are in it as well.

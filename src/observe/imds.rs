@@ -100,7 +100,7 @@ pub enum ImdsError {
 impl ImdsError {
     /// The error as the reason for a missing fact.
     pub fn gap(&self) -> Gap {
-        const OFF: &str = "instance metadata is switched off, or not for this user or container (hop limit 1)";
+        const OFF: &str = "instance metadata is disabled, or not available to this user or container (hop limit 1)";
         let detail = || chain(self);
         match self {
             Self::Silent { after, .. } => Gap::TimedOut { after: (*after).into() },

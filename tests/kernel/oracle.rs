@@ -56,9 +56,9 @@ pub(super) fn longest_prefix_match_agrees_with_the_kernel() {
     });
 }
 
-/// The target of the n-th route is `nat-n`; its next hop in the kernel is 10.8.0.n.
+/// The target of the n-th route is `nat-n`, or `vgw-n` if it is propagated; its next hop in the kernel is 10.8.0.n.
 fn number(target: &Target) -> u8 {
-    target.id().strip_prefix("nat-").unwrap().parse().unwrap()
+    target.id().split_once('-').unwrap().1.parse().unwrap()
 }
 
 type World = (RouteTable, PrefixLists);
@@ -83,10 +83,15 @@ fn world() -> impl Strategy<Value = World> {
             } else {
                 Destination::Cidr(IpNet::V4(prefix))
             };
+            let (target, origin) = if kind == 2 {
+                (Target::VirtualPrivateGateway(format!("vgw-{n}").into()), Origin::EnableVgwRoutePropagation)
+            } else {
+                (Target::NatGateway(format!("nat-{n}").into()), Origin::CreateRoute)
+            };
             table.push(Route {
                 destination,
-                target: Target::NatGateway(format!("nat-{n}").into()),
-                origin: if kind == 2 { Origin::EnableVgwRoutePropagation } else { Origin::CreateRoute },
+                target,
+                origin,
                 state: if blackhole { RouteState::Blackhole } else { RouteState::Active },
             });
         }

@@ -71,7 +71,7 @@ impl fmt::Display for Outcome {
 pub enum ProofLevel {
     /// Configuration only.
     Inferred,
-    /// A probe went out by the very interface, address and route that were judged, and was answered.
+    /// A probe used the interface, address and route that were judged, and was answered.
     Consistent,
     /// The service itself testified.
     Proved,

@@ -1,13 +1,11 @@
 //! Commands for people to paste.
 
-/// A word as a POSIX shell takes it: quoted where it would take it apart.
-pub fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+use std::borrow::Cow;
+
+/// A word of a command, quoted for a POSIX shell where it must be.
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    // Nothing but NUL cannot be quoted. No argument of a command can have one: what is printed then fits nothing.
+    shlex::try_quote(text).unwrap_or(Cow::Borrowed("''"))
 }
 
 #[cfg(test)]
@@ -20,7 +18,7 @@ mod tests {
             assert_eq!(shell_word(plain), plain);
         }
         for (text, quoted) in [
-            ("my vpc/it's.json", r"'my vpc/it'\''s.json'"),
+            ("my vpc/it's.json", "\"my vpc/it's.json\""),
             ("rtb-1;x", "'rtb-1;x'"),
             ("a&b", "'a&b'"),
             ("$(x)", "'$(x)'"),

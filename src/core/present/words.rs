@@ -60,9 +60,7 @@ pub(super) fn verdict_style(verdict: &Verdict) -> Style {
 pub(super) fn proof(level: ProofLevel) -> &'static str {
     match level {
         ProofLevel::Inferred => "inferred: from the configuration alone, no probe confirms it",
-        ProofLevel::Consistent => {
-            "consistent: a probe went out by the interface and route judged here, and was answered"
-        }
+        ProofLevel::Consistent => "consistent: a probe used the interface and route judged here, and was answered",
         ProofLevel::Proved => "proved: the service itself said how the request came",
     }
 }

@@ -138,7 +138,7 @@ async fn a_refused_token_names_the_switch_and_the_hop_limit() {
         assert_eq!(gap.reason(), reason, "{gap}");
         let words = gap.to_string();
         assert!(words.contains(&status.to_string()), "{words}");
-        assert!(words.contains("switched off") && words.contains("hop limit"), "{words}");
+        assert!(words.contains("disabled") && words.contains("hop limit"), "{words}");
         assert_eq!(gap.iam_action().filter(|action| action.starts_with("ec2:")), None);
     }
 }

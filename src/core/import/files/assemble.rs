@@ -438,7 +438,7 @@ impl Collected {
             None => {
                 let region = place.region_flag();
                 let word = shell_word(id.as_str());
-                let file = shell_word(&place.dir.join(format!("{id}.json")).display().to_string());
+                let file = shell_word(&place.dir.join(format!("{id}.json")).display().to_string()).into_owned();
                 let command =
                     format!("aws ec2 get-managed-prefix-list-entries{region} --prefix-list-id {word} > {file}");
 

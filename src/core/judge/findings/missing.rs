@@ -67,7 +67,7 @@ impl Rule for code::MetadataUnavailable {
             )),
             None => Draft::new(format!(
                 "the instance metadata service could not be read ({gap}). Is this an EC2 instance? Then enable IMDSv2, with \
-                 hop limit 2 for containers. If it is none: onnet explain --from DIR and onnet audit --from DIR need no \
+                 hop limit 2 for containers. If it is not: onnet explain --from DIR and onnet audit --from DIR need no \
                  instance"
             )),
         };
