@@ -1,7 +1,7 @@
 //! `cargo bench --bench daemon -- faults|flap|kill|attack|turns|soak`: what becomes of the daemon when everything around it fails, and
 //! of its memory in the long run.
 //!
-//! Prints tables, and fails where something wrong was called on-net, where a recovery took longer than it may, or where
+//! Prints tables, and fails where something wrong was reported on-net, where a recovery took longer than it may, or where
 //! memory grew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic")]
@@ -25,7 +25,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Every period of these runs but where it is told.
+/// Every period of these runs unless another one is stated.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// How long one look may take in the runs with faults.
@@ -238,7 +238,7 @@ fn faults(binary: &Path, labs: usize) -> Outcome {
     rows.sort_by_key(|row| (row.service, row.fault));
     let seconds = |took: Option<Duration>| took.map_or("–".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()));
     println!(
-        "| service | fault | while it lasts | then the route is lost | mended: loss told after | route back: on-net after |"
+        "| service | fault | while it lasts | then the route is lost | repaired: loss reported after | route back: on-net after |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     for row in &rows {
@@ -253,7 +253,7 @@ fn faults(binary: &Path, labs: usize) -> Outcome {
     let expected: usize = Service::ALL.into_iter().map(|service| service.faults().count()).sum();
     match (problems.is_empty(), rows.len() == expected) {
         (true, true) => {
-            println!("\n{expected} faults; nothing wrong was called on-net, every recovery within its time");
+            println!("\n{expected} faults; no wrong on-net was reported, every recovery within its time");
             Ok(())
         }
         (true, false) => Err(format!("{} of {expected} faults were tried", rows.len()).into()),
@@ -287,7 +287,7 @@ fn flap(binary: &Path, length: Duration) -> Outcome {
     }
     lags.sort_unstable();
     println!(
-        "VPC route: {flaps} flaps in {:?}, each told; median after {:.2} s, the slowest after {:.2} s",
+        "VPC route: {flaps} flaps in {:?}, each reported; median after {:.2} s, the slowest after {:.2} s",
         length,
         lags[lags.len() / 2].as_secs_f64(),
         lags[lags.len() - 1].as_secs_f64()
@@ -311,7 +311,7 @@ fn flap(binary: &Path, length: Duration) -> Outcome {
         }
     }
     println!(
-        "host route: {flaps} flaps in {length:?}, each told; the EC2 API was asked {} times meanwhile",
+        "host route: {flaps} flaps in {length:?}, each reported; the EC2 API was asked {} times meanwhile",
         asked() - before
     );
     Ok(())

@@ -186,32 +186,24 @@ pub(super) fn off_net_words(what: &str, path: &Path, testified: bool) -> String 
     if testified && may_precede_endpoint(path.kind()) {
         return format!("{what} goes through {path}, then through a VPC endpoint, as DynamoDB says");
     }
-    match &path.target {
-        PathTarget::HostDevice(device) if device.is_loopback() => {
+    if path.kind().leaves_vpc() {
+        return format!("{what} leaves the VPC through {path}, not through a VPC endpoint");
+    }
+    match (&path.target, &path.service) {
+        (PathTarget::HostDevice(device), _) if device.is_loopback() => {
             format!("{what} is kept by this host itself, not sent to a VPC endpoint")
         }
-        PathTarget::HostDevice(_) => {
+        (PathTarget::HostDevice(_), _) => {
             format!("{what} leaves the host through {path}, which is not a network interface of the instance")
         }
-        PathTarget::Local => format!("{what} stays in the VPC, at no interface endpoint of DynamoDB"),
-        PathTarget::GatewayEndpoint(_) | PathTarget::InterfaceEndpoint(_) => match &path.service {
-            Some(service) => format!("{what} goes through {path}, which is an endpoint of {service}, not of DynamoDB"),
-            None => format!("{what} goes through {path}, which is not an endpoint of DynamoDB"),
-        },
-        PathTarget::GatewayLoadBalancerEndpoint(_) | PathTarget::Blackhole(_) | PathTarget::Other { .. } => {
-            format!("{what} goes through {path}, not through a DynamoDB endpoint")
+        (PathTarget::Local, _) => format!("{what} stays in the VPC, at no interface endpoint of DynamoDB"),
+        (PathTarget::GatewayEndpoint(_) | PathTarget::InterfaceEndpoint(_), Some(service)) => {
+            format!("{what} goes through {path}, which is an endpoint of {service}, not of DynamoDB")
         }
-        PathTarget::InternetGateway(_)
-        | PathTarget::EgressOnlyInternetGateway(_)
-        | PathTarget::NatGateway(_)
-        | PathTarget::TransitGateway(_)
-        | PathTarget::VirtualPrivateGateway(_)
-        | PathTarget::PeeringConnection(_)
-        | PathTarget::NetworkInterface(_)
-        | PathTarget::Instance(_)
-        | PathTarget::LocalGateway(_)
-        | PathTarget::CarrierGateway(_)
-        | PathTarget::CoreNetwork(_) => format!("{what} leaves the VPC through {path}, not through a VPC endpoint"),
+        (PathTarget::GatewayEndpoint(_) | PathTarget::InterfaceEndpoint(_), None) => {
+            format!("{what} goes through {path}, which is not an endpoint of DynamoDB")
+        }
+        (_, _) => format!("{what} goes through {path}, not through a DynamoDB endpoint"),
     }
 }
 

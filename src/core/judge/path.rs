@@ -4,7 +4,7 @@ use super::lookup::{Match, Selection, covers, read};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, Instance,
-    InterfaceId, Inventory, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList, Route, RouteState,
+    InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList, Route, RouteState,
     RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service,
     is_dynamodb_service,
 };
@@ -207,30 +207,17 @@ impl<'a> Reader<'a> {
                 return undetermined(what, &undocumented("State", state));
             }
         }
-        via(match target.clone() {
-            Target::Local => return self.within_vpc(&table.vpc, range),
-            Target::VpcEndpoint(id) => return self.endpoint(table, &id, m.route),
-            Target::InternetGateway(id) => PathTarget::InternetGateway(id),
-            Target::EgressOnlyInternetGateway(id) => PathTarget::EgressOnlyInternetGateway(id),
-            Target::NatGateway(id) => PathTarget::NatGateway(id),
-            Target::TransitGateway(id) => PathTarget::TransitGateway(id),
-            Target::VirtualPrivateGateway(id) => PathTarget::VirtualPrivateGateway(id),
-            Target::PeeringConnection(id) => PathTarget::PeeringConnection(id),
-            Target::NetworkInterface(id) => PathTarget::NetworkInterface(id),
-            Target::Instance(id) => PathTarget::Instance(id),
-            Target::LocalGateway(id) => PathTarget::LocalGateway(id),
-            Target::CarrierGateway(id) => PathTarget::CarrierGateway(id),
-            Target::CoreNetwork(arn) => PathTarget::CoreNetwork(arn),
-            Target::Other { field, value } if NOT_ENDPOINTS.contains(&field.as_str()) => {
-                PathTarget::Other { field, value }
+        match target.leads() {
+            Leads::WithinVpc => self.within_vpc(&table.vpc, range),
+            Leads::ToEndpoint(id) => self.endpoint(table, &id, m.route),
+            Leads::Through(target) => via(target),
+            Leads::ToUnknown { field, value } if NOT_ENDPOINTS.contains(&field.as_str()) => {
+                via(PathTarget::Other { field, value })
             }
-            Target::Other { field, value } => {
-                return undetermined(
-                    format!("where the route to {} leads", m.route.destination),
-                    &undocumented(&field, &value),
-                );
+            Leads::ToUnknown { field, value } => {
+                undetermined(format!("where the route to {} leads", m.route.destination), &undocumented(&field, &value))
             }
-        })
+        }
     }
 
     /// Traffic that stays within the VPC: an interface endpoint's, if one of its network interfaces has the address.

@@ -15,8 +15,8 @@ use super::{
     summary::summary,
 };
 use crate::model::{
-    CoverageSummary, Finding, Gap, InstanceSummary, Interface, KernelRoute, Missing, NameKind, Observed, PathKind,
-    Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
+    CoverageSummary, Finding, Gap, InstanceSummary, Interface, KernelRoute, Missing, Observed, PathKind, Report,
+    Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
 };
 use ipnet::IpNet;
 use std::{
@@ -164,8 +164,7 @@ fn in_use<'n, 's>(names: &'n [Named<'s>]) -> impl Iterator<Item = &'n Judged<'s>
 fn needs_coverage(names: &[Named<'_>]) -> bool {
     let through_gateway =
         |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind() == PathKind::GatewayEndpoint);
-    names.iter().any(|named| named.name.in_use && named.name.kind != NameKind::Custom)
-        || in_use(names).any(through_gateway)
+    names.iter().any(|named| named.name.in_use && named.name.kind.is_of_region()) || in_use(names).any(through_gateway)
 }
 
 /// A route table that an address in use goes by, and what it does with the whole list.
@@ -250,7 +249,7 @@ fn missing(
         Ok(coverage) => missing_of(&coverage.report()),
         Err(missing) => vec![missing.clone()],
     });
-    let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind != NameKind::Custom;
+    let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind.is_of_region();
     let region = snapshot.region.gap().filter(|_| names.iter().any(of_a_region));
     let region = region.map(|gap| Missing::new("the Region whose names SDKs here use", gap));
     let of_addresses = in_use(names).flat_map(|judged| match &judged.report.verdict {

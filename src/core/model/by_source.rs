@@ -109,30 +109,8 @@ impl MaxAge {
     /// How old a fact may be.
     pub fn of_fact(&self, fact: &FactPath) -> Seconds {
         let of_source = self.of(fact.source());
-        match fact {
-            // Collected when the kernel reports a change, and every 5 minutes.
-            FactPath::KernelPaths => of_source.max(Duration::from_secs(900).into()),
-            FactPath::Instance
-            | FactPath::AvailabilityZone
-            | FactPath::SubnetCidrs { .. }
-            | FactPath::Owner { .. }
-            | FactPath::PublicAddresses { .. }
-            | FactPath::Region
-            | FactPath::Names
-            | FactPath::AccountName
-            | FactPath::Ipv4(_)
-            | FactPath::Ipv6(_)
-            | FactPath::HostsFile(_)
-            | FactPath::CLibrary(_)
-            | FactPath::KernelRoute(_)
-            | FactPath::HostRoutes
-            | FactPath::RouteTables
-            | FactPath::VpcEndpoints
-            | FactPath::EndpointInterfaces
-            | FactPath::ServicePrefixLists
-            | FactPath::PrefixList(_)
-            | FactPath::Probe { .. } => of_source,
-        }
+        // Collected when the kernel reports a change, and every 5 minutes.
+        if *fact == FactPath::KernelPaths { of_source.max(Duration::from_secs(900).into()) } else { of_source }
     }
 
     /// The shortest of all.

@@ -73,6 +73,16 @@ pub enum NameKind {
     Custom,
 }
 
+impl NameKind {
+    /// Whether it is the service's own name in a Region, not a custom endpoint's.
+    pub fn is_of_region(self) -> bool {
+        match self {
+            Self::Regional | Self::AccountBased => true,
+            Self::Custom => false,
+        }
+    }
+}
+
 /// A hostname of DynamoDB.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceName {

@@ -1,4 +1,4 @@
-//! The path of traffic: through which kind of thing, and which one.
+//! What a route points at, and the path of traffic: through which kind of thing, and which one.
 
 use super::{
     CarrierGatewayId, CoreNetworkArn, DeviceName, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
@@ -9,6 +9,115 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use strum::{EnumDiscriminants, IntoStaticStr, VariantArray};
+
+/// What a route points at. Over ten optional fields in the EC2 API.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "id")]
+pub enum Target {
+    /// Within the VPC.
+    Local,
+    /// An endpoint of any type: a gateway endpoint and a Gateway Load Balancer endpoint cannot be distinguished here.
+    VpcEndpoint(VpcEndpointId),
+    /// `igw-…`
+    InternetGateway(InternetGatewayId),
+    /// `eigw-…`
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    /// `nat-…`
+    NatGateway(NatGatewayId),
+    /// `tgw-…`
+    TransitGateway(TransitGatewayId),
+    /// `vgw-…`
+    VirtualPrivateGateway(VirtualPrivateGatewayId),
+    /// `pcx-…`
+    PeeringConnection(PeeringConnectionId),
+    /// `eni-…`, where the API names no instance.
+    NetworkInterface(InterfaceId),
+    /// `i-…`, where the API names the instance.
+    Instance(InstanceId),
+    /// `lgw-…`
+    LocalGateway(LocalGatewayId),
+    /// `cagw-…`
+    CarrierGateway(CarrierGatewayId),
+    /// The ARN of a Cloud WAN core network.
+    CoreNetwork(CoreNetworkArn),
+    /// A kind this build does not know, kept as the API gave it.
+    Other {
+        /// The API's field, such as `OdbNetworkArn`.
+        field: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl Target {
+    /// The id (or ARN) the route points at; `local` for the local route.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Local => "local",
+            Self::VpcEndpoint(id) => id.as_str(),
+            Self::NetworkInterface(id) => id.as_str(),
+            Self::InternetGateway(id) => id.as_str(),
+            Self::EgressOnlyInternetGateway(id) => id.as_str(),
+            Self::NatGateway(id) => id.as_str(),
+            Self::TransitGateway(id) => id.as_str(),
+            Self::VirtualPrivateGateway(id) => id.as_str(),
+            Self::PeeringConnection(id) => id.as_str(),
+            Self::Instance(id) => id.as_str(),
+            Self::LocalGateway(id) => id.as_str(),
+            Self::CarrierGateway(id) => id.as_str(),
+            Self::CoreNetwork(arn) => arn.as_str(),
+            Self::Other { value, .. } => value,
+        }
+    }
+
+    /// What a route points at, in words, as far as the route itself says: not whose endpoint it is.
+    pub fn words(&self) -> &'static str {
+        match self.leads() {
+            Leads::WithinVpc => PathKind::Local.words(),
+            Leads::ToEndpoint(_) => "VPC endpoint",
+            Leads::Through(target) => PathKind::from(&target).words(),
+            Leads::ToUnknown { .. } => PathKind::Other.words(),
+        }
+    }
+
+    /// Where it leads, as far as the route itself says.
+    pub fn leads(&self) -> Leads {
+        Leads::Through(match self.clone() {
+            Self::Local => return Leads::WithinVpc,
+            Self::InternetGateway(id) => PathTarget::InternetGateway(id),
+            Self::EgressOnlyInternetGateway(id) => PathTarget::EgressOnlyInternetGateway(id),
+            Self::NatGateway(id) => PathTarget::NatGateway(id),
+            Self::TransitGateway(id) => PathTarget::TransitGateway(id),
+            Self::VirtualPrivateGateway(id) => PathTarget::VirtualPrivateGateway(id),
+            Self::PeeringConnection(id) => PathTarget::PeeringConnection(id),
+            Self::NetworkInterface(id) => PathTarget::NetworkInterface(id),
+            Self::Instance(id) => PathTarget::Instance(id),
+            Self::LocalGateway(id) => PathTarget::LocalGateway(id),
+            Self::CarrierGateway(id) => PathTarget::CarrierGateway(id),
+            Self::CoreNetwork(arn) => PathTarget::CoreNetwork(arn),
+            Self::VpcEndpoint(id) => return Leads::ToEndpoint(id),
+            Self::Other { field, value } => return Leads::ToUnknown { field, value },
+        })
+    }
+}
+
+/// Where a route's target leads, as far as the route itself says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// Through this, whatever else is known.
+    Through(PathTarget),
+    /// To an address within the VPC.
+    WithinVpc,
+    /// To an endpoint; `DescribeVpcEndpoints` says of which type and service.
+    ToEndpoint(VpcEndpointId),
+    /// To a target of a kind this build does not know.
+    ToUnknown {
+        /// The API's field.
+        field: String,
+        /// Its value.
+        value: String,
+    },
+}
 
 /// What a path goes through. In JSON two strings, the kind and the id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EnumDiscriminants)]
@@ -83,6 +192,30 @@ impl PathKind {
             | Self::GatewayLoadBalancerEndpoint => Beyond::AnotherTable,
             Self::LocalGateway | Self::Other => Beyond::Unknown,
             Self::Local | Self::HostDevice | Self::Blackhole => Beyond::Nothing,
+        }
+    }
+
+    /// Whether it leads out of the VPC: not an endpoint, not within the VPC, not on the host.
+    pub fn leaves_vpc(self) -> bool {
+        match self {
+            Self::InternetGateway
+            | Self::EgressOnlyInternetGateway
+            | Self::NatGateway
+            | Self::TransitGateway
+            | Self::VirtualPrivateGateway
+            | Self::PeeringConnection
+            | Self::NetworkInterface
+            | Self::Instance
+            | Self::LocalGateway
+            | Self::CarrierGateway
+            | Self::CoreNetwork => true,
+            Self::GatewayEndpoint
+            | Self::InterfaceEndpoint
+            | Self::GatewayLoadBalancerEndpoint
+            | Self::Local
+            | Self::HostDevice
+            | Self::Blackhole
+            | Self::Other => false,
         }
     }
 

@@ -1,9 +1,7 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
 use super::{
-    AccountId, CarrierGatewayId, CoreNetworkArn, EgressOnlyInternetGatewayId, Gap, InstanceId, InterfaceId,
-    InternetGatewayId, LocalGatewayId, NatGatewayId, Observed, PeeringConnectionId, PrefixListId, RouteTableId, Shared,
-    SubnetId, TransitGatewayId, VirtualPrivateGatewayId, VpcEndpointId, VpcId,
+    AccountId, Gap, InterfaceId, Observed, PrefixListId, RouteTableId, Shared, SubnetId, Target, VpcEndpointId, VpcId,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -76,67 +74,6 @@ pub(super) mod destination_as_text {
             return Ok(Destination::PrefixList(text.into()));
         }
         text.parse().map(Destination::Cidr).map_err(D::Error::custom)
-    }
-}
-
-/// What a route points at. Over ten optional fields in the EC2 API.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", tag = "kind", content = "id")]
-pub enum Target {
-    /// Within the VPC.
-    Local,
-    /// An endpoint of any type: a gateway endpoint and a Gateway Load Balancer endpoint cannot be distinguished here.
-    VpcEndpoint(VpcEndpointId),
-    /// `igw-…`
-    InternetGateway(InternetGatewayId),
-    /// `eigw-…`
-    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
-    /// `nat-…`
-    NatGateway(NatGatewayId),
-    /// `tgw-…`
-    TransitGateway(TransitGatewayId),
-    /// `vgw-…`
-    VirtualPrivateGateway(VirtualPrivateGatewayId),
-    /// `pcx-…`
-    PeeringConnection(PeeringConnectionId),
-    /// `eni-…`, where the API names no instance.
-    NetworkInterface(InterfaceId),
-    /// `i-…`, where the API names the instance.
-    Instance(InstanceId),
-    /// `lgw-…`
-    LocalGateway(LocalGatewayId),
-    /// `cagw-…`
-    CarrierGateway(CarrierGatewayId),
-    /// The ARN of a Cloud WAN core network.
-    CoreNetwork(CoreNetworkArn),
-    /// A kind this build does not know, kept as the API gave it.
-    Other {
-        /// The API's field, such as `OdbNetworkArn`.
-        field: String,
-        /// Its value.
-        value: String,
-    },
-}
-
-impl Target {
-    /// The id (or ARN) the route points at; `local` for the local route.
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Local => "local",
-            Self::VpcEndpoint(id) => id.as_str(),
-            Self::NetworkInterface(id) => id.as_str(),
-            Self::InternetGateway(id) => id.as_str(),
-            Self::EgressOnlyInternetGateway(id) => id.as_str(),
-            Self::NatGateway(id) => id.as_str(),
-            Self::TransitGateway(id) => id.as_str(),
-            Self::VirtualPrivateGateway(id) => id.as_str(),
-            Self::PeeringConnection(id) => id.as_str(),
-            Self::Instance(id) => id.as_str(),
-            Self::LocalGateway(id) => id.as_str(),
-            Self::CarrierGateway(id) => id.as_str(),
-            Self::CoreNetwork(arn) => arn.as_str(),
-            Self::Other { value, .. } => value,
-        }
     }
 }
 

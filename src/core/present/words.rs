@@ -1,8 +1,7 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    Destination, Drop, LostBy, Matched, Outcome, PathKind, ProbeKind, ProofLevel, RouteState, Severity, Source, Target,
-    Verdict,
+    Destination, Drop, LostBy, Matched, Outcome, ProbeKind, ProofLevel, RouteState, Severity, Source, Verdict,
 };
 use anstyle::{AnsiColor, Style};
 
@@ -134,26 +133,6 @@ pub(super) fn matched_parts(matched: &Matched) -> (String, String) {
         RouteState::Other(word) => format!(", state {word}"),
     };
     (format!("{list}{}", matched.prefix), format!("{}{propagated}{state}", route.target.id()))
-}
-
-/// What a route points at, in words, as far as the route itself says: not whose endpoint it is.
-pub(super) fn target(target: &Target) -> &'static str {
-    match target {
-        Target::Local => PathKind::Local.words(),
-        Target::VpcEndpoint(_) => "VPC endpoint",
-        Target::InternetGateway(_) => PathKind::InternetGateway.words(),
-        Target::EgressOnlyInternetGateway(_) => PathKind::EgressOnlyInternetGateway.words(),
-        Target::NatGateway(_) => PathKind::NatGateway.words(),
-        Target::TransitGateway(_) => PathKind::TransitGateway.words(),
-        Target::VirtualPrivateGateway(_) => PathKind::VirtualPrivateGateway.words(),
-        Target::PeeringConnection(_) => PathKind::PeeringConnection.words(),
-        Target::NetworkInterface(_) => PathKind::NetworkInterface.words(),
-        Target::Instance(_) => PathKind::Instance.words(),
-        Target::LocalGateway(_) => PathKind::LocalGateway.words(),
-        Target::CarrierGateway(_) => PathKind::CarrierGateway.words(),
-        Target::CoreNetwork(_) => PathKind::CoreNetwork.words(),
-        Target::Other { .. } => PathKind::Other.words(),
-    }
 }
 
 /// A source of facts, for people.

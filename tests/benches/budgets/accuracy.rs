@@ -133,7 +133,7 @@ pub(crate) fn accuracy(bench: &mut Bench) -> Rows {
         // Connections to others are not kept waiting.
         Spread::of(&took.filter(|took| *took > 20.0).collect::<Vec<_>>()).median
     };
-    // The handshake's first flight and the request take the longer way, too.
+    // The handshake's first flight and the request take the longer path, too.
     let mut truth = [put("resolve"), way, put("tls") + way, put("wait") + way, put("receive"), 0.0];
     truth[5] = truth.iter().sum();
     let error = |prober: usize, at: usize| with[prober][at] - without[prober][at] - truth[at];
@@ -144,7 +144,7 @@ pub(crate) fn accuracy(bench: &mut Bench) -> Rows {
     };
     let whats = [
         "accuracy: 30 ms put into resolve",
-        "… a way that is 10 ms longer: connect",
+        "… a path that is 10 ms longer: connect",
         "… and 25 ms put into tls",
         "… and 40 ms put into wait",
         "… 50 ms put into receive",

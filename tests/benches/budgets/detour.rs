@@ -1,4 +1,4 @@
-//! A longer way from the instance to DynamoDB. Not every kernel has `netem`, so packets wait in user space: they go through a
+//! A longer path from the instance to DynamoDB. Not every kernel has `netem`, so packets wait in user space: they go through a
 //! TUN device, and go on by the instance's own device later.
 
 use nix::libc::{IFF_NO_PI, IFF_TUN, IPPROTO_RAW, c_short};

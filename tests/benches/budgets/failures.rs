@@ -46,7 +46,7 @@ fn truths() -> Vec<Truth> {
         ),
         ("SYN dropped", Firewall("ip daddr 52.94.0.0/22 drop"), "connect_timeout", Some("connect")),
         ("TLS silent", dynamodb(Fault::TlsSilence), "tls_timeout", Some("tls")),
-        ("certificate of nobody trusted", dynamodb(Fault::UntrustedAuthority), "tls_certificate", Some("tls")),
+        ("certificate of an untrusted authority", dynamodb(Fault::UntrustedAuthority), "tls_certificate", Some("tls")),
         ("certificate for another name", dynamodb(Fault::WrongCertificate), "tls_certificate", Some("tls")),
         ("certificate expired", dynamodb(Fault::ExpiredCertificate), "tls_certificate", Some("tls")),
         ("HTTP 500", dynamodb(Fault::InternalError), "http_5xx", None),

@@ -1,7 +1,7 @@
 //! Names: which one SDKs use, and what it resolves to.
 
 use super::{Draft, Rule, code, world::World};
-use crate::model::{AddressReport, Gap, NameKind, Resolution, Severity};
+use crate::model::{AddressReport, Gap, Resolution, Severity};
 use std::net::IpAddr;
 
 impl Rule for code::AddressNotInPrefixList {
@@ -33,7 +33,7 @@ impl Rule for code::HostsFileOverride {
 
 impl Rule for code::CustomEndpoint {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let custom = world.names_in_use().filter(|named| named.name.kind == NameKind::Custom);
+        let custom = world.names_in_use().filter(|named| !named.name.kind.is_of_region());
         let draft = |host: &str| {
             let message = format!(
                 "an endpoint URL from the environment or the profile makes SDKs here use {host}, not the regional name"
@@ -52,7 +52,7 @@ impl Rule for code::CustomEndpoint {
 
 impl Rule for code::OtherRegion {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let regional = world.names_in_use().any(|named| named.name.kind != NameKind::Custom);
+        let regional = world.names_in_use().any(|named| named.name.kind.is_of_region());
         let regions = world.snapshot.filter(|_| regional).and_then(|snapshot| {
             let (instance, region) = (snapshot.instance.seen()?, snapshot.region.seen()?);
             (instance.region != *region).then_some((region, &instance.region))
@@ -63,7 +63,7 @@ impl Rule for code::OtherRegion {
             ))
         };
         let regions = regions.map(draft);
-        let of_names = world.names_in_use().filter(|named| named.name.kind != NameKind::Custom);
+        let of_names = world.names_in_use().filter(|named| named.name.kind.is_of_region());
         let elsewhere = of_names.filter_map(|named| {
             let (host, region) = (&named.name.hostname, world.reader.region.ok()?);
             let is_elsewhere = regions.is_none() && is_another_name_of_aws(host, region);

@@ -304,7 +304,7 @@ impl<'r> Artist<'r> {
         let bad = Tone::Bad;
         let won = address.trace.winner();
         let gone = |target: &str| {
-            let label = won.map_or("Target", |won| words::target(&won.route.target));
+            let label = won.map_or("Target", |won| won.route.target.words());
             Card::new(capitalized(label), Tone::Faint).marked(Outcome::Dropped).id(target)
         };
         match why {
@@ -397,7 +397,7 @@ impl<'r> Artist<'r> {
         };
         let loser = trace.losers().iter().find(leads_elsewhere)?;
         let target = &loser.matched.route.target;
-        let card = Card::new(capitalized(words::target(target)), Tone::Faint).id(target.id());
+        let card = Card::new(capitalized(target.words()), Tone::Faint).id(target.id());
         let card = card.id(loser.matched.prefix).words(format!("not taken: {}", words::lost_by(loser.lost_by)));
         Some(faint(card))
     }
