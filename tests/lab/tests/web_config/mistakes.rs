@@ -79,8 +79,11 @@ pub(super) fn each_mistake_is_reported_with_its_line_and_no_secret() {
         (format!("{TLS}{verified}"), &["line 4", "needs client_ca_file"]),
         (format!("{TLS}{verified}  client_ca_file: secret.txt\n"), &["line 5", "contains no PEM certificate"]),
         (format!("{TLS}  client_ca_file: clients.pem\n"), &["line 4", "client_auth_type: RequireAndVerify"]),
-        (format!("{TLS}  client_auth_type: RequireAnyClientCert\n"), &["line 4", "keeps nobody out", "use Require"]),
-        (format!("{TLS}  client_auth_type: RequestClientCert\n"), &["line 4", "keeps nobody out"]),
+        (
+            format!("{TLS}  client_auth_type: RequireAnyClientCert\n"),
+            &["line 4", "authenticates no one", "use Require"],
+        ),
+        (format!("{TLS}  client_auth_type: RequestClientCert\n"), &["line 4", "authenticates no one"]),
         (format!("{TLS}  client_auth_type: yes please\n"), &["line 4", "expected NoClientCert"]),
         (format!("{TLS}  client_allowed_sans: [a]\n"), &["line 4", "needs client_auth_type"]),
         (
@@ -88,7 +91,7 @@ pub(super) fn each_mistake_is_reported_with_its_line_and_no_secret() {
             &["line 6", "e-mail"],
         ),
         (format!("{TLS}{verified}  client_ca_file: clients.pem\n  client_allowed_sans: []\n"), &["is empty"]),
-        (format!("{TLS}  min_version: TLS10\n"), &["line 4", "TLS10", "no longer safe", "TLS12 or TLS13"]),
+        (format!("{TLS}  min_version: TLS10\n"), &["line 4", "TLS10", "no longer secure", "TLS12 or TLS13"]),
         (format!("{TLS}  max_version: SSL30\n"), &["line 4", "max_version: expected TLS12 or TLS13"]),
         (format!("{TLS}  min_version: TLS13\n  max_version: TLS12\n"), &["min_version is above max_version"]),
         (
@@ -117,8 +120,8 @@ pub(super) fn each_mistake_is_reported_with_its_line_and_no_secret() {
         (format!("basic_auth_users:\n  a: [{secret}]\n"), &["line 2"]),
         (format!("- {secret}\n"), &["line 1"]),
         (format!("{secret}\n"), &["line 1"]),
-        (format!("a: b: {secret}\n"), &["line 1", "no YAML"]),
-        (format!("a: \"{secret}\n"), &["no YAML"]),
+        (format!("a: b: {secret}\n"), &["line 1", "not readable YAML"]),
+        (format!("a: \"{secret}\n"), &["not readable YAML"]),
         (format!("{TLS}---\nkey: {secret}\n"), &["line 5", "second YAML document"]),
         ("a: &SECRET [*SECRET]\n".into(), &[]),
     ];
