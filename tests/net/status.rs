@@ -194,8 +194,8 @@ async fn what_is_no_onnet_is_not_taken_for_one() {
 async fn the_report_of_a_daemon_of_schema_1_is_judged_here() {
     for (name, code, words) in [
         ("on_net_without_aaaa", 0, "goes through gateway endpoint vpce-0d"),
-        ("tunnel_on_the_host", 2, "leaves the host by device wg0"),
-        ("every_reason", 3, "cannot say"),
+        ("tunnel_on_the_host", 2, "leaves the host through device wg0"),
+        ("every_reason", 3, "cannot determine"),
     ] {
         let file = crate::common::below_tests(&format!("core/saved-1/{name}.json"));
         let mut report: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
