@@ -1,8 +1,8 @@
 //! Which route table serves a subnet.
 
 use crate::model::{
-    AssociatedWith, AssociationKind, AssociationState, Gap, Inventory, Missing, Origin, Route, RouteTable,
-    RouteTableId, SubnetId, Target, VpcFacts, VpcId,
+    AssociatedWith, AssociationKind, AssociationState, Gap, Inventory, Missing, RouteTable, RouteTableId, SubnetId,
+    VpcFacts, VpcId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,9 +117,7 @@ pub(super) fn table_of<'f>(
     Associations::of(facts).map_err(unread)?.table_of(vpc, subnet)
 }
 
-/// The same for what one collection of the whole table gave: one without a local route is a part of its routes, for every table has
-/// one for each range of its VPC, and it cannot be deleted. Its target can be replaced by an appliance's.
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+/// The same for what one collection of the whole table gave: one without a local route is a part of its routes.
 ///
 /// # Errors
 /// The fact that is missing, as of [`table_of`]; or the rest of the table.
@@ -129,8 +127,7 @@ pub(super) fn whole_table_of<'f>(
     subnet: &SubnetId,
 ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
     let (table, association) = table_of(facts, vpc, subnet)?;
-    let is_local = |route: &Route| route.target == Target::Local || route.origin == Origin::CreateRouteTable;
-    if table.routes.iter().any(is_local) {
+    if table.has_local_route() {
         return Ok((table, association));
     }
     let detail = "it has no local route, which every table has: its routes are a selection".to_owned();

@@ -186,6 +186,15 @@ pub struct RouteTable {
     pub routes: Shared<Vec<Route>>,
 }
 
+impl RouteTable {
+    /// Whether it has a local route, as every table has for each range of its VPC: it cannot be deleted. Its target can be replaced by
+    /// an appliance's; where it came from stays. Without one, the routes are a selection.
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+    pub fn has_local_route(&self) -> bool {
+        self.routes.iter().any(|route| route.target == Target::Local || route.origin == Origin::CreateRouteTable)
+    }
+}
+
 /// A named set of ranges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PrefixList {

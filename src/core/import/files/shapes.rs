@@ -5,8 +5,8 @@ use super::super::{
     json::Text,
 };
 use crate::model::{
-    AccountId, Association, EndpointInterface, EndpointState, EndpointType, Gap, Origin, PrefixListId, Route,
-    RouteTable, Subnet, Target, VpcEndpoint, region_of_zone, regions,
+    AccountId, Association, EndpointInterface, EndpointState, EndpointType, Gap, PrefixListId, Route, RouteTable,
+    Subnet, VpcEndpoint, region_of_zone, regions,
 };
 use ipnet::IpNet;
 use serde::{
@@ -142,9 +142,7 @@ impl ListedTable {
     /// Of `table`, the routes that `matters` accepts: copies, so that all memory of the others is free for the next file.
     pub(super) fn new(read: ReadTable, matters: impl Fn(&Route) -> bool) -> Self {
         let ReadTable { mut table, unclear } = read;
-        // Its target can be replaced by an appliance's; where it came from stays.
-        let is_local = |route: &Route| route.target == Target::Local || route.origin == Origin::CreateRouteTable;
-        let has_local = table.routes.iter().any(is_local);
+        let has_local = table.has_local_route();
         let mut left_out = LeftOut::default();
         let (kept, others): (Vec<&Route>, Vec<&Route>) = table.routes.iter().partition(|route| matters(route));
         for route in &others {
