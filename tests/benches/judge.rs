@@ -97,6 +97,8 @@ fn vpc(extent: Extent) -> Inventory {
         state: EndpointState::Available,
         route_tables: vec!["rtb-0a".into()],
         interfaces: Vec::new(),
+        address_type: None,
+        failure: None,
     };
     let cidrs = vec!["172.31.16.0/20".parse().unwrap()];
     let subnet = Subnet { id: SUBNET.into(), vpc: "vpc-0a".into(), availability_zone: None, owner: None, cidrs };

@@ -7,6 +7,7 @@ use onnet_core::{
     model::{Destination, EndpointType, Gap, Inventory, Outcome, RouteState, Snapshot, Target, Verdict},
 };
 use proptest::prelude::*;
+use serde_json::Value;
 use std::{fs, path::Path};
 use tempfile::TempDir;
 
@@ -384,6 +385,61 @@ fn audit_is_off_net_only_where_nothing_unknown_could_overturn_it() {
     };
     assert_eq!(outcome("active"), Outcome::Undetermined, "vpce-1 is not visible, and may be DynamoDB's");
     assert_eq!(outcome("blackhole"), Outcome::OffNet);
+}
+
+/// An id that matches nothing must not leave a subnet to another route table.
+#[test]
+fn a_space_at_an_end_of_a_text_improves_no_verdict() {
+    /// Every place of a text below `value`, as a JSON pointer.
+    fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            Value::String(_) => found.push(at.to_owned()),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(index, item)| places(item, &format!("{at}/{index}"), found));
+            }
+            Value::Object(fields) => {
+                fields.iter().for_each(|(key, field)| places(field, &format!("{at}/{key}"), found));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    let dir = below_tests("files/two_vpcs");
+    let names = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: Vec<(String, String)> =
+        names.map(|name| (name.clone(), fs::read_to_string(dir.join(name)).unwrap())).collect();
+    let audited = |changed: Option<(&str, &str)>| {
+        let content = |(name, text): &(String, String)| match changed {
+            Some((of, changed)) if of == name => (name.clone(), changed.to_owned()),
+            _ => (name.clone(), text.clone()),
+        };
+        let files: Vec<_> = files.iter().map(content).collect();
+        let borrowed: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Some(onnet_core::judge::audit(&read(&borrowed).ok()?, None).outcome)
+    };
+    let before = audited(None).unwrap();
+    let mut refused = 0;
+    for (name, text) in &files {
+        let whole: Value = serde_json::from_str(text).unwrap();
+        let mut found = Vec::new();
+        places(&whole, "", &mut found);
+        for place in found {
+            let mut changed = whole.clone();
+            let field = changed.pointer_mut(&place).unwrap();
+            *field = format!("{} ", field.as_str().unwrap()).into();
+            match audited(Some((name, &changed.to_string()))) {
+                None => refused += 1,
+                Some(after) => assert!(after == before || after == Outcome::Undetermined, "{name}{place}: {after:?}"),
+            }
+        }
+    }
+    assert!(refused > 40, "{refused} were refused");
+    let table = TABLE.replace(r#""VpcId": "vpc-1""#, r#""VpcId": "vpc-1 ""#);
+    let error = read(&[("t.json", &table)]).unwrap_err();
+    assert!(
+        error.contains(r#"RouteTables[0].VpcId: "vpc-1 ", where EC2 writes "vpc-1": remove the spaces"#),
+        "{error}"
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! Field by field these are the API's shapes, borrowed; the SDK's types and the CLI's JSON both lend themselves.
 
 use crate::model::{
-    AssociatedWith, Association, AssociationState, Destination, EndpointState, EndpointType, Origin, Route, RouteState,
-    Target, VpcEndpoint, is_dynamodb_service,
+    AddressType, AssociatedWith, Association, AssociationState, Destination, EndpointState, EndpointType, Origin,
+    Route, RouteState, Target, VpcEndpoint, is_dynamodb_service,
 };
 use ipnet::IpNet;
 
@@ -352,6 +352,10 @@ pub struct RawEndpoint<'a> {
     pub state: Option<&'a str>,
     pub route_table_ids: Vec<&'a str>,
     pub network_interface_ids: Vec<&'a str>,
+    pub ip_address_type: Option<&'a str>,
+    pub failure_reason: Option<&'a str>,
+    /// `LastError.Message`, else its `Code`.
+    pub last_error: Option<&'a str>,
 }
 
 impl RawEndpoint<'_> {
@@ -369,6 +373,8 @@ impl RawEndpoint<'_> {
             state: self.state.map_or(EndpointState::Absent, EndpointState::parse),
             route_tables: self.route_table_ids.iter().copied().map(Into::into).collect(),
             interfaces: self.network_interface_ids.iter().copied().map(Into::into).collect(),
+            address_type: self.ip_address_type.map(AddressType::parse),
+            failure: self.failure_reason.or(self.last_error).map(str::to_owned),
         })
     }
 }

@@ -3,10 +3,10 @@
 use super::lookup::{Match, Selection, covers, read};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
-    AccountId, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType, Gap, Instance,
-    InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList, Route, RouteState,
-    RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, is_dynamodb_endpoint_service,
-    is_dynamodb_service,
+    AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
+    Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
+    Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
+    is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
         }
         match target.leads() {
             Leads::WithinVpc => self.within_vpc(&table.vpc, range),
-            Leads::ToEndpoint(id) => self.endpoint(table, &id, m.route),
+            Leads::ToEndpoint(id) => self.endpoint(table, &id, m.route, range),
             Leads::Through(target) => via(target),
             Leads::ToUnknown { field, value } if NOT_ENDPOINTS.contains(&field.as_str()) => {
                 via(PathTarget::Other { field, value })
@@ -238,7 +238,7 @@ impl<'a> Reader<'a> {
             return undetermined(format!("whose {} is", range.addr()), &gap);
         }
         if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range.addr()) {
-            return self.by_endpoint(endpoint, PathTarget::InterfaceEndpoint(endpoint.id.clone()));
+            return self.by_endpoint(endpoint, PathTarget::InterfaceEndpoint(endpoint.id.clone()), range);
         }
         match self.unlisted(endpoints, interfaces, vpc).or_else(|| self.hidden(vpc)) {
             Some(missing) => Verdict::Undetermined(vec![missing]),
@@ -301,7 +301,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A `vpce-` target says nothing of its type: a firewall's endpoint has the same form. Only `DescribeVpcEndpoints` has the type.
-    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId, by: &Route) -> Verdict {
+    fn endpoint(&self, table: &RouteTable, id: &VpcEndpointId, by: &Route, range: IpNet) -> Verdict {
         let vpc = &table.vpc;
         let endpoints = match self.facts.vpc_endpoints.get() {
             Ok(endpoints) => endpoints,
@@ -323,7 +323,7 @@ impl<'a> Reader<'a> {
         }
         match &endpoint.kind {
             EndpointType::Gateway => {
-                let verdict = self.by_endpoint(endpoint, PathTarget::GatewayEndpoint(id.clone()));
+                let verdict = self.by_endpoint(endpoint, PathTarget::GatewayEndpoint(id.clone()), range);
                 if let Some(gap) = self.another_list(endpoint, by).filter(|_| verdict.is_on_net()) {
                     return undetermined(format!("whether {id} carries traffic"), &gap);
                 }
@@ -379,8 +379,11 @@ impl<'a> Reader<'a> {
             .then(|| Gap::Conflicting { one: format!("{list} ({}) leads to it", name.unwrap_or("unnamed")), other })
     }
 
-    fn by_endpoint(&self, endpoint: &VpcEndpoint, target: PathTarget) -> Verdict {
-        if let Some(gap) = why_not_carried(&endpoint.state) {
+    fn by_endpoint(&self, endpoint: &VpcEndpoint, target: PathTarget, range: IpNet) -> Verdict {
+        let gap = why_not_carried(&endpoint.state)
+            .or_else(|| failed(endpoint))
+            .or_else(|| of_another_family(endpoint, range));
+        if let Some(gap) = gap {
             return undetermined(format!("whether {} carries traffic", endpoint.id), &gap);
         }
         match self.is_dynamodb(endpoint) {
@@ -489,6 +492,26 @@ fn why_not_carried(state: &EndpointState) -> Option<Gap> {
         EndpointState::Absent => Some(absent("State")),
         EndpointState::Other(state) => Some(undocumented("State", state)),
     }
+}
+
+/// What EC2 says of a failure, against a route or an address that leads traffic to the endpoint: what of it failed is not known.
+fn failed(endpoint: &VpcEndpoint) -> Option<Gap> {
+    let failure = endpoint.failure.as_ref()?;
+    let other = format!("its state is {}, and traffic is routed to it", endpoint.state);
+    Some(Gap::Conflicting { one: format!("EC2 gives a failure of it: {failure}"), other })
+}
+
+/// Why an endpoint does not serve the family of `range`.
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
+fn of_another_family(endpoint: &VpcEndpoint, range: IpNet) -> Option<Gap> {
+    let kind = match (endpoint.address_type.as_ref()?, range) {
+        (AddressType::Dualstack, _) | (AddressType::Ipv4, IpNet::V4(_)) | (AddressType::Ipv6, IpNet::V6(_)) => None,
+        (AddressType::Ipv4, IpNet::V6(_)) => Some("ipv4"),
+        (AddressType::Ipv6, IpNet::V4(_)) => Some("ipv6"),
+        (AddressType::Other(word), _) => return Some(undocumented("IpAddressType", word)),
+    };
+    let other = format!("{range} is routed to it");
+    kind.map(|kind| Gap::Conflicting { one: format!("its IpAddressType is {kind}"), other })
 }
 
 fn absent(field: &str) -> Gap {

@@ -320,6 +320,39 @@ pub struct VpcEndpoint {
     pub route_tables: Vec<RouteTableId>,
     /// Its network interfaces, for an interface endpoint.
     pub interfaces: Vec<InterfaceId>,
+    /// The address families it serves; `None` where the answer did not say, as older answers do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_type: Option<AddressType>,
+    /// What EC2 says of the last failure of it, `LastError` or `FailureReason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// `IpAddressType`: the address families that a VPC endpoint serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressType {
+    /// IPv4 only.
+    Ipv4,
+    /// Both.
+    Dualstack,
+    /// IPv6 only.
+    Ipv6,
+    /// Anything else, kept as the API gave it.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl AddressType {
+    /// Reads the API's word in any case.
+    pub fn parse(word: &str) -> Self {
+        match word.to_ascii_lowercase().as_str() {
+            "ipv4" => Self::Ipv4,
+            "dualstack" => Self::Dualstack,
+            "ipv6" => Self::Ipv6,
+            _ => Self::Other(word.to_owned()),
+        }
+    }
 }
 
 /// A network interface of an interface endpoint.

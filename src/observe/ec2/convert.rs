@@ -73,6 +73,9 @@ pub(super) fn vpc_endpoint(from: &types::VpcEndpoint) -> Result<VpcEndpoint, Gap
         state: given(from.state().map(|state| state.as_str())),
         route_table_ids: from.route_table_ids().iter().map(String::as_str).collect(),
         network_interface_ids: from.network_interface_ids().iter().map(String::as_str).collect(),
+        ip_address_type: given(from.ip_address_type().map(|kind| kind.as_str())),
+        failure_reason: given(from.failure_reason()),
+        last_error: from.last_error().and_then(|error| given(error.message()).or(given(error.code()))),
     };
     raw.convert().map_err(|error| malformed("a VPC endpoint", &error.to_string()))
 }

@@ -3,9 +3,9 @@
 
 use crate::{
     model::{
-        AccountId, AssociatedWith, Association, AssociationState, Destination, EndpointInterface, EndpointState,
-        EndpointType, Gap, InterfaceId, Origin, PrefixList, Route, RouteState, RouteTable, RouteTableId, Subnet,
-        Target, VpcEndpoint,
+        AccountId, AddressType, AssociatedWith, Association, AssociationState, Destination, EndpointInterface,
+        EndpointState, EndpointType, Gap, InterfaceId, Origin, PrefixList, Route, RouteState, RouteTable, RouteTableId,
+        Subnet, Target, VpcEndpoint,
     },
     observe::limits::over,
 };
@@ -176,12 +176,13 @@ impl Listed for VpcEndpoint {
     }
 
     fn heap(&self) -> usize {
-        let Self { id, kind, vpc, owner, service, state, route_tables, interfaces } = self;
+        let Self { id, kind, vpc, owner, service, state, route_tables, interfaces, address_type, failure } = self;
         let ids = route_tables.iter().map(RouteTableId::as_str).chain(interfaces.iter().map(InterfaceId::as_str));
         let kind = if let EndpointType::Other(kind) = kind { kind } else { "" };
         let state = if let EndpointState::Other(state) = state { state } else { "" };
-        let service = service.as_deref().unwrap_or_default();
-        let own = [id.as_str(), kind, vpc.as_str(), of_owner(owner.as_ref()), service, state];
+        let address_type = if let Some(AddressType::Other(word)) = address_type { word } else { "" };
+        let [service, failure] = [service, failure].map(|text| text.as_deref().unwrap_or_default());
+        let own = [id.as_str(), kind, vpc.as_str(), of_owner(owner.as_ref()), service, state, address_type, failure];
         size_of_val(&route_tables[..]) + size_of_val(&interfaces[..]) + texts(ids.chain(own))
     }
 }
@@ -327,7 +328,9 @@ mod tests {
             state: EndpointState::Other(id.to_owned()),
             route_tables: vec![id.into()],
             interfaces: vec![id.into()],
+            address_type: Some(AddressType::Other(id.to_owned())),
+            failure: Some(id.to_owned()),
         };
-        assert_eq!(endpoint(&long()).heap() - endpoint("").heap(), 8 * 1_000);
+        assert_eq!(endpoint(&long()).heap() - endpoint("").heap(), 10 * 1_000);
     }
 }

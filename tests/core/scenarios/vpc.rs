@@ -6,8 +6,8 @@ use super::{
 };
 use ipnet::IpNet;
 use onnet_core::model::{
-    Association, Destination, EndpointInterface, EndpointState, Observed, PrefixList, PrefixListId, Route, RouteTable,
-    VpcEndpoint, VpcFacts,
+    AddressType, Association, Destination, EndpointInterface, EndpointState, Observed, PrefixList, PrefixListId, Route,
+    RouteTable, VpcEndpoint, VpcFacts,
 };
 use serde::Deserialize;
 
@@ -100,6 +100,8 @@ pub(super) struct EndpointChange {
     vpc: Option<String>,
     service: Option<String>,
     state: Option<StateText>,
+    address_type: Option<String>,
+    failure: Option<String>,
     route_tables: Option<Vec<String>>,
     interfaces: Option<Vec<InterfaceText>>,
 }
@@ -118,6 +120,8 @@ impl EndpointChange {
                 state: EndpointState::Available,
                 route_tables: Vec::new(),
                 interfaces: Vec::new(),
+                address_type: None,
+                failure: None,
             },
             (None, None) => return Err(format!("{}: the base world has no such endpoint: it needs a type", self.id)),
         };
@@ -129,6 +133,12 @@ impl EndpointChange {
         }
         if let Some(state) = self.state {
             endpoint.state = state.0;
+        }
+        if let Some(word) = self.address_type {
+            endpoint.address_type = Some(AddressType::parse(&word));
+        }
+        if self.failure.is_some() {
+            endpoint.failure = self.failure;
         }
         if let Some(tables) = self.route_tables {
             endpoint.route_tables = tables.into_iter().map(|table| id("rtb-", table)).collect::<Result<_, _>>()?;

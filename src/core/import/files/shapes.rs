@@ -43,8 +43,28 @@ fn null_as_false<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 }
 
 /// A text, unless it is empty: as some tools write what is absent.
-fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Error> {
+fn any_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Error> {
     Ok(Option::<Text<'de>>::deserialize(from)?.filter(|text| !text.is_empty()))
+}
+
+/// The same of an id or a word of the API. EC2 writes none with a space at an end, and one that somebody added matches nothing:
+/// the association of `"subnet-0a "` would leave `subnet-0a` to the main route table.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Error> {
+    any_text(from)?.map(unpadded).transpose()
+}
+
+fn unpadded<E: Error>(text: Text<'_>) -> Result<Text<'_>, E> {
+    if text.trim() == &*text {
+        return Ok(text);
+    }
+    let spaces = format!("{:?}, where EC2 writes {:?}: remove the spaces", &*text, text.trim());
+    Err(E::custom(spaces))
+}
+
+/// A list of ids.
+fn ids<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Text<'de>>>, D::Error> {
+    let ids: Option<Vec<Text<'de>>> = null_as_no_items(from)?;
+    ids.map(|ids| ids.into_iter().map(unpadded).collect()).transpose()
 }
 
 /// What a file says of prefix lists alone.
@@ -282,6 +302,8 @@ impl Row for ListedEndpoint {
                 "NetworkInterfaceIds",
                 same_list(&mut self.has_interfaces, &mut one.interfaces, other.has_interfaces, &two.interfaces),
             ),
+            ("IpAddressType", same_or_absent(&mut one.address_type, &two.address_type)),
+            ("LastError and FailureReason", same_or_absent(&mut one.failure, &two.failure)),
         ])
     }
 }
@@ -592,7 +614,8 @@ where
     if field.is_some() {
         return Err(A::Error::duplicate_field(key));
     }
-    *field = object.next_value::<Option<Text<'a>>>()?.filter(|text| !text.is_empty());
+    let text = object.next_value::<Option<Text<'a>>>()?.filter(|text| !text.is_empty());
+    *field = text.map(unpadded).transpose()?;
     Ok(())
 }
 
@@ -722,10 +745,25 @@ struct VpcEndpointJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     state: Option<Text<'a>>,
     /// `None` without the key; `null` is an empty list.
-    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    #[serde(borrow, default, deserialize_with = "ids")]
     route_table_ids: Option<Vec<Text<'a>>>,
-    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    #[serde(borrow, default, deserialize_with = "ids")]
     network_interface_ids: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    ip_address_type: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "any_text")]
+    failure_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    last_error: Option<LastErrorJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "an error (an object)")]
+struct LastErrorJson<'a> {
+    #[serde(borrow, default, deserialize_with = "any_text")]
+    message: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "any_text")]
+    code: Option<Text<'a>>,
 }
 
 checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
@@ -742,6 +780,9 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
         state: json.state.as_deref(),
         route_table_ids: tables.iter().map(String::as_str).collect(),
         network_interface_ids: interfaces.iter().map(String::as_str).collect(),
+        ip_address_type: json.ip_address_type.as_deref(),
+        failure_reason: json.failure_reason.as_deref(),
+        last_error: json.last_error.as_ref().and_then(|error| error.message.as_deref().or(error.code.as_deref())),
     };
     let endpoint = raw.convert()?;
     let of_another_type = match &endpoint.kind {
@@ -765,7 +806,7 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
 struct PrefixListJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     prefix_list_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    #[serde(borrow, default, deserialize_with = "any_text")]
     prefix_list_name: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     prefix_list_arn: Option<Text<'a>>,
@@ -850,7 +891,7 @@ struct NetworkInterfaceJson<'a> {
     subnet_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     availability_zone: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    #[serde(borrow, default, deserialize_with = "any_text")]
     description: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     interface_type: Option<Text<'a>>,
