@@ -48,7 +48,8 @@ impl FactVisitor for Editor<'_> {
         }
         match (self.edit, fact) {
             // A probe that was not asked for is another world, not a missing fact.
-            (Edit::Hide(Gap::NotTried { .. }), _) if matches!(path, FactPath::Probe { .. }) => {}
+            (Edit::Hide(Gap::NotTried { .. }), _)
+                if matches!(path, FactPath::Probe { .. } | FactPath::Statement { .. }) => {}
             (Edit::Hide(gap), fact) => *fact = Observed::Unseen(gap.clone()),
             (Edit::Age, Observed::Seen { at, .. }) => *at = at.minus(DAY),
             (Edit::PostDate, Observed::Seen { at, .. }) => *at = at.plus(DAY),
@@ -80,32 +81,51 @@ fn edited(world: &Snapshot, only: &BTreeSet<FactPath>, edit: &Edit) -> Snapshot 
 }
 
 /// Whether an outcome may follow from `with` when facts are taken away: the same, or none. A probe that never came back
-/// counts like one that failed, which is a warning.
-fn may_follow(with: Outcome, without: Outcome, lost_probe: bool) -> bool {
+/// counts like one that failed, which is a warning. Where DynamoDB says how requests come, what it says is left without the
+/// tables, and the tables without it: that is no better.
+fn may_follow(with: Outcome, without: Outcome, lost_probe: bool, testified: bool) -> bool {
     let warned = lost_probe && (with, without) == (Outcome::OnNet, Outcome::AtRisk);
-    without == Outcome::Undetermined || without == with || warned
+    let alone = testified && with <= Outcome::AtRisk && without >= with;
+    without == Outcome::Undetermined || without == with || warned || alone
 }
 
 /// How many random sets of facts each edit is done to.
 const SETS: usize = 20;
 
-/// Does every edit to every fact of a world, one at a time and in random sets. What came of it that must not, in words, and
-/// the number of edits.
-pub(crate) fn improvements(name: &str, world: &Snapshot, random: &mut fastrand::Rng) -> (Vec<String>, usize) {
-    let with = judge(world.clone()).outcome;
+/// Every fact alone, and random sets of facts.
+fn sets(world: &Snapshot, random: &mut fastrand::Rng) -> Vec<BTreeSet<FactPath>> {
     let facts = facts_of(world);
-    let single = facts.iter().map(|path| BTreeSet::from([path.clone()]));
-    let mut sets: Vec<BTreeSet<FactPath>> = single.collect();
+    let mut sets: Vec<BTreeSet<FactPath>> = facts.iter().map(|path| BTreeSet::from([path.clone()])).collect();
     for _ in 0..SETS {
         let share = random.f64();
         sets.push(facts.iter().filter(|_| random.f64() < share).cloned().collect());
     }
+    sets
+}
+
+/// What each edit, in words, comes to.
+pub(crate) fn outcomes(world: &Snapshot, random: &mut fastrand::Rng) -> Vec<(String, Outcome)> {
+    let mut outcomes = Vec::new();
+    for only in sets(world, random) {
+        for edit in Edit::all() {
+            let words: Vec<_> = only.iter().map(ToString::to_string).collect();
+            outcomes.push((format!("{edit:?} of {}", words.join(", ")), judge(edited(world, &only, &edit)).outcome));
+        }
+    }
+    outcomes
+}
+
+/// Does every edit to every fact of a world, one at a time and in random sets. What came of it that must not, in words, and
+/// the number of edits.
+pub(crate) fn improvements(name: &str, world: &Snapshot, random: &mut fastrand::Rng) -> (Vec<String>, usize) {
+    let with = judge(world.clone()).outcome;
+    let sets = sets(world, random);
     let (mut better, mut edits) = (Vec::new(), 0);
     for (only, edit) in sets.iter().flat_map(|only| Edit::all().into_iter().map(move |edit| (only, edit))) {
         let without = judge(edited(world, only, &edit)).outcome;
         edits += 1;
-        let lost_probe = only.iter().any(|path| matches!(path, FactPath::Probe { .. }));
-        if !may_follow(with, without, lost_probe) {
+        let lost_probe = only.iter().any(|path| matches!(path, FactPath::Probe { .. } | FactPath::Statement { .. }));
+        if !may_follow(with, without, lost_probe, !world.statements.is_empty()) {
             let only: Vec<_> = only.iter().map(ToString::to_string).collect();
             better.push(format!("{name}: {with} became {without} by {edit:?} of {}", only.join(", ")));
         }

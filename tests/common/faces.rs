@@ -90,9 +90,10 @@ pub(crate) fn disagreements(report: &Report) -> Vec<String> {
             let table = decided.trace.table().map(|(table, _)| table.as_str());
             expect(event.route_table == table, format!("{event:?}, but {table:?}"));
             if let Some(path) = path {
-                // The host itself and the VPC's own route are named in words.
-                let named =
-                    |face: &str| ["lo", "local"].contains(&path.target.as_str()) || face.contains(path.target.as_str());
+                // The host itself, the VPC's own route and no endpoint at all are named in words.
+                let named = |face: &str| {
+                    ["lo", "local", "none"].contains(&path.target.as_str()) || face.contains(path.target.as_str())
+                };
                 expect(named(&picture), format!("the picture lacks {path}: {picture}"));
                 let in_summary = matches!(report.outcome, Outcome::OnNet | Outcome::OffNet);
                 expect(named(&report.summary) || !in_summary, format!("the summary lacks {path}"));

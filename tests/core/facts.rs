@@ -1,9 +1,12 @@
 //! What holds for every fact of every scenario: without it, or with it too old or dated ahead, the outcome is the same or none.
 
-use crate::common::{edits::improvements, scenarios};
+use crate::common::{
+    edits::{self, improvements},
+    scenarios::{self, Scenario},
+};
 use onnet_core::{
     judge::judge,
-    model::{Observed, Outcome, Snapshot},
+    model::{Gap, Observed, Outcome, Snapshot, VpcFacts},
 };
 
 fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
@@ -13,12 +16,44 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 4] = [
+const DISAGREE: [&str; 11] = [
     "answer_through_a_dropped_route_contradicts_it",
     "probe_from_another_source_contradicts_the_kernel",
     "endpoint_lists_a_table_that_has_no_route_to_it",
     "testimony_against_an_internet_gateway_is_a_contradiction",
+    "another_endpoint_than_the_routes_is_a_contradiction",
+    "another_source_against_the_endpoints_route_is_a_contradiction",
+    "no_endpoint_overrules_the_tables",
+    "own_endpoint_against_a_nat_gateway_is_a_contradiction",
+    "own_endpoint_against_an_internet_gateway_is_a_contradiction",
+    "own_endpoint_does_not_settle_a_tie",
+    "readings_that_contradict_each_other_are_not_settled",
 ];
+
+/// What remains of two facts that disagree may say what it would have said without the other, and nothing better.
+#[test]
+fn tables_and_testimony_that_disagree_speak_as_if_alone() {
+    let mut tried = 0;
+    for name in DISAGREE {
+        let world = Scenario::read(name).world;
+        if world.statements.is_empty() {
+            continue;
+        }
+        let tables = judge(Snapshot { statements: Vec::new(), ..world.clone() }).outcome;
+        let unseen = VpcFacts::unseen(&Gap::Failed { detail: "hidden by the test".to_owned() });
+        let testimony = judge(Snapshot { vpc: unseen, ..world.clone() }).outcome;
+        assert_ne!(testimony, Outcome::OnNet, "{name}");
+        let mut random = fastrand::Rng::with_seed(2026);
+        for (edit, without) in edits::outcomes(&world, &mut random) {
+            tried += 1;
+            // A question that was not answered is a warning.
+            let as_tables = without == tables || (tables == Outcome::OnNet && without == Outcome::AtRisk);
+            let as_before = [Outcome::Undetermined, judge(world.clone()).outcome].contains(&without);
+            assert!(as_tables || without == testimony || as_before, "{name}: {without} by {edit}");
+        }
+    }
+    assert!(tried > 1_000, "{tried}");
+}
 
 #[test]
 fn without_facts_an_outcome_stays_or_becomes_undetermined() {

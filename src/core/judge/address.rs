@@ -6,6 +6,7 @@ use super::{
     lookup::{Selection, select},
     path::Reader,
     subnet::whole_table_of,
+    testimony::{self, Said, Weighed},
 };
 use crate::model::{
     AddressReport, AssociationKind, Beyond, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path,
@@ -20,12 +21,25 @@ pub(super) struct Judged<'s> {
     pub(super) egress: Option<Egress<'s>>,
     /// The route table of the subnet it goes through: the address itself obeys none if it lies in that subnet.
     pub(super) table: Option<(&'s RouteTable, AssociationKind)>,
+    /// What DynamoDB said of requests to it.
+    pub(super) said: Said,
+    /// What stands before the endpoint that DynamoDB testified to.
+    pub(super) hop: Option<Path>,
+    /// What DynamoDB said against the configuration: the verdict cannot be relied on.
+    pub(super) against: Option<String>,
+    /// What the configuration said, where DynamoDB's word counts and contradicts it.
+    pub(super) overruled: Option<String>,
 }
 
 impl Judged<'_> {
     /// Whether it lies in the subnet that it goes through, where no route table applies.
     pub(super) fn is_in_own_subnet(&self) -> bool {
         matches!(self.report.trace.routing, Some(RoutingStep::SameSubnet(_)))
+    }
+
+    /// Whether only DynamoDB's own word says that an endpoint carries it.
+    pub(super) fn is_testified_endpoint(&self) -> bool {
+        self.report.verdict.path().is_some_and(|path| path.kind() == PathKind::VpcEndpointTestified)
     }
 
     /// Whether it may: the ranges of that subnet may not be known.
@@ -52,16 +66,28 @@ pub(super) fn judge_address<'s>(
         Err(verdict) => (None, Routed::not(verdict)),
     };
     let Routed { verdict, table, step: routing, endpoint } = routed;
+    // Where it is not known how packets reach the VPC's router, one answer says nothing of the next request.
+    let known = egress.as_ref().filter(|egress| egress.astray.is_none());
+    let said = known
+        .map_or(Said::Nothing, |egress| testimony::said(snapshot, hostname, address, egress.interface, egress.source));
+    let Weighed { verdict, hop, against, overruled } = match known {
+        Some(egress) => testimony::weigh(verdict, &said, address, egress.interface),
+        None => Weighed { verdict, hop: None, against: None, overruled: None },
+    };
+    let verdict = match &egress {
+        Some(egress) => require_public_ipv4(verdict, egress.interface, egress.source),
+        None => verdict,
+    };
     let trace = Trace {
         egress: step,
         routing,
         endpoint,
         proxy: proxy_for(snapshot, hostname),
-        witnesses: witnesses(snapshot, address),
+        witnesses: witnesses(snapshot, address).chain(testimony::statements(snapshot, hostname, address)).collect(),
     };
-    let reason = reason(address, &verdict, is_testified(snapshot, address));
+    let reason = reason(address, &verdict, is_testified(snapshot, address) || said == Said::OtherSource);
     let report = AddressReport { address, hostname: hostname.to_owned(), in_use, verdict, reason, trace };
-    Judged { report, egress, table }
+    Judged { report, egress, table, said, hop, against, overruled }
 }
 
 /// What follows for an address from the network interface on.
@@ -104,7 +130,6 @@ fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Route
         return routed(Verdict::Undetermined(vec![open]), Some(step(None, Vec::new())), None);
     }
     let verdict = reader.verdict(table, &selection, address.into());
-    let verdict = require_public_ipv4(verdict, interface, egress.source);
     routed(verdict, Some(step(winner(&selection).map(matched), losers(&selection))), endpoint())
 }
 
@@ -139,7 +164,7 @@ pub(super) fn proxy_for(snapshot: &Snapshot, hostname: &str) -> Option<ProxyStep
 }
 
 /// What probes and the service itself show of an address.
-fn witnesses(snapshot: &Snapshot, address: IpAddr) -> Vec<Witness> {
+fn witnesses(snapshot: &Snapshot, address: IpAddr) -> impl Iterator<Item = Witness> {
     let of_probe = |probe: &Probe| {
         let local = probe.local.filter(|_| probe.result.reached_service());
         let answered = local.map(|local| Witness::Answered { local: local.ip(), result: probe.result });
@@ -149,7 +174,7 @@ fn witnesses(snapshot: &Snapshot, address: IpAddr) -> Vec<Witness> {
             .map(|Testimony::VpcEndpointPolicy { message }| Witness::Testified { message: message.clone() });
         answered.into_iter().chain(testified)
     };
-    probes_of(snapshot, address).flat_map(of_probe).collect()
+    probes_of(snapshot, address).flat_map(of_probe)
 }
 
 /// The probes of an address that were made.
@@ -196,6 +221,7 @@ pub(super) fn off_net_words(what: &str, path: &Path, testified: bool) -> String 
         (PathTarget::HostDevice(_), _) => {
             format!("{what} leaves the host through {path}, which is not a network interface of the instance")
         }
+        (PathTarget::NoEndpointTestified, _) => format!("{what} goes through no VPC endpoint, as DynamoDB says"),
         (PathTarget::Local, _) => format!("{what} stays in the VPC, at no interface endpoint of DynamoDB"),
         (PathTarget::GatewayEndpoint(_) | PathTarget::InterfaceEndpoint(_), Some(service)) => {
             format!("{what} goes through {path}, which is an endpoint of {service}, not of DynamoDB")

@@ -23,6 +23,7 @@ mod proof;
 mod round;
 mod subnet;
 mod summary;
+mod testimony;
 
 use crate::model::SubnetId;
 pub use crate::model::{CatalogueEntry, catalogue};

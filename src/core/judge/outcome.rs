@@ -57,7 +57,7 @@ fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {
     let report = &judged.report;
     // Packets or the service contradict the configuration. What the service says of an endpoint is no more than that: a NAT
     // gateway may stand before it.
-    if contradiction(snapshot, report).is_some() {
+    if contradiction(snapshot, judged).is_some() {
         return Standing::Unknown;
     }
     match &report.verdict {

@@ -4,6 +4,7 @@ use super::{
     address::{Judged, is_testified, probes_of},
     findings::contradiction,
     round::Round,
+    testimony::Said,
 };
 use crate::model::ProofLevel;
 
@@ -14,8 +15,12 @@ pub(super) fn proof(round: &Round<'_>) -> ProofLevel {
 
 fn level(round: &Round<'_>, judged: &Judged<'_>) -> ProofLevel {
     let address = judged.report.address;
-    if contradiction(round.snapshot, &judged.report).is_some() {
+    if contradiction(round.snapshot, judged).is_some() {
         return ProofLevel::Inferred;
+    }
+    match judged.said {
+        Said::OwnEndpoint { .. } | Said::NoEndpoint => return ProofLevel::Proved,
+        Said::Nothing | Said::OtherSource | Said::NoEndpointByIpv6 | Said::Unclear(_) => {}
     }
     if is_testified(round.snapshot, address) && !judged.report.verdict.is_off_net() {
         return ProofLevel::Proved;

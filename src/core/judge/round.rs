@@ -103,7 +103,8 @@ impl<'s> Round<'s> {
         let coverage_of = |id: &RouteTableId| covered.iter().find(|covered| covered.id == id)?.coverage.as_ref().ok();
         let elsewhere = kernel_paths(snapshot, &names, coverage_of, has_ipv6);
         let mut missing = missing(snapshot, &names, &covered, &elsewhere);
-        missing.extend(own_subnets_table(&reader, &names).filter(|_| needs_coverage));
+        let testified = in_use(&names).any(Judged::is_testified_endpoint);
+        missing.extend(own_subnets_table(&reader, &names).filter(|_| needs_coverage && !testified));
         let rest = rest_of_list(snapshot, &names).filter(|_| needs_coverage);
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
         let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking);
@@ -245,10 +246,13 @@ fn missing(
     covered: &[Covered<'_, '_>],
     elsewhere: &Elsewhere,
 ) -> Vec<Missing> {
-    let of_tables = covered.iter().flat_map(|covered| match &covered.coverage {
+    // What was not seen of the list is a finding of its own there.
+    let needs_list = !in_use(names).any(Judged::is_testified_endpoint);
+    let of_tables = covered.iter().filter(|_| needs_list).flat_map(|covered| match &covered.coverage {
         Ok(coverage) => missing_of(&coverage.report()),
         Err(missing) => vec![missing.clone()],
     });
+    let of_kernel = elsewhere.missing.iter().filter(|_| needs_list).cloned();
     let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind.is_of_region();
     let region = snapshot.region.gap().filter(|_| names.iter().any(of_a_region));
     let region = region.map(|gap| Missing::new("the Region whose names SDKs here use", gap));
@@ -257,7 +261,7 @@ fn missing(
         Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => Vec::new(),
     });
     let mut missing = Vec::new();
-    for fact in of_tables.chain(elsewhere.missing.clone()).chain(region).chain(of_addresses) {
+    for fact in of_tables.chain(of_kernel).chain(region).chain(of_addresses) {
         if !missing.contains(&fact) {
             missing.push(fact);
         }

@@ -1,11 +1,12 @@
 //! The answer in one sentence, about what decided it.
 
 use super::{
-    address::{is_testified, off_net_words},
+    address::{Judged, is_testified, off_net_words},
     egress::{detour_of_metadata, silent_servers},
     findings::contradiction,
     outcome::{About, Standing, Subject},
     round::{Round, hostname_missing},
+    testimony::Said,
 };
 use crate::model::{AddressReport, Drop, Gap, METADATA_V4, Missing, Outcome, Severity, Verdict};
 use std::{borrow::Cow, net::IpAddr};
@@ -13,7 +14,7 @@ use std::{borrow::Cow, net::IpAddr};
 /// The answer in one sentence.
 pub(super) fn summary(round: &Round<'_>, outcome: Outcome, decided: Option<&Subject<'_, '_>>) -> String {
     let sentence = decided.filter(|_| outcome != Outcome::Undetermined).and_then(|decided| match &decided.about {
-        About::Address(judged) => of_address(round, outcome, decided.standing, &judged.report),
+        About::Address(judged) => of_address(round, outcome, decided.standing, judged),
         About::Proxied(named, step) => Some(format!(
             "{} is sent to the proxy {} by {}, not to a VPC endpoint",
             named.name.hostname, step.proxy, step.variable
@@ -23,11 +24,13 @@ pub(super) fn summary(round: &Round<'_>, outcome: Outcome, decided: Option<&Subj
     sentence.unwrap_or_else(|| undetermined(round, decided))
 }
 
-fn of_address(round: &Round<'_>, outcome: Outcome, standing: Standing, report: &AddressReport) -> Option<String> {
+fn of_address(round: &Round<'_>, outcome: Outcome, standing: Standing, judged: &Judged<'_>) -> Option<String> {
+    let report = &judged.report;
     let name = &report.hostname;
     match (standing, &report.verdict) {
         (Standing::OffNet, Verdict::Via(path)) => {
-            Some(off_net_words(name, path, is_testified(round.snapshot, report.address)))
+            let testified = is_testified(round.snapshot, report.address) || judged.said == Said::OtherSource;
+            Some(off_net_words(name, path, testified))
         }
         (Standing::Dropped, Verdict::Dropped(drop)) if outcome == Outcome::Dropped => {
             Some(format!("{name} cannot be reached: {drop}"))
@@ -111,7 +114,7 @@ fn doubt<'r>(round: &'r Round<'_>, decided: Option<&Subject<'r, '_>>) -> Doubt<'
                 Verdict::Undetermined(missing) => missing.first(),
                 Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => None,
             };
-            if let Some(contradiction) = contradiction(round.snapshot, &judged.report).filter(|_| missing.is_none()) {
+            if let Some(contradiction) = contradiction(round.snapshot, judged).filter(|_| missing.is_none()) {
                 return Doubt::Other(Cow::Owned(contradiction));
             }
             (missing, judged.report.reason.as_str())

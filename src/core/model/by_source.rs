@@ -1,6 +1,6 @@
 //! One value for each source of facts.
 
-use super::{FactPath, Seconds, Source};
+use super::{FactPath, Question, Seconds, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -10,6 +10,7 @@ use std::{
 
 /// One value for each source of facts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(bound = "T: JsonSchema + Serialize + Default")]
 pub struct BySource<T> {
     /// Instance metadata.
     pub imds: T,
@@ -23,6 +24,9 @@ pub struct BySource<T> {
     pub health: T,
     /// Signed probes.
     pub list_tables: T,
+    /// What DynamoDB says of the way that requests come.
+    #[serde(default)]
+    pub witness: T,
 }
 
 impl<T> BySource<T> {
@@ -35,6 +39,7 @@ impl<T> BySource<T> {
             ec2: of(Source::Ec2),
             health: of(Source::Health),
             list_tables: of(Source::ListTables),
+            witness: of(Source::Witness),
         }
     }
 
@@ -52,8 +57,8 @@ impl<T> BySource<Option<T>> {
 
     /// The same values, to change them.
     pub fn present_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        let Self { imds, dns, kernel, ec2, health, list_tables } = self;
-        [imds, dns, kernel, ec2, health, list_tables].into_iter().flatten()
+        let Self { imds, dns, kernel, ec2, health, list_tables, witness } = self;
+        [imds, dns, kernel, ec2, health, list_tables, witness].into_iter().flatten()
     }
 }
 
@@ -78,6 +83,7 @@ impl<T> Index<Source> for BySource<T> {
             Source::Ec2 => &self.ec2,
             Source::Health => &self.health,
             Source::ListTables => &self.list_tables,
+            Source::Witness => &self.witness,
         }
     }
 }
@@ -91,9 +97,14 @@ impl<T> IndexMut<Source> for BySource<T> {
             Source::Ec2 => &mut self.ec2,
             Source::Health => &mut self.health,
             Source::ListTables => &mut self.list_tables,
+            Source::Witness => &mut self.witness,
         }
     }
 }
+
+/// How old the control may be: the answer that shows that the role does not allow everything. An hour, and the time it takes to ask
+/// again.
+pub const CONTROL_AGE: Duration = Duration::from_secs(3600 + 120);
 
 /// How old a fact may be before it supports no verdict: three periods of the daemon, by source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -109,23 +120,38 @@ impl MaxAge {
     /// How old a fact may be.
     pub fn of_fact(&self, fact: &FactPath) -> Seconds {
         let of_source = self.of(fact.source());
-        // Collected when the kernel reports a change, and every 5 minutes.
-        if *fact == FactPath::KernelPaths { of_source.max(Duration::from_secs(900).into()) } else { of_source }
+        match fact {
+            // Collected when the kernel reports a change, and every 5 minutes.
+            FactPath::KernelPaths => of_source.max(Duration::from_secs(900).into()),
+            // Asked once an hour: CloudTrail records each denial.
+            FactPath::Statement { question: Question::Direct, .. } => of_source.max(CONTROL_AGE.into()),
+            _ => of_source,
+        }
     }
 
     /// The shortest of all.
     pub fn shortest(&self) -> Seconds {
-        let MaxAge(BySource { imds, dns, kernel, ec2, health, list_tables }) = *self;
-        [dns, kernel, ec2, health, list_tables].into_iter().fold(imds, Seconds::min)
+        let MaxAge(BySource { imds, dns, kernel, ec2, health, list_tables, witness }) = *self;
+        // Older versions wrote none.
+        let witness = Some(witness).filter(|age| *age > Seconds::default());
+        [dns, kernel, ec2, health, list_tables].into_iter().chain(witness).fold(imds, Seconds::min)
     }
 }
 
 impl Default for MaxAge {
     /// Three periods of the design's cadence: DNS, kernel and unsigned probe every 15 s, instance metadata and
-    /// `ListTables` every 60 s, EC2 every 5 min.
+    /// `ListTables` every 60 s, EC2 every 5 min, the service as witness every 15 min.
     fn default() -> Self {
         let seconds = |n| Seconds::from(Duration::from_secs(n));
         let (fast, slow) = (seconds(45), seconds(180));
-        Self(BySource { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2: seconds(900) })
+        Self(BySource {
+            imds: slow,
+            dns: fast,
+            kernel: fast,
+            health: fast,
+            list_tables: slow,
+            ec2: seconds(900),
+            witness: seconds(2700),
+        })
     }
 }

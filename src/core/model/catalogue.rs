@@ -185,6 +185,27 @@ macro_rules! finding_catalogue {
                 evidence: "the probe's answer, its local address, and what DynamoDB said, against the routes",
                 fix: "check for what the routes do not show, such as a NAT gateway whose own subnet uses an endpoint",
             }
+            // DynamoDB as witness
+            TestimonyUnclear = "testimony-unclear" Warning {
+                meaning: "DynamoDB was asked how requests come, and its answers decide nothing",
+                evidence: "its answers to DescribeTable on tables named onnet-witness.…, which IAM policies turn into yes and no",
+                fix: "attach the policy that onnet policy prints to the role, with --guard where the role allows dynamodb:*",
+            }
+            CoverageUnknown = "coverage-unknown" Warning {
+                meaning: "DynamoDB says that requests come through a VPC endpoint, but the routes of its other addresses were not seen",
+                evidence: "DynamoDB's answers, and the route tables and prefix lists that could not be read",
+                fix: "let onnet read the route tables: through an interface endpoint for EC2, or run onnet audit elsewhere",
+            }
+            HopBeforeEndpoint = "hop-before-endpoint" Warning {
+                meaning: "the route leads to an appliance or another network, and DynamoDB says that requests then come through an endpoint",
+                evidence: "the winning route, and DynamoDB's answers",
+                fix: "associate the endpoint with the route table of this subnet, if no appliance is meant to be in the path",
+            }
+            TrustAnchor = "trust-anchor" Warning {
+                meaning: "DynamoDB's answers were verified by a certificate that is not in the system's trust store",
+                evidence: "the certificate authority that verified the server, and AWS_CA_BUNDLE or the profile's ca_bundle",
+                fix: "exclude DynamoDB from TLS inspection, or ask without AWS_CA_BUNDLE",
+            }
         }
     };
 }
@@ -277,7 +298,11 @@ impl FindingCode {
             | Self::FactsDisagree
             | Self::StaleEvidence
             | Self::ProxyUnreadable
-            | Self::EvidenceDisagrees => true,
+            | Self::EvidenceDisagrees
+            | Self::TestimonyUnclear
+            | Self::CoverageUnknown
+            | Self::HopBeforeEndpoint
+            | Self::TrustAnchor => true,
             Self::NoEndpoint
             | Self::EndpointNotAssociated
             | Self::EndpointNotAvailable

@@ -1,7 +1,7 @@
 //! The steps from an address to its verdict as the JSON contract has them: [`super::Trace`] as a list.
 
 use super::{
-    DeviceName, EgressStep, EndpointInterfaceStep, InterfaceId, InterfaceStep, ProbeResult, ProxyStep, Route,
+    DeviceName, EgressStep, EndpointInterfaceStep, InterfaceId, InterfaceStep, ProbeResult, ProxyStep, Reply, Route,
     RouteTableId, RoutingStep, SubnetId, Trace, VpcEndpointId, Witness,
 };
 use ipnet::IpNet;
@@ -133,6 +133,13 @@ pub enum Evidence {
         /// The service's sentence.
         message: String,
     },
+    /// The service was asked how the request came.
+    Stated {
+        /// The table that it was asked about: `onnet-witness.vpc.vpc-0a`.
+        table: String,
+        /// Its answer.
+        reply: Reply,
+    },
 }
 
 impl From<Trace> for Vec<Evidence> {
@@ -167,6 +174,7 @@ impl From<Trace> for Vec<Evidence> {
         steps.extend(witnesses.into_iter().map(|witness| match witness {
             Witness::Answered { local, result } => Evidence::Answered { local, result },
             Witness::Testified { message } => Evidence::Testified { message },
+            Witness::Stated { table, reply } => Evidence::Stated { table, reply },
         }));
         steps
     }
@@ -227,6 +235,7 @@ impl TryFrom<Vec<Evidence>> for Trace {
                 }
                 Evidence::Answered { local, result } => trace.witnesses.push(Witness::Answered { local, result }),
                 Evidence::Testified { message } => trace.witnesses.push(Witness::Testified { message }),
+                Evidence::Stated { table, reply } => trace.witnesses.push(Witness::Stated { table, reply }),
                 Evidence::LeavesBy { .. }
                 | Evidence::AssumedInterface { .. }
                 | Evidence::SameSubnet { .. }

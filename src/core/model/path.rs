@@ -3,7 +3,7 @@
 use super::{
     CarrierGatewayId, CoreNetworkArn, DeviceName, EgressOnlyInternetGatewayId, InstanceId, InterfaceId,
     InternetGatewayId, LocalGatewayId, NatGatewayId, PeeringConnectionId, TargetId, TransitGatewayId,
-    VirtualPrivateGatewayId, VpcEndpointId,
+    VirtualPrivateGatewayId, VpcEndpointId, VpcId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -151,6 +151,10 @@ pub enum PathTarget {
     HostDevice(DeviceName),
     /// What a route points at whose target is gone: it drops packets. Only beside another path, in a tie.
     Blackhole(TargetId),
+    /// A DynamoDB endpoint of this VPC, as DynamoDB itself says; what stands before it is not known.
+    VpcEndpointTestified(VpcId),
+    /// No VPC endpoint, as DynamoDB itself says.
+    NoEndpointTestified,
     /// A kind this build does not know.
     Other {
         /// The API's field, such as `OdbNetworkArn`.
@@ -181,7 +185,9 @@ impl PathKind {
             | Self::InterfaceEndpoint
             | Self::InternetGateway
             | Self::EgressOnlyInternetGateway
-            | Self::CarrierGateway => Beyond::Outside,
+            | Self::CarrierGateway
+            | Self::VpcEndpointTestified
+            | Self::NoEndpointTestified => Beyond::Outside,
             Self::NatGateway
             | Self::TransitGateway
             | Self::VirtualPrivateGateway
@@ -215,6 +221,8 @@ impl PathKind {
             | Self::Local
             | Self::HostDevice
             | Self::Blackhole
+            | Self::VpcEndpointTestified
+            | Self::NoEndpointTestified
             | Self::Other => false,
         }
     }
@@ -247,6 +255,8 @@ impl PathKind {
             Self::Local => "the VPC's local route",
             Self::HostDevice => "device",
             Self::Blackhole => "blackhole",
+            Self::VpcEndpointTestified => "VPC endpoint",
+            Self::NoEndpointTestified => "no VPC endpoint",
             Self::Other => "other target",
         }
     }
@@ -271,6 +281,8 @@ impl PathKind {
             Self::Local => PathTarget::Local,
             Self::HostDevice => PathTarget::HostDevice(id.into()),
             Self::Blackhole => PathTarget::Blackhole(id.into()),
+            Self::VpcEndpointTestified => PathTarget::VpcEndpointTestified(id.into()),
+            Self::NoEndpointTestified => PathTarget::NoEndpointTestified,
             Self::Other => PathTarget::Other { field: field?, value: id },
         })
     }
@@ -303,6 +315,8 @@ impl PathTarget {
             Self::Local => "local",
             Self::HostDevice(name) => name.as_str(),
             Self::Blackhole(target) => target.as_str(),
+            Self::VpcEndpointTestified(vpc) => vpc.as_str(),
+            Self::NoEndpointTestified => "none",
             Self::Other { value, .. } => value,
         }
     }
@@ -350,7 +364,8 @@ impl fmt::Display for Path {
     /// `gateway endpoint vpce-…`, `device wg0`, `NAT gateway nat-…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind(), self.target.field()) {
-            (PathKind::Local, _) => f.write_str(self.kind().words()),
+            (PathKind::Local | PathKind::NoEndpointTestified, _) => f.write_str(self.kind().words()),
+            (PathKind::VpcEndpointTestified, _) => write!(f, "a VPC endpoint of {}", self.target),
             (_, Some(field)) => write!(f, "{field} {}", self.target),
             (kind, None) => write!(f, "{} {}", kind.words(), self.target),
         }
@@ -408,7 +423,14 @@ mod tests {
             let path = Path { service: Some("s".to_owned()), is_dynamodb_endpoint: true, ..target.into() };
             let json = serde_json::to_value(&path).unwrap();
             assert_eq!(json["kind"], Value::from(kind.name()), "the label is the name in JSON");
-            assert_eq!(json["target"], if kind == PathKind::Local { json!("local") } else { json!("x-1") });
+            assert_eq!(
+                json["target"],
+                match kind {
+                    PathKind::Local => json!("local"),
+                    PathKind::NoEndpointTestified => json!("none"),
+                    _ => json!("x-1"),
+                }
+            );
             assert_eq!(json["field"].is_string(), kind == PathKind::Other);
             assert_eq!(serde_json::from_value::<Path>(json).unwrap(), path);
         }

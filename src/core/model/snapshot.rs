@@ -2,8 +2,8 @@
 
 use super::{
     FactVisitor, Gap, HostRoute, IgnoredSetting, Instance, Interface, InterfaceId, KernelPaths, KernelRoute, MaxAge,
-    Observed, PrefixListId, Probe, ProbeKind, ProxyVariable, Resolution, SCHEMA, Seconds, ServiceName, Source,
-    SubnetId, Timestamp, VpcFacts,
+    Observed, PrefixListId, Probe, ProbeKind, ProxyVariable, Question, Resolution, SCHEMA, Seconds, ServiceName,
+    Source, SubnetId, Timestamp, VpcFacts, WitnessAttempt,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,9 @@ pub struct Snapshot {
     pub vpc: VpcFacts,
     /// The requests that were timed; one entry for each address and kind, or the reason there is none.
     pub probes: Vec<ProbeAttempt>,
+    /// What DynamoDB said of the way that requests came, where it was asked (`--witness`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<WitnessAttempt>,
     /// How old a fact may be before it supports no verdict.
     pub max_age: MaxAge,
 }
@@ -82,6 +85,7 @@ impl Snapshot {
             host_routes: None,
             vpc: VpcFacts::unseen(&Gap::NotTried { because: "the VPC is not known".to_owned() }),
             probes: Vec::new(),
+            statements: Vec::new(),
             max_age,
         }
     }
@@ -150,6 +154,7 @@ pub enum FactPath {
     ServicePrefixLists,
     PrefixList(PrefixListId),
     Probe { kind: ProbeKind, hostname: String, address: IpAddr },
+    Statement { question: Question, hostname: String, address: IpAddr },
 }
 
 impl FactPath {
@@ -172,6 +177,7 @@ impl FactPath {
             | Self::ServicePrefixLists
             | Self::PrefixList(_) => Source::Ec2,
             Self::Probe { kind, .. } => kind.source(),
+            Self::Statement { .. } => Source::Witness,
         }
     }
 }
@@ -200,6 +206,7 @@ impl fmt::Display for FactPath {
             Self::ServicePrefixLists => f.write_str("vpc.service_prefix_lists"),
             Self::PrefixList(list) => write!(f, "vpc.prefix_lists[{list}]"),
             Self::Probe { kind, hostname, address } => write!(f, "probes[{} {hostname} {address}]", kind.name()),
+            Self::Statement { question, hostname, address } => write!(f, "statements[{question} {hostname} {address}]"),
         }
     }
 }
@@ -228,6 +235,7 @@ impl Snapshot {
             host_routes,
             vpc,
             probes,
+            statements,
             max_age: _,
         } = self;
         visit_instance(instance, visitor);
@@ -246,6 +254,9 @@ impl Snapshot {
         }
         vpc.visit_facts(visitor);
         for attempt in probes {
+            attempt.visit_facts(visitor);
+        }
+        for attempt in statements {
             attempt.visit_facts(visitor);
         }
     }
@@ -311,5 +322,14 @@ impl ProbeAttempt {
         let kind = self.kind();
         let Self { address, hostname, kind: _, probe } = self;
         visitor.fact(FactPath::Probe { kind, hostname: hostname.clone(), address: *address }, probe);
+    }
+}
+
+impl WitnessAttempt {
+    /// The answer, or the reason there is none.
+    pub fn visit_facts(&mut self, visitor: &mut impl FactVisitor) {
+        let Self { question, address, hostname, statement } = self;
+        let path = FactPath::Statement { question: *question, hostname: hostname.clone(), address: *address };
+        visitor.fact(path, statement);
     }
 }

@@ -36,6 +36,8 @@ pub enum Source {
     ListTables,
     /// The EC2 API: route tables, endpoints, prefix lists.
     Ec2,
+    /// What DynamoDB says of the way that requests come, where it is asked (`--witness`).
+    Witness,
 }
 
 impl Source {

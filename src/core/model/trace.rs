@@ -1,7 +1,7 @@
 //! The record of how one address was judged. The JSON list `evidence` is derived from it, step by step.
 
 use super::{
-    AssociationKind, DeviceName, Evidence, InterfaceId, Loser, Matched, ProbeResult, RouteTableId, SubnetId,
+    AssociationKind, DeviceName, Evidence, InterfaceId, Loser, Matched, ProbeResult, Reply, RouteTableId, SubnetId,
     VpcEndpointId,
 };
 use ipnet::IpNet;
@@ -104,6 +104,13 @@ pub enum Witness {
         /// The service's sentence.
         message: String,
     },
+    /// The service was asked how the request came.
+    Stated {
+        /// The table that it was asked about: `onnet-witness.vpc.vpc-0a`.
+        table: String,
+        /// Its answer.
+        reply: Reply,
+    },
 }
 
 impl EgressStep {
@@ -158,7 +165,15 @@ impl Trace {
     pub fn testimony(&self) -> impl Iterator<Item = &str> {
         self.witnesses.iter().filter_map(|witness| match witness {
             Witness::Testified { message } => Some(message.as_str()),
-            Witness::Answered { .. } => None,
+            Witness::Answered { .. } | Witness::Stated { .. } => None,
+        })
+    }
+
+    /// What the service answered to questions about the request itself.
+    pub fn statements(&self) -> impl Iterator<Item = (&str, &Reply)> {
+        self.witnesses.iter().filter_map(|witness| match witness {
+            Witness::Stated { table, reply } => Some((table.as_str(), reply)),
+            Witness::Answered { .. } | Witness::Testified { .. } => None,
         })
     }
 
@@ -167,5 +182,6 @@ impl Trace {
         let Self { egress, routing, endpoint, proxy, witnesses: _ } = self;
         (egress, routing, endpoint, proxy) == (&other.egress, &other.routing, &other.endpoint, &other.proxy)
             && self.testimony().eq(other.testimony())
+            && self.statements().eq(other.statements())
     }
 }

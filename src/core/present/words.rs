@@ -144,6 +144,7 @@ pub(super) fn source(source: Source) -> &'static str {
         Source::Health => "unsigned GET /",
         Source::ListTables => "signed ListTables",
         Source::Ec2 => "EC2 API",
+        Source::Witness => "DynamoDB as witness",
     }
 }
 

@@ -45,6 +45,9 @@
 //! - `proxies`: by variable, `{proxy, applies_to, applies_for}`. `assumed_interface`: what `--interface` names.
 //! - `probes`: all probes, `{kind, hostname, address, local, result, phases, failed_in, detail, testimony, request_id}`.
 //!   Each is the base world's probe with these changes.
+//! - `statements`: what DynamoDB says of requests, as `QUESTION ANSWER`: the question is `vpc`, `from`, `endpoint` or `direct`, the
+//!   answer `yes`, `no`, `endpoint_policy`, `table_exists`, `other_policy:KIND` or `failed:RESULT`. Then `about SUBJECT`, `at ADDRESS`,
+//!   `from LOCAL`, `by CREDENTIALS`, `anchor SETTING` (`none` without TLS).
 //!
 //! **Everywhere**
 //! - In place of a fact, the reason why it is missing: `denied ec2:DescribeRouteTables`, `timed out 3s`,
@@ -66,6 +69,7 @@ mod dns;
 mod expect;
 mod host;
 mod paths;
+mod statements;
 mod vpc;
 mod words;
 mod world;

@@ -4,6 +4,7 @@ use super::{
     dns::{self, AccountName, Dns, NameText},
     host::{self, DeviceChange, InstanceChange, InterfaceChange, KernelText, ProbeChange, ProxyChange},
     paths::{self, PathsChange, PolicyChange},
+    statements::{self, StatementText},
     vpc::{self, EndpointChange, ListChange, TableChange},
     words::{Fact, InterfaceText, Moment, RouteChange, id, observed, parse, taken_at, word},
 };
@@ -67,6 +68,7 @@ impl World {
                 prefix_lists: BTreeMap::new(),
             },
             probes: Vec::new(),
+            statements: Vec::new(),
             max_age: MaxAge::default(),
         };
         Self {
@@ -161,6 +163,7 @@ pub(super) struct Changes {
     dynamodb_lists: Option<Fact<Vec<String>>>,
     prefix_lists: Entries<String, Fact<ListChange>>,
     probes: Option<Vec<ProbeChange>>,
+    statements: Vec<StatementText>,
     observed: BTreeMap<String, Moment>,
     merge: Option<Value>,
 }
@@ -230,6 +233,7 @@ impl Changes {
         if let Some(probes) = self.probes.take() {
             at("probes", host::probes(&mut snapshot.probes, probes))?;
         }
+        at("statements", statements::statements(snapshot, &self.statements))?;
         at("kernel", host::kernel(world, mem::take(&mut self.kernel)))?;
         world.merge = self.merge.take();
         Ok(self)
@@ -282,6 +286,7 @@ enum Dated {
     DynamodbLists,
     PrefixLists,
     Probes,
+    Statements,
 }
 
 impl Dated {
@@ -300,6 +305,7 @@ impl Dated {
             host_routes,
             vpc,
             probes,
+            statements,
             ..
         } = snapshot;
         match self {
@@ -331,6 +337,7 @@ impl Dated {
             Self::DynamodbLists => count(date(&mut vpc.service_prefix_lists, moment)),
             Self::PrefixLists => vpc.prefix_lists.values_mut().for_each(|list| count(date(list, moment))),
             Self::Probes => probes.iter_mut().for_each(|attempt| count(date(&mut attempt.probe, moment))),
+            Self::Statements => statements.iter_mut().for_each(|attempt| count(date(&mut attempt.statement, moment))),
         }
         if dated == 0 { Err("no such fact is observed in this world".to_owned()) } else { Ok(()) }
     }

@@ -2,7 +2,10 @@
 
 use super::{Draft, Rule, code, world::World};
 use crate::{
-    judge::address::{is_testified, may_precede_endpoint, probes_of},
+    judge::{
+        address::{Judged, is_testified, may_precede_endpoint, probes_of},
+        testimony::{Said, other_anchors},
+    },
     model::{AddressReport, Probe, ProbeResult, Severity, Snapshot, Verdict},
 };
 
@@ -31,8 +34,57 @@ impl Rule for code::AccessDenied {
 
 impl Rule for code::EvidenceDisagrees {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let contradictions = |snapshot| world.addresses().filter_map(move |report| contradiction(snapshot, report));
-        world.snapshot.into_iter().flat_map(contradictions).map(Draft::new).collect()
+        let contradictions = |snapshot| world.judged().filter_map(move |judged| contradiction(snapshot, judged));
+        let overruled = world.judged().filter_map(|judged| judged.overruled.clone());
+        world.snapshot.into_iter().flat_map(contradictions).chain(overruled).map(Draft::new).collect()
+    }
+}
+
+impl Rule for code::TestimonyUnclear {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let unclear = world.judged().filter_map(|judged| {
+            let Said::Unclear(why) = &judged.said else { return None };
+            let address = judged.report.address;
+            Some(Draft::new(format!("what DynamoDB says of requests to {address} decides nothing: {why}")))
+        });
+        unclear.collect()
+    }
+}
+
+impl Rule for code::TrustAnchor {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let anchors = world.snapshot.into_iter().flat_map(other_anchors);
+        let draft = |anchor: &str| {
+            Draft::new(format!(
+                "the server that answered for DynamoDB was verified by a certificate of {anchor}, which is not in the system's                  trust store: a proxy that inspects TLS could answer in DynamoDB's place"
+            ))
+        };
+        anchors.map(draft).collect()
+    }
+}
+
+impl Rule for code::CoverageUnknown {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let testified = world.judged().find(|judged| judged.is_testified_endpoint());
+        let draft = |judged: &Judged<'_>| {
+            Draft::new(format!(
+                "DynamoDB says that requests to {} come through a VPC endpoint; where the rest of its prefix list goes was not                  seen, and the next DNS answer may be an address of it",
+                judged.report.address
+            ))
+        };
+        testified.map(draft).into_iter().collect()
+    }
+}
+
+impl Rule for code::HopBeforeEndpoint {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let draft = |judged: &Judged<'_>| {
+            let (address, hop) = (judged.report.address, judged.hop.as_ref()?);
+            Some(Draft::new(format!(
+                "{address} is routed to {hop}, and DynamoDB says that the request then came through an endpoint of this VPC:                  what {hop} does with packets is not known"
+            )))
+        };
+        world.judged().filter_map(draft).collect()
     }
 }
 
@@ -61,8 +113,12 @@ fn answered_otherwise(result: ProbeResult) -> bool {
 }
 
 /// What packets or the service say against the configuration's verdict.
-pub(in crate::judge) fn contradiction(snapshot: &Snapshot, report: &AddressReport) -> Option<String> {
+pub(in crate::judge) fn contradiction(snapshot: &Snapshot, judged: &Judged<'_>) -> Option<String> {
+    let report = &judged.report;
     let address = report.address;
+    if judged.against.is_some() {
+        return judged.against.clone();
+    }
     let answered = probes_of(snapshot, address).find(|probe| probe.result.reached_service());
     if matches!(report.verdict, Verdict::Dropped(_)) && answered.is_some() {
         return Some(format!("according to its route, packets to {address} are dropped, but a probe was answered"));

@@ -1,0 +1,348 @@
+//! What follows from DynamoDB's own answers about the requests to an address. They count as a whole row of this table only:
+//!
+//! | the request came | `vpc` | `from` | `direct` |
+//! |---|---|---|---|
+//! | through an endpoint of the own VPC, from the own address | yes | yes | no |
+//! | through a NAT gateway or proxy, then such an endpoint | yes | no | no |
+//! | through no endpoint | no | no | yes |
+
+use super::{address::may_precede_endpoint, path::undetermined};
+use crate::model::{
+    Beyond, Gap, Interface, Missing, Path, PathKind, PathTarget, Question, Reply, Snapshot, Statement, Verdict,
+    Witness, WitnessAttempt,
+};
+use std::net::IpAddr;
+
+/// What DynamoDB said of the requests to one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It was not asked, or what it said decides nothing and contradicts nothing.
+    Nothing,
+    /// They come through a DynamoDB endpoint of the own VPC, from the own address: the first row.
+    OwnEndpoint {
+        /// An endpoint that it says they do not come through.
+        not_through: Option<String>,
+    },
+    /// They come through a DynamoDB endpoint of the own VPC, from another address: the second row.
+    OtherSource,
+    /// They come through no endpoint: the third row.
+    NoEndpoint,
+    /// The same of an IPv6 address, about whose source there is no question: it contradicts, and decides nothing.
+    NoEndpointByIpv6,
+    /// It fits no row, for this reason.
+    Unclear(String),
+}
+
+/// What DynamoDB said of the requests for `hostname` to `address`, which leave through `interface` from `source`.
+pub(super) fn said(
+    snapshot: &Snapshot,
+    hostname: &str,
+    address: IpAddr,
+    interface: &Interface,
+    source: Option<IpAddr>,
+) -> Said {
+    let mut attempts = attempts(snapshot, hostname, address).filter(|attempt| attempt.question != Question::Direct);
+    if attempts.next().is_none() {
+        return Said::Nothing;
+    }
+    match Row::read(snapshot, hostname, address, interface, source) {
+        Ok(row) => row.said(address),
+        Err(why) => Said::Unclear(why),
+    }
+}
+
+/// The answers about one address, as far as they are about this request.
+struct Row<'s> {
+    vpc: &'s Statement,
+    /// `None` for IPv6: `aws:VpcSourceIp` is IPv4's.
+    from: Option<&'s Statement>,
+    /// Of the same address, in the same round.
+    direct: Option<&'s Statement>,
+    /// Whether the credentials that asked were denied what no condition would let through.
+    control: Result<(), String>,
+    endpoint: Option<&'s Statement>,
+}
+
+impl<'s> Row<'s> {
+    fn read(
+        snapshot: &'s Snapshot,
+        hostname: &str,
+        address: IpAddr,
+        interface: &Interface,
+        source: Option<IpAddr>,
+    ) -> Result<Self, String> {
+        let about = |question, subject: &str| -> Result<&'s Statement, String> {
+            let attempt = attempts(snapshot, hostname, address).find(|attempt| attempt.question == question);
+            let attempt = attempt.ok_or_else(|| format!("the question {question} was not asked"))?;
+            let statement = attempt.statement.get().map_err(|gap| format!("the question {question}: {gap}"))?;
+            if statement.question != question || statement.subject.as_deref() != Some(subject) {
+                return Err(format!("the question {question} was not asked about {subject}"));
+            }
+            let local = statement.local.map(|local| local.ip());
+            if local.is_none_or(|local| !interface.addresses.contains(&local) || source.is_some_and(|s| s != local)) {
+                let from = local.map_or_else(|| "an unknown address".to_owned(), |local| local.to_string());
+                return Err(format!("the question {question} was sent from {from}, not from the address judged here"));
+            }
+            if statement.anchor.is_none() {
+                return Err("the server that answered was not verified by a certificate".to_owned());
+            }
+            Ok(statement)
+        };
+        let vpc = about(Question::Vpc, interface.vpc.as_str())?;
+        let from = match (address, vpc.local) {
+            (IpAddr::V4(_), Some(local)) => Some(about(Question::From, &local.ip().to_string())?),
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
+        };
+        if from.is_some_and(|from| from.credentials != vpc.credentials) {
+            return Err("the questions were signed with different credentials".to_owned());
+        }
+        let same_credentials = |statement: &&Statement| statement.credentials == vpc.credentials;
+        let of_question = |question| {
+            let mut attempts = attempts(snapshot, hostname, address).filter(move |one| one.question == question);
+            attempts.find_map(|one| one.statement.seen())
+        };
+        let follow_up = attempts(snapshot, hostname, address).find(|one| one.question == Question::Direct);
+        if let Some(gap) = follow_up.and_then(|one| one.statement.gap()).filter(|_| vpc.reply == Reply::No) {
+            return Err(format!("the question {}: {gap}", Question::Direct));
+        }
+        Ok(Self {
+            vpc,
+            from,
+            direct: of_question(Question::Direct).filter(same_credentials).filter(|one| one.anchor.is_some()),
+            control: control(snapshot, &vpc.credentials),
+            endpoint: of_question(Question::Endpoint).filter(same_credentials).filter(|one| one.anchor.is_some()),
+        })
+    }
+
+    fn said(&self, address: IpAddr) -> Said {
+        let asked = [Some(self.vpc), self.from, self.direct].into_iter().flatten();
+        if let Some(why) = asked.clone().find_map(why_unclear) {
+            return Said::Unclear(why);
+        }
+        let is = |statement: Option<&Statement>, reply: &Reply| statement.map(|one| one.reply == *reply);
+        let direct = is(self.direct, &Reply::Yes).unwrap_or(false);
+        match (&self.vpc.reply, is(self.from, &Reply::Yes)) {
+            (Reply::Yes, _) if direct => Said::Unclear(BROAD.to_owned()),
+            (Reply::Yes, from) => match (&self.control, from) {
+                (Err(why), _) => Said::Unclear(why.clone()),
+                (Ok(()), Some(true)) => {
+                    let denied = self.endpoint.filter(|one| one.reply == Reply::No);
+                    Said::OwnEndpoint { not_through: denied.and_then(|one| one.subject.clone()) }
+                }
+                (Ok(()), Some(false)) => Said::OtherSource,
+                (Ok(()), None) => Said::Nothing,
+            },
+            (_, Some(true)) => Said::Unclear("it confirmed the source address, and not the VPC".to_owned()),
+            (_, _) if direct && address.is_ipv6() => Said::NoEndpointByIpv6,
+            (_, _) if direct => Said::NoEndpoint,
+            (_, _) => Said::Unclear(
+                "it denied every question: the role has not the policy that `onnet policy` prints, or requests come through \
+                 another VPC's endpoint"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+const BROAD: &str = "it said yes to the control: the role allows dynamodb:DescribeTable on every table; the denies that \
+                     `onnet policy --guard` prints make its answers depend on the request";
+
+/// Why an answer is neither a yes nor a no.
+fn why_unclear(statement: &Statement) -> Option<String> {
+    let Statement { question, subject, reply, message, .. } = statement;
+    let table = question.table(subject.as_deref());
+    let words = message.as_deref().map_or(String::new(), |message| format!(" ({message})"));
+    match reply {
+        Reply::Yes | Reply::No => None,
+        Reply::EndpointPolicy => Some(format!(
+            "a VPC endpoint policy denied {table}: the request came through an endpoint, and no more is known{words}"
+        )),
+        Reply::OtherPolicy { policy: Some(policy) } => Some(format!("a {policy} denied {table}{words}")),
+        Reply::OtherPolicy { policy: None } => Some(format!("{table} was denied by a policy that is not named{words}")),
+        Reply::TableExists => Some(format!("there is a table {table}, which should not exist")),
+        Reply::Failed { result } => Some(format!("the request for {table} ended with {result}{words}")),
+    }
+}
+
+/// Whether these credentials were denied the control within the last hour.
+fn control(snapshot: &Snapshot, credentials: &str) -> Result<(), String> {
+    let controls = snapshot.statements.iter().filter(|attempt| attempt.question == Question::Direct);
+    let mut gap = None;
+    let (mut denied, mut allowed, mut unclear) = (false, false, None);
+    for attempt in controls {
+        match attempt.statement.get() {
+            Ok(statement) if statement.credentials != credentials || statement.anchor.is_none() => {}
+            Ok(statement) => match &statement.reply {
+                Reply::No => denied = true,
+                // Another address may go through no endpoint.
+                Reply::Yes => allowed = true,
+                _ => unclear = why_unclear(statement),
+            },
+            Err(reason) => gap = Some(reason),
+        }
+    }
+    match (denied, unclear, gap) {
+        (true, ..) => Ok(()),
+        (false, Some(why), _) => Err(why),
+        (false, None, _) if allowed => Err(BROAD.to_owned()),
+        (false, None, Some(gap)) => Err(format!("the control: {gap}")),
+        (false, None, None) => {
+            Err("the control was not asked with the same credentials within the last hour".to_owned())
+        }
+    }
+}
+
+/// What was asked for `hostname` at `address`. An answer to another question than its attempt's is none.
+fn attempts<'s>(
+    snapshot: &'s Snapshot,
+    hostname: &str,
+    address: IpAddr,
+) -> impl Iterator<Item = &'s WitnessAttempt> + use<'s> {
+    let hostname = hostname.to_owned();
+    snapshot.statements.iter().filter(move |attempt| attempt.address == address && attempt.hostname == hostname)
+}
+
+/// The answers about an address, for its trace.
+pub(super) fn statements<'s>(
+    snapshot: &'s Snapshot,
+    hostname: &str,
+    address: IpAddr,
+) -> impl Iterator<Item = Witness> + use<'s> {
+    attempts(snapshot, hostname, address).filter_map(|attempt| attempt.statement.seen()).map(|statement| {
+        let table = statement.question.table(statement.subject.as_deref());
+        Witness::Stated { table, reply: statement.reply.clone() }
+    })
+}
+
+/// The anchors by which servers were verified that are not in the system's store, each with the setting that brings it.
+pub(super) fn other_anchors(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+    let seen = snapshot.statements.iter().filter_map(|attempt| attempt.statement.seen());
+    seen.filter_map(|statement| statement.anchor.as_ref()?.outside_system_store.as_deref())
+}
+
+/// The configuration's verdict together with what DynamoDB said.
+pub(super) struct Weighed {
+    pub(super) verdict: Verdict,
+    /// What stands before the endpoint that DynamoDB testified to.
+    pub(super) hop: Option<Path>,
+    /// What DynamoDB said against the configuration: the verdict cannot be relied on.
+    pub(super) against: Option<String>,
+    /// What the configuration said, where DynamoDB's word counts and contradicts it.
+    pub(super) overruled: Option<String>,
+}
+
+impl Weighed {
+    fn as_is(verdict: Verdict) -> Self {
+        Self { verdict, hop: None, against: None, overruled: None }
+    }
+
+    fn against(verdict: Verdict, what: String) -> Self {
+        Self { against: Some(what), ..Self::as_is(verdict) }
+    }
+}
+
+/// Weighs the verdict on `address`, whose packets leave through `interface`.
+pub(super) fn weigh(verdict: Verdict, said: &Said, address: IpAddr, interface: &Interface) -> Weighed {
+    match said {
+        Said::Nothing | Said::Unclear(_) => Weighed::as_is(verdict),
+        Said::NoEndpoint => without_endpoint(verdict, address),
+        Said::NoEndpointByIpv6 if verdict.is_on_net() => {
+            Weighed::against(verdict, format!("{address} is routed to an endpoint, but {NO_ENDPOINT}"))
+        }
+        Said::NoEndpointByIpv6 => Weighed::as_is(verdict),
+        Said::OwnEndpoint { not_through } => through_endpoint(verdict, not_through.as_deref(), address, interface),
+        Said::OtherSource => behind_another(verdict, address),
+    }
+}
+
+const NO_ENDPOINT: &str = "DynamoDB says that the request came through no VPC endpoint";
+
+fn without_endpoint(verdict: Verdict, address: IpAddr) -> Weighed {
+    match verdict {
+        Verdict::Via(path) if !path.is_dynamodb_endpoint => Weighed::as_is(Verdict::Via(path)),
+        verdict => {
+            let overruled = match &verdict {
+                Verdict::Via(path) => Some(format!("by its route {address} goes through {path}, but {NO_ENDPOINT}")),
+                Verdict::Dropped(drop) => {
+                    Some(format!("by its route packets to {address} are dropped ({drop}), but {NO_ENDPOINT}"))
+                }
+                Verdict::Ambiguous(_) | Verdict::Undetermined(_) => None,
+            };
+            Weighed { overruled, ..Weighed::as_is(Verdict::Via(PathTarget::NoEndpointTestified.into())) }
+        }
+    }
+}
+
+fn through_endpoint(verdict: Verdict, not_through: Option<&str>, address: IpAddr, interface: &Interface) -> Weighed {
+    let vpc = &interface.vpc;
+    let testified =
+        || Verdict::Via(Path { is_dynamodb_endpoint: true, ..PathTarget::VpcEndpointTestified(vpc.clone()).into() });
+    let says =
+        format!("DynamoDB says that the request came from the instance's own address through an endpoint of {vpc}");
+    match &verdict {
+        Verdict::Via(path) if path.is_dynamodb_endpoint => match not_through {
+            Some(endpoint) if path.target.as_str() == endpoint => {
+                let what = format!(
+                    "{address} is routed to {endpoint}, but DynamoDB says that the request came through another endpoint"
+                );
+                Weighed::against(verdict, what)
+            }
+            Some(_) | None => Weighed::as_is(verdict),
+        },
+        // A NAT gateway replaces the source address.
+        Verdict::Via(path) if keeps_source(path.kind()) => {
+            Weighed { hop: Some(path.clone()), ..Weighed::as_is(testified()) }
+        }
+        Verdict::Via(path) => {
+            let what = format!("{address} is routed to {path}, but {says}");
+            Weighed::against(verdict, what)
+        }
+        Verdict::Dropped(drop) => {
+            let what = format!("by its route packets to {address} are dropped ({drop}), but {says}");
+            Weighed::against(verdict, what)
+        }
+        Verdict::Undetermined(missing) if !missing.iter().any(contradicts) => Weighed::as_is(testified()),
+        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Weighed::as_is(verdict),
+    }
+}
+
+/// Whether a fact is not missing, but contradicts another one.
+fn contradicts(missing: &Missing) -> bool {
+    matches!(missing.why, Gap::Conflicting { .. } | Gap::OtherHost { .. } | Gap::SpoofedSource { .. })
+}
+
+/// Whether packets may go through this and reach an endpoint of the VPC with the address they were sent from.
+fn keeps_source(kind: PathKind) -> bool {
+    match kind.beyond() {
+        Beyond::AnotherTable => kind != PathKind::NatGateway,
+        Beyond::Unknown => true,
+        Beyond::Outside | Beyond::Nothing => false,
+    }
+}
+
+fn behind_another(verdict: Verdict, address: IpAddr) -> Weighed {
+    const SAYS: &str = "DynamoDB says that the request came through an endpoint of this VPC, from another address";
+    match &verdict {
+        Verdict::Via(path) if may_precede_endpoint(path.kind()) || path.kind().beyond() == Beyond::Unknown => {
+            Weighed::as_is(verdict)
+        }
+        Verdict::Via(path) => {
+            let what = format!("{address} is routed to {path}, but {SAYS}");
+            Weighed::against(verdict, what)
+        }
+        Verdict::Dropped(drop) => {
+            let what = format!("by its route packets to {address} are dropped ({drop}), but {SAYS}");
+            Weighed::against(verdict, what)
+        }
+        Verdict::Undetermined(_) | Verdict::Ambiguous(_) => {
+            let gap =
+                Gap::NotFound { detail: format!("{SAYS}; the route tables would show which NAT gateway or proxy") };
+            let mut weighed =
+                Weighed::as_is(undetermined(format!("what replaces the source address before {address}"), &gap));
+            if let (Verdict::Undetermined(more), Verdict::Undetermined(missing)) = (&verdict, &mut weighed.verdict) {
+                missing.extend(more.iter().cloned());
+            }
+            weighed
+        }
+    }
+}
