@@ -128,7 +128,7 @@ pub enum Evidence {
         /// The result.
         result: ProbeResult,
     },
-    /// The service itself said how the request came.
+    /// The service itself stated how the request arrived.
     Testified {
         /// The service's sentence.
         message: String,

@@ -33,9 +33,10 @@ pub fn audit(audit: &Audit) -> String {
     for finding in &audit.findings {
         findings::finding(page, finding, &[]);
     }
-    for (finding, subnets) in shared {
-        findings::finding(page, finding, &subnets);
+    for (finding, subnets) in &shared {
+        findings::finding(page, finding, subnets);
     }
+    findings::more(page, audit.findings.first().or_else(|| shared.first().map(|(finding, _)| *finding)));
     std::mem::take(page).finish()
 }
 

@@ -1,4 +1,4 @@
-//! What stands in the way, and what to do about it.
+//! The findings: what is wrong, and how to fix it.
 
 use super::{
     page::Page,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::Finding;
 
-/// The sentence, then the command on a line of its own, unbroken, then what it does besides.
+/// The sentence, then the command on a line of its own, unbroken, then its side effects.
 pub(super) fn finding(page: &mut Page, finding: &Finding, where_: &[String]) {
     let Finding { code, severity, message, fix, caution, .. } = finding;
     page.put("  ").styled(severity_style(*severity), severity.name()).to(INDENT).styled(BOLD, code).end();
@@ -21,6 +21,13 @@ pub(super) fn finding(page: &mut Page, finding: &Finding, where_: &[String]) {
     }
     if let Some(caution) = caution {
         page.to(INDENT).put("caution: ").wrapped(INDENT, caution);
+    }
+}
+
+/// The command that explains the first finding, the most severe one.
+pub(super) fn more(page: &mut Page, first: Option<&Finding>) {
+    if let Some(first) = first {
+        page.gap().label("more").put(format_args!("onnet explain-finding {}", first.code)).end();
     }
 }
 

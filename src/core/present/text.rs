@@ -35,6 +35,7 @@ pub fn text(report: &Report) -> String {
             findings::finding(page, finding, &[]);
         }
     }
+    findings::more(page, report.findings.first());
     std::mem::take(page).finish()
 }
 
@@ -128,14 +129,14 @@ fn steps(page: &mut Page, trace: &Trace) {
         page.label("  proxy").wrapped(INDENT, &format!("{variable} sends it to {proxy}"));
     }
     for message in trace.testimony() {
-        page.label("  said").wrapped(INDENT, &format!("by the service: {message}"));
+        page.label("  answer").wrapped(INDENT, &format!("from DynamoDB: {message}"));
     }
 }
 
 fn coverage(page: &mut Page, report: &Report) {
     let Some(summary) = report.coverage_summary else { return };
     let covered = format!(
-        "{} of {} CIDRs, {} of {} addresses by",
+        "{} of {} CIDRs, {} of {} addresses through",
         grouped(summary.cidrs_on_net),
         grouped(summary.cidrs),
         grouped(summary.addresses_on_net),

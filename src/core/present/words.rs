@@ -59,8 +59,8 @@ pub(super) fn verdict_style(verdict: &Verdict) -> Style {
 pub(super) fn proof(level: ProofLevel) -> &'static str {
     match level {
         ProofLevel::Inferred => "inferred: from the configuration alone, no probe confirms it",
-        ProofLevel::Consistent => "consistent: a probe used the interface and route judged here, and was answered",
-        ProofLevel::Proved => "proved: the service itself said how the request came",
+        ProofLevel::Consistent => "consistent: a probe through the judged network interface was answered",
+        ProofLevel::Proved => "proved: DynamoDB's denial names a VPC endpoint policy",
     }
 }
 

@@ -125,7 +125,7 @@ fn unused(table: &Table<'_>, message: &str) -> Draft {
 }
 
 fn fixed(draft: Draft, command: String) -> Draft {
-    draft.fix(command, Some(format!("it {ROUTE_CHANGE}")))
+    draft.fix(command, Some(format!("this {ROUTE_CHANGE}")))
 }
 
 fn not_associated(endpoint: &VpcEndpoint, table: &RouteTableId) -> String {

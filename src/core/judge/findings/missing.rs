@@ -79,9 +79,9 @@ impl Rule for code::Ec2Unreachable {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let draft = |gap: &Gap| {
             Draft::new(format!(
-                "the EC2 API could not be reached ({gap}), so the route tables are not known. A subnet whose only path \
-                 out is the DynamoDB gateway endpoint shows exactly this and may be correct: an interface endpoint for \
-                 EC2 would let onnet read the routes"
+                "the EC2 API could not be reached ({gap}), so the route tables are not known. This is normal if the \
+                 subnet's only path out is the DynamoDB gateway endpoint: create an interface endpoint for EC2, so \
+                 that onnet can read the routes"
             ))
         };
         world.snapshot.and_then(ec2_unreachable).map(draft).into_iter().collect()

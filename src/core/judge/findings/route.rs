@@ -116,13 +116,13 @@ fn diverted(table: &Table<'_>) -> Vec<Draft> {
         let (id, route, target) = (table.id(), &winner.route.destination, winner.route.target.id());
         let cidrs = some_cidrs(&ranges);
         let draft = Draft::new(format!(
-            "{taken} of {of_list} addresses of DynamoDB's prefix list are taken from {endpoint} by the route {route} → \
-             {target} in {id}: {cidrs}"
+            "the route {route} → {target} in {id} takes {taken} of {of_list} addresses of DynamoDB's prefix list from \
+             {endpoint}: {cidrs}"
         ));
         let draft = draft.severity(table.severity(&ranges));
         match remove_route(&winner, &ranges, id) {
             Some(fix) => {
-                draft.fix(fix, Some(format!("all other traffic of the route loses it too, and it {ROUTE_CHANGE}")))
+                draft.fix(fix, Some(format!("this removes the route for other traffic too, and {ROUTE_CHANGE}")))
             }
             None => draft,
         }
@@ -156,7 +156,7 @@ fn blackhole(table: &Table<'_>, winner: &Match<'_>, ranges: &[&Range<'_>]) -> Dr
     let draft = draft.severity(table.severity(ranges));
     match remove_route(winner, ranges, id) {
         Some(fix) => {
-            let caution = "without it the next matching route carries them: onnet explain shows which";
+            let caution = "these addresses then use the next matching route: onnet explain shows which";
             draft.fix(fix, Some(caution.to_owned()))
         }
         None => draft,
