@@ -39,7 +39,7 @@ Examples:
 pub(crate) const STABLE: &str = "\
 Exit codes, of every command:
   0  on-net (explain: a DynamoDB VPC endpoint carries the address)
-  1  at risk: on-net, but a warning stands
+  1  at risk: on-net, with a warning
   2  off-net, or dropped
   3  undetermined, a usage error, or any other error
 
@@ -55,7 +55,7 @@ endpoint URLs) come from the environment and the profile, as in every AWS SDK.";
 #[command(name = "onnet", version, about = ABOUT, before_help = ABOUT, before_long_help = concat_about())]
 #[command(help_template = "{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}", after_help = STABLE)]
 pub(crate) struct Cli {
-    /// Log what is being done to standard error; repeat for more detail.
+    /// Log to standard error what onnet does; repeat for more detail.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 

@@ -144,7 +144,7 @@ macro_rules! finding_catalogue {
             }
             // The host
             ProxyConfigured = "proxy-configured" Critical {
-                meaning: "the environment sends requests to DynamoDB through a proxy (warning: those of some clients; info: it exempts DynamoDB)",
+                meaning: "the environment sends requests to DynamoDB through a proxy (warning: only some clients use it; info: DynamoDB is exempt)",
                 evidence: "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in onnet's environment",
                 fix: "add the name to NO_PROXY where applications get their environment; the finding has the line",
             }
