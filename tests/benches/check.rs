@@ -1,13 +1,13 @@
-//! `cargo bench --bench check`: what one `onnet check` costs in the lab, and what it asks for, when.
+//! `cargo bench --bench check`: the time of one `onnet check` in the lab, and its requests with their times.
 //!
-//! Nothing here passes or fails: it prints, for a person to compare.
+//! It has no pass or fail: it prints figures to compare.
 //!
 //! # The fewest round trips
 //!
-//! Every answer of the lab's services can be delayed by the same time, handshakes excepted, so what a run takes beyond
-//! its own work is the number of answers that had to wait for one another. The data allow no fewer than four:
+//! Every answer of the lab's services can be delayed by the same time, except handshakes. The additional time of a run is
+//! therefore the number of answers that had to come in sequence. At least four must:
 //!
-//! | after | can be asked | because it needs |
+//! | after | can be requested | because it needs |
 //! | --- | --- | --- |
 //! | 0 answers | the metadata session token | nothing |
 //! | 1 | Region, instance id, zone, hardware addresses, the role's name | the token |
@@ -17,15 +17,15 @@
 //! | 3 | route tables, endpoints, prefix lists | the VPC, credentials, EC2's address |
 //! | 3 | the probe | credentials, DynamoDB's address |
 //!
-//! The longest chain is token, role, credentials, EC2 or probe. Hardware addresses guessed from the kernel would bring
-//! the VPC one answer earlier, and nothing forward: credentials arrive no sooner.
+//! The longest chain is token, role, credentials, EC2 or probe. Hardware addresses taken from the kernel would make the VPC
+//! known one answer earlier, but the chain would not be shorter, because of the credentials.
 //!
-//! A fifth is needed for what only the fourth shows to be missing: the entries of customer-managed prefix lists, the
-//! network interfaces of interface endpoints, another page. So it is for an account-based name, which is known with
-//! the credentials and then resolved and probed. One fewer does where the environment has the Region or credentials.
+//! A fifth answer is needed where the fourth shows that more is missing: the entries of customer-managed prefix lists, the
+//! network interfaces of interface endpoints, another page. The same holds for an account-based name, which is known with
+//! the credentials and then resolved and probed. Where the environment has the Region or credentials, three are enough.
 //!
-//! Not delayed, so not counted: connecting (one round trip) and TLS 1.3 (one more), for each of EC2's three parallel
-//! connections and each probe, as close together as the answers are.
+//! Connecting (one round trip) and TLS 1.3 (one more) are not delayed and not counted, for each of EC2's three parallel
+//! connections and each probe.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic")]
 
@@ -44,10 +44,10 @@ use std::{
     time::Duration,
 };
 
-/// How late every answer is: not at all, and late enough for the rest not to matter.
+/// The delay of every answer: none, and one that is much longer than everything else.
 const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(50)];
 
-/// What `check` asks, asked by the AWS CLI.
+/// The requests of `check`, sent by the AWS CLI.
 const AWS_CLI: &str = include_str!("check.sh");
 
 /// Measures `onnet check` in the lab: wall time, processor time, sequential round trips.
@@ -82,12 +82,12 @@ fn main() -> ExitCode {
 
 fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut world = World::on_net();
-    // As large as EC2's own, or paging would be measured.
+    // As large as EC2's own pages, so that paging is not measured.
     world.page_size = 1000;
     let lab = Lab::start(world, Mode::Namespaces)?;
     let contestants = contestants(options);
 
-    // The first run of each is for the caches.
+    // The first run of each fills the caches and is not counted.
     let mut runs: Vec<_> = contestants.iter().map(|_| [const { Vec::new() }; DELAYS.len()]).collect();
     for round in 0..=options.runs {
         for (contestant, runs) in contestants.iter().zip(&mut runs) {
@@ -105,7 +105,7 @@ fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A program that asks what `check` asks.
+/// A program that sends the requests of `check`.
 struct Contestant {
     name: &'static str,
     command: Vec<String>,
@@ -128,7 +128,7 @@ fn contestants(options: &Options) -> Vec<Contestant> {
     contestants
 }
 
-/// One run: what it took, in milliseconds, and what it asked.
+/// One run: its times in milliseconds, and its requests.
 struct Run {
     wall: f64,
     processor: f64,
@@ -136,7 +136,7 @@ struct Run {
 }
 
 impl Contestant {
-    /// Runs in the instance, started and timed by a shell that is already there.
+    /// Runs the program in the instance, started and timed by a shell.
     fn run(&self, lab: &Lab) -> Result<Run, Box<dyn Error>> {
         const TIMED: &str = r#"TIMEFORMAT='%R %U %S'; time "$@" >/dev/null"#;
         let mut shell = lab.command(Path::new("bash"))?;
@@ -167,7 +167,7 @@ fn print_table(contestants: &[Contestant], runs: &[[Vec<Run>; DELAYS.len()]]) {
     println!("{:<16}{:>8}  {:<24}{:<24}{:>12}", "", "delay", "wall", "processor", "round trips");
     for (contestant, runs) in contestants.iter().zip(runs) {
         let walls = |at: usize| spread(&runs[at], |run| run.wall);
-        // What the delay adds, in delays: the program's own work is in both.
+        // The difference, in delays: both times include the program's own work.
         let trips = (walls(1).median - walls(0).median) / (DELAYS[1].as_secs_f64() * 1e3);
         for (at, delay) in DELAYS.iter().enumerate() {
             let processor = spread(&runs[at], |run| run.processor);
@@ -194,11 +194,11 @@ fn spread(runs: &[Run], of: impl Fn(&Run) -> f64) -> Spread {
     Spread::of(&runs.iter().map(of).collect::<Vec<_>>())
 }
 
-/// What the run that was disturbed least asked, and how many delays after its first request.
+/// The requests of the fastest run, with their time after the first one, in delays.
 fn print_requests(runs: &[Run]) {
     let delay = DELAYS[1];
     println!(
-        "\nthe fastest onnet check with every answer {} ms late: what it asked, and after how many delays\n",
+        "\nthe fastest onnet check with every answer {} ms late: its requests, and after how many delays\n",
         delay.as_millis()
     );
     let fastest = runs.iter().min_by(|one, other| one.wall.total_cmp(&other.wall));

@@ -1,4 +1,4 @@
-# What `onnet check` asks, asked by the AWS CLI.
+# The requests of `onnet check`, sent by the AWS CLI.
 set -e
 imds=http://169.254.169.254/latest
 token=$(curl -sf -X PUT -H 'x-aws-ec2-metadata-token-ttl-seconds: 60' $imds/api/token)

@@ -1,8 +1,7 @@
-//! `cargo bench --bench daemon -- faults|flap|kill|attack|turns|soak`: what becomes of the daemon when everything around it fails, and
-//! of its memory in the long run.
+//! `cargo bench --bench daemon -- faults|flap|kill|attack|turns|soak`: the daemon's outcomes while its sources fail, and its memory
+//! in a long run.
 //!
-//! Prints tables, and fails where something wrong was reported on-net, where a recovery took longer than it may, or where
-//! memory grew.
+//! Prints tables. Fails if on-net was reported wrongly, a recovery exceeded its deadline, or memory grew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic")]
 
@@ -28,13 +27,13 @@ use tokio::time::Instant;
 /// Every period of these runs unless another one is stated.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How long one look may take in the runs with faults.
+/// The deadline of one collection in the runs with faults.
 const TIMEOUT: &str = "1s";
 
-/// For how long what was observed counts.
+/// How long a fact counts.
 const KEPT: Duration = Duration::from_secs(3);
 
-/// For one look, and for a busy machine.
+/// Additional time for one collection and for a busy machine.
 const SLACK: Duration = Duration::from_millis(2500);
 
 const PERIODS: [&str; 12] = [
@@ -59,7 +58,7 @@ struct Options {
     /// Measure this binary [default: the one built with this bench].
     #[arg(long)]
     against: Option<PathBuf>,
-    /// Cargo gives it to every bench, behind all else.
+    /// Cargo passes it to every benchmark, after all other arguments.
     #[arg(long, hide = true, global = true)]
     bench: bool,
     #[command(subcommand)]
@@ -68,39 +67,39 @@ struct Options {
 
 #[derive(Clone, Debug, Subcommand)]
 enum What {
-    /// Every fault of every service, for seconds that are many periods; the route is lost meanwhile, too.
+    /// Every fault of every service, for several periods; meanwhile the route is removed.
     Faults {
-        /// How many labs at once.
+        /// How many labs run at once.
         #[arg(long, default_value_t = 3)]
         labs: usize,
     },
-    /// The route comes and goes, in the VPC and then on the host.
+    /// The route is removed and restored repeatedly, in the VPC and then on the host.
     Flap {
-        /// For how many seconds, each.
+        /// How many seconds each of the two lasts.
         #[arg(long, default_value_t = 300)]
         seconds: u64,
     },
-    /// Killed and started again.
+    /// The daemon is killed and restarted.
     Kill {
         /// How many times.
         #[arg(long, default_value_t = 20)]
         times: usize,
     },
-    /// One hostile server after the other, at periods of a fifth of a second, and what memory they leave behind.
+    /// One hostile server after the other, at periods of 200 ms, and the memory afterwards.
     Attack {
-        /// For how many minutes.
+        /// How many minutes it lasts.
         #[arg(long, default_value_t = 15)]
         minutes: u64,
-        /// Only this service's.
+        /// Only the faults of this service.
         #[arg(long)]
         service: Option<String>,
-        /// Variables in the place of those that the unit sets: `NAME=value`.
+        /// Environment variables instead of those that the unit sets: `NAME=value`.
         #[arg(long)]
         environment: Vec<String>,
     },
-    /// How long the loop's thread is held in one turn by the largest of what comes from outside.
+    /// How long the largest inputs hold the thread of the main loop in one turn.
     Turns,
-    /// Many rounds, and what memory they leave behind.
+    /// Many rounds, and the memory during them.
     Soak {
         /// How many rounds.
         #[arg(long, default_value_t = 50_000)]
@@ -136,12 +135,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the daemon says now.
+/// The outcome that the daemon reports now.
 fn now(daemon: &Daemon) -> String {
     daemon.outcomes().pop().unwrap_or_default()
 }
 
-/// How long until the daemon says so.
+/// The time until the daemon reports such an outcome.
 fn until(daemon: &Daemon, patience: Duration, wanted: impl Fn(&str) -> bool) -> Option<Duration> {
     let began = Instant::now();
     while began.elapsed() < patience {
@@ -168,18 +167,18 @@ fn set_route(lab: &Lab, is_there: bool) {
 struct Row {
     service: Service,
     fault: Fault,
-    /// What is said while the service fails and the route is there.
+    /// The outcome while the service fails and the route exists.
     during: String,
-    /// What is said three periods after the route was lost, while the service fails.
+    /// The outcome three periods after the route was removed, while the service fails.
     route_lost: String,
-    /// How long until the loss is told, once the service is fixed.
-    mended: Option<Duration>,
-    /// How long until on-net, once the route is back.
+    /// The time from the repair of the service until the missing route is reported.
+    loss_reported: Option<Duration>,
+    /// The time from the return of the route until on-net.
     back: Option<Duration>,
     problem: Option<String>,
 }
 
-/// A throttled source is left alone for its period and up to eight more; all others recover within one.
+/// A throttled source backs off for up to nine periods; all others recover within one.
 fn may_take(service: Service, fault: Fault) -> Duration {
     let throttles = fault == Fault::Throttle || (fault == Fault::Unavailable && service == Service::Imds);
     PERIOD * if throttles { 10 } else { 1 } + SLACK
@@ -195,13 +194,13 @@ fn one(binary: &Path, service: Service, fault: Fault) -> Result<Row, Box<dyn Err
     let during = now(&daemon);
 
     set_route(&lab, false);
-    // Evidence is good for three periods, and the look it came from may have begun just before the loss.
+    // A fact counts for three periods, and its collection may have started just before the route was removed.
     std::thread::sleep(KEPT + SLACK);
     let began = Instant::now();
     let mut problem = None;
     while began.elapsed() < KEPT {
         if now(&daemon) == "on_net" {
-            problem = Some("on-net though the route is lost".to_owned());
+            problem = Some("on-net although the route is gone".to_owned());
         }
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -209,13 +208,13 @@ fn one(binary: &Path, service: Service, fault: Fault) -> Result<Row, Box<dyn Err
 
     lab.set_fault(service, None);
     let patience = may_take(service, fault);
-    let mended = until(&daemon, patience, |outcome| outcome == "off_net");
+    let loss_reported = until(&daemon, patience, |outcome| outcome == "off_net");
     set_route(&lab, true);
     let back = until(&daemon, PERIOD + SLACK, |outcome| outcome == "on_net");
-    if mended.is_none() || back.is_none() {
+    if loss_reported.is_none() || back.is_none() {
         problem.get_or_insert(format!("no recovery within {patience:?}"));
     }
-    Ok(Row { service, fault, during, route_lost, mended, back, problem })
+    Ok(Row { service, fault, during, route_lost, loss_reported, back, problem })
 }
 
 fn faults(binary: &Path, labs: usize) -> Outcome {
@@ -238,13 +237,13 @@ fn faults(binary: &Path, labs: usize) -> Outcome {
     rows.sort_by_key(|row| (row.service, row.fault));
     let seconds = |took: Option<Duration>| took.map_or("–".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()));
     println!(
-        "| service | fault | while it lasts | then the route is lost | repaired: loss reported after | route back: on-net after |"
+        "| service | fault | while it lasts | route removed, fault lasts | repaired: loss reported after | route back: on-net after |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     for row in &rows {
-        let Row { service, fault, during, route_lost, mended, back, .. } = row;
-        let (mended, back) = (seconds(*mended), seconds(*back));
-        println!("| {} | {} | {during} | {route_lost} | {mended} | {back} |", service.name(), fault.name());
+        let Row { service, fault, during, route_lost, loss_reported, back, .. } = row;
+        let (loss_reported, back) = (seconds(*loss_reported), seconds(*back));
+        println!("| {} | {} | {during} | {route_lost} | {loss_reported} | {back} |", service.name(), fault.name());
     }
     let problems: Vec<String> = rows
         .iter()
@@ -268,7 +267,7 @@ fn ip(lab: &Lab, arguments: &str) -> Outcome {
 }
 
 fn flap(binary: &Path, length: Duration) -> Outcome {
-    // In the VPC, where only EC2 tells.
+    // In the VPC, where only EC2 reports the change.
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let daemon = Daemon::start(&lab, binary, &PERIODS)?;
     daemon.outcome(0, "on_net")?;
@@ -279,10 +278,10 @@ fn flap(binary: &Path, length: Duration) -> Outcome {
         set_route(&lab, is_there);
         let outcome = if is_there { "on_net" } else { "off_net" };
         let lag = until(&daemon, PERIOD + SLACK, |said| said == outcome)
-            .ok_or_else(|| format!("{outcome} was not told within a period, after {flaps} flaps"))?;
+            .ok_or_else(|| format!("{outcome} was not reported within a period, after {flaps} flaps"))?;
         lags.push(lag);
         flaps += 1;
-        // Not in step with the periods.
+        // Not synchronized with the periods.
         std::thread::sleep(Duration::from_millis(700 + 270 * (flaps % 7)));
     }
     lags.sort_unstable();
@@ -294,7 +293,7 @@ fn flap(binary: &Path, length: Duration) -> Outcome {
     );
     drop(daemon);
 
-    // On the host, where the kernel tells: the EC2 API is spared.
+    // On the host, where the kernel reports the change: the daemon backs off from the EC2 API.
     let daemon = Daemon::start(&lab, binary, &["--ec2-every", "5m"])?;
     set_route(&lab, true);
     daemon.outcome(0, "on_net")?;
@@ -305,7 +304,8 @@ fn flap(binary: &Path, length: Duration) -> Outcome {
             [("route add 52.94.0.0/23 dev lo", "off_net"), ("route del 52.94.0.0/23 dev lo", "on_net")]
         {
             ip(&lab, command)?;
-            until(&daemon, SLACK, |said| said == outcome).ok_or_else(|| format!("{outcome} was not told in time"))?;
+            until(&daemon, SLACK, |said| said == outcome)
+                .ok_or_else(|| format!("{outcome} was not reported in time"))?;
             flaps += 1;
             std::thread::sleep(Duration::from_millis(1300));
         }
@@ -329,7 +329,7 @@ fn kill(binary: &Path, times: usize) -> Outcome {
         daemon.outcome(0, outcome)?;
         took.push(began.elapsed());
         if daemon.outcomes() != [outcome] {
-            return Err(format!("{:?} was told on the way to {outcome}", daemon.outcomes()).into());
+            return Err(format!("{:?} was reported, not only {outcome}", daemon.outcomes()).into());
         }
         daemon.signal(nix::sys::signal::Signal::SIGKILL)?;
         daemon.end()?;
@@ -342,12 +342,12 @@ fn kill(binary: &Path, times: usize) -> Outcome {
     Ok(())
 }
 
-/// The same periods, but for `period` in the place of each.
+/// [`PERIODS`] with `period` instead of each period.
 fn every(period: &str) -> Vec<&str> {
     PERIODS.iter().map(|argument| if argument.starts_with("--") { *argument } else { period }).collect()
 }
 
-/// What only the process has of its memory, in MiB.
+/// The private memory of the process, in MiB.
 fn private(daemon: &Daemon) -> Result<f64, Box<dyn Error>> {
     let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", daemon.pid()))?;
     let lines = rollup.lines().filter(|line| line.starts_with("Private_Dirty:"));
@@ -358,7 +358,7 @@ fn private(daemon: &Daemon) -> Result<f64, Box<dyn Error>> {
 /// How long each server is hostile.
 const PHASE: Duration = Duration::from_secs(2);
 
-/// How much more memory there may be in the last third of the time than in the second one, in MiB.
+/// The growth allowed from the second third of the time to the last, in MiB.
 const MORE: f64 = 0.5;
 
 /// The variables that the shipped unit sets.
@@ -387,9 +387,9 @@ fn attack(binary: &Path, minutes: u64, only: Option<&str>, environment: &[String
             std::thread::sleep(PHASE);
             lab.set_fault(service, None);
             phases += 1;
-            daemon.signal(None).map_err(|_| format!("the daemon is gone after {}={}", service.name(), fault.name()))?;
+            daemon.signal(None).map_err(|_| format!("the daemon ended after {}={}", service.name(), fault.name()))?;
         }
-        // Between two attacks: what is used for one answer is not what is left behind.
+        // Between two attacks, so that the memory of an answer in progress is not counted.
         std::thread::sleep(PHASE);
         let held = private(&daemon)?;
         println!("| {minute} | {phases} | {held:.1} |");
@@ -402,7 +402,7 @@ fn attack(binary: &Path, minutes: u64, only: Option<&str>, environment: &[String
     if last > second + MORE { Err("memory grew".into()) } else { Ok(()) }
 }
 
-/// Pages of memory that the process has touched may stay with it; what counts is that they do not become more.
+/// The process may keep pages that it has used; their number must not grow by more than this factor.
 const GROWTH: f64 = 1.05;
 
 fn soak(binary: &Path, rounds: usize, period: u64) -> Outcome {
@@ -420,7 +420,7 @@ fn soak(binary: &Path, rounds: usize, period: u64) -> Outcome {
     for step in 1..=20 {
         while made() < rounds * step / 20 {
             std::thread::sleep(Duration::from_millis(500));
-            daemon.signal(None).map_err(|_| "the daemon is gone")?;
+            daemon.signal(None).map_err(|_| "the daemon ended")?;
         }
         let resident = daemon.resident()? as f64 / f64::from(1 << 20);
         println!("| {} | {:.1} | {resident:.1} |", made(), began.elapsed().as_secs_f64() / 60.0);

@@ -1,6 +1,6 @@
-//! `cargo bench --bench judge`: what a decision, a round and a scrape cost, once everything is in memory.
+//! `cargo bench --bench judge`: the time of a decision, a round and a scrape, with all data in memory.
 //!
-//! By criterion. `tests/benches/run judge` puts the figures that have a budget into the table of budgets.
+//! Uses criterion. `tests/benches/run judge` prints those with a budget in the table of budgets.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a benchmark may panic")]
 
@@ -34,7 +34,7 @@ fn seen<T>(value: T) -> Observed<T> {
     Observed::Seen { value, at: SystemTime::UNIX_EPOCH.into(), took: Duration::ZERO.into() }
 }
 
-/// A range of 16 to 28 bits, anywhere: the longer ones often lie within shorter ones.
+/// A random range with a prefix of 16 to 28 bits: longer prefixes often lie within shorter ones.
 fn range(random: &mut fastrand::Rng) -> IpNet {
     let net =
         Ipv4Net::new(Ipv4Addr::from(random.u32(..)), random.u8(16..=28)).expect("that many bits are no more than 32");
@@ -48,7 +48,7 @@ fn route(destination: Destination, target: Target) -> Route {
 /// How large a table is.
 #[derive(Clone, Copy)]
 struct Extent {
-    /// With those of prefix lists.
+    /// Including those of prefix lists.
     routes: usize,
     lists: usize,
     entries: usize,
@@ -127,7 +127,7 @@ fn table(inventory: &Inventory) -> &RouteTable {
     &inventory.facts.route_tables.seen().unwrap()[0]
 }
 
-/// Every range of the table, each with where it leads.
+/// Every range of the table with its target.
 fn ranges(inventory: &Inventory) -> Vec<(Ipv4Net, &Target)> {
     let mut ranges = Vec::new();
     for route in &table(inventory).routes {
@@ -143,13 +143,13 @@ fn ranges(inventory: &Inventory) -> Vec<(Ipv4Net, &Target)> {
     ranges
 }
 
-/// Addresses in ranges of the table, from all over it.
+/// Addresses in ranges throughout the table.
 fn addresses(inventory: &Inventory) -> Vec<Ipv4Addr> {
     let ranges = ranges(inventory);
     (0..256).map(|n| ranges[n * ranges.len() / 256].0.addr()).collect()
 }
 
-/// One decision, from the inventory as it was read to the explanation; and what a look-up alone costs.
+/// One decision, from the inventory to the explanation; and the time of a look-up alone.
 fn explain(c: &mut Criterion) {
     let mut group = c.benchmark_group("explain");
     let extents = [
@@ -191,7 +191,7 @@ fn audit(c: &mut Criterion) {
     c.bench_function("audit/largest", |b| b.iter(|| judge::audit(black_box(&inventory), None)));
 }
 
-/// A round of one address, as the daemon judges it.
+/// A round with one address, as the daemon judges it.
 fn judged(c: &mut Criterion) {
     let snapshot = scenarios::base();
     c.bench_function("judge/one address", |b| {
@@ -215,7 +215,7 @@ fn status(report: Report) -> Status {
     }
 }
 
-/// What a scrape renders where nothing was rendered within the last second.
+/// What a scrape renders if nothing was rendered within the last second.
 fn render(c: &mut Criterion) {
     let status = status(judge::judge(scenarios::base()));
     c.bench_function("render/samples", |b| {

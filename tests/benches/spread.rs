@@ -1,6 +1,6 @@
-//! What repeated measurements come to.
+//! Median and range of repeated measurements.
 
-/// The middle of the figures and how far they spread.
+/// Median, minimum and maximum.
 pub(crate) struct Spread {
     pub(crate) least: f64,
     pub(crate) median: f64,
@@ -21,7 +21,7 @@ impl Spread {
     }
 }
 
-/// The figure that so large a part of the sorted ones lies below; no number if there is none.
+/// The quantile `part` (0 to 1) of sorted figures; NaN if there are none.
 pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
     let at = (sorted.len() as f64 * part) as usize;
     sorted.get(at).or(sorted.last()).copied().unwrap_or(f64::NAN)

@@ -1,4 +1,4 @@
-//! How long one turn on the loop's thread takes, in processor time, for the largest of what comes from outside.
+//! The processor time of one turn on the main loop's thread, for the largest inputs.
 
 use crate::common::scenario;
 use anstream::println;
@@ -23,7 +23,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What the issue of 2026-11 allows.
+/// The longest turn that is accepted.
 const MOST: Duration = Duration::from_millis(20);
 
 /// The processor time of this thread so far.
@@ -32,7 +32,7 @@ fn spent() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
-/// The longest turn that `work` has beside a task that always wants one.
+/// The longest turn of `work` while another task is always ready to run.
 async fn longest_turn<T>(work: impl Future<Output = T>) -> (T, Duration) {
     let mut longest = Duration::ZERO;
     let others = async {
@@ -88,7 +88,7 @@ fn config(address: SocketAddr) -> SdkConfig {
         .build()
 }
 
-/// Route tables as long as an answer may be.
+/// Route tables that fill the largest answer allowed.
 fn answer() -> String {
     let mut xml =
         "<DescribeRouteTablesResponse><routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId>\
@@ -105,7 +105,7 @@ fn answer() -> String {
     xml + "</routeSet></item></routeTableSet></DescribeRouteTablesResponse>"
 }
 
-/// A good world in a VPC of 200 route tables with 500 routes each.
+/// An on-net world in a VPC of 200 route tables with 500 routes each.
 fn largest() -> Snapshot {
     let mut world = scenario("gateway_endpoint_carries_the_whole_list").snapshot;
     let Observed::Seen { value: tables, .. } = &mut world.vpc.route_tables else { panic!("the tables are known") };
@@ -141,10 +141,10 @@ pub(crate) fn run() -> Result<(), String> {
     let (report, judged) = once(|| judge(copy));
     let (_, rendered) = once(|| present::json_within(&report, 512 << 10));
     let (_, text) = once(|| present::text(&report));
-    println!("| in one turn | longest, ms | of that |");
+    println!("| in one turn | longest, ms | relative |");
     println!("| --- | --- | --- |");
     let rows = [
-        (format!("of an answer of EC2 with 2 MiB, {routes} routes"), ec2),
+        (format!("an answer of EC2 with 2 MiB, {routes} routes, is received"), ec2),
         ("a snapshot of the largest VPC is copied".to_owned(), copied),
         ("the largest VPC is judged".to_owned(), judged),
         ("its report is rendered, up to 512 KiB".to_owned(), rendered),
@@ -154,10 +154,7 @@ pub(crate) fn run() -> Result<(), String> {
         let part = took.as_secs_f64() / on_the_loop.as_secs_f64() * 1e2;
         println!("| {what} | {:.1} | {part:.1} % |", took.as_secs_f64() * 1e3);
     }
-    println!(
-        "\nof what it takes to parse the answer of EC2 on the loop's thread: {:.1} ms",
-        on_the_loop.as_secs_f64() * 1e3
-    );
+    println!("\nrelative to parsing the answer of EC2 on the loop's thread: {:.1} ms", on_the_loop.as_secs_f64() * 1e3);
     match rows.iter().find(|(_, took)| *took > MOST) {
         Some((what, _)) => Err(format!("longer than {MOST:?}: {what}")),
         None => Ok(()),
