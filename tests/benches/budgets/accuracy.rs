@@ -1,4 +1,4 @@
-//! Whether phases are told as long as they are: each against the delay that was put into it.
+//! Accuracy of the reported phases: each is compared with the delay that the lab added to it.
 
 use crate::{
     Bench, Row, Rows, Spread,
@@ -10,15 +10,15 @@ use crate::{
 use serde_json::Value;
 use std::{error::Error, time::Duration};
 
-/// Where the lab's DynamoDB is.
+/// The address of the lab's DynamoDB.
 const ADDRESS: &str = "52.94.0.10";
 
 const PHASES: [&str; 5] = ["resolve", "connect", "tls", "wait", "receive"];
 
-/// The phases of one request and its whole time, in milliseconds, as a prober tells them. What it does not tell is no number.
+/// The phases of one request and its total, in milliseconds, as a prober reports them; NaN if it does not report one.
 type Run = [f64; 6];
 
-/// How a prober's figures for one request are come by.
+/// Runs a prober once and returns its figures.
 type Probe<'b> = dyn Fn(&Lab) -> Result<Run, Box<dyn Error>> + 'b;
 
 struct Prober<'b> {
@@ -26,7 +26,7 @@ struct Prober<'b> {
     run: Box<Probe<'b>>,
 }
 
-/// onnet by its two kinds of probe, and what is beside it.
+/// onnet's two kinds of probe, and the other programs.
 fn probers(bench: &Bench) -> [Prober<'_>; 5] {
     let check_http = bench.peer("usr/lib/nagios/plugins/check_http");
     [
@@ -38,7 +38,7 @@ fn probers(bench: &Bench) -> [Prober<'_>; 5] {
     ]
 }
 
-/// Medians for each prober. They take turns.
+/// The medians of each prober. The probers run alternately.
 fn medians(lab: &Lab, probers: &[Prober<'_>], runs: usize) -> Result<Vec<Run>, Box<dyn Error>> {
     let mut all = vec![Vec::new(); probers.len()];
     for _ in 0..runs {
@@ -63,10 +63,10 @@ fn by_onnet(lab: &Lab, onnet: &str, probe: &str) -> Result<Run, Box<dyn Error>> 
 }
 
 fn by_blackbox(lab: &Lab) -> Result<Run, Box<dyn Error>> {
-    let told = part(lab, false, &[PROBES, BLACKBOX_PORT, PROBE_PATH, "1", "1"])?;
+    let reported = part(lab, false, &[PROBES, BLACKBOX_PORT, PROBE_PATH, "1", "1"])?;
     let mut run = [0.0; 6];
     for (figure, name) in run.iter_mut().zip(["resolve", "connect", "tls", "processing", "transfer", "total"]) {
-        *figure = number(&told[name][0])?;
+        *figure = number(&reported[name][0])?;
     }
     Ok(run)
 }
@@ -84,14 +84,14 @@ fn by_curl(lab: &Lab) -> Result<Run, Box<dyn Error>> {
     Ok(phases.map(|seconds| seconds * 1e3))
 }
 
-/// It counts the name's resolution with the connection, and all that comes after the head as transfer.
+/// check_http includes the resolution of the name in the connection, and reports everything after the head as transfer.
 fn by_check_http(lab: &Lab, check_http: &str) -> Result<Run, Box<dyn Error>> {
     let ran = part(lab, true, &[RUN, check_http, "-H", NAME, "-S", "-E", "-u", "/"])?;
     let output = ran["output"].as_str().unwrap_or_default();
     let of = |name: &str| {
         let figure = output.split([' ', '|']).find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         let figure = figure.and_then(|figure| figure.split('s').next()).and_then(|seconds| seconds.parse::<f64>().ok());
-        figure.map(|seconds| seconds * 1e3).ok_or_else(|| format!("check_http tells no {name}: {output}"))
+        figure.map(|seconds| seconds * 1e3).ok_or_else(|| format!("check_http does not report {name}: {output}"))
     };
     Ok([
         f64::NAN,
@@ -109,7 +109,7 @@ fn connects(lab: &Lab, runs: usize) -> Result<f64, Box<dyn Error>> {
     Ok(Spread::of(&figures).median)
 }
 
-/// Delays are put into every phase at once, and each tool's own figures without them are taken off.
+/// All phases are delayed at once. Each program's figures without delays are subtracted.
 pub(crate) fn accuracy(bench: &mut Bench) -> Rows {
     let lab = bench.lab(World::on_net())?;
     let running = Running::start(&lab, &Blackbox::new(bench, &lab)?.words())?;
@@ -126,14 +126,14 @@ pub(crate) fn accuracy(bench: &mut Bench) -> Rows {
     let with = medians(&lab, &probers, runs)?;
     drop((detour, running, probers));
 
-    // What the lab's timers made of it; its clock is not the one that is measured.
+    // The delays that the lab's own timers measured, not the measured program.
     let lingered = lab.lingered();
     let put = |phase: &str| {
         let took = lingered.get(phase).into_iter().flatten().map(|took| took.as_secs_f64() * 1e3);
-        // Connections to others are not kept waiting.
+        // Connections to other services are not delayed.
         Spread::of(&took.filter(|took| *took > 20.0).collect::<Vec<_>>()).median
     };
-    // The handshake's first flight and the request take the longer path, too.
+    // The first flight of the handshake and the request also take the longer path.
     let mut truth = [put("resolve"), way, put("tls") + way, put("wait") + way, put("receive"), 0.0];
     truth[5] = truth.iter().sum();
     let error = |prober: usize, at: usize| with[prober][at] - without[prober][at] - truth[at];
@@ -143,12 +143,12 @@ pub(crate) fn accuracy(bench: &mut Bench) -> Rows {
         shown.collect::<Vec<_>>().join(", ")
     };
     let whats = [
-        "accuracy: 30 ms put into resolve",
-        "… a path that is 10 ms longer: connect",
-        "… and 25 ms put into tls",
-        "… and 40 ms put into wait",
-        "… 50 ms put into receive",
-        "… all of it together, by the total",
+        "accuracy: resolve delayed by 30 ms",
+        "… connect, over a path that is 10 ms longer",
+        "… tls, delayed by another 25 ms",
+        "… wait, delayed by another 40 ms",
+        "… receive, delayed by 50 ms",
+        "… the total, with all of these delays",
     ];
     let mut rows = Vec::new();
     for (at, what) in whats.into_iter().enumerate() {

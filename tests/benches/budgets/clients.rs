@@ -1,4 +1,4 @@
-//! What has to run in the lab's instance: this program again, under the first argument by which it knows its part.
+//! The clients that must run in the lab's instance: this program again, with its role as the first argument.
 
 use crate::{detour, spread::quantile};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 type Done = Result<Value, Box<dyn Error>>;
 
-/// Parts of this program.
+/// The roles.
 pub(crate) const STARTED: &str = "__started";
 pub(crate) const READY: &str = "__ready";
 pub(crate) const GET: &str = "__get";
@@ -27,10 +27,10 @@ pub(crate) const PROBES: &str = "__probes";
 pub(crate) const CONNECT: &str = "__connect";
 pub(crate) const DETOUR: &str = "__detour";
 
-/// How long anything may take.
+/// The deadline of every operation.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Plays a part if that is what this process was started for. Prints what came of it as JSON.
+/// Runs as a client if the first argument is a role. Prints the result as JSON.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -69,7 +69,7 @@ fn end(mut child: Child) {
     let _ = child.wait();
 }
 
-/// From the start of a program to its first answer with status 200, in milliseconds.
+/// The time from the start of a program to its first answer with status 200, in milliseconds.
 fn started(port: &str, path: &str, program: &[&str]) -> Done {
     let began = Instant::now();
     let child = command(program)?.spawn()?;
@@ -84,7 +84,7 @@ fn started(port: &str, path: &str, program: &[&str]) -> Done {
     Ok(json!(answered?.as_secs_f64() * 1e3))
 }
 
-/// From the start of a program until it tells systemd that it is ready, in milliseconds.
+/// The time from the start of a program until it reports READY to systemd, in milliseconds.
 fn ready(program: &[&str]) -> Done {
     let directory = tempfile::tempdir()?;
     let socket = directory.path().join("notify");
@@ -93,7 +93,7 @@ fn ready(program: &[&str]) -> Done {
     let began = Instant::now();
     let child = command(program)?.env("NOTIFY_SOCKET", &socket).spawn()?;
     let mut buffer = [0; 4096];
-    let told = loop {
+    let ready = loop {
         match notices.recv(&mut buffer) {
             Ok(length) if String::from_utf8_lossy(&buffer[..length]).contains("READY=1") => break Ok(began.elapsed()),
             Ok(_) => {}
@@ -101,7 +101,7 @@ fn ready(program: &[&str]) -> Done {
         }
     };
     end(child);
-    Ok(json!(told?.as_secs_f64() * 1e3))
+    Ok(json!(ready?.as_secs_f64() * 1e3))
 }
 
 fn get(port: &str, path: &str) -> Result<String, Box<dyn Error>> {
@@ -109,7 +109,7 @@ fn get(port: &str, path: &str) -> Result<String, Box<dyn Error>> {
     Ok(String::from_utf8(connection.get(path)?)?)
 }
 
-/// One connection that is kept.
+/// A persistent connection.
 struct Connection(BufReader<TcpStream>);
 
 impl Connection {
@@ -163,7 +163,7 @@ impl Connection {
     }
 }
 
-/// So many requests a second over so many connections; latencies in milliseconds, counted from when each was due.
+/// `rate` requests a second over `connections` connections. Latencies are in milliseconds from the time when each request was due.
 fn load(port: &str, path: &str, rate: &str, connections: &str, seconds: &str) -> Done {
     let (rate, connections, seconds): (f64, u32, f64) = (rate.parse()?, connections.parse()?, seconds.parse()?);
     let period = Duration::from_secs_f64(f64::from(connections) / rate);
@@ -201,7 +201,7 @@ fn load(port: &str, path: &str, rate: &str, connections: &str, seconds: &str) ->
     Ok(json!({ "answers": latencies.len(), "errors": errors, "p50": p50, "p99": p99 }))
 }
 
-/// Runs a program: wall and processor time in milliseconds, the most memory it had in bytes, its exit code and output.
+/// Runs a program: wall and processor time in milliseconds, peak memory in bytes, exit code and output.
 fn run(program: &[&str]) -> Done {
     let began = Instant::now();
     let output = command(program)?.stdout(Stdio::piped()).output()?;
@@ -217,7 +217,7 @@ fn run(program: &[&str]) -> Done {
     }))
 }
 
-/// Asks blackbox_exporter for probes, so many at once, and collects the phases it reports, in milliseconds.
+/// Requests probes from blackbox_exporter, `connections` at once, and collects the phases it reports, in milliseconds.
 fn probes(port: &str, path: &str, connections: &str, rounds: &str) -> Done {
     let (connections, rounds): (usize, usize) = (connections.parse()?, rounds.parse()?);
     let mut phases: BTreeMap<String, Vec<f64>> = BTreeMap::new();
@@ -246,7 +246,7 @@ fn probes(port: &str, path: &str, connections: &str, rounds: &str) -> Done {
     Ok(json!(phases))
 }
 
-/// How long the kernel takes to connect, so many times, in milliseconds.
+/// The time that the kernel takes to connect, measured `times` times, in milliseconds.
 fn connect(address: &str, times: &str) -> Done {
     let took: Result<Vec<f64>, Box<dyn Error>> = (0..times.parse()?)
         .map(|_: usize| {

@@ -1,4 +1,4 @@
-//! Whether failures are told as what they are: reason and phase against the cause.
+//! Accuracy of reported failures: reason and phase are compared with the cause.
 
 use crate::{
     Bench, Row, Rows,
@@ -10,7 +10,7 @@ use crate::{
 use serde_json::Value;
 use std::{error::Error, path::Path, process::Stdio};
 
-/// Loses what matches, in the instance's kernel.
+/// Adds a firewall rule in the instance's kernel; `None` removes it.
 fn firewall(lab: &Lab, rule: Option<&str>) -> Result<(), Box<dyn Error>> {
     let chain = rule.map(|rule| format!("chain out {{\ntype filter hook output priority 0;\n{rule}\n}}\n"));
     let table = chain.map(|chain| format!("table ip onnet {{\n{chain}}}\n")).unwrap_or_default();
@@ -21,7 +21,7 @@ fn firewall(lab: &Lab, rule: Option<&str>) -> Result<(), Box<dyn Error>> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into()) }
 }
 
-/// How a failure is brought about.
+/// What causes the failure.
 enum Cause {
     Fault(Service, Fault),
     Firewall(&'static str),
@@ -29,7 +29,7 @@ enum Cause {
     OneOfEight,
 }
 
-/// A cause, the reason it must be given, and the phase.
+/// A name, its cause, and the reason and the phase that must be reported.
 type Truth = (&'static str, Cause, &'static str, Option<&'static str>);
 
 fn truths() -> Vec<Truth> {
@@ -53,20 +53,20 @@ fn truths() -> Vec<Truth> {
         ("HTTP 400", dynamodb(Fault::Validation), "http_4xx", None),
         ("no answer", dynamodb(Fault::Silence), "wait_timeout", Some("wait")),
         ("body stalls", dynamodb(Fault::SlowBody), "receive_timeout", Some("receive")),
-        ("answer cut off", dynamodb(Fault::Truncate), "connection_closed", Some("receive")),
+        ("answer truncated", dynamodb(Fault::Truncate), "connection_closed", Some("receive")),
         ("NXDOMAIN", dns(Fault::Nxdomain), "not_found", Some("resolve")),
         ("SERVFAIL", dns(Fault::Servfail), "failed", Some("resolve")),
         ("DNS silent", dns(Fault::Silence), "timed_out", Some("resolve")),
-        ("DNS answer cut off, whole by TCP", dns(Fault::CutOff), "ok", None),
-        ("DNS answer cut off, TCP silent", dns(Fault::CutOffForGood), "timed_out", Some("resolve")),
+        ("DNS answer truncated, complete by TCP", dns(Fault::CutOff), "ok", None),
+        ("DNS answer truncated, TCP silent", dns(Fault::CutOffForGood), "timed_out", Some("resolve")),
         ("DNS answer empty", dns(Fault::Nodata), "name-not-resolved", Some("resolve")),
         ("DNS answer malformed", dns(Fault::Malformed), "malformed", Some("resolve")),
         ("one of 8 addresses dead", OneOfEight, "connect_timeout, 7 others ok", Some("connect")),
     ]
 }
 
-/// The reason and phase that onnet tells: of the probe that failed, or of the name that was not resolved.
-fn told(report: &Value) -> (String, Option<String>) {
+/// The reason and phase that onnet reports: of the probe that failed, or of the name that was not resolved.
+fn reported(report: &Value) -> (String, Option<String>) {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let probes = report["probes"].as_array().map_or(&[][..], Vec::as_slice);
     let (well, failed): (Vec<&Value>, Vec<&Value>) = probes.iter().partition(|probe| probe["result"] == "ok");
@@ -80,18 +80,18 @@ fn told(report: &Value) -> (String, Option<String>) {
         ([one], well) => {
             let (reason, phase) = (text(&one["result"]).unwrap_or_default(), text(&one["failed_in"]));
             let others = if *well > 0 { format!(", {well} others ok") } else { String::new() };
-            let beyond = phase.as_deref().map(|phase| told_beyond(one, phase)).unwrap_or_default();
+            let beyond = phase.as_deref().map(|phase| reported_beyond(one, phase)).unwrap_or_default();
             (format!("{reason}{others}{beyond}"), phase)
         }
         (several, _) => (format!("{} failed", several.len()), None),
     }
 }
 
-/// What is told of phases after the one that failed: nothing, for they were not reached.
-fn told_beyond(probe: &Value, failed_in: &str) -> String {
+/// The phases after the one that failed that have a time. There must be none, because they were not reached.
+fn reported_beyond(probe: &Value, failed_in: &str) -> String {
     let phases = ["resolve", "connect", "tls", "send", "wait", "receive"];
     let beyond = phases.into_iter().skip_while(|phase| *phase != failed_in).skip(1);
-    beyond.filter(|phase| !probe["phases"][phase].is_null()).map(|phase| format!(", and told of {phase}")).collect()
+    beyond.filter(|phase| !probe["phases"][phase].is_null()).map(|phase| format!(", and a time of {phase}")).collect()
 }
 
 pub(crate) fn failures(bench: &mut Bench) -> Rows {
@@ -112,7 +112,7 @@ pub(crate) fn failures(bench: &mut Bench) -> Rows {
         }
         let ran = part(&lab, true, &[RUN, &onnet, "check", "--format", "json", "--timeout", "5s"])?;
         let report: Value = serde_json::from_str(ran["output"].as_str().unwrap_or_default())?;
-        let (said, said_phase) = told(&report);
+        let (said, said_phase) = reported(&report);
         let blackbox = Blackbox::new(bench, &lab)?;
         let running = Running::start(&lab, &blackbox.words())?;
         wait_for(&lab, BLACKBOX_PORT, "/metrics")?;

@@ -1,4 +1,4 @@
-//! What a fleet asks of an account's EC2 API: so many instances with the daemon's own schedule, and EC2's token bucket.
+//! The load of a fleet on an account's EC2 API: many instances with the daemon's own schedule, and EC2's token bucket.
 
 use crate::{Bench, Row, Rows, Spread};
 use onnet::{
@@ -7,15 +7,15 @@ use onnet::{
 };
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-/// What an account has for each of the calls: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+/// The token bucket of an account for each call: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
 const BUCKET: f64 = 100.0;
 const REFILL_A_SECOND: f64 = 20.0;
 
-/// Until the boot of all at once no longer counts, and how long is measured then.
+/// The time after the simultaneous boot that is not measured, and the time that is.
 const SETTLED: Duration = Duration::from_secs(2 * 3600);
 const OBSERVED: Duration = Duration::from_secs(6 * 3600);
 
-/// The SDK tries a second time within a second.
+/// The SDK retries once within a second.
 const AGAIN: Duration = Duration::from_secs(1);
 
 struct Instance {
@@ -26,19 +26,19 @@ struct Instance {
     second_attempt: bool,
 }
 
-/// What came of a fleet, once it had settled.
+/// The totals of a fleet after it settled.
 #[derive(Default)]
-struct Came {
+struct Totals {
     requests: u32,
     throttled: u32,
-    /// Instances times seconds, in all and with evidence that is too old to count.
+    /// Instances times seconds: all, and those with evidence that is too old to count.
     seconds: f64,
     stale: f64,
-    /// How long after the boot each instance had its first answer, in seconds.
+    /// The time from the boot to the first answer of each instance, in seconds.
     first: Vec<f64>,
 }
 
-fn simulate(count: usize, every: Duration) -> Came {
+fn simulate(count: usize, every: Duration) -> Totals {
     let mut random = fastrand::Rng::with_seed(7);
     let periods = Periods(BySource { ec2: every, ..Periods::default().0 });
     let kept = every * 3;
@@ -58,7 +58,7 @@ fn simulate(count: usize, every: Duration) -> Came {
         .collect();
     let (from, until) = (boot + SETTLED, boot + SETTLED + OBSERVED);
     let (mut tokens, mut filled) = (BUCKET, boot);
-    let mut came = Came { seconds: count as f64 * OBSERVED.as_secs_f64(), ..Came::default() };
+    let mut totals = Totals { seconds: count as f64 * OBSERVED.as_secs_f64(), ..Totals::default() };
     while let Some(Reverse((at, who))) = events.pop() {
         let now = Moment::after_boot(at);
         if now >= until {
@@ -72,14 +72,14 @@ fn simulate(count: usize, every: Duration) -> Came {
         }
         let answered = tokens >= 1.0;
         if now >= from {
-            came.requests += 1;
-            came.throttled += u32::from(!answered);
+            totals.requests += 1;
+            totals.throttled += u32::from(!answered);
         }
         if answered {
             tokens -= 1.0;
-            came.stale += stale(instance.seen, now, kept, from).as_secs_f64();
+            totals.stale += stale(instance.seen, now, kept, from).as_secs_f64();
             if instance.seen.replace(now).is_none() {
-                came.first.push(now.since(boot).as_secs_f64());
+                totals.first.push(now.since(boot).as_secs_f64());
             }
             instance.second_attempt = false;
             instance.schedule.answered(Source::Ec2);
@@ -95,17 +95,17 @@ fn simulate(count: usize, every: Duration) -> Came {
             events.push(Reverse((due.uptime().max(at), who)));
         }
     }
-    came.stale += fleet.iter().map(|instance| stale(instance.seen, until, kept, from).as_secs_f64()).sum::<f64>();
-    came
+    totals.stale += fleet.iter().map(|instance| stale(instance.seen, until, kept, from).as_secs_f64()).sum::<f64>();
+    totals
 }
 
-/// For how long before `now` the evidence was too old, or there was none, as far as that is after `from`.
+/// The time until `now`, not before `from`, in which the evidence was too old or did not exist.
 fn stale(seen: Option<Moment>, now: Moment, kept: Duration, from: Moment) -> Duration {
     let since = seen.map_or(from, |seen| seen + kept).max(from);
     now.since(since)
 }
 
-/// Fleets at the default period, and the large one as the README advises.
+/// Fleets at the default period, and the largest one at the period that the README advises.
 pub(crate) fn fleet(bench: &mut Bench) -> Rows {
     let default = Periods::default().of(Source::Ec2);
     let advised = Duration::from_secs(10_000 / 4);
@@ -117,11 +117,11 @@ pub(crate) fn fleet(bench: &mut Bench) -> Rows {
     ];
     let mut rows = Vec::new();
     for (what, count, every) in fleets {
-        let came = simulate(count, every);
-        let an_hour = f64::from(came.requests) / (OBSERVED.as_secs_f64() / 3600.0);
+        let totals = simulate(count, every);
+        let an_hour = f64::from(totals.requests) / (OBSERVED.as_secs_f64() / 3600.0);
         let share = an_hour / 3600.0 / REFILL_A_SECOND;
-        let throttled = f64::from(came.throttled) / f64::from(came.requests);
-        let stale = came.stale / came.seconds;
+        let throttled = f64::from(totals.throttled) / f64::from(totals.requests);
+        let stale = totals.stale / totals.seconds;
         bench.keep("fleet", &format!("{count} instances every {} s", every.as_secs()), "calls an hour", &[an_hour])?;
         rows.push(Row {
             what,
@@ -132,7 +132,7 @@ pub(crate) fn fleet(bench: &mut Bench) -> Rows {
                 share * 100.0,
                 throttled * 100.0,
                 stale * 100.0,
-                Spread::of(&came.first).shown("s", 0)
+                Spread::of(&totals.first).shown("s", 0)
             ),
             met: share <= 0.25,
             beside: "–".into(),

@@ -1,4 +1,4 @@
-//! Large inputs: how fast they are read and judged, and how cost grows with each of their measures.
+//! Large inputs: how fast they are read and judged, and how the cost grows with each of their dimensions.
 
 use crate::{
     Bench, Row, Rows, Spread,
@@ -18,7 +18,7 @@ struct Extent {
     vpcs: usize,
     /// Of each VPC.
     tables: usize,
-    /// Of each table; two of them at least.
+    /// Of each table; at least two.
     routes: usize,
     /// Of each table.
     subnets: usize,
@@ -26,7 +26,7 @@ struct Extent {
 
 const LARGE: Extent = Extent { vpcs: 20, tables: 100, routes: 500, subnets: 10 };
 
-/// VPCs as the AWS CLI prints them.
+/// Writes VPCs in the format of the AWS CLI.
 fn write(directory: &Path, extent: Extent) -> Result<(), Box<dyn Error>> {
     let Extent { vpcs, tables, routes, subnets } = extent;
     let association = |vpc: usize, table: usize, number: usize| {
@@ -114,7 +114,7 @@ pub(crate) fn audit(bench: &mut Bench) -> Rows {
                 ratio(ours.median, theirs.median)
             ),
             met: ours.median >= 2.5 * theirs.median,
-            beside: format!("jq merely parsing: {}", theirs.shown("MB/s", 0)),
+            beside: format!("jq, parsing only: {}", theirs.shown("MB/s", 0)),
         },
         Row {
             what: "… memory",
@@ -126,7 +126,7 @@ pub(crate) fn audit(bench: &mut Bench) -> Rows {
     ])
 }
 
-/// Medians of wall and processor time of some runs of onnet, in milliseconds.
+/// Medians of the wall and processor time of several runs of onnet, in milliseconds.
 fn cost(bench: &Bench, lab: &Lab, arguments: &[&str]) -> Result<(f64, f64), Box<dyn Error>> {
     let (mut wall, mut processor) = (Vec::new(), Vec::new());
     for _ in 0..bench.times(10) {
@@ -137,7 +137,7 @@ fn cost(bench: &Bench, lab: &Lab, arguments: &[&str]) -> Result<(f64, f64), Box<
     Ok((Spread::of(&wall).median, Spread::of(&processor).median))
 }
 
-/// What one, ten and a hundred times as much costs: how much, and medians of wall and processor time in milliseconds.
+/// Three sizes, each ten times the one before, with the medians of wall and processor time in milliseconds.
 type Sizes = Vec<(usize, f64, f64)>;
 
 fn grown(bench: &mut Bench, what: &'static str, sizes: &Sizes) -> Rows {
@@ -155,7 +155,7 @@ fn grown(bench: &mut Bench, what: &'static str, sizes: &Sizes) -> Rows {
     }])
 }
 
-/// What ten and a hundred times as much costs.
+/// The cost of inputs ten and a hundred times as large.
 pub(crate) fn growth(bench: &mut Bench) -> Rows {
     let mut rows = probes(bench)?;
 
@@ -188,7 +188,7 @@ pub(crate) fn growth(bench: &mut Bench) -> Rows {
     Ok(rows)
 }
 
-/// The daemon, probing ten and a hundred times as often.
+/// The daemon with probes ten and a hundred times as often.
 fn probes(bench: &mut Bench) -> Rows {
     let lab = bench.lab(World::on_net())?;
     let seconds = Duration::from_secs(bench.times(100) as u64 / 5);

@@ -1,4 +1,4 @@
-//! What criterion makes of decisions and renderings, as rows of the table.
+//! Criterion's figures for decisions and renderings, as rows of the table.
 
 use crate::{Bench, Row, Rows, process::PROCESSOR, rows::ratio};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// A median with its interval of confidence, in microseconds.
+/// A median with its confidence interval, in microseconds.
 struct Estimate {
     median: f64,
     least: f64,
@@ -35,10 +35,10 @@ impl Estimate {
     }
 }
 
-/// Decisions and renderings, by `benches/judge.rs`.
+/// Decisions and renderings, measured by `benches/judge.rs`.
 pub(crate) fn judged(bench: &mut Bench) -> Rows {
     let home = bench.options.csv.with_file_name("criterion");
-    // What an earlier run left would be taken for this one's.
+    // Otherwise the results of an earlier run would be read as those of this run.
     if home.exists() {
         fs::remove_dir_all(&home)?;
     }

@@ -1,8 +1,7 @@
-//! `tests/benches/run`: the budgets, each measured beside what users would pick instead.
+//! `tests/benches/run`: the budgets, each measured beside the programs that users would choose instead.
 //!
-//! Whatever is measured has a processor of its own; the lab and the clients have the other. Contestants take turns. Raw
-//! figures go to a CSV file, medians into a table. Nothing here passes or fails by a clock: a missed budget is a line that
-//! says so.
+//! The measured program has its own processor; the lab and the clients use the other. The programs run alternately. Raw
+//! figures are written to a CSV file, medians to a table. A missed budget is shown in the table and is not a failure.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, reason = "a benchmark may panic")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into a list of figures")]
@@ -46,16 +45,16 @@ struct Options {
     /// The benchmark of the judge
     #[arg(long, value_name = "FILE")]
     judge: PathBuf,
-    /// Where Debian's packages of the peers are unpacked
+    /// The directory with the unpacked Debian packages of the other programs
     #[arg(long, value_name = "DIR")]
     peers: PathBuf,
-    /// Where the AWS CLI is
+    /// The directory of the AWS CLI
     #[arg(long, value_name = "DIR")]
     tools: PathBuf,
-    /// Where raw figures go, as CSV
+    /// The CSV file for the raw figures
     #[arg(long, value_name = "FILE")]
     csv: PathBuf,
-    /// A tenth of the time, for trying the benchmark itself
+    /// A tenth of the runs, to try the benchmark itself
     #[arg(long)]
     quick: bool,
     /// What cargo passes
@@ -75,7 +74,7 @@ struct Row {
     beside: String,
 }
 
-/// What the rows share.
+/// What all rows use.
 struct Bench {
     options: Options,
     csv: fs::File,
@@ -83,7 +82,7 @@ struct Bench {
 
 impl Bench {
     fn lab(&self, mut world: World) -> Result<Lab, Box<dyn Error>> {
-        // Pages as large as EC2's own, or paging would be measured.
+        // As large as EC2's own pages, so that paging is not measured.
         world.page_size = 1000;
         Lab::start(world, Mode::Namespaces)
     }
@@ -92,7 +91,7 @@ impl Bench {
         self.options.onnet.to_str().expect("a path in UTF-8")
     }
 
-    /// A daemon that makes health probes and no others, so often.
+    /// A daemon that sends only health probes, with this period.
     fn probing(&self, lab: &Lab, every: &str) -> io::Result<Running> {
         Running::start(lab, &[self.onnet(), "run", "--splay", "0s", "--probe", "health", "--health-every", every])
     }
@@ -101,12 +100,12 @@ impl Bench {
         self.options.peers.join(program).display().to_string()
     }
 
-    /// That many, or a tenth.
+    /// The number of runs: `full`, or a tenth of it.
     fn times(&self, full: usize) -> usize {
         if self.options.quick { (full / 10).max(3) } else { full }
     }
 
-    /// Keeps raw figures.
+    /// Writes raw figures to the CSV file.
     fn keep(&mut self, row: &str, who: &str, unit: &str, figures: &[f64]) -> Result<(), Box<dyn Error>> {
         for (run, figure) in figures.iter().enumerate() {
             writeln!(self.csv, "{row},{who},{run},{figure},{unit}")?;
@@ -135,7 +134,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every row could be measured. What cannot be does not keep the others from it.
+/// Returns whether every row could be measured. After an error in one row, the others are still measured.
 fn measure(options: Options) -> Result<bool, Box<dyn Error>> {
     let mut csv = fs::File::create(&options.csv)?;
     writeln!(csv, "row,who,run,figure,unit")?;

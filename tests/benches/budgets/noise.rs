@@ -1,4 +1,4 @@
-//! Whether probes time one another's work along with the network's.
+//! Self-noise: whether the time of a probe includes the work of others.
 
 use crate::{
     Bench, Row, Rows, Spread,
@@ -15,7 +15,7 @@ const PHASES: [&str; 3] = ["connect", "tls", "wait"];
 /// The figures of each phase, in milliseconds.
 type Phases = [Vec<f64>; PHASES.len()];
 
-/// Lets a daemon probe, and collects what its report says of each probe.
+/// Runs a daemon that probes, and collects the phases of each probe from its report.
 fn by_onnet(bench: &Bench, lab: &Lab, every: &str, rounds: usize, into: &mut Phases) -> Result<(), Box<dyn Error>> {
     let _running = bench.probing(lab, every)?;
     wait_for(lab, ONNET_PORT, "/-/ready")?;
@@ -25,7 +25,7 @@ fn by_onnet(bench: &Bench, lab: &Lab, every: &str, rounds: usize, into: &mut Pha
         std::thread::sleep(every);
         let report: Value = serde_json::from_str(&wait_for(lab, ONNET_PORT, "/report.json")?)?;
         for probe in report["probes"].as_array().into_iter().flatten() {
-            // The local port tells one probe from another. The first ones were disturbed by the start.
+            // The local port identifies a probe. The first probes are not counted, because the start disturbs them.
             if !known.insert(probe["local"].to_string()) || round == 0 {
                 continue;
             }
@@ -37,16 +37,16 @@ fn by_onnet(bench: &Bench, lab: &Lab, every: &str, rounds: usize, into: &mut Pha
     Ok(())
 }
 
-/// Lets blackbox_exporter make so many probes at once.
+/// Requests `at_once` probes at once from blackbox_exporter.
 fn by_blackbox(lab: &Lab, at_once: &str, rounds: &str, into: &mut Phases) -> Result<(), Box<dyn Error>> {
-    let told = part(lab, false, &[PROBES, BLACKBOX_PORT, PROBE_PATH, at_once, rounds])?;
+    let reported = part(lab, false, &[PROBES, BLACKBOX_PORT, PROBE_PATH, at_once, rounds])?;
     for (phase, figures) in ["connect", "tls", "processing"].into_iter().zip(into) {
-        figures.extend(told[phase].as_array().into_iter().flatten().filter_map(Value::as_f64));
+        figures.extend(reported[phase].as_array().into_iter().flatten().filter_map(Value::as_f64));
     }
     Ok(())
 }
 
-/// One probe at a time against 32 that are due at once, in turns.
+/// One probe at a time, and 32 that are due at once, measured alternately.
 pub(crate) fn noise(bench: &mut Bench) -> Rows {
     let (one, many) = (bench.lab(World::on_net())?, bench.lab(with_addresses(32))?);
     let blackbox = Blackbox::new(bench, &one)?;

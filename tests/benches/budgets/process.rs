@@ -1,4 +1,4 @@
-//! A program that runs in the lab's instance, on a processor of its own, and what it costs.
+//! A program that runs in the lab's instance, on its own processor, and its cost.
 
 use crate::lab::Lab;
 use serde_json::Value;
@@ -10,10 +10,10 @@ use std::{
     process::{Child, Stdio},
 };
 
-/// The processor of whatever is measured. The lab and the clients have the other.
+/// The processor of the measured program. The lab and the clients use the other.
 pub(crate) const PROCESSOR: &str = "1";
 
-/// The lab's authority among as many as a system trusts: that is what starting up costs.
+/// The lab's authority among all authorities that a system trusts, because reading them is part of the cost of a start.
 fn authorities(lab: &Lab) -> io::Result<PathBuf> {
     let file = lab.directory().join("authorities.pem");
     if !file.exists() {
@@ -23,7 +23,7 @@ fn authorities(lab: &Lab) -> io::Result<PathBuf> {
     Ok(file)
 }
 
-/// The variables by which everyone trusts them: onnet and the AWS CLI, Go, curl.
+/// The variables that name the file for onnet and the AWS CLI, Go, and curl.
 fn trusting(lab: &Lab) -> io::Result<[(&'static str, PathBuf); 3]> {
     let file = authorities(lab)?;
     Ok(["AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"].map(|variable| (variable, file.clone())))
@@ -33,13 +33,13 @@ fn trusting(lab: &Lab) -> io::Result<[(&'static str, PathBuf); 3]> {
 pub(crate) struct Running(Child);
 
 impl Running {
-    /// Lets this program play a part in the instance that does not end, and returns once it says that it has begun.
+    /// Starts this program in the instance in a role that runs until it is killed. Returns after its first line of output.
     pub(crate) fn play(lab: &Lab, words: &[&str]) -> Result<Self, Box<dyn Error>> {
         let mut command = lab.command(Path::new("/proc/self/exe"))?;
         let mut running = Self(command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
         let said = running.0.stdout.take().ok_or("no output")?;
         if BufReader::new(said).read_line(&mut String::new())? == 0 {
-            return Err(format!("{words:?} did not begin").into());
+            return Err(format!("{words:?} did not start").into());
         }
         Ok(running)
     }
@@ -80,12 +80,12 @@ impl Drop for Running {
     }
 }
 
-/// Lets this program play a part in the instance; with `pinned`, on the processor of what is measured.
+/// Runs this program in the instance in a role; with `pinned`, on the processor of the measured program.
 pub(crate) fn part(lab: &Lab, pinned: bool, words: &[&str]) -> Result<Value, Box<dyn Error>> {
     let this = "/proc/self/exe";
     let mut command = lab.command(Path::new(if pinned { "taskset" } else { this }))?;
     if pinned {
-        // By its path: /proc/self is taskset by then.
+        // By its path, because /proc/self would be taskset.
         command.args(["-c", PROCESSOR]).arg(std::env::current_exe()?);
     }
     command.args(words).envs(trusting(lab)?).stdin(Stdio::null()).stderr(Stdio::piped());

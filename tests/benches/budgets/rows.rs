@@ -43,7 +43,7 @@ pub(crate) const BLACKBOX_PORT: &str = "9115";
 const NODE_PORT: &str = "9100";
 pub(crate) const PROBE_PATH: &str = "/probe?module=get&target=https://dynamodb.us-east-1.amazonaws.com/";
 
-/// blackbox_exporter, set to do what onnet does: GET over TLS 1.3, HTTP/1.1, IPv4, a new connection each time.
+/// blackbox_exporter, configured for what onnet does: GET over TLS 1.3, HTTP/1.1, IPv4, a new connection each time.
 pub(crate) struct Blackbox(Vec<String>);
 
 impl Blackbox {
@@ -65,7 +65,7 @@ impl Blackbox {
 }
 
 pub(crate) fn number(value: &Value) -> Result<f64, Box<dyn Error>> {
-    value.as_f64().ok_or_else(|| format!("{value} is no number").into())
+    value.as_f64().ok_or_else(|| format!("{value} is not a number").into())
 }
 
 pub(crate) fn wait_for(lab: &Lab, port: &str, path: &str) -> Result<String, Box<dyn Error>> {
@@ -75,10 +75,10 @@ pub(crate) fn wait_for(lab: &Lab, port: &str, path: &str) -> Result<String, Box<
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    Err(format!("nothing at port {port}").into())
+    Err(format!("no answer at port {port}").into())
 }
 
-/// How many times as much as another figure of the same run: unlike the figure itself, much the same on every machine.
+/// The ratio to another figure of the same run. It varies less between machines than the figure itself.
 pub(crate) fn ratio(ours: f64, theirs: f64) -> String {
     format!("{:.2} ×", ours / theirs)
 }
@@ -138,10 +138,10 @@ fn start(bench: &mut Bench) -> Rows {
     ])
 }
 
-/// What `check` asks, asked by the AWS CLI.
+/// The requests of `check`, sent by the AWS CLI.
 const AWS_CLI: &str = include_str!("../check.sh");
 
-/// Every answer this late; the data allow no fewer than four answers one after the other (see `benches/check.rs`).
+/// The delay of every answer. At least four answers must come in sequence (see `benches/check.rs`).
 const LATE: Duration = Duration::from_millis(50);
 const LEAST: f64 = 4.0 * 50.0;
 
@@ -200,7 +200,7 @@ fn check(bench: &mut Bench) -> Rows {
     ])
 }
 
-/// Ten minutes of the same work for all: what Prometheus asks, every 15 s.
+/// Ten minutes of the same work for all programs: a scrape every 15 s.
 fn idle(bench: &mut Bench) -> Rows {
     let lab = bench.lab(World::on_net())?;
     let blackbox = Blackbox::new(bench, &lab)?;
@@ -240,12 +240,12 @@ fn idle(bench: &mut Bench) -> Rows {
         Row {
             what: "RSS of the daemon, idle after 10 minutes",
             budget: "≤ 12 MiB".into(),
-            onnet: format!("{} ({} of it its own)", mebibytes(rss[0]), mebibytes(anonymous)),
+            onnet: format!("{} ({} of it anonymous)", mebibytes(rss[0]), mebibytes(anonymous)),
             met: rss[0] <= 12.0 * f64::from(1 << 20),
             beside: format!("blackbox_exporter {}, node_exporter {}", mebibytes(rss[1]), mebibytes(rss[2])),
         },
         Row {
-            what: "processor time of the daemon at default cadence, scraped every 15 s",
+            what: "processor time of the daemon with default periods, scraped every 15 s",
             budget: "≤ 2 × node_exporter's".into(),
             onnet: format!("{:.3} %: {}", used[0], ratio(used[0], used[2])),
             met: used[0] <= 2.0 * used[2],
@@ -254,7 +254,7 @@ fn idle(bench: &mut Bench) -> Rows {
     ])
 }
 
-/// So many addresses under one name.
+/// A world in which the name has `count` addresses.
 pub(crate) fn with_addresses(count: u8) -> World {
     let addresses: Vec<String> = (0..count).map(|n| format!("52.94.0.{}", 10 + n)).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
@@ -266,7 +266,7 @@ pub(crate) fn with_addresses(count: u8) -> World {
 fn memory_in_flight(bench: &mut Bench) -> Rows {
     let lab = bench.lab(with_addresses(32))?;
     let blackbox = Blackbox::new(bench, &lab)?;
-    // Long enough for all to be under way at once, though each begins 20 ms after the other.
+    // Long enough for all probes to be in flight at once, although each starts 20 ms after the one before.
     lab.set_slowness(Duration::from_millis(1500));
     lab.set_fault(Service::DynamoDb, Some(Fault::SlowAnswer));
     let ours = bench.probing(&lab, "2s")?;
@@ -296,7 +296,7 @@ fn series(metrics: &str, name: &str) -> f64 {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0.0)
 }
 
-/// What a probe costs, so many a second: one at a time, each over a connection of its own.
+/// A rate of probes: one at a time, each over its own connection.
 struct Pace {
     row: &'static str,
     what: &'static str,
@@ -313,7 +313,7 @@ const PACES: [Pace; 2] = [
     },
     Pace {
         row: "probe, paced",
-        what: "… at 20 a second: the processor's caches have gone cold in between",
+        what: "… at 20 a second: the processor's caches go cold in between",
         every: "50ms",
         a_second: "20",
     },
@@ -391,7 +391,7 @@ fn scrape(bench: &mut Bench) -> Rows {
     wait_for(&lab, ONNET_PORT, "/-/ready")?;
     wait_for(&lab, NODE_PORT, "/metrics")?;
     let seconds = bench.times(30).to_string();
-    // One a tick: how long an answer takes when nothing else is asked.
+    // On one connection: the time of an answer without other requests.
     let calm = part(&lab, false, &[LOAD, ONNET_PORT, "/metrics", "50", "1", &seconds])?;
     let bare = part(&lab, false, &[LOAD, ONNET_PORT, "/-/healthy", "50", "1", &seconds])?;
     let calm_beside = part(&lab, false, &[LOAD, NODE_PORT, "/metrics", "50", "1", &seconds])?;
