@@ -3,12 +3,12 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A file of those that are shipped.
+/// The text of a shipped file.
 pub(crate) fn dist(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dist").join(path)
 }
 
-/// Every expression of the dashboard, its variables filled in.
+/// Every expression of the dashboard, with its variables replaced.
 pub(crate) fn queries() -> Vec<String> {
     fn collect(value: &Value, into: &mut Vec<String>) {
         match value {

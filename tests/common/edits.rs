@@ -1,4 +1,4 @@
-//! Facts taken away from a world, made too old, or dated ahead: what no outcome may be better without.
+//! Facts of a world removed, made too old, or dated in the future. No outcome may improve.
 
 use onnet_core::{
     judge::judge,
@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What is done to a fact.
+/// A change to a fact.
 #[derive(Clone, Debug)]
 enum Edit {
     Hide(Gap),
@@ -17,7 +17,7 @@ enum Edit {
 }
 
 impl Edit {
-    /// Every kind of edit; the gaps are those that collectors produce.
+    /// Every kind of change; the gaps are those that collectors return.
     fn all() -> Vec<Self> {
         let detail = || "hidden by the test".to_owned();
         let gaps = [
@@ -35,7 +35,7 @@ impl Edit {
     }
 }
 
-/// Does `edit` to the facts that `only` names.
+/// Applies `edit` to the facts that `only` selects.
 struct Editor<'a> {
     only: &'a BTreeSet<FactPath>,
     edit: &'a Edit,
@@ -58,7 +58,7 @@ impl FactVisitor for Editor<'_> {
     }
 }
 
-/// The facts that are there.
+/// The facts that are known.
 #[derive(Default)]
 struct Seen(Vec<FactPath>);
 
@@ -89,7 +89,7 @@ fn may_follow(with: Outcome, without: Outcome, lost_probe: bool, testified: bool
     without == Outcome::Undetermined || without == with || warned || alone
 }
 
-/// How many random sets of facts each edit is done to.
+/// The number of random sets of facts to which each change is applied.
 const SETS: usize = 20;
 
 /// Every fact alone, and random sets of facts.

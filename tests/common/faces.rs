@@ -1,11 +1,11 @@
-//! Text, Nagios line, JSON, picture, metrics and log event of one report, held against what decided it.
+//! Text, Nagios line, JSON, picture, metrics and log event of one report, compared with what decided it.
 
 use onnet_core::{
     model::{Decision, Outcome, Report, Verdict},
     present::{self, metrics::samples},
 };
 
-/// Text with each run of white space as one blank.
+/// Text with each run of white space as one space.
 fn flowing(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -33,7 +33,7 @@ fn route_info(report: &Report) -> Vec<Vec<(&'static str, String)>> {
     series.map(|series| series.labels.into_iter().map(owned).collect()).collect()
 }
 
-/// What a person or a program reads of one report, held against what decided it.
+/// Every output of one report, compared with what decided it. Returns the differences.
 pub(crate) fn disagreements(report: &Report) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expect = |is: bool, what: String| {

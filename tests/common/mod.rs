@@ -1,4 +1,4 @@
-//! What the tests of the command line, the texts and the schemas share.
+//! Helpers of the tests of the command line, the texts and the schemas.
 #![allow(dead_code, unused_imports, reason = "not every test uses all of it")]
 #![allow(clippy::panic, reason = "a test may panic")]
 
@@ -18,18 +18,18 @@ pub(crate) use scenarios::{Scenario, scenario};
 
 /// A path below `tests`.
 pub(crate) fn below_tests(path: &str) -> PathBuf {
-    // The tests of both packages share this file.
+    // The tests of both packages use this file.
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = manifest.ancestors().find(|folder| folder.join("Cargo.lock").exists()).expect("the workspace");
     root.join("tests").join(path)
 }
 
-/// The JSON documents onnet can write, by contract, one of every scenario.
+/// The JSON documents that onnet can write, by schema, one for every scenario.
 pub(crate) fn report_json(report: &Report) -> Value {
     serde_json::from_str(&present::json(report)).expect("our own JSON")
 }
 
-/// Holds `actual` against the file `path` below `tests`; `ONNET_BLESS=1` writes it instead.
+/// Compares `actual` with the file `path` below `tests`; `ONNET_BLESS=1` writes the file instead.
 pub(crate) fn golden(path: &str, actual: &str) -> Result<(), String> {
     let file = below_tests(path);
     #[expect(clippy::disallowed_methods, reason = "the one setting of the tests")]

@@ -1,4 +1,4 @@
-//! What a limit that was exceeded must lead to, in every format.
+//! The required result of an exceeded limit, in every format.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use onnet::{
@@ -8,8 +8,8 @@ use onnet::{
     present,
 };
 
-/// That this gap, which is in `world`, keeps it from being on-net, and that text, JSON and metrics say which limit it is and how
-/// far it was exceeded.
+/// Checks that this gap, which is in `world`, prevents on-net, and that text, JSON and metrics name the limit and by how much it was
+/// exceeded.
 pub(crate) fn is_reported(world: Snapshot, source: Source, gap: &Gap) {
     let Gap::OverLimit { limit, allowed, found } = gap else { panic!("not a limit: {gap}") };
     let at = world.taken_at;
@@ -42,7 +42,7 @@ pub(crate) fn is_reported(world: Snapshot, source: Source, gap: &Gap) {
     assert!(metrics.contains(&line), "{gap}: {metrics}");
 }
 
-/// The same for what a name resolves to, in a world that is on-net but for this.
+/// The same for the addresses of a name, in a world that is otherwise on-net.
 pub(crate) fn is_reported_of_name(name: &str, resolution: Resolution, gap: &Gap) {
     let mut world = crate::common::scenario("gateway_endpoint_carries_the_whole_list").snapshot;
     let known = world.resolutions.insert(name.to_owned(), resolution);
@@ -50,7 +50,7 @@ pub(crate) fn is_reported_of_name(name: &str, resolution: Resolution, gap: &Gap)
     is_reported(world, Source::Dns, gap);
 }
 
-/// Whether a document has a part that is this, or a text that this is part of.
+/// Whether a document has this value, or a text that contains it.
 fn holds(document: &serde_json::Value, part: &serde_json::Value) -> bool {
     use serde_json::Value::{Array, Object, String};
     match (document, part) {

@@ -1,4 +1,4 @@
-//! The daemon's status in every state a reader may meet it in.
+//! The daemon's status in every state that the status page shows.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use super::common::scenario;
@@ -8,7 +8,7 @@ use onnet_core::model::{
 };
 use std::time::Duration;
 
-/// States, each with a scenario that leads to it; the last has no report yet.
+/// States, each with a scenario that has it; the last has no report yet.
 pub(crate) const STATES: [(&str, Option<&str>); 13] = [
     ("on-net", Some("gateway_endpoint_carries_the_whole_list")),
     ("off-net", Some("endpoint_without_route_tables_carries_nothing")),
@@ -56,7 +56,7 @@ pub(crate) fn status(report: Option<Report>) -> (Status, Timestamp) {
     (status, now)
 }
 
-/// An hour of probes, some of them failures, and three changes of the outcome.
+/// An hour of probes, some of which failed, and three changes of the outcome.
 fn history(report: &Report, now: Timestamp) -> History {
     let mut history = History::default();
     let change = |ago: u64, from, to, summary: &str| OutcomeChange {
@@ -82,7 +82,7 @@ fn history(report: &Report, now: Timestamp) -> History {
     history
 }
 
-/// The page in each state, under its name.
+/// The page in each state, by name.
 pub(crate) fn pages() -> Vec<(&'static str, String)> {
     let page = |(name, world): (&'static str, Option<&str>)| {
         let (status, now) = status(world.map(scenario));

@@ -1,5 +1,5 @@
-# Sourced by tests/e2e/run and tests/benches/run: where what they need and build is kept, and how it gets there. Programs come
-# from Debian, moto and the AWS CLI from PyPI, packagers from crates.io, the latter two into a cache of their own.
+# Sourced by tests/e2e/run and tests/benches/run: the directories of the programs that they need and build, and the installation.
+# Programs come from Debian, moto and the AWS CLI from PyPI, and the packagers from crates.io. The last two have their own cache.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/onnet
 tools=$cache/e2e-tools
@@ -12,7 +12,7 @@ step() { printf '\n-- %s (%ss)\n' "$*" "$SECONDS"; "$@"; }
 
 install_packages() {
   apt-get update -q
-  # Installed for their programs: no service of theirs is to start on this machine.
+  # Installed for their programs: their services must not start on this machine.
   local policy=/usr/sbin/policy-rc.d
   if [ ! -e $policy ]; then
     trap "rm -f $policy" EXIT
@@ -21,7 +21,7 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
 
-# What is missing of these, each a program and the Debian package that has it.
+# The missing ones of these, each a program and its Debian package.
 install_from_debian() {
   local missing=() pair
   for pair in "$@"; do

@@ -1,4 +1,4 @@
-//! A server on a port of its own, the certificates it may need, and clients that speak by the byte.
+//! A server on its own port, certificates for it, and clients that send single bytes.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use onnet::{
@@ -22,10 +22,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// What a test may wait for at most.
+/// The longest time that a test waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server that runs in the test's runtime.
+/// A server in the runtime of the test.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) publisher: Publisher,
@@ -39,7 +39,7 @@ pub(crate) fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-/// What is known before anything was collected.
+/// The status before anything was collected.
 pub(crate) fn unready() -> Status {
     Status {
         started_at: now(),
@@ -51,7 +51,7 @@ pub(crate) fn unready() -> Status {
     }
 }
 
-/// Moves every timestamp in `json`, a report's or a snapshot's, to a later time.
+/// Moves every timestamp in `json` (a report or a snapshot) to a later time.
 pub(crate) fn shift(json: &mut Value, later: Duration) {
     match json {
         Value::String(text) => {
@@ -90,7 +90,7 @@ impl Server {
         self.ask("GET", path, "").await
     }
 
-    /// One request by a connection of its own.
+    /// One request on its own connection.
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
         let mut stream = self.connect().await;
         let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
@@ -98,7 +98,7 @@ impl Server {
         Answer::read(&mut stream).await
     }
 
-    /// Tells it to stop, and how long that took.
+    /// Stops the server and returns how long that took.
     pub(crate) async fn stop(mut self) -> Duration {
         let started = Instant::now();
         self.stop.take().unwrap().send(()).unwrap();
@@ -107,7 +107,7 @@ impl Server {
     }
 }
 
-/// An answer, to the end of its connection.
+/// An answer, read to the end of the connection.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -133,7 +133,7 @@ impl Answer {
     }
 }
 
-/// The chunks of a body together.
+/// The chunks of a body, joined.
 fn unchunked(mut body: &str) -> String {
     let mut whole = String::new();
     loop {
@@ -156,7 +156,7 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
     }
 }
 
-/// How long until the server closes the connection.
+/// The time until the server closes the connection.
 pub(crate) async fn closed_after(mut stream: TcpStream) -> Duration {
     let started = Instant::now();
     let mut bytes = [0; 4096];
@@ -165,7 +165,7 @@ pub(crate) async fn closed_after(mut stream: TcpStream) -> Duration {
     started.elapsed()
 }
 
-/// A certificate authority of the test's own.
+/// A certificate authority of the test.
 pub(crate) struct Authority {
     pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -210,7 +210,7 @@ impl Authority {
     }
 }
 
-/// A directory with files that can be replaced as a rotation does.
+/// A directory whose files can be replaced as by a rotation.
 pub(crate) struct Folder(pub(crate) tempfile::TempDir);
 
 impl Folder {
@@ -233,7 +233,7 @@ impl Folder {
     }
 }
 
-/// A client that trusts `authority`, and shows a certificate if it has one.
+/// A client that trusts `authority`, and sends a certificate if it has one.
 pub(crate) fn client(authority: &Authority, leaf: Option<&Leaf>) -> reqwest::Client {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
     let mut roots = rustls::RootCertStore::empty();
@@ -252,7 +252,7 @@ pub(crate) fn client(authority: &Authority, leaf: Option<&Leaf>) -> reqwest::Cli
             )
             .unwrap(),
     };
-    // Every request by a connection of its own, unless a test keeps the client.
+    // Every request has its own connection, unless a test keeps the client.
     reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! What the README and the pages of `dist/doc` say, held against the code; and that they speak plainly.
+//! Compares the README and the pages of `dist/doc` with the code.
 
 use onnet_core::{
     judge::{CatalogueEntry, catalogue},
@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The folder of the workspace.
+/// The directory of the workspace.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -1,4 +1,4 @@
-//! What the scenarios say of every report, and what holds for all of them.
+//! Compares the report of every scenario with its expectation, and checks what holds for all of them.
 
 use crate::common::scenarios::{self, Scenario};
 use onnet_core::{
@@ -27,7 +27,7 @@ fn every_scenario_is_judged_as_expected() {
     assert!(failures.is_empty(), "{} scenarios failed\n{}", failures.len(), failures.join("\n"));
 }
 
-/// A scenario whose changes change nothing, or that was copied and not edited.
+/// Finds a scenario whose changes have no effect, or that was copied and not edited.
 #[test]
 fn no_two_scenarios_have_the_same_world() {
     let all: Vec<_> = scenarios::all().iter().collect();
@@ -97,7 +97,7 @@ fn whatever_is_not_on_net_has_a_finding_that_says_why() {
     }
 }
 
-/// Creating or associating an endpoint drops open connections: no one is to learn that from the outage.
+/// Creating or associating an endpoint drops open connections: users must know that before the outage.
 #[test]
 fn every_fix_that_changes_dynamodbs_route_says_what_it_does_to_open_connections() {
     let mut fixes = 0;
@@ -114,7 +114,7 @@ fn every_fix_that_changes_dynamodbs_route_says_what_it_does_to_open_connections(
     assert!(fixes > 10, "only {fixes} such fixes");
 }
 
-/// Words that say more than is known: AWS states that traffic by an internet or NAT gateway stays on its network.
+/// These words would be wrong: AWS states that traffic through an internet or NAT gateway stays on its network.
 #[test]
 fn no_sentence_claims_that_traffic_crosses_the_internet() {
     for (name, report, _) in scenarios() {
@@ -131,7 +131,7 @@ fn no_sentence_claims_that_traffic_crosses_the_internet() {
 
 const EXPECT: &str = "expect: {outcome: on_net, findings: [], addresses: []}";
 
-/// What is wrong with a scenario of these keys.
+/// The error of a scenario with these keys.
 fn error(keys: &str) -> String {
     match scenarios::read_text("routes.yaml", &format!("s:\n  why: It matters.\n  {keys}\n")) {
         Ok(_) => panic!("no error in {keys}"),

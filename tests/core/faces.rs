@@ -47,7 +47,7 @@ fn no_face_disagrees_with_another() {
     assert!(failures.is_empty(), "{} worlds\n{}", failures.len(), failures.join("\n"));
 }
 
-/// The decision and the sentence on a scenario, and on the same in the opposite order.
+/// The decision and the summary of a scenario, and of the same scenario in the opposite order.
 fn decided(name: &str) -> [(Option<Decision>, String); 2] {
     let world = Scenario::read(name).world;
     [world.clone(), reversed(&world)].map(|world| {

@@ -1,4 +1,4 @@
-//! What holds for every fact of every scenario: without it, or with it too old or dated ahead, the outcome is the same or none.
+//! For every fact of every scenario: without it, or with it too old or dated in the future, the outcome is the same or undetermined.
 
 use crate::common::{
     edits::{self, improvements},
@@ -68,7 +68,7 @@ fn without_facts_an_outcome_stays_or_becomes_undetermined() {
     assert!(edits > 50_000, "{edits}");
 }
 
-/// On such a clock every moment is the same, and nothing would ever be old.
+/// With such a clock every moment is the same, and no fact would expire.
 #[test]
 fn a_clock_before_1970_supports_nothing() {
     for (name, scenario) in scenarios::all() {

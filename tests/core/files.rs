@@ -1,4 +1,4 @@
-//! `--from DIR` on genuine AWS CLI output, and on what people put into a directory by mistake.
+//! `--from DIR` with real AWS CLI output, and with other files that are in the directory by mistake.
 
 use crate::common::{below_tests, report_json, scenario};
 use onnet_core::{
@@ -138,7 +138,7 @@ fn subnets(vpc: &str, ids: &[&str], token: Option<&str>) -> String {
     format!(r#"{{"Subnets": [{}]{token}}}"#, rows.join(", "))
 }
 
-/// How many subnets these files hold, or why that is not known.
+/// The number of subnets in these files, or why it is not known.
 fn subnets_of(files: &[(&str, String)]) -> Result<usize, String> {
     let files: Vec<(&str, &str)> = files.iter().map(|(name, content)| (*name, content.as_str())).collect();
     let subnets = read(&files).unwrap().subnets;
@@ -474,7 +474,7 @@ fn endpoints_of_another_accounts_vpc_do_not_show() {
     assert_eq!(files("222222222222", &[("i.json", &interface.replace('1', "2"))]), "off-net");
 }
 
-/// A customer may give a list any name; the API that has the owner says whose it is.
+/// A customer may give a list any name; the API that returns the owner decides whose it is.
 #[test]
 fn a_customers_list_is_never_dynamodbs_by_its_name() {
     let list = |owner: &str| {
@@ -733,7 +733,7 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Overwrites, cuts out and repeats pieces: what a bad disk, a bad editor and a bad script do.
+/// Overwrites, removes and repeats pieces, as a bad disk, editor or script does.
 fn mutate(mut bytes: Vec<u8>, edits: &[(usize, u8, u8)]) -> Vec<u8> {
     for &(at, kind, byte) in edits {
         let at = at % (bytes.len().max(1));
@@ -755,7 +755,7 @@ fn edits() -> impl Strategy<Value = Vec<(usize, u8, u8)>> {
     proptest::collection::vec((any::<usize>(), any::<u8>(), prop_oneof![any::<u8>(), json]), 1..6)
 }
 
-/// More than the default with `PROPTEST_CASES`: the long run that the issue asks for.
+/// `PROPTEST_CASES` sets more than the default, for a long run.
 fn reads_without_panic(name: &str, bytes: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(name), bytes).unwrap();
@@ -884,10 +884,10 @@ fn a_file_is_read_up_to_its_limit_and_no_byte_further() {
     for (length, fits) in [(9, true), (10, true), (11, false)] {
         fs::write(&file, vec![b'x'; length]).unwrap();
         assert_eq!(input::read(&file, 10).is_ok(), fits, "{length}");
-        // One that grew after its size was asked for.
+        // A file that grew after its size was read.
         assert_eq!(input::read_limited(&vec![b'x'; length][..], 10, &mut Vec::new()).is_ok(), fits, "{length}");
     }
-    // Without a byte on the disk.
+    // A sparse file.
     for limit in [input::SAVED_FILE, input::LISTING_FILE] {
         for (length, fits) in [(limit, true), (limit + 1, false)] {
             fs::File::create(&file).unwrap().set_len(length).unwrap();
@@ -921,7 +921,7 @@ fn another_users_link_is_not_written_through() {
     fs::write(path("ours"), "kept").unwrap();
     symlink(path("ours"), path("round.json")).unwrap();
     if lchown(path("round.json"), Some(65534), None).is_err() {
-        return; // only root can plant one
+        return; // only root can create one
     }
     let error = saved::write(&path("round.json"), &scenario("no_route_drops").snapshot).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
@@ -929,7 +929,7 @@ fn another_users_link_is_not_written_through() {
     assert_eq!(fs::read_to_string(path("ours")).unwrap(), "kept");
 }
 
-/// Another network's route tables decide there, and an interface endpoint may have the address.
+/// Route tables of another network decide there, and an interface endpoint may have the address.
 #[test]
 fn what_has_a_private_address_in_another_network_is_not_known() {
     let outcome = |field: &str, id: &str, address: &str, files: &[(&str, &str)]| {

@@ -1,4 +1,4 @@
-//! Folders that people's own scripts and other tools wrote: what is not read is said, and nothing that is not known is on-net.
+//! Directories that scripts and other tools wrote: what is not read is reported, and unknown facts are never on-net.
 
 use onnet_core::{
     import::files,
@@ -17,7 +17,7 @@ const LOCAL: &str =
 const TO_ENDPOINT: &str =
     r#"{"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "Origin": "CreateRoute", "State": "active"}"#;
 const MAIN: &str = r#"[{"Main": true, "RouteTableAssociationId": "rtbassoc-1", "RouteTableId": "rtb-1"}]"#;
-/// A table of subnet-1 that leads nowhere, as a row.
+/// A row of a table of subnet-1 without routes out of the VPC.
 const PRIVATE: &str = r#"{"RouteTableId": "rtb-2", "VpcId": "vpc-1", "Associations": [{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}],
     "Routes": [{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"},
       {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}]}"#;
@@ -31,7 +31,7 @@ fn tables(rows: &[&str]) -> String {
     format!(r#"{{"RouteTables": [{}]}}"#, rows.join(", "))
 }
 
-/// The files of a folder that is on-net, under names that others may replace.
+/// The files of a directory that is on-net, by name, so that a test can replace them.
 fn on_net() -> Vec<(String, Vec<u8>)> {
     let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]);
     let files = [("route-tables.json", main.as_str()), ("subnets.json", SUBNETS), ("vpc-endpoints.json", ENDPOINTS)];
@@ -39,7 +39,7 @@ fn on_net() -> Vec<(String, Vec<u8>)> {
     files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).collect()
 }
 
-/// Reads the folder with these files added or in the place of others.
+/// Reads the directory with these files added or replaced.
 fn read_bytes(more: &[(&str, &[u8])]) -> Result<Inventory, String> {
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in on_net() {
@@ -311,7 +311,7 @@ fn fields_of_one_row_that_contradict_each_other_are_named() {
     assert_eq!((family("IPv4"), family("IPv6")), (Ok(Outcome::OnNet), Ok(Outcome::Undetermined)));
 }
 
-/// The folder on-net with an interface endpoint of DynamoDB's, and what more its network interface and other files have.
+/// The on-net directory with an interface endpoint of DynamoDB, and additional fields of its network interface and of other files.
 fn with_interface_endpoint(interface: &str, others: &str) -> [(&'static str, String); 2] {
     let endpoint = ENDPOINTS.replace(
         "}]}",
@@ -324,7 +324,7 @@ fn with_interface_endpoint(interface: &str, others: &str) -> [(&'static str, Str
     [("vpc-endpoints.json", endpoint), ("n.json", interfaces)]
 }
 
-/// What `explain` concludes of the address of that network interface.
+/// The result of `explain` for the address of that network interface.
 fn explained_interface(interface: &str, others: &str) -> (Outcome, String) {
     let files = with_interface_endpoint(interface, others);
     let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
@@ -467,7 +467,7 @@ fn listings_that_contradict_each_other_about_a_vpc_leave_its_subnets_open() {
         assert_eq!((audited, explained), (Outcome::Undetermined, Outcome::Undetermined), "{files:?}: {reason}");
         assert!(reason.contains(expected), "{expected}: {reason}");
     }
-    // Nothing but the zone of a network interface shows that the VPC is of another Region.
+    // Only the zone of a network interface shows that the VPC is in another Region.
     let elsewhere = read(&[(of_subnets, &zoneless), ("n.json", &interface("eu-west-1a"))]).unwrap();
     assert_eq!((audit(&elsewhere, None).outcome, audit(&elsewhere, None).subnets.len()), (Outcome::Undetermined, 0));
 }
@@ -516,7 +516,7 @@ fn an_endpoint_and_a_table_that_contradict_each_other_leave_the_list_open() {
     ] {
         assert_eq!(outcome(&[("vpc-endpoints.json", &text)]), Ok(expected), "{text}");
     }
-    // A route to S3's endpoint by S3's list is what it is.
+    // A route to the endpoint of S3 for the list of S3 is right.
     let lists = LISTS.replace(
         "}]}",
         r#"}, {"PrefixListId": "pl-2", "PrefixListName": "com.amazonaws.us-east-1.s3", "Cidrs": ["54.231.0.0/16"]}]}"#,
@@ -630,7 +630,7 @@ fn what_is_of_another_region_is_left_out() {
         text.replace("us-east-1", "eu-west-1")
     };
     let subnets = europe(SUBNETS);
-    // No route of it leads to an endpoint: by the lists of us-east-1 it would be off-net.
+    // None of its routes leads to an endpoint: with the lists of us-east-1 it would be off-net.
     let default = r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}"#;
     let tables = europe(&tables(&[&table("rtb-1", MAIN, &[LOCAL, default])]));
     let both = [("eu-subnets.json", subnets.as_str()), ("eu-tables.json", &tables)];
@@ -786,7 +786,7 @@ fn what_is_beside_the_files_and_may_hold_output_is_named() {
     let inventory = files::read(dir.path(), Some("us-east-1")).unwrap();
     assert_eq!(audit(&inventory, None).outcome, Outcome::OnNet);
     let mut not_read: Vec<&str> = inventory.not_read.iter().map(String::as_str).collect();
-    // Below docs is a link to all of it.
+    // Below docs is a link to the whole directory.
     not_read.retain(|what| !what.contains("/docs: "));
     for name in named.map(|(_, name)| name).into_iter().chain(["wide.out: this looks like output"]) {
         let name = format!("/{name}");
@@ -859,9 +859,9 @@ fn a_row_under_another_name_for_its_id_is_a_row() {
     assert_eq!(outcome(&[("more.json", r#"[{"id": "i-2", "table": "rtb-2"}]"#)]), Ok(Outcome::OnNet));
 }
 
-/// The text of an audit, and of explanations, of the folder on-net without this file, or with this content in its place.
+/// The text of an audit, and of explanations, of the on-net directory without this file, or with this content instead.
 fn texts(dir: &Path, region: Option<&str>, file: &str, content: Option<&str>) -> Vec<String> {
-    // A command that was tried has left its output.
+    // The output of a command that was tried.
     let _ = fs::remove_dir_all(dir);
     fs::create_dir_all(dir).unwrap();
     for (name, content) in on_net() {
@@ -882,7 +882,7 @@ fn texts(dir: &Path, region: Option<&str>, file: &str, content: Option<&str>) ->
     texts.iter().map(|text| anstream::adapter::strip_str(text).to_string()).collect()
 }
 
-/// What a shell gives to `aws`, a word a line; nothing where the command writes to a file.
+/// The arguments that a shell passes to `aws`, one on each line; empty if the command writes to a file.
 fn words(command: &str) -> Vec<String> {
     let script = format!("aws() {{ printf '%s\\n' \"$@\"; }}; {command}");
     let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
@@ -968,7 +968,7 @@ fn what_is_not_known_is_told_once() {
         assert_eq!(text.matches(command).count(), 1, "{text}");
         assert_eq!(text.matches("missing-fact").count(), 1, "{text}");
     }
-    // Different facts of one kind are told each.
+    // Different facts of one kind are all reported.
     let changing = main.replace(r#""Main": false"#, r#""Main": false, "AssociationState": {"State": "associating"}"#);
     let audit = audit(&read(&[("subnets.json", &second), ("route-tables.json", &changing)]).unwrap(), None);
     let text = anstream::adapter::strip_str(&present::audit(&audit)).to_string();

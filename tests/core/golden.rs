@@ -1,4 +1,4 @@
-//! What people and programs read, held against files. `ONNET_BLESS=1` rewrites them; read the difference.
+//! Compares the outputs with files. `ONNET_BLESS=1` rewrites them; read the difference.
 
 use crate::common::{below_tests, golden, scenario};
 use onnet_core::{

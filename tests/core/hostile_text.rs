@@ -1,4 +1,4 @@
-//! Text that a server, a resolver or a file has put into a fact steers no terminal, forges no line, and is no Nagios syntax.
+//! Text from a server, a resolver or a file must not control a terminal, forge a line, or be read as Nagios syntax.
 
 use crate::common::scenarios;
 use onnet_core::{
@@ -15,7 +15,7 @@ fn steers(c: char) -> bool {
     c.is_control() || "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}".contains(c)
 }
 
-/// Puts [`HOSTILE`] after the `wanted`th text below `value`; returns how many texts there are.
+/// Appends [`HOSTILE`] to text number `wanted` below `value`; returns the number of texts.
 fn spoil(value: &mut Value, wanted: usize, mut found: usize) -> usize {
     match value {
         Value::String(text) => {
@@ -40,7 +40,7 @@ fn spoil(value: &mut Value, wanted: usize, mut found: usize) -> usize {
     }
 }
 
-/// All worlds with one of their texts spoiled, as far as they still are worlds.
+/// All worlds with one of their texts changed so, if they can still be read.
 fn spoiled(world: &Snapshot) -> Vec<Report> {
     let json = serde_json::to_value(world).unwrap();
     let texts = spoil(&mut json.clone(), usize::MAX, 0);
@@ -71,7 +71,7 @@ fn no_text_of_a_fact_steers_a_terminal_or_forges_a_line() {
         for report in spoiled(&scenarios::all()[name].world) {
             judged += 1;
             let styled = present::text(&report);
-            // Every escape sequence is one of ours.
+            // Every escape sequence is one that onnet writes.
             assert!(!styled.contains("\u{1b}[31mx") && !styled.contains("\u{1b}]"), "{name}: {styled:?}");
             let plain = text(&styled);
             assert!(

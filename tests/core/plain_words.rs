@@ -1,6 +1,6 @@
-//! What people read is plain technical English: messages, help, the README and its pages, CONTRIBUTING, the benchmarks.
+//! Plain technical English in messages, help, the README and its pages, CHANGELOG, CONTRIBUTING, and the benchmarks.
 //!
-//! The words are those that the first version had for the field's own terms; a reader had to learn them.
+//! The lists have words that the first version used instead of the usual terms; a reader had to learn them.
 
 use proc_macro2::{TokenStream, TokenTree};
 use std::{
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is not written, and what is written instead.
+/// Words to avoid, and what to write instead.
 const WORDS: &[(&str, &str)] = &[
     ("anew", "again"),
     ("bear", "support"),
@@ -79,7 +79,7 @@ fn files(below: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Every string of the code with its line. Tests are left out; documentation, which is a string too, unless it is help.
+/// Every string of the code with its line. Tests are skipped, and so is documentation unless it is help.
 fn strings(stream: TokenStream, help: bool, found: &mut Vec<(usize, String)>) {
     let mut before: [Option<String>; 2] = [None, None];
     for tree in stream {
@@ -100,7 +100,7 @@ fn strings(stream: TokenStream, help: bool, found: &mut Vec<(usize, String)>) {
                 let line = literal.span().start().line;
                 let text = literal.to_string();
                 if let Some(text) = text.strip_suffix('"').filter(|_| !is_doc || help) {
-                    // A wrapped string goes on after a backslash.
+                    // A wrapped string continues after a backslash.
                     found.push((line, text.replace("\\\n", "").replace("\\n", " ")));
                 }
             }
@@ -114,7 +114,7 @@ fn strings(stream: TokenStream, help: bool, found: &mut Vec<(usize, String)>) {
 fn of_messages(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let stream: TokenStream = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    // Clap makes help of the documentation of these.
+    // Clap prints the documentation of these as help.
     let is_help = path.ends_with("src/cli.rs") || path.to_string_lossy().contains("/src/commands/");
     let mut found = Vec::new();
     strings(stream, is_help, &mut found);
@@ -133,7 +133,7 @@ fn messages_and_help_are_plain() {
 #[test]
 fn pages_are_plain() {
     let mut pages = files(&root().join("dist/doc"), "md");
-    let more = ["README.md", "CONTRIBUTING.md", "BENCHMARKS.md", "tests/benches/RESULTS.md"];
+    let more = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "BENCHMARKS.md", "tests/benches/RESULTS.md"];
     pages.extend(more.map(|page| root().join(page)));
     assert!(pages.len() > more.len(), "{pages:?}");
     for more in ["dist/prometheus", "dist/grafana", "dist/nagios", "systemd"] {
@@ -144,7 +144,7 @@ fn pages_are_plain() {
     let mut faults = Vec::new();
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
-        // A sentence may go on in the next line, but not behind an empty one.
+        // A sentence may continue on the next line, but not after an empty one.
         for paragraph in text.replace("\n#", "\n").split("\n\n") {
             faults.extend(fault(paragraph).map(|fault| format!("{}: {fault} in\n{paragraph}\n", page.display())));
         }

@@ -1,5 +1,5 @@
-//! What holds in every world: learning more overturns nothing, `select` agrees with a naive reference, and the ranges of
-//! the coverage are disjoint and add up to the list.
+//! Properties of every world: more facts overturn nothing, `select` agrees with a simple reference, and the ranges of
+//! the coverage are disjoint and together are the whole list.
 
 use ipnet::{IpNet, Ipv4Net};
 use onnet_core::{
@@ -134,14 +134,14 @@ fn small_worlds() -> Vec<Snapshot> {
     worlds
 }
 
-/// Facts made here are stamped with the epoch; none is to count as stale.
+/// Facts made here have the epoch as their time; none must count as stale.
 fn refresh(mut world: Snapshot) -> Snapshot {
     let century = std::time::Duration::from_secs(100 * 365 * 86_400).into();
     world.max_age = MaxAge(BySource::from_fn(|_| century));
     world
 }
 
-/// What of `less` is overturned in `more`, where more was known.
+/// The conclusions of `less` that `more`, which has more facts, overturns.
 fn overturned(less: &Report, more: &Report) -> Option<String> {
     for (was, is) in less.addresses.iter().zip(&more.addresses) {
         if !matches!(was.verdict, Verdict::Undetermined(_)) && was.verdict != is.verdict {
@@ -163,7 +163,7 @@ fn overturned(less: &Report, more: &Report) -> Option<String> {
     (settled && less.outcome != more.outcome).then(|| format!("{} became {}", less.outcome, more.outcome))
 }
 
-/// A list that gives another id than the one it was asked for by is not taken for that list.
+/// A list whose id is not the requested one does not count as the requested list.
 #[test]
 fn a_prefix_list_that_gives_another_id_supports_nothing() {
     let mut world = crate::common::scenarios::base();
@@ -234,7 +234,7 @@ fn learning_a_fact_of_the_host_overturns_nothing() {
     }
 }
 
-/// Takes away one part of what the kernel said.
+/// Removes one part of the kernel's answer.
 type Lessen = fn(&mut Vec<KernelRange>, usize);
 
 const LESSENED: [Lessen; 4] = [
@@ -322,8 +322,8 @@ fn lists() -> impl Strategy<Value = PrefixLists> {
     })
 }
 
-/// The rules again, written as AWS's pages have them: try every length from the longest down, and at each length every
-/// kind of route from the strongest down.
+/// The rules again, as AWS's pages state them: every prefix length from the longest to the shortest, and for each length every
+/// kind of route in order of priority.
 fn naive(table: &RouteTable, lists: &PrefixLists, dest: IpAddr) -> Vec<(Target, RouteState)> {
     let matches_at = |route: &Route, len: u8| match &route.destination {
         Destination::Cidr(cidr) => cidr.prefix_len() == len && cidr.contains(&dest),
@@ -419,7 +419,7 @@ proptest! {
     }
 }
 
-/// A range of either family, its host bits set or not.
+/// A range of either family, with or without host bits.
 fn any_range() -> impl Strategy<Value = IpNet> {
     let v4 = (any::<u32>(), 0_u8..=32).prop_map(|(address, length)| (IpAddr::from(address.to_be_bytes()), length));
     let v6 = (any::<u128>(), 0_u8..=128).prop_map(|(address, length)| (IpAddr::from(address.to_be_bytes()), length));
@@ -436,7 +436,7 @@ fn last(range: IpNet) -> std::net::Ipv4Addr {
     range.broadcast()
 }
 
-/// Static it outranks a list of equal length, propagated it loses; and propagated it loses to `local` whatever its length.
+/// As a static route it outranks a list of equal length; as a propagated route it loses, and it loses to `local` at any length.
 #[test]
 fn a_route_of_unknown_origin_ties_with_what_it_may_lose_to() {
     let route =

@@ -1,5 +1,5 @@
-//! Saved rounds of older versions. `saved-1` has reports as onnet d122e8c wrote them, the last commit of schema 1: they and
-//! their snapshots must come to the outcome that it gave.
+//! Saved rounds of older versions. `saved-1` has reports that onnet d122e8c wrote, the last commit of schema 1. They and
+//! their snapshots must lead to the same outcome as then.
 
 use crate::common::below_tests;
 use onnet_core::{
@@ -76,7 +76,7 @@ fn every_reason_of_schema_1_is_still_a_missing_fact() {
     assert_eq!(all.iter().map(String::as_str).collect::<Vec<_>>(), of_schema_1, "the files have each of them");
     for (name, report) in reports() {
         let mut snapshot = json!(saved::parse(&name, report.to_string().as_bytes()).unwrap());
-        // Facts that schema 1 does not have; `host_routes` is judged in place of the first.
+        // Facts that schema 1 does not have; `host_routes` is judged instead of the first.
         snapshot.as_object_mut().unwrap().remove("kernel_paths");
         let interfaces = snapshot.pointer_mut("/instance/seen/value/interfaces").and_then(Value::as_array_mut);
         for interface in interfaces.into_iter().flatten() {

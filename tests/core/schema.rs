@@ -1,4 +1,4 @@
-//! The JSON contracts: what is written holds against the shipped schemas, and these are what the types say.
+//! The JSON contracts: documents match the shipped schemas, and the schemas match the types.
 
 use crate::common::{below_tests, golden, report_json, scenario, scenarios};
 use onnet_core::{

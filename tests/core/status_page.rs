@@ -1,4 +1,4 @@
-//! The status page as text: what it says in every state, and that nothing foreign gets into it.
+//! The status page as text: its content in every state, and that it escapes text from outside.
 
 use crate::common::scenario;
 use onnet_core::{
@@ -32,7 +32,7 @@ fn every_state_brings_all_it_needs_and_nothing_from_elsewhere() {
         {
             assert!(!page.contains(foreign), "{name} has {foreign}");
         }
-        // The name of SVG's namespace is no address that anybody goes to.
+        // The name of SVG's namespace is not an address that a browser opens.
         let elsewhere = page.replace("http://www.w3.org/2000/svg", "");
         assert!(!elsewhere.contains("http://") && !elsewhere.contains("https://"), "{name}");
         assert!(
