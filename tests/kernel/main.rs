@@ -81,7 +81,7 @@ const TESTS: &[(&str, fn())] = &tests![
     worlds::a_throw_route_in_a_policy_table_gives_the_next_table_its_turn,
     worlds::a_local_route_keeps_part_of_the_list_here,
     worlds::an_address_that_aws_did_not_assign_is_no_source,
-    worlds::an_on_link_route_reaches_nobody,
+    worlds::an_on_link_route_reaches_no_host,
     worlds::an_ipv6_next_hop_is_not_the_router_of_ipv4,
     worlds::another_host_of_the_subnet_is_not_the_router,
     worlds::a_tunnel_and_a_blackhole_divert_what_they_take,

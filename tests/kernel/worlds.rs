@@ -102,7 +102,7 @@ pub(super) fn an_address_that_aws_did_not_assign_is_no_source() {
     diverts("route add 52.94.2.0/24 via 172.31.16.1 dev ens5 src 172.31.16.50", &["52.94.2.0/24", "from 172.31.16.50"]);
 }
 
-pub(super) fn an_on_link_route_reaches_nobody() {
+pub(super) fn an_on_link_route_reaches_no_host() {
     diverts("route add 52.94.2.0/24 dev ens5", &["52.94.2.0/24", "device ens5"]);
 }
 

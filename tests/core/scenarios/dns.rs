@@ -50,7 +50,7 @@ impl TryFrom<String> for AccountName {
     }
 }
 
-/// What a name resolves to: its addresses, a reason for both families, or each part.
+/// The resolution of a name: its addresses, a reason for both families, or each part.
 pub(super) enum Dns {
     Addresses(Vec<IpAddr>),
     Parts(Box<Fact<Parts>>),
@@ -102,7 +102,7 @@ impl Dns {
 }
 
 impl Parts {
-    /// What the C library has is returned, where it is given.
+    /// Returns the addresses of the C library if they are given.
     fn apply(self, to: &mut Resolution) -> Result<Option<Observed<Vec<IpAddr>>>, String> {
         if let Some(ipv4) = self.ipv4 {
             to.ipv4 = ipv4.observed(records)?;
@@ -123,7 +123,7 @@ impl Parts {
     }
 }
 
-/// What the C library has where nothing else is said: what the hosts file has, else what the name servers answer.
+/// The default for the C library: the addresses of the hosts file, else those of the name servers.
 fn usual(resolution: &Resolution) -> Observed<Vec<IpAddr>> {
     let pinned = resolution.hosts_file.seen().filter(|pinned| !pinned.is_empty());
     let records = [&resolution.ipv4, &resolution.ipv6];
@@ -143,7 +143,7 @@ pub(super) fn addresses(resolutions: &BTreeMap<String, Resolution>) -> BTreeSet<
     resolutions.values().flat_map(Resolution::addresses).collect()
 }
 
-/// A typing error in a hostname must not pass for a name that is not judged.
+/// A typing error in a hostname must not count as a name that is not judged.
 pub(super) fn check(world: &Snapshot) -> Result<(), String> {
     if world.names.seen().is_none() {
         return Ok(());

@@ -23,10 +23,10 @@ pub(crate) struct Expect {
     /// Some of the ranges of the coverage.
     #[serde(default)]
     ranges: Vec<String>,
-    /// Whole commands, each of some finding.
+    /// Complete commands, each of one of the findings.
     #[serde(default)]
     fixes: Vec<String>,
-    /// Parts of messages, each of some finding.
+    /// Parts of messages, each of one of the findings.
     #[serde(default)]
     mentions: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl TryFrom<String> for FindingText {
 }
 
 impl Expect {
-    /// What of `report` is not as expected.
+    /// The differences between `report` and the expectation.
     pub(crate) fn differences(&self, report: &Report) -> Vec<String> {
         let mut found = Vec::new();
         let mut differ = |what: &str, expected: String, is: String| {

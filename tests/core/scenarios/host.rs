@@ -67,7 +67,7 @@ pub(super) struct InterfaceChange {
 }
 
 impl InterfaceChange {
-    /// Without an owner of its own it has that of the base world's.
+    /// Without an owner it has that of the base world's interface.
     fn of(self, base: Option<&Interface>, owner_of_base: Observed<AccountId>) -> Result<Interface, String> {
         let cidrs = self.subnet_ranges.map(|ranges| ranges.observed(Ok)).transpose()?;
         let owner = self.owner.map(|owner| owner.observed(|account| Ok(account.into()))).transpose()?;
@@ -124,7 +124,7 @@ fn device(devices: &BTreeMap<String, Device>, name: &str) -> Result<Device, Stri
     devices.get(name).cloned().ok_or_else(|| format!("no device {name} in `devices`"))
 }
 
-/// What the kernel would do with an address, as `ip route get` prints it.
+/// The kernel's route to an address, as `ip route get` prints it.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct KernelText(String);
@@ -189,11 +189,11 @@ pub(super) fn kernel(to: &mut World, changes: Entries<IpOrDefault, Fact<KernelTe
     Ok(())
 }
 
-/// Gives each address of a name its route where `kernel` does not list it.
+/// Adds a route for each address of a name that `kernel` does not list.
 pub(super) fn route_the_rest(world: &mut World) -> Result<(), String> {
     let World { snapshot, devices, default_routes, asked, not_asked, .. } = world;
     let addresses = dns::addresses(&snapshot.resolutions);
-    // Where onnet itself sends requests.
+    // The addresses to which onnet itself sends requests.
     let servers = snapshot.resolutions.values().flat_map(|resolution| &resolution.servers);
     let own: BTreeSet<IpAddr> = servers.map(SocketAddr::ip).chain([METADATA_V4.into()]).collect();
     if let Some(unused) = asked.iter().find(|address| !addresses.contains(*address) && !own.contains(*address)) {
@@ -242,7 +242,7 @@ impl ProxyChange {
     }
 }
 
-/// A probe; the service's sentences are the same in every scenario.
+/// A probe; the messages of the service are the same in every scenario.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProbeChange {
@@ -277,7 +277,7 @@ impl From<Says> for Testimony {
     }
 }
 
-/// The address the socket had, or `none` where it was not connected.
+/// The local address of the socket, or `none` where it was not connected.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
 struct Local(Option<SocketAddr>);

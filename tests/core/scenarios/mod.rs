@@ -1,7 +1,7 @@
-//! The scenarios: small networks, each with what must be concluded of it.
+//! The scenarios: small networks, each with the required conclusions.
 //!
 //! Each `*.yaml` file of this folder has the scenarios of one topic. A scenario changes the world of `base.yaml`, an
-//! instance whose DynamoDB traffic goes through a gateway endpoint, and says what the report must have:
+//! instance whose DynamoDB traffic goes through a gateway endpoint, and states what the report must have:
 //!
 //! ```yaml
 //! static_slash_23_takes_half_of_an_entry:
@@ -16,7 +16,7 @@
 //!
 //! **The VPC**
 //! - `routes`: changes to the table rtb-main. `DESTINATION -> TARGET` adds a route, or replaces the base world's route
-//!   with this destination; `no DESTINATION` removes it. The prefix of the target's id gives its kind; others are
+//!   with this destination; `no DESTINATION` removes it. The prefix of the target's id determines its kind; others are
 //!   `local`, a core network's ARN, and `FIELD=VALUE` for a field this build does not know. After the target:
 //!   `propagated`, `advertised` (by a Route Server), `created_with_table`, `blackhole`, `undocumented STATE`, `stateless` (the API names no state).
 //! - `tables`: all route tables, `{id, vpc, owner, associations, routes}`. A table of the base world keeps what is not given, and
@@ -27,7 +27,7 @@
 //! - `prefix_lists`: by id, `{name, entries}`.
 //!
 //! **The instance**
-//! - `instance`, `{id, region, zone}`; `region`: the one that names are made for.
+//! - `instance`, `{id, region, zone}`; `region`: the Region of the names.
 //! - `interfaces`: all network interfaces, `{id, mac, number, subnet, vpc, owner, addresses, subnet_ranges, public}`, where
 //!   `public` maps private to public addresses. An interface of the base world keeps what is not given.
 //! - `names`: all names that depend on no account, as `regional HOST` or `custom URL`, then `(not in use)`.
@@ -40,8 +40,8 @@
 //!   Several next hops are joined by ` | `. `proto` and `encap` may follow.
 //! - `kernel_paths`: the whole prefix list goes where `kernel` has all other addresses, except these prefixes, each with a
 //!   route like those of `kernel`, or `null` where the kernel was not asked.
-//! - `policies`: what rules do with other programs' packets, `{rules, packets, ranges}`.
-//! - `host_routes`: in snapshots of schema 1, in place of `kernel_paths`, as `ip route show` prints them (`52.94.0.0/16 via 172.31.16.1 dev ens5 table 254`).
+//! - `policies`: where rules send other programs' packets, `{rules, packets, ranges}`.
+//! - `host_routes`: in snapshots of schema 1, instead of `kernel_paths`, as `ip route show` prints them (`52.94.0.0/16 via 172.31.16.1 dev ens5 table 254`).
 //! - `proxies`: by variable, `{proxy, applies_to, applies_for}`. `assumed_interface`: what `--interface` names.
 //! - `probes`: all probes, `{kind, hostname, address, local, result, phases, failed_in, detail, testimony, request_id}`.
 //!   Each is the base world's probe with these changes.
@@ -50,13 +50,13 @@
 //!   `from LOCAL`, `by CREDENTIALS`, `anchor SETTING` (`none` without TLS).
 //!
 //! **Everywhere**
-//! - In place of a fact, the reason why it is missing: `denied ec2:DescribeRouteTables`, `timed out 3s`,
+//! - Instead of a fact, the reason why it is missing: `denied ec2:DescribeRouteTables`, `timed out 3s`,
 //!   `not tried because …`, `redirected 307 REQUEST`, `conflicting ONE, but OTHER`, `over limit 41 pages, at most 40`, or
 //!   a detail after `unreachable`, `throttled`, `malformed`, `truncated`, `failed`, `credentials`, `settings`,
 //!   `disabled` or `not found`. `null` in a map removes an entry of the base world.
 //! - A value that AWS does not document must be marked: `state: undocumented hibernating`.
 //! - `observed`: `30m ago` or `in 1h`, by the keys above and `zone`, `subnet_ranges`, `public` and `hosts_file`.
-//! - `merge`: a JSON merge patch to the finished snapshot, for what the language cannot say.
+//! - `merge`: a JSON merge patch to the finished snapshot, for what the language cannot express.
 //!
 //! `expect` needs the `outcome`, the severity and code of every finding, and the verdict on every address. It may have
 //! `proof`, `decided_by` (`52.94.0.10 of HOST`, `the proxy of HOST`, `the name HOST`, `nothing`), `coverage`
@@ -85,7 +85,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fs, sync::OnceLock};
 use world::{Changes, World};
 
-/// A world, and what must be concluded of it.
+/// A world, and the required conclusions.
 #[derive(Clone)]
 pub(crate) struct Scenario {
     pub(crate) world: Snapshot,
@@ -177,7 +177,7 @@ fn yaml(file: &str, text: &str) -> Result<Value, String> {
     serde_saphyr::from_str(text).map_err(|error| format!("{file}: {error}"))
 }
 
-/// Reads a value; an error begins with the path of the key.
+/// Reads a value; an error starts with the path of the key.
 fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string().as_str() {
         "." => error.inner().to_string(),

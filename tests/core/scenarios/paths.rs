@@ -1,4 +1,4 @@
-//! What the kernel does with the whole prefix list.
+//! The kernel's paths for the whole prefix list.
 
 use super::{
     host::KernelText,
@@ -12,10 +12,10 @@ use std::{
     net::IpAddr,
 };
 
-/// By prefix, where that is not what `kernel` has for all other addresses; null where the kernel was not asked.
+/// The routes of prefixes that differ from the one that `kernel` has for all other addresses; null where the kernel was not asked.
 pub(super) type PathsChange = Entries<IpNet, KernelText>;
 
-/// What rules do with other programs' packets.
+/// Where rules send other programs' packets.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PolicyChange {
@@ -24,14 +24,14 @@ pub(super) struct PolicyChange {
     ranges: BTreeMap<IpNet, KernelText>,
 }
 
-/// The whole list as `kernel` has all other addresses, but for these prefixes.
+/// The whole list has the route that `kernel` has for all other addresses, except these prefixes.
 pub(super) fn kernel_paths(world: &mut World) -> Result<(), String> {
     let World { snapshot, devices, default_routes, kernel_paths, policies, .. } = world;
     let Some(paths) = kernel_paths.take() else { return Ok(()) };
     let ports: BTreeSet<u16> = snapshot.all_names().map(|name| name.port).collect();
     let ports = if ports.is_empty() { [443].into() } else { ports };
     snapshot.host_routes = None;
-    // As the collector has it: the entries of the lists as far as they are known, and the addresses in use.
+    // As in the collector: the known entries of the lists, and the addresses in use.
     let lists = snapshot.vpc.service_prefix_lists.seen().into_iter().flatten();
     let lists = lists.filter_map(|id| snapshot.vpc.prefix_lists.get(id)?.seen());
     let mut wanted: BTreeSet<IpNet> = lists.flat_map(|list| &list.entries).map(IpNet::trunc).collect();
@@ -43,18 +43,18 @@ pub(super) fn kernel_paths(world: &mut World) -> Result<(), String> {
                 routes.push((*range, value));
             }
         }
-        // The addresses in use, as they are.
+        // The addresses in use.
         for (address, route) in &snapshot.kernel_routes {
             routes.extend(route.seen().map(|route| (IpNet::from(*address), route.clone())));
         }
         for (prefix, route) in paths {
             match route {
                 Some(text) => routes.push((prefix, text.route(devices)?)),
-                // No one asked.
+                // The kernel was not asked.
                 None => routes.push((prefix, KernelRoute::NoRoute { detail: NOT_ASKED.to_owned() })),
             }
         }
-        // What leads an IPv6 address somewhere stands in a table.
+        // A table has the route of an IPv6 address.
         let is_route = |(prefix, route): &(IpNet, KernelRoute)| {
             prefix.addr().is_ipv6() && matches!(route, KernelRoute::Via { .. })
         };
@@ -74,7 +74,7 @@ pub(super) fn kernel_paths(world: &mut World) -> Result<(), String> {
 
 const NOT_ASKED: &str = "not asked";
 
-/// Disjoint ranges of what is wanted, each with the route of the longest prefix.
+/// Disjoint ranges of the wanted ones, each with the route of the longest prefix.
 fn overlaid(wanted: &BTreeSet<IpNet>, routes: &[(IpNet, KernelRoute)], port: u16) -> Vec<KernelRange> {
     let prefixes = || wanted.iter().chain(routes.iter().map(|(prefix, _)| prefix));
     let mut starts: BTreeSet<IpAddr> = prefixes().map(IpNet::network).collect();

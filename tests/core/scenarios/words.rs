@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 use std::{net::IpAddr, str::FromStr, time::Duration};
 
-/// When every round begins.
+/// The time at which every round begins.
 pub(super) fn taken_at() -> Timestamp {
     serde_json::from_value(Value::from("2026-11-22T09:00:00Z")).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A fact that was observed when the round began.
+/// A fact that was observed at the start of the round.
 pub(super) fn observed<T>(value: T) -> Observed<T> {
     Observed::Seen { value, at: taken_at(), took: Duration::from_millis(10).into() }
 }
@@ -26,7 +26,7 @@ pub(super) enum Fact<T> {
 }
 
 impl<T> Fact<T> {
-    /// As the snapshot has it.
+    /// The fact of the snapshot.
     pub(super) fn observed<U>(self, convert: impl FnOnce(T) -> Result<U, String>) -> Result<Observed<U>, String> {
         Ok(match self {
             Self::Is(value) => observed(convert(value)?),
@@ -100,7 +100,7 @@ fn over_limit(text: &str) -> Result<Gap, String> {
     read(text.trim()).ok_or_else(|| format!("{text:?}: expected `41 pages of ec2:DescribeRouteTables, at most 40`"))
 }
 
-/// A typing error in a reason must not pass for a name.
+/// A typing error in a reason must not count as a name.
 pub(super) fn word(text: String) -> Result<String, String> {
     if text.contains(' ') { Err(format!("{text:?}: neither a name nor a reason")) } else { Ok(text) }
 }
@@ -135,7 +135,7 @@ impl TryFrom<String> for Moment {
     }
 }
 
-/// Reads what has a documented set of values; any other must be marked: `undocumented filtered`.
+/// Reads a field that has a documented set of values; any other value must be marked: `undocumented filtered`.
 fn documented<T: DeserializeOwned>(text: &str, is_other: fn(&T) -> bool) -> Result<T, String> {
     let marked = text.strip_prefix("undocumented ");
     let word = marked.unwrap_or(text);
@@ -280,7 +280,7 @@ fn target(text: &str) -> Result<Target, String> {
     })
 }
 
-/// Reads a word, and names it where it cannot be read.
+/// Reads a word; an error names it.
 pub(super) fn parse<T: FromStr<Err: std::fmt::Display>>(word: &str) -> Result<T, String> {
     word.parse().map_err(|error| format!("{word:?}: {error}"))
 }

@@ -19,19 +19,19 @@ use std::{
     time::Duration,
 };
 
-/// A world in the making.
+/// A world that is being built.
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) snapshot: Snapshot,
-    /// What a kernel route may name.
+    /// The devices that a kernel route may name.
     pub(super) devices: BTreeMap<String, Device>,
-    /// The route of an address that DNS gives and `kernel` does not list.
+    /// The route of an address that DNS returns and `kernel` does not list.
     pub(super) default_routes: BTreeMap<IpNet, Fact<KernelText>>,
     /// Addresses that `kernel` lists.
     pub(super) asked: BTreeSet<IpAddr>,
     /// Addresses that `kernel` removes.
     pub(super) not_asked: BTreeSet<IpAddr>,
-    /// What the kernel does with the whole list, built once all else is known.
+    /// The kernel's paths for the whole list, built after everything else.
     pub(super) kernel_paths: Option<Fact<PathsChange>>,
     pub(super) policies: Vec<PolicyChange>,
     observed: BTreeMap<String, Moment>,
@@ -39,7 +39,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A world of which nothing is known.
+    /// A world without any known fact.
     pub(super) fn unknown() -> Self {
         fn nothing<T>() -> Observed<T> {
             Observed::Unseen(Gap::NotTried { because: "no scenario says".to_owned() })
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    /// The snapshot, once every change is made.
+    /// The snapshot after all changes.
     pub(super) fn finish(mut self) -> Result<Snapshot, String> {
         dns::check(&self.snapshot).map_err(|error| format!("dns: {error}"))?;
         host::route_the_rest(&mut self).map_err(|error| format!("kernel: {error}"))?;
@@ -104,7 +104,7 @@ impl World {
 }
 
 /// A JSON merge patch (RFC 7396), except that a fact replaces a fact whole: merging `unseen` into `seen` would leave
-/// both. And the `mac` and `kind` of a device are null where it has none.
+/// both. The `mac` and `kind` of a device are null where it has none.
 fn merge(target: &mut Value, patch: Value) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
@@ -122,7 +122,7 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-/// Whether everything `written` is in `read`: a key that a snapshot does not have is not.
+/// Whether everything in `written` is in `read`, which is not so for a key that a snapshot does not have.
 fn is_kept(written: &Value, read: &Value) -> bool {
     match (written, read) {
         (Value::Object(written), Value::Object(read)) => {
@@ -139,7 +139,7 @@ fn is_kept(written: &Value, read: &Value) -> bool {
 /// A map whose null entries remove what the base world has.
 pub(super) type Entries<K, V> = BTreeMap<K, Option<V>>;
 
-/// What a scenario changes.
+/// The changes of a scenario.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Changes {
@@ -185,13 +185,13 @@ impl TryFrom<String> for IpOrDefault {
     }
 }
 
-/// Names the key that an error is about.
+/// Adds the key to an error.
 fn at<T>(key: &'static str, result: Result<T, String>) -> Result<T, String> {
     result.map_err(|error| format!("{key}: {error}"))
 }
 
 impl Changes {
-    /// Makes the changes to `world`. An error begins with the key.
+    /// Applies the changes to `world`. An error starts with the key.
     pub(super) fn apply(self, mut world: World) -> Result<World, String> {
         world.observed = self.change_host(&mut world)?.change_vpc(&mut world)?;
         Ok(world)
@@ -220,7 +220,7 @@ impl Changes {
         if let Some(routes) = self.host_routes.take() {
             let routes = routes.observed(|routes| host::host_routes(&world.devices, &routes));
             snapshot.host_routes = Some(at("host_routes", routes)?);
-            // What snapshots of schema 1 have in its place.
+            // Snapshots of schema 1 have this instead.
             world.kernel_paths = None;
         }
         world.kernel_paths = self.kernel_paths.take().or(world.kernel_paths.take());
@@ -239,7 +239,7 @@ impl Changes {
         Ok(self)
     }
 
-    /// What is left then is `observed`.
+    /// Returns `observed`, which is applied last.
     fn change_vpc(self, world: &mut World) -> Result<BTreeMap<String, Moment>, String> {
         let vpc = &mut world.snapshot.vpc;
         if self.tables.is_some() && !self.routes.is_empty() {
@@ -264,7 +264,7 @@ impl Changes {
     }
 }
 
-/// What `observed` dates.
+/// A group of facts whose time `observed` sets.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Dated {
@@ -290,7 +290,7 @@ enum Dated {
 }
 
 impl Dated {
-    /// Dates every such fact.
+    /// Sets the time of every fact of the group.
     fn date(self, snapshot: &mut Snapshot, moment: Timestamp) -> Result<(), String> {
         let mut dated = 0;
         let mut count = |observed: bool| dated += usize::from(observed);
@@ -358,7 +358,7 @@ fn each<T>(fact: &mut Observed<T>, edit: impl FnOnce(&mut T)) {
     }
 }
 
-/// The value of a fact that a change rests on; where the base world has none, an empty one.
+/// The value of a fact that a change starts from; empty where the base world has none.
 pub(super) fn value_of<T: Default>(fact: &mut Observed<T>) -> &mut T {
     if fact.seen().is_none() {
         *fact = observed(T::default());
