@@ -1,4 +1,4 @@
-//! The binary as people and programs use it: exit codes, help, files, errors. No network.
+//! The binary on the command line: exit codes, help, files, errors. No network.
 
 use crate::common::{below_tests, report_json, scenario};
 use onnet::{model::FindingCode, present};
@@ -348,7 +348,7 @@ fn no_color_wins_over_forced_colour() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    // More than a pipe holds, so that the writer still writes when the reader is gone.
+    // More than a pipe holds, so that the writer still writes after the reader ended.
     let mut child = onnet(&["schema", "report"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut out = child.stdout.take().unwrap();
     out.read_exact(&mut [0; 1]).unwrap();
@@ -390,7 +390,7 @@ fn wrong_settings_say_what_is_expected_and_where_they_may_stand() {
 
 #[test]
 fn an_endpoint_url_that_is_none_is_named_and_not_repeated() {
-    // An empty one is none, as in other SDKs: tests/net/settings.
+    // An empty value counts as unset, as in other SDKs: tests/net/settings.
     for url in ["nonsense", "http://", "ftp://127.0.0.1", "http://user:secret@127.0.0.1:99999"] {
         let ran = ran(onnet(&["audit", "--region", "us-east-1"]).env("AWS_ENDPOINT_URL_EC2", url).output().unwrap());
         assert_eq!(ran.code, 3, "{url:?}: {}", ran.err);
@@ -399,7 +399,7 @@ fn an_endpoint_url_that_is_none_is_named_and_not_repeated() {
     }
 }
 
-/// A directory with the plugin's link in it, as packages install it.
+/// A directory with the link of the plugin, as packages install it.
 #[cfg(unix)]
 fn plugin() -> (tempfile::TempDir, std::path::PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -408,7 +408,7 @@ fn plugin() -> (tempfile::TempDir, std::path::PathBuf) {
     (directory, link)
 }
 
-/// Monitoring systems read the standard output alone, and take code 0 for "all is well".
+/// Monitoring systems read only the standard output, and read code 0 as "OK".
 #[cfg(unix)]
 #[test]
 fn the_plugins_every_answer_is_on_the_standard_output_and_only_a_good_path_is_0() {

@@ -1,4 +1,4 @@
-//! What the daemon answers over HTTP, and that no client keeps it from answering others. Real sockets.
+//! The daemon's answers over HTTP, and that no client delays the answers to others. Real sockets.
 
 use crate::{
     common::scenario,
@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// So short that a test need not wait, and so long that a busy machine is not late.
+/// Short enough for a test, and long enough for a busy machine.
 fn short() -> Limits {
     Limits {
         handshake: Duration::from_millis(800),
@@ -52,7 +52,7 @@ async fn every_route_answers() {
     for (path, content_type, part) in cases {
         let answer = server.get(path).await;
         assert_eq!(answer.status, 200, "{path}");
-        // The page has the age of the report in it, and the metrics what the process uses.
+        // The page has the age of the report, and the metrics have the resource use of the process.
         let varies = ["/", "/metrics"].contains(&path);
         let expected = if varies { answer.body.contains(part) } else { answer.body == part };
         assert!(expected, "{path}: expected {part:?}, got {}", answer.body);
@@ -116,7 +116,7 @@ async fn before_the_first_report_it_is_healthy_and_not_ready() {
     assert_eq!(server.get("/report.json").await.status, 200);
 }
 
-/// How many reports the metrics count.
+/// The number of reports that the metrics count.
 async fn reports(server: &Server) -> u64 {
     let metrics = server.get("/metrics").await.body;
     let count = metrics.lines().find_map(|line| line.strip_prefix("onnet_reports_total "));
@@ -165,7 +165,7 @@ async fn neither_idle_nor_slow_clients_keep_others_waiting() {
     for _ in 0..200 {
         idle.push(server.connect().await);
     }
-    // A byte every now and then, which is progress, and no end of it.
+    // One byte at a time, which is progress, without an end.
     let mut slow = server.connect().await;
     let slow = tokio::spawn(async move {
         let started = Instant::now();
@@ -184,7 +184,7 @@ async fn neither_idle_nor_slow_clients_keep_others_waiting() {
     }
     let ended = slow.await.unwrap();
     assert!(ended < PATIENCE, "the slow one was ended after {ended:?}");
-    // Those that are idle may be, and can still ask.
+    // Idle connections stay open, and can still send requests.
     let last = idle.last_mut().unwrap();
     last.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     assert_eq!(Answer::read(last).await.status, 200);
@@ -202,7 +202,7 @@ async fn a_client_that_sends_nothing_is_ended() {
     assert!(idle > Duration::from_millis(200) && idle < Duration::from_secs(5), "{idle:?}");
 }
 
-/// More than what the kernel keeps for a client that does not read.
+/// More than the kernel buffers for a client that does not read.
 const LARGE: usize = 8 << 20;
 
 /// A status whose `/report.json` is [`LARGE`].
@@ -216,7 +216,7 @@ const GET_LARGE: &[u8] = b"GET /report.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 #[tokio::test]
 async fn a_client_that_reads_a_byte_at_a_time_is_ended_and_stalls_nobody() {
-    // To render the report takes a slow machine longer than the short limits of a head allow.
+    // A slow machine needs longer to render the report than the short limits of a head allow.
     let limits = Limits { answer: Duration::from_secs(4), head: PATIENCE, handshake: PATIENCE, ..short() };
     let server = Server::start(WebConfig::none(), limits);
     server.publisher.publish(large());
@@ -226,7 +226,7 @@ async fn a_client_that_reads_a_byte_at_a_time_is_ended_and_stalls_nobody() {
     let started = Instant::now();
     let slow = tokio::spawn(async move {
         let mut read = 0_usize;
-        // A byte at a time until well after the limit, then what the kernel still has.
+        // One byte at a time until well after the limit, then what the kernel has buffered.
         while started.elapsed() < Duration::from_secs(6) {
             if slow.read_u8().await.is_err() {
                 return read;
@@ -245,7 +245,7 @@ async fn a_client_that_reads_a_byte_at_a_time_is_ended_and_stalls_nobody() {
     }
     let read = slow.await.unwrap();
     assert!(read < LARGE, "the whole answer was sent to a client that does not read it");
-    // And one that reads gets all of it.
+    // A client that reads gets the whole answer.
     let server = Server::start(WebConfig::none(), Limits { answer: PATIENCE, head: PATIENCE, ..short() });
     server.publisher.publish(large());
     assert!(server.get("/report.json").await.body.len() > LARGE);
@@ -304,7 +304,7 @@ async fn where_all_places_are_taken_an_idle_one_makes_room() {
     for _ in 0..5 {
         assert_eq!(server.get("/-/healthy").await.status, 200);
     }
-    // The oldest went first.
+    // The oldest connection was closed first.
     closed_after(idle.remove(0)).await;
     let newest = idle.last_mut().unwrap();
     newest.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
@@ -349,7 +349,7 @@ fn an_address_that_cannot_be_had_is_named_with_what_to_do() {
     assert!(elsewhere.contains("192.0.2.1:10953") && elsewhere.contains("no interface"), "{elsewhere}");
 }
 
-/// This very program again, as systemd would start it: with the socket as its file descriptor number 3.
+/// This program again, started as systemd does: with the socket as file descriptor 3.
 fn activated(socket: impl Into<OwnedFd>) -> Command {
     let mut command = Command::new("sh");
     let this = std::env::current_exe().unwrap();
@@ -393,7 +393,7 @@ async fn a_socket_of_systemds_is_served() {
     let socket = TcpListener::bind(local(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let mut child = activated(socket).spawn().unwrap();
-    // The kernel answers for the listening socket: no connection is refused before the child is there.
+    // The kernel accepts for the listening socket: no connection is refused before the child has started.
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     let answer = Answer::read(&mut stream).await;
@@ -432,13 +432,13 @@ async fn clients_that_read_nothing_take_no_memory_and_no_descriptors_from_others
     for n in 0..400 {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let large = "x".repeat(if n % 2 == 0 { 100_000 } else { 10 });
-        // Without an end of the head, or with one, and then nothing is read.
+        // Either the head does not end, or it ends and the client reads nothing.
         let end = if n % 2 == 0 { "" } else { "\r\n\r\n" };
         let _ = stream.try_write(format!("GET /report.json HTTP/1.1\r\nHost: localhost\r\nX: {large}{end}").as_bytes());
         let _ = stream.write(b"").await;
         unread.push(stream);
     }
-    // Another client is served whatever that one does.
+    // Another client is served at the same time.
     let other = tokio::net::TcpSocket::new_v4().unwrap();
     other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut other = other.connect(address).await.unwrap();
@@ -450,7 +450,7 @@ async fn clients_that_read_nothing_take_no_memory_and_no_descriptors_from_others
     let output = child.wait_with_output().unwrap();
     assert_eq!(answer.status, 200, "{output:?}");
     assert!(descriptors < Limits::default().connections + 20, "{descriptors} descriptors");
-    // The answer has 8 MB, and all clients share one.
+    // The answer has 8 MB, and all clients share one copy.
     assert!(taken < 35_000, "{taken} kB above {before} kB");
 }
 

@@ -1,4 +1,4 @@
-//! Tests with real sockets on loopback, and of the binary as it is built. They need nothing but this machine.
+//! Tests with real sockets on loopback, and of the built binary. They need only this machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod cli;

@@ -1,4 +1,4 @@
-//! `onnet status`: the binary against a daemon's server, and against what is none.
+//! `onnet status`: the binary with the server of a daemon, and with other servers.
 
 use crate::{
     common::Scenario,
@@ -23,21 +23,21 @@ struct Ran {
     err: String,
 }
 
-/// Runs it beside the server, which has this thread.
+/// Runs the binary beside the server, which has this thread.
 async fn status(url: &str, more: &[&str]) -> Ran {
     let mut command = Command::new(crate::ONNET);
     command.args(["status", "--url", url]).args(more);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ONNET_")) {
         command.env_remove(name);
     }
-    // A proxy is for others.
+    // Requests to the daemon do not use a proxy.
     command.env("http_proxy", "http://192.0.2.1:1").env("https_proxy", "http://192.0.2.1:1");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// A scenario's world as if it had been seen so long ago.
+/// A scenario's world, observed this long ago.
 fn seen(name: &str, ago: Duration) -> Snapshot {
     let world = Scenario::read(name).world;
     let mut json = serde_json::to_value(&world).unwrap();
@@ -80,7 +80,7 @@ async fn it_prints_and_ends_as_check_does() {
             assert_eq!(ran.out, expected, "{name} {format}");
         }
     }
-    // With a path, as behind another server, there is none here.
+    // With a path, as behind another server, no daemon answers here.
     let ran = status(&format!("{}/onnet/", url(&server)), &[]).await;
     assert!(ran.err.contains("is not onnet: it answers HTTP 404"), "{}", ran.err);
 }
@@ -116,7 +116,7 @@ fn a_report_holds_until_its_first_fact_is_too_old_and_none_from_the_future_does(
         assert_eq!(again.outcome, Outcome::Undetermined, "{later:?}");
         assert_eq!(again.taken_at, ended.plus(later));
     }
-    // Another clock: what it says of the age of anything cannot be known.
+    // Another clock: the age of its facts is not known.
     let earlier: Timestamp = serde_json::from_str("\"2020-01-01T00:00:00Z\"").unwrap();
     assert_eq!(judge::as_of(report, earlier).outcome, Outcome::Undetermined);
 }
@@ -131,7 +131,7 @@ async fn where_no_daemon_answers_it_says_what_to_do() {
         "onnet: no daemon answers at {url}: connection refused; is onnet.service running? (systemctl status onnet)\n"
     );
     assert_eq!(ran.err, expected);
-    // A monitoring system sees the standard output alone.
+    // A monitoring system reads only the standard output.
     let ran = status(&url, &["--format", "nagios"]).await;
     assert_eq!((ran.code, ran.err.as_str()), (3, ""));
     assert!(
@@ -149,7 +149,7 @@ async fn before_the_first_report_it_says_so() {
     assert!(ran.err.contains("is not ready: it has not finished its first round yet"), "{}", ran.err);
 }
 
-/// A server that answers everything like this, and keeps the connection open if it is to.
+/// A server that sends this answer to every request, and keeps the connection open if required.
 async fn fake(answer: &'static [u8], open: bool) -> String {
     let listener = TcpListener::bind(local(0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -158,7 +158,7 @@ async fn fake(answer: &'static [u8], open: bool) -> String {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 4096]).await.unwrap();
-            let _ = stream.write_all(answer).await; // a client may have seen enough
+            let _ = stream.write_all(answer).await; // a client may close early
             if open {
                 kept.push(stream);
             }

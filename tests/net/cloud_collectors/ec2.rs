@@ -1,4 +1,4 @@
-//! EC2: what good answers become, and which gap each bad one ends in.
+//! EC2: the facts of good answers, and the gap of each bad one.
 
 use crate::fakes::{
     ec2::{Ec2, XML, config, document, facts, facts_within, good, keys, parameter, refusal},
@@ -185,7 +185,7 @@ async fn endpoints_unknown_means_their_interfaces_were_not_looked_for() {
     assert!(facts.route_tables.seen().is_some(), "the rest is not lost");
 }
 
-/// The gap that `steps` for an answer to DescribeRouteTables end in.
+/// The gap if DescribeRouteTables is answered with `steps`.
 async fn gap_of(steps: Vec<Step>) -> Gap {
     let server = Ec2::new().with("DescribeRouteTables", steps).start().await;
     let facts = facts(&server).await;
@@ -250,7 +250,7 @@ fn asked(server: &Server, action: &str) -> Vec<Request> {
     requests.iter().filter(|request| parameter(request, "Action").as_deref() == Some(action)).cloned().collect()
 }
 
-/// What the requests for an action asked for on a page.
+/// The page sizes that the requests for an action asked for.
 fn sizes(server: &Server, action: &str) -> Vec<String> {
     asked(server, action).iter().map(|request| parameter(request, "MaxResults").unwrap()).collect()
 }
@@ -298,7 +298,7 @@ async fn operations_with_large_pages_have_smaller_ones_too() {
     assert_eq!(sizes(&server, "DescribeVpcEndpoints"), ["1000", "100", "5"]);
 }
 
-/// So many are asked for while none of them is answered.
+/// At most this number of requests is sent before the first answer.
 #[tokio::test]
 async fn the_entries_of_four_lists_are_asked_for_at_a_time() {
     let route = |list| {

@@ -35,7 +35,7 @@ async fn probe(authority: &Authority, address: SocketAddr, tls: bool) -> Probe {
     probe_within(authority, address, tls, Duration::from_secs(10)).await
 }
 
-/// A probe of a server over TLS that does `before` to the bare connection and then as `script` says.
+/// A probe of a TLS server that runs `before` on the bare connection and then `script`.
 async fn probe_tls(before: Vec<Step>, script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> Probe {
     let authority = Authority::new();
     let server = Server::tls(authority.identity(NAME), before, script).await;
@@ -48,7 +48,7 @@ async fn probe_answering(status: u16, body: &'static str) -> Probe {
     probe_tls(vec![], move |_| answer(status, JSON, body)).await
 }
 
-/// Phases are disjoint and add up to the total, and only the phases up to the one that failed are there.
+/// Phases are disjoint, their sum is the total, and only the phases up to the failed one have a time.
 pub(crate) fn assert_adds_up(probe: &Probe) {
     assert_eq!(Seconds::from(probe.phases.sum()), probe.total, "{probe:#?}");
     if let Some(failed) = probe.failed_in {
@@ -57,7 +57,7 @@ pub(crate) fn assert_adds_up(probe: &Probe) {
     }
 }
 
-/// The delay is in `phase`, and no other phase has swallowed it.
+/// The delay is in `phase`, and in no other phase.
 pub(crate) fn assert_delay_is_in(probe: &Probe, phase: Phase) {
     assert_eq!(probe.result, ProbeResult::Ok, "{probe:#?}");
     for (other, took) in probe.phases.reached() {

@@ -1,4 +1,4 @@
-//! The collectors that talk to AWS, against real servers that misbehave: each failure ends in one named reason.
+//! The collectors that send requests to AWS, with real servers that misbehave: each failure has one named reason.
 
 mod ec2;
 mod health;

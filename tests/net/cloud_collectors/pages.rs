@@ -1,4 +1,4 @@
-//! Listings in pages: one whose end is not proved is no listing, for every operation that has pages.
+//! Listings in pages: a listing without a proved end does not count, for every operation that has pages.
 
 use crate::fakes::{
     ec2::{Ec2, config, good, keys, parameter, refusal},
@@ -14,11 +14,11 @@ use onnet::{
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A page: the token it is asked for with, its items, and the token it names. An item is a number; `2*` has the id of `2`
+/// A page: the token that requests it, its items, and the token of the next page. An item is a number; `2*` has the id of `2`
 /// and other contents.
 type Page = (Option<&'static str>, &'static [&'static str], Option<&'static str>);
 
-/// What a server does, its pages, and the items that are found or the reason there are none.
+/// A server's behaviour, its pages, and the items that are found or the reason why there are none.
 type Case = (&'static str, &'static [Page], Result<&'static [&'static str], &'static str>);
 
 const CASES: [Case; 14] = [
@@ -172,7 +172,7 @@ impl Operation {
         good(self.action, &(list + &next.map(|token| format!("<nextToken>{token}</nextToken>")).unwrap_or_default()))
     }
 
-    /// The ids that it found, or why none.
+    /// The ids that it found, or the reason for none.
     async fn found(&self, server: &Server) -> Result<Vec<String>, Gap> {
         let config = config(&format!("http://{}", server.address), &Authority::new(), keys());
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -199,7 +199,7 @@ impl Operation {
         Ok(found)
     }
 
-    /// The id of an item, in the listing's own words.
+    /// The id of an item in the form of the listing.
     fn id(&self, item: &str) -> String {
         match self.action {
             "DescribeRouteTables" => format!("rtb-{item}"),
@@ -221,7 +221,7 @@ fn ids<T>(observed: &Observed<Vec<T>>, id: impl Fn(&T) -> String) -> Result<Vec<
 async fn a_listing_counts_only_where_its_end_is_proved() {
     for operation in &OPERATIONS {
         for (name, pages, expected) in CASES {
-            // An entry has no id beside its contents.
+            // An entry has no id except its contents.
             if operation.action == "GetManagedPrefixListEntries" && name.starts_with("one id with two contents") {
                 continue;
             }
@@ -229,9 +229,9 @@ async fn a_listing_counts_only_where_its_end_is_proved() {
             let found = operation.found(&server).await;
             let expected = match expected {
                 Ok(items) => Ok(items.iter().map(|item| operation.id(item)).collect::<Vec<_>>()),
-                // The other API was asked instead, and the first refusal names the permission to give.
+                // The other API was called instead, and the first denial names the permission to grant.
                 Err(_) if operation.action == "DescribeManagedPrefixLists" => Err("denied"),
-                // The other API is asked instead, and does not answer here.
+                // The other API is called instead, and does not answer here.
                 Err(reason) => Err(reason),
             };
             let action = operation.action;
@@ -257,7 +257,7 @@ async fn the_gap_names_the_operation_and_the_fault() {
     }
 }
 
-/// The world in which half a list passed for the whole: the table that the subnet uses is on the page that never came.
+/// The world in which half a list counted as the whole: the table of the subnet is on the page that did not arrive.
 #[tokio::test]
 async fn a_table_on_a_page_that_never_came_is_not_taken_for_absent() {
     let tables = &OPERATIONS[0];
@@ -269,7 +269,7 @@ async fn a_table_on_a_page_that_never_came_is_not_taken_for_absent() {
     assert_eq!(of_tables, 2, "a token that came before is not followed");
 }
 
-/// Each of the six pages comes well within the time that one may take, and all of them together exceed the deadline.
+/// Each of the six pages arrives within the limit for one, but all of them together exceed the deadline.
 #[tokio::test]
 async fn as_long_as_pages_come_the_longest_time_counts_and_not_the_deadline() {
     let ec2 = Ec2::new();

@@ -1,4 +1,4 @@
-//! What is kept between collections.
+//! The facts that are kept between collections.
 
 use crate::common::{Scenario, scenarios};
 use onnet::{
@@ -18,7 +18,7 @@ fn base() -> Snapshot {
     Scenario::read("gateway_endpoint_carries_the_whole_list").world
 }
 
-/// What the collections of `source` bring in `world`.
+/// The answers of the collections of `source` in `world`.
 fn answers(world: &Snapshot, source: Source) -> Vec<Answer> {
     let of_kind = |kind| {
         let probes = world.probes.iter().filter(move |attempt| attempt.kind() == kind);
@@ -58,7 +58,7 @@ fn vpc(facts: VpcFacts) -> Answer {
     Answer::Vpc { facts: Box::new(facts), requests: Vec::new() }
 }
 
-/// Takes in all of `source`, and says what changed.
+/// Adds all answers of `source`, and returns what changed.
 fn take(facts: &mut Facts, world: &Snapshot, source: Source) -> Changed {
     take_all(facts, answers(world, source))
 }
@@ -89,7 +89,7 @@ fn nothing_known(world: &Snapshot) -> Facts {
     facts
 }
 
-/// What is known once every source of `world` was collected from.
+/// The facts after every source of `world` was collected.
 fn known(world: &Snapshot) -> Facts {
     let mut facts = nothing_known(world);
     for &source in Source::ALL {
@@ -98,7 +98,7 @@ fn known(world: &Snapshot) -> Facts {
     facts
 }
 
-/// What is concluded of it `later` than the world was observed.
+/// The report that is made `later` than the world was observed.
 fn judged(facts: &Facts, world: &Snapshot, later: Duration) -> Report {
     judge(facts.snapshot(world.taken_at.plus(later), world.took, world.proxies.clone()))
 }
@@ -115,7 +115,7 @@ fn without_tables(world: &Snapshot, gap: &Gap) -> VpcFacts {
     VpcFacts { route_tables: Observed::Unseen(gap.clone()), ..world.vpc.clone() }
 }
 
-/// The world as it would be observed again `later`.
+/// The same world, observed again `later`.
 fn observed_later(world: &Snapshot, later: Duration) -> Snapshot {
     struct Later(Duration);
     impl FactVisitor for Later {
@@ -133,7 +133,7 @@ fn observed_later(world: &Snapshot, later: Duration) -> Snapshot {
 #[test]
 fn answers_taken_in_one_by_one_make_the_snapshot_they_came_from() {
     let mut compared = 0;
-    // What schema 1 has in place of the kernel's paths is not collected.
+    // What schema 1 has instead of the kernel's paths is not collected.
     for (name, Scenario { world, .. }) in scenarios::all().iter().filter(|(_, s)| s.world.host_routes.is_none()) {
         let (whole, taken_in) = (judge(world.clone()), judged(&known(world), world, Duration::ZERO));
         assert_eq!(taken_in.outcome, whole.outcome, "{name}: {} / {}", taken_in.summary, whole.summary);
@@ -252,7 +252,7 @@ fn what_the_c_library_has_is_missing_until_it_answered() {
     assert!(report.summary.contains("C library"), "{}", report.summary);
     take(&mut facts, &world, Source::Dns);
     assert_eq!(judged(&facts, &world, Duration::ZERO).outcome, Outcome::OnNet);
-    // The name servers' next answer leaves what the C library had.
+    // The name servers' next answer keeps the addresses of the C library.
     let resolutions = answers(&world, Source::Dns).into_iter().filter(|answer| !of_c_library(answer));
     take_all(&mut facts, resolutions.collect());
     assert_eq!(judged(&facts, &world, Duration::ZERO).outcome, Outcome::OnNet);
@@ -278,7 +278,7 @@ fn a_prefix_list_is_forgotten_only_where_it_is_known_which_are_named() {
 fn a_change_is_distinguished_from_the_same_again() {
     let world = base();
     let mut facts = known(&world);
-    // The same at another time is the same.
+    // The same answer at another time is not a change.
     let again = observed_later(&world, MINUTE);
     for source in [Source::Imds, Source::Dns, Source::Kernel] {
         assert_eq!(take(&mut facts, &again, source), Changed::default(), "{source}");
@@ -306,7 +306,7 @@ fn a_change_is_distinguished_from_the_same_again() {
     assert_eq!(take(&mut facts, &attached, Source::Imds), Changed { instance: true, ..Changed::default() });
 }
 
-/// The base world whose SDKs use an account-based name too, which `/etc/hosts` pins to an address that is off-net.
+/// The base world, but its SDKs also use an account-based name, which `/etc/hosts` pins to an address that is off-net.
 fn with_a_pinned_account_name() -> Snapshot {
     let mut world = base();
     let mut name = world.names.seen().unwrap()[0].clone();
@@ -321,7 +321,7 @@ fn with_a_pinned_account_name() -> Snapshot {
     world
 }
 
-/// What instance metadata and the settings bring where the account-based name cannot be made.
+/// The answers of instance metadata and the settings where the account-based name cannot be determined.
 fn unnamed(world: &Snapshot, gap: &Gap) -> Vec<Answer> {
     let mut answers = answers(world, Source::Imds);
     answers.retain(|answer| !matches!(answer, Answer::AccountName(_) | Answer::Names { .. }));

@@ -1,4 +1,4 @@
-//! The engine without a network: what is known between collections, and recordings replayed.
+//! The engine without a network: the facts that are kept between collections, and recordings.
 
 mod facts;
 mod recordings;

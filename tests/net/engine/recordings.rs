@@ -32,7 +32,7 @@ fn at(changes: &[OutcomeChange], moment: Timestamp) -> Option<Outcome> {
     changes.iter().take_while(|change| change.at <= moment).last().map(|change| change.to)
 }
 
-/// Whether `with` could be concluded of less than what `without` was concluded of.
+/// Whether `without`, the outcome of fewer facts, is not better than `with`.
 fn is_no_better(without: Option<Outcome>, with: Option<Outcome>) -> bool {
     match (without, with) {
         (None | Some(Outcome::Undetermined), _) => true,

@@ -1,4 +1,4 @@
-//! How much memory the calling thread holds, by an allocator that counts.
+//! The memory that the calling thread holds, from an allocator that counts.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -10,7 +10,7 @@ thread_local! {
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
-/// The bytes the thread holds. What it frees for others counts as negative.
+/// The bytes that the thread holds. Memory of other threads that it frees counts as negative.
 pub(crate) fn now() -> isize {
     HELD.get()
 }
@@ -19,7 +19,7 @@ pub(crate) fn reset_peak() {
     PEAK.set(HELD.get());
 }
 
-/// The most the thread has held since the reset.
+/// The maximum since the reset.
 pub(crate) fn peak() -> isize {
     PEAK.get()
 }

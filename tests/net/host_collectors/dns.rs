@@ -28,7 +28,7 @@ async fn resolve_with(
     (resolve(&[server.address], NAME).await, server.asked())
 }
 
-/// One A record and no AAAA: what DynamoDB's names have.
+/// One A record and no AAAA record, as DynamoDB's names have.
 fn one_address(asked: &Asked, mut message: Message) -> Option<Vec<u8>> {
     if asked.family == RecordType::A {
         message.add_answer(record(NAME, 5, "52.94.0.10"));
@@ -47,7 +47,7 @@ async fn an_address_comes_with_its_ttl_and_the_other_family_is_seen_and_empty() 
 
 #[tokio::test]
 async fn one_absolute_query_a_family_and_never_the_search_list() {
-    // NXDOMAIN is what makes a resolver go through its search list, and one label what makes it begin with it.
+    // NXDOMAIN makes a resolver use its search list, and a name of one label makes it start with the list.
     for name in [NAME, "dynamodb"] {
         let server = FakeDns::start(|_, message| code(message, ResponseCode::NXDomain)).await;
         resolve(&[server.address], name).await;
@@ -110,7 +110,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
     drop(socket);
     let seen = resolve(&[address], NAME).await;
     let gap = seen.ipv4.gap().unwrap();
-    // An unconnected UDP socket does not learn of the refusal; then it is silence.
+    // An unconnected UDP socket is not notified of the refusal, so it looks like silence.
     assert!(["unreachable", "timed_out"].contains(&gap.reason()), "{gap}");
 }
 
@@ -233,7 +233,7 @@ async fn what_is_no_name_is_malformed_and_nobody_is_asked() {
     assert_eq!(server.asked(), []);
 }
 
-/// An answer that only TCP can carry.
+/// An answer that fits only into TCP.
 async fn resolve_long(answer: impl Fn(&Asked, &mut Message) + Send + Sync + 'static) -> Resolution {
     let (seen, _) = resolve_with(move |asked, mut message| {
         if asked.tcp {
@@ -247,7 +247,7 @@ async fn resolve_long(answer: impl Fn(&Asked, &mut Message) + Send + Sync + 'sta
     seen
 }
 
-/// A chain of so many CNAMEs to an address.
+/// A chain of this number of CNAMEs to an address.
 fn chain_of(length: u16) -> impl Fn(&Asked, &mut Message) + Send + Sync + 'static {
     move |asked, message| {
         let name = |at: u16| if at == 0 { NAME.to_owned() } else { format!("{at}.") };
@@ -269,7 +269,7 @@ async fn sixteen_cnames_are_followed_and_no_more() {
     is_reported_of_name(NAME, seen, &gap);
 }
 
-/// Runs others on this thread beside `work`: how often they had a turn.
+/// Runs another task on this thread beside `work`. Returns how many turns that task had.
 async fn turns_beside<T>(work: impl Future<Output = T>) -> (T, usize) {
     let mut turns = 0;
     let others = async {
@@ -288,7 +288,7 @@ async fn turns_beside<T>(work: impl Future<Output = T>) -> (T, usize) {
 
 #[tokio::test]
 async fn the_longest_answer_leaves_the_thread_to_others() {
-    // 64 KiB of records, in the order that costs most.
+    // 64 KiB of records, in the order with the highest cost.
     const RECORDS: u16 = 2_500;
     let (seen, turns) = turns_beside(resolve_long(chain_of(RECORDS))).await;
     assert_eq!(seen.ipv4.gap().unwrap().reason(), "over_limit");

@@ -1,4 +1,4 @@
-//! `/etc/hosts`: what it costs, and where it ends.
+//! `/etc/hosts`: its cost, and its limits.
 
 use super::allocated;
 use crate::{
@@ -30,7 +30,7 @@ impl Files {
         self.directory.path().join(name)
     }
 
-    /// What the name resolves to. The name server knows no address.
+    /// The addresses of the name. The name server has none.
     async fn resolve(&self) -> Resolution {
         let server = FakeDns::start(|_, message| bytes(message)).await;
         let hosts = HostsFile::at(&self.path("hosts"), &self.path("host.conf"));
@@ -42,7 +42,7 @@ fn pinned(resolution: &Resolution) -> Vec<String> {
     resolution.hosts_file.seen().unwrap().iter().map(ToString::to_string).collect()
 }
 
-/// As in lists of blocked names.
+/// A file like the lists of blocked names.
 fn blocked(lines: usize) -> String {
     (0..lines).fold(String::new(), |mut text, n| {
         writeln!(text, "0.0.0.0 advertisement-{n}.tracker.example").unwrap();
@@ -93,7 +93,7 @@ async fn a_hundred_thousand_lines_cost_a_buffer_and_leave_the_thread_to_others()
     let peak = allocated::peak() - before;
     assert_eq!(pinned(&seen), ["10.0.0.7"]);
     assert!(peak < 2 << 20, "{peak} bytes at once");
-    // 64 KiB is a turn.
+    // One turn reads 64 KiB.
     assert!(turns.get() >= text.len() >> 16, "{} turns for {} bytes", turns.get(), text.len());
 }
 

@@ -100,8 +100,8 @@ async fn with_several_private_addresses_the_association_is_asked_for() {
     assert_eq!(seen.interfaces[0].public_addresses.seen().unwrap()[0].private.to_string(), "172.31.16.11");
 }
 
-/// The service holds every answer of a wave back until all its requests are there: were one of them only sent after
-/// another's answer, the wave would never end.
+/// The service holds all answers of a wave back until all its requests have arrived. If one of them were sent only after
+/// another's answer, the wave would not end.
 #[tokio::test]
 async fn two_interfaces_take_three_round_trips() {
     let mut script = plain();
@@ -177,7 +177,7 @@ async fn every_failure_has_its_reason_and_names_the_path() {
 
 #[tokio::test]
 async fn a_token_that_is_a_web_page_is_malformed() {
-    // A captive portal answers everything with its page, and knows no token's lifetime.
+    // A captive portal answers everything with its page, without the lifetime of a token.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -201,8 +201,8 @@ async fn silence_ends_wherever_it_begins() {
     }
 }
 
-/// Where the processor time is limited, an answer may be late though the service gave it at once.
-/// So many of what is asked for are asked while none of it is answered.
+/// Where the processor time is limited, an answer may be late although the service sent it at once.
+/// At most this number of requests is sent before the first answer.
 #[tokio::test]
 async fn four_interfaces_and_eight_associations_are_asked_about_at_a_time() {
     let macs: Vec<String> = (1..=5).map(|number| format!("06:00:00:00:01:{number:02x}")).collect();

@@ -1,4 +1,4 @@
-//! The collectors of the host, each against a real socket that misbehaves.
+//! The collectors of the host, each with a real socket that misbehaves.
 
 pub(crate) mod allocated;
 mod dns;
@@ -13,7 +13,7 @@ use onnet::observe::{
     tls::Roots,
 };
 
-/// onnet's own way to AWS, which trusts a certificate that no one has.
+/// onnet's own HTTP client for AWS, which trusts only a certificate that no server has.
 fn http() -> SharedHttpClient {
     let key = rcgen::KeyPair::generate().unwrap();
     let nobody = rcgen::CertificateParams::default().self_signed(&key).unwrap();

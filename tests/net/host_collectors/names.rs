@@ -86,7 +86,7 @@ async fn china_has_names_of_its_own() {
     assert_eq!(told(&seen.names), [("dynamodb.cn-north-1.amazonaws.com.cn", 443, NameKind::Regional, true)]);
 }
 
-/// The profile stands for the environment here: both come by way of the loaded configuration.
+/// The profile represents the environment here: both are read from the loaded configuration.
 #[expect(deprecated, reason = "the new names are in a crate that is no dependency of ours")]
 async fn profile(settings: &str) -> SdkConfig {
     use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};

@@ -1,4 +1,4 @@
-//! Whole rounds. What a round looks at comes from the environment, so each runs in a process of its own.
+//! Whole rounds. A round reads its settings from the environment, so each runs in its own process.
 
 use crate::fakes::{
     dns::{FakeDns, bytes, record},
@@ -8,7 +8,7 @@ use hickory_proto::rr::RecordType;
 use onnet::model::{Report, Snapshot};
 use std::net::SocketAddr;
 
-/// One round of the binary's, in an environment with nothing in it but `variables`.
+/// One round of the binary, in an environment that has only `variables`.
 async fn round(imds: SocketAddr, variables: &[(&str, &str)]) -> Snapshot {
     let output = tokio::process::Command::new(crate::ONNET)
         .args(["check", "--format", "json", "--probe", "health", "--timeout", "3s"])
@@ -23,7 +23,7 @@ async fn round(imds: SocketAddr, variables: &[(&str, &str)]) -> Snapshot {
     report.unwrap_or_else(|error| panic!("{error}: {output:?}")).snapshot
 }
 
-/// Off EC2 a round must say so within two seconds.
+/// Outside EC2 a round must report that within two seconds.
 fn assert_within_two_seconds(seen: &Snapshot) {
     assert!(seen.took.as_secs_f64() < 2.0, "{}", seen.took);
 }
@@ -32,7 +32,7 @@ async fn silent_imds() -> FakeImds {
     FakeImds::start([(TOKEN.to_owned(), Reply::Silence)].into()).await
 }
 
-/// DynamoDB at an address of this host where nothing listens.
+/// DynamoDB at an address of this host without a listener.
 async fn dns() -> FakeDns {
     FakeDns::start(|asked, mut message| {
         if asked.family == RecordType::A {
@@ -66,7 +66,7 @@ async fn off_ec2_with_a_region_the_names_are_still_looked_at() {
     let name = "dynamodb.us-east-1.amazonaws.com";
     assert_eq!(seen.names.seen().unwrap()[0].hostname, name);
     assert_eq!(seen.resolutions[name].ipv4.seen().unwrap()[0].address.to_string(), "127.0.0.2");
-    // And those to instance metadata and the name server.
+    // The routes to instance metadata and the name server were asked for, too.
     assert_eq!(seen.kernel_routes.len(), 3);
     assert_eq!(seen.probes.len(), 1);
     assert_within_two_seconds(&seen);

@@ -1,4 +1,4 @@
-//! Settings that the AWS SDK for Rust cannot stand, and secrets in every place they can be, on the binary as it is built.
+//! Settings that the AWS SDK for Rust does not accept, and secrets in every possible place, with the built binary.
 
 mod run;
 mod secrets;
@@ -21,7 +21,7 @@ fn the_daemon_outlives_every_profile() {
     run::on_sighup(Path::new(ONNET));
 }
 
-/// What an answer of instance metadata holds goes into a path of the SDK's.
+/// The SDK puts text from an answer of instance metadata into a path.
 #[test]
 fn a_role_whose_name_is_none_is_no_role() {
     let mut world = World::on_net();

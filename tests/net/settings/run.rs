@@ -8,17 +8,17 @@ use std::{fs, path::Path, process::Stdio, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Nothing that is wrong.
+/// No wrong setting.
 pub(crate) const NOTHING: Bad = Bad { variables: &[], config: "", credentials: "", expected: Expected::Ignored };
 
-/// `onnet check`, with its probe to the Region's own name: on loopback no one listens at its port.
+/// `onnet check`, with its probe to the Region's own name: on loopback its port has no listener.
 pub(crate) fn check(lab: &Lab, onnet: &Path, bad: &Bad) -> Ran {
     let (config, credentials) = (lab.directory().join("config"), lab.directory().join("credentials"));
     fs::write(&config, bad.config).unwrap();
     fs::write(&credentials, bad.credentials).unwrap();
     let mut command = lab.command(onnet).unwrap();
     command.args(["check", "-v", "--timeout", "5s", "--format", "json"]).args(lab.options());
-    // So that what the profile says of endpoints counts.
+    // Otherwise these variables would override the endpoint URLs of the profile.
     command.env_remove("AWS_ENDPOINT_URL_DYNAMODB").env_remove("AWS_ENDPOINT_URL_STS");
     command.env("AWS_CONFIG_FILE", config).env("AWS_SHARED_CREDENTIALS_FILE", credentials);
     command.envs(bad.variables.iter().map(|variable| variable.split_once('=').unwrap()));
@@ -29,13 +29,13 @@ pub(crate) fn report(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", ran.stdout, ran.stderr))
 }
 
-/// What the findings of one code say.
+/// The messages of the findings of one code.
 fn findings_of<'r>(report: &'r Value, code: &str) -> impl Iterator<Item = &'r str> {
     let findings = report["findings"].as_array().into_iter().flatten();
     findings.filter(move |finding| finding["code"] == code).filter_map(|finding| finding["message"].as_str())
 }
 
-/// What is wrong with how it ended, if anything.
+/// The difference from the expected end, if there is one.
 fn wrong(bad: &Bad, ran: &Ran, usual: &Value) -> Option<String> {
     if ran.stderr.contains("defect") || ran.code.is_none() {
         return Some("it panics".to_owned());
@@ -78,7 +78,7 @@ pub(crate) fn at_the_start(onnet: &Path) {
 const KEPT: &str = "the SDK's settings cannot be used; the last good ones are kept";
 const READ: &str = "the settings files were read again";
 
-/// Every profile of the table, on SIGHUP; and one that is wrong at the start.
+/// Every profile of the table on SIGHUP, and a wrong one at the start.
 pub(crate) fn on_sighup(onnet: &Path) {
     let lab = Lab::start(World::on_net(), Mode::Loopback).unwrap();
     let files = ["config", "credentials"].map(|name| lab.directory().join(name));
@@ -90,14 +90,14 @@ pub(crate) fn on_sighup(onnet: &Path) {
     let environment = [
         ("AWS_CONFIG_FILE", config),
         ("AWS_SHARED_CREDENTIALS_FILE", credentials),
-        // So that what the profile says of endpoints counts.
+        // Otherwise these variables would override the endpoint URLs of the profile.
         ("AWS_ENDPOINT_URL_DYNAMODB", ""),
     ];
     let options = lab.options();
     let options: Vec<&str> =
         ["--listen", "127.0.0.1:0"].into_iter().chain(options.iter().map(String::as_str)).collect();
 
-    // At the start: it waits for better ones.
+    // At the start: the daemon waits for correct settings.
     write(&Bad { config: "[default]\nretry_mode = sometimes\n", ..NOTHING });
     let mut daemon = Daemon::start_with(&lab, onnet, &options, &environment).unwrap();
     let refused = |event: &Value| event["gap"].as_str().is_some_and(|gap| gap.contains(HEADLINE));

@@ -1,4 +1,4 @@
-//! Secrets in every place that onnet gets them from: none of them is ever written, at whatever level.
+//! Secrets in every place from which onnet reads them: none of them appears in any output, at any log level.
 
 use crate::{
     ONNET,
@@ -16,10 +16,10 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// No secret that is planted is without it; what instance metadata of the lab holds comes on top.
+/// Part of every secret that the test sets. The lab's instance metadata has further ones.
 const PLANTED: &str = "PLANTED";
 
-/// Whoever gives credentials by HTTP: STS, SSO, a container's agent. Ends with the process.
+/// A server that returns credentials by HTTP: STS, SSO, or the agent of a container. Ends with the process.
 fn provider() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -72,7 +72,7 @@ fn request(stream: &mut impl Read) -> String {
     }
 }
 
-/// Where secrets are, and whether EC2 is read with them.
+/// The places of secrets, and whether they are used for EC2.
 struct Source {
     name: &'static str,
     variables: Vec<(&'static str, String)>,
@@ -194,7 +194,7 @@ const LEVELS: [&[&str]; 5] = [
     &["--log", "trace,aws_config=trace,aws_runtime=trace,aws_smithy_runtime=trace,hyper=trace"],
 ];
 
-/// Everything that a check writes, and that is made of what it saves.
+/// All outputs of a check, and of what it saves.
 fn written(lab: &Lab, source: &Source, level: &[&str]) -> String {
     let directory = tempfile::tempdir_in(lab.directory()).unwrap();
     let [config, credentials, saved] = ["config", "credentials", "saved.json"].map(|name| directory.path().join(name));
@@ -220,7 +220,7 @@ fn no_secret_is_ever_written() {
     let lab = Lab::start(World::on_net(), Mode::Loopback).unwrap();
     let secrets = [PLANTED, METADATA_TOKEN, SECRET_KEY, SESSION_TOKEN];
     let sources = sources(&lab);
-    // Most of them wait for something that does not come.
+    // Most of them wait for an answer that does not arrive.
     std::thread::scope(|scope| {
         for some in sources.chunks(sources.len().div_ceil(8)) {
             scope.spawn(|| {

@@ -1,6 +1,6 @@
-//! Settings as people have them for other SDKs, and what must come of each.
+//! Settings that are in use for other SDKs, with the required result of each.
 
-/// One thing that is set wrong, or as only other SDKs have it.
+/// One setting that is wrong, or that only other SDKs accept.
 pub(crate) struct Bad {
     /// The variables, as `NAME=value`.
     pub(crate) variables: &'static [&'static str],
@@ -11,16 +11,16 @@ pub(crate) struct Bad {
     pub(crate) expected: Expected,
 }
 
-/// What must come of it.
+/// The required result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// The same outcome as without it; a finding and the log at `-v` name this.
     Used(&'static str),
     /// The same outcome as without it.
     Ignored,
-    /// Exit code 3, and one error that names all of this, under its own headline.
+    /// Exit code 3, and one error that has all of these texts, with its own headline.
     Refused(&'static [&'static str]),
-    /// Exit code 3, and a finding that says this.
+    /// Exit code 3, and a finding with this text.
     Undetermined(&'static str),
 }
 
@@ -82,7 +82,7 @@ pub(crate) const TABLE: &[Bad] = &[
     variable(&["AWS_ACCOUNT_ID_ENDPOINT_MODE=sometimes"], Used("AWS_ACCOUNT_ID_ENDPOINT_MODE")),
     profile("[default]\naccount_id_endpoint_mode = sometimes\n", Used("account_id_endpoint_mode")),
     variable(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=sometimes"], Used("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")),
-    // Other keys of the SDKs, which nothing here depends on.
+    // Other keys of the SDKs, which onnet does not use.
     profile(
         "[default]\ndefaults_mode = sometimes\nsts_regional_endpoints = sometimes\nrequest_min_compression_size_bytes = \
          many\ndisable_request_compression = sometimes\nsigv4a_signing_region_set = ,,\nrequest_checksum_calculation = \
@@ -144,7 +144,7 @@ pub(crate) const TABLE: &[Bad] = &[
     variable(&["AWS_CA_BUNDLE=/nowhere/bundle.pem"], Refused(&["AWS_CA_BUNDLE", "/nowhere/bundle.pem"])),
     variable(&["AWS_CA_BUNDLE=/dev/zero"], Refused(&["/dev/zero, which AWS_CA_BUNDLE names: this is a device"])),
     variable(&["AWS_CA_BUNDLE=", "SSL_CERT_FILE=/dev/zero"], Refused(&["SSL_CERT_FILE", "a device"])),
-    // What is left out of a directory is not read.
+    // Devices in a directory are not read.
     variable(&["AWS_CA_BUNDLE=", "SSL_CERT_DIR=/dev"], Refused(&["the system's trust store contains no usable"])),
     // Credentials.
     variable(
