@@ -1,4 +1,4 @@
-//! Answers without end, against every client that is asked for the VPC's facts or for credentials.
+//! Endless answers to every client that reads the VPC's facts or credentials.
 
 use crate::{
     ONNET,
@@ -9,44 +9,44 @@ use onnet::{import::saved, model::Source};
 use serde_json::Value;
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
-/// For all that a check does.
+/// The deadline of a check.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The same where a limit of size ends the answer: a busy machine takes its time to read so much.
+/// The same where a size limit ends the answer: a busy machine needs longer to read that much.
 const TIMEOUT_OF_SIZE: Duration = Duration::from_secs(60);
 
-/// For starting the process and printing the report, on a busy machine.
+/// Additional time to start the process and print the report, on a busy machine.
 const SLACK: Duration = Duration::from_secs(4);
 
 /// KiB of data that the process may have: less than the shipped unit's `MemoryMax=64M`.
 const DATA: &str = "49152";
 
-/// Who is asked, and by what settings.
+/// The server that is asked, and the settings.
 struct Client {
     name: &'static str,
     config: &'static str,
-    /// Variables that name the server, or a file.
+    /// The variables that name the server or a file.
     variables: &'static [(&'static str, Setting)],
     server: Server,
-    /// Which fact is missing.
+    /// The fact that must be missing.
     fact: &'static str,
 }
 
-/// What a variable is set to.
+/// The value of a variable.
 enum Setting {
     Text(&'static str),
-    /// The hostile server's URL, and this path.
+    /// The URL of the hostile server with this path.
     Url(&'static str),
     /// A file with a token.
     Token,
 }
 
-/// Which server is hostile.
+/// The server that is hostile.
 #[derive(Clone, Copy)]
 enum Server {
-    /// One of the lab's own.
+    /// A server of the lab.
     Lab(Service),
-    /// One of another lab's, in the place of what the lab does not have.
+    /// A server of another lab, for one that the lab does not have.
     Other,
 }
 
@@ -97,8 +97,8 @@ const CLIENTS: [Client; 6] = [
     },
 ];
 
-/// The attacks, and the reasons that a fact may be missing for: what is too long is so by a limit, what is too slow by the
-/// deadline, and what is not HTTP is no answer.
+/// The attacks, each with the reasons for which a fact may be missing: a limit if the answer is too long, the deadline if it is
+/// too slow, and malformed if it is not HTTP.
 const ATTACKS: [(Fault, &[&str]); 5] = [
     (Fault::EndlessBody, &["over_limit"]),
     (Fault::EndlessHead, &["unreachable", "credentials"]),
@@ -107,7 +107,7 @@ const ATTACKS: [(Fault, &[&str]); 5] = [
     (Fault::Drip, &["timed_out"]),
 ];
 
-/// Two labs: the second one's metadata service is the server that the first one does not have.
+/// Two labs: the metadata service of the second is the server that the first does not have.
 struct Attack {
     lab: Lab,
     other: Lab,
@@ -163,12 +163,12 @@ impl Attack {
     }
 }
 
-/// What is wrong with how it ended, if anything.
+/// The difference from the expected end, if there is one.
 fn wrong(client: &Client, fault: Fault, reasons: &[&str]) -> Option<String> {
     let attack = Attack::of(client, fault);
     let timeout = if reasons == ["over_limit"] { TIMEOUT_OF_SIZE } else { TIMEOUT };
     let mut ran = attack.check(client, timeout);
-    // Not attacked, and yet missed: the machine was too busy for instance metadata.
+    // Not attacked but missing: the machine was too busy for instance metadata.
     for _ in 0..3 {
         let is_hit = matches!(client.server, Server::Lab(Service::Imds));
         if is_hit || !ran.stdout.contains("\"metadata-unavailable\"") {
@@ -192,7 +192,7 @@ fn wrong(client: &Client, fault: Fault, reasons: &[&str]) -> Option<String> {
 #[test]
 fn an_answer_without_end_is_a_gap_of_bounded_cost() {
     let pairs: Vec<_> = CLIENTS.iter().flat_map(|client| ATTACKS.map(|attack| (client, attack))).collect();
-    // Most of them wait for what does not come.
+    // Most of them wait for data that does not arrive.
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let some = pairs.chunks(pairs.len().div_ceil(6));
         let threads: Vec<_> = some

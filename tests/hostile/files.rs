@@ -1,5 +1,5 @@
-//! Every file that a setting of the AWS SDKs names: one that never ends, or that nobody writes to, is refused by name, and so
-//! is one byte more than the limit.
+//! Every file that a setting of the AWS SDKs names: an endless file, a pipe without a writer, and a file one byte above the limit are
+//! errors that name the file.
 
 use crate::{
     ONNET,
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// Far more than a check takes that does not wait for a file.
+/// Much longer than a check that does not wait for a file.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SETTINGS: u64 = 1 << 20;
@@ -22,12 +22,12 @@ const CERTIFICATES: u64 = 16 << 20;
 
 /// A file that a setting names.
 struct Named {
-    /// How the report names the setting.
+    /// The name of the setting in the report.
     setting: &'static str,
-    /// Where it is, below the home directory.
+    /// Its path below the home directory.
     file: &'static str,
     limit: u64,
-    /// In which `FILE` stands for the path.
+    /// The content, in which `FILE` is replaced by the path.
     variables: &'static [&'static str],
     config: &'static str,
 }
@@ -78,7 +78,7 @@ const TABLE: [Named; 10] = [
     },
 ];
 
-/// All that `onnet check` prints.
+/// All output of `onnet check`.
 fn check(lab: &Lab, named: &Named, path: &Path) -> String {
     let with_path = |text: &str| text.replace("FILE", path.to_str().unwrap());
     let mut command = lab.command(Path::new(ONNET)).unwrap();

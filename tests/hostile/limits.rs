@@ -1,6 +1,6 @@
-//! The table of limits: what is as large as a limit is accepted, and one more is a gap that says which limit and how far, in
-//! the text, in JSON and in the metrics. Those on names, hosts files and the kernel are beside their collectors, those on the
-//! answers of other services in `answers`, and the table in `registry` names the test of each.
+//! The table of limits: input exactly at a limit is accepted; one more is a gap that names the limit and the excess in the text, in
+//! JSON and in the metrics. The limits of names, hosts files and the kernel are tested beside their collectors, those of answers of
+//! other services in `answers`. The table in `registry` names the test of each limit.
 
 use crate::{
     common::scenario,
@@ -23,7 +23,7 @@ use onnet::{
 use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, time::Duration};
 use tokio::time::Instant;
 
-/// A limit: what it counts, and how many are accepted.
+/// A limit: what it counts, and the accepted number.
 #[derive(Clone, Copy, Debug)]
 enum Limit {
     Vpcs,
@@ -58,7 +58,7 @@ const TABLE: [(Limit, usize, &str); 9] = [
     ),
 ];
 
-/// So many items, numbered from 0.
+/// This number of items, numbered from 0.
 fn items(count: usize, item: impl Fn(usize) -> String) -> String {
     (0..count).fold(String::new(), |mut all, number| {
         write!(all, "<item>{}</item>", item(number)).unwrap();
@@ -74,7 +74,7 @@ fn cidr(number: usize) -> String {
     format!("10.{}.{}.0/24", number / 256, number % 256)
 }
 
-/// A page with one table, and the token of the next, up to so many pages.
+/// A page with one table and the token of the next page, up to this number of pages.
 async fn pages(count: usize) -> Server {
     let ec2 = Ec2::new();
     Server::plain(move |request| {
@@ -132,7 +132,7 @@ async fn vpc(limit: Limit, count: usize) -> VpcFacts {
     vpcs_facts(&config, &vpcs, "us-east-1", Instant::now() + Duration::from_secs(60)).await.0
 }
 
-/// Instance metadata with so many network interfaces, or so many addresses of the only one.
+/// Instance metadata with this number of network interfaces, or of addresses of the only one.
 async fn instance(limit: Limit, count: usize) -> Observed<onnet::model::Instance> {
     let mut script = imds::plain();
     if let NetworkInterfaces = limit {
@@ -153,7 +153,7 @@ async fn instance(limit: Limit, count: usize) -> Observed<onnet::model::Instance
     }
 }
 
-/// The gap that so many end in, if any, and the snapshot of a good world with what was collected in its place.
+/// The gap for this number, if there is one, and the snapshot of an on-net world with the collected value.
 async fn collected(limit: Limit, count: usize) -> (Option<Gap>, Source, Snapshot) {
     let mut world = scenario("gateway_endpoint_carries_the_whole_list").snapshot;
     let gap = |gap: Option<&Gap>| gap.cloned();
@@ -197,7 +197,7 @@ async fn what_exceeds_a_limit_is_a_gap_in_every_format_and_never_on_net() {
 
 const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
 
-/// What a good world's name resolves to.
+/// The resolution of the name in an on-net world.
 fn resolution() -> Resolution {
     scenario("gateway_endpoint_carries_the_whole_list").snapshot.resolutions[NAME].clone()
 }

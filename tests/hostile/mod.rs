@@ -1,5 +1,5 @@
-//! Servers that misbehave, by the names they have in the lab, against everything of onnet's that asks a server: each attack
-//! ends in a gap, within the time and the memory that there are.
+//! Servers of the lab that misbehave, with every client of onnet: each attack ends in a gap, within the limits of time and
+//! memory.
 
 mod answers;
 mod files;

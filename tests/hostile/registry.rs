@@ -1,4 +1,4 @@
-//! Every limit of the tables has a test at the limit and one beyond it, or the table below lacks a line.
+//! Every limit has a test at the limit and one above it: the table below must have a line for each.
 
 use crate::common::below_tests;
 use std::{collections::BTreeSet, fs};
@@ -110,7 +110,7 @@ fn declared(path: &str) -> BTreeSet<String> {
         let public = line.strip_prefix("pub").map(|rest| rest.strip_prefix("(super)").unwrap_or(rest));
         let public = public.map(|rest| rest.strip_prefix("(crate)").unwrap_or(rest).trim_start());
         let constant = public.unwrap_or(line).strip_prefix("const ");
-        // `KernelLimits::DEFAULT` is made of the fields.
+        // `KernelLimits::DEFAULT` has only the fields.
         let declared = constant.or(public)?.split_once(": ").filter(|(name, _)| *name != "DEFAULT")?.0;
         declared.chars().all(|c| c.is_ascii_alphanumeric() || c == '_').then(|| declared.to_owned())
     };
@@ -127,7 +127,7 @@ fn every_limit_has_a_test() {
             let at = text.find(&format!("fn {test}(")).unwrap_or_else(|| panic!("{limit}: {file} has no {test}"));
             let before = text[..at].trim_end_matches("async ").trim_end_matches("pub(super) ").trim_end();
             let has_attribute = before.ends_with("test]") || before.ends_with("start_paused = true)]");
-            // Those that enter namespaces are listed by name.
+            // Tests that enter namespaces are listed by name.
             let is_listed =
                 text.matches(test).count() > 1 || ["tests/kernel/main.rs"].iter().any(|f| source(f).contains(test));
             assert!(has_attribute || is_listed, "{limit}: {test} of {file} is not run");

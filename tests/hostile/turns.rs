@@ -1,4 +1,4 @@
-//! What is parsed of one answer while nothing else on the loop's thread has a turn.
+//! How much of one answer is parsed in one turn of the main loop.
 
 use crate::{
     fakes::{
@@ -11,7 +11,7 @@ use onnet::observe::ec2::{vpc_facts, vpcs_facts};
 use std::{fmt::Write as _, net::SocketAddr, sync::mpsc, time::Duration};
 use tokio::time::Instant;
 
-/// An EC2 with one table of so many routes, on a thread of its own. It ends with the process.
+/// A server for EC2 with one table of this number of routes, on its own thread. It ends with the process.
 fn serve(routes: usize) -> SocketAddr {
     let mut set = String::from(
         "<routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId><associationSet/><routeSet>",
@@ -37,7 +37,7 @@ fn serve(routes: usize) -> SocketAddr {
     address.recv().unwrap()
 }
 
-/// The most bytes that this thread held at once for what it did in one turn beside `work`.
+/// The maximum number of bytes that this thread held in one turn beside `work`.
 async fn held_in_a_turn<T>(work: impl Future<Output = T>) -> (T, isize) {
     let mut most = 0;
     let mut before = allocated::now();
@@ -70,7 +70,7 @@ async fn an_answer_of_ec2_is_parsed_on_another_thread() {
     assert_eq!(facts.route_tables.get().unwrap()[0].routes.len(), ROUTES);
     assert!(most < 64 << 10, "{most} bytes in one turn");
 
-    // That this would be noticed: on this thread it takes megabytes.
+    // Checks that the test would notice: on this thread, parsing takes megabytes.
     let (_, most) = held_in_a_turn(vpc_facts(&config, &vpc, region, deadline)).await;
     assert!(most > 1 << 20, "{most} bytes in one turn");
 }

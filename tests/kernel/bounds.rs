@@ -1,4 +1,4 @@
-//! What is too much becomes a gap that says so, and the loop gets its turn meanwhile.
+//! Input above a limit becomes a gap, and the main loop gets its turns meanwhile.
 
 use super::{
     judged::{self, check, codes, wanted},
@@ -17,13 +17,13 @@ use std::{fmt::Write as _, time::Duration};
 
 const IN_USE: &str = "52.94.0.1";
 
-/// What is collected within these limits, and the gap there is if not.
+/// The facts that are collected within these limits, or the gap.
 async fn collect(wanted: &Wanted, limits: KernelLimits) -> Result<usize, Gap> {
     let paths = Kernel::open().unwrap().paths_within(wanted, &limits, true).await;
     paths.map(|paths| paths.ranges.len()).map_err(|error| error.gap())
 }
 
-/// At the limit it is collected, and one beyond it is a gap that names the limit and how far, in every format.
+/// At the limit the fact is collected; one above it is a gap that names the limit and the excess, in every format.
 async fn ends_at(wanted: &Wanted, at: KernelLimits, below: KernelLimits, words: &str) {
     assert!(collect(wanted, at).await.is_ok(), "{words}: {:?}", collect(wanted, at).await);
     let gap = collect(wanted, below).await.unwrap_err();
@@ -54,14 +54,14 @@ pub(super) fn each_limit_is_a_gap_that_names_it() {
         std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", "0").unwrap();
         let wanted = Wanted { list: vec!["52.94.2.0/24".parse().unwrap()], ..wanted("52.94.2.0".parse().unwrap()) };
         let all = KernelLimits::DEFAULT;
-        // Eight and one that are mentioned, and what is between and after them.
+        // Eight prefixes and one more, with the ranges between and after them.
         let ranges = 18;
         ends_at(&wanted, KernelLimits { ranges, ..all }, KernelLimits { ranges: ranges - 1, ..all }, "ranges").await;
         // Once for onnet's own packets and once for each mark; and the next-hop object.
         let questions = 5 * 3 * ranges + 1;
         let below = KernelLimits { questions: questions - 1, ..all };
         ends_at(&wanted, KernelLimits { questions, ..all }, below, "questions").await;
-        // Those of the kernel itself, too.
+        // The kernel's own rules count, too.
         ends_at(&wanted, KernelLimits { rules: 6, ..all }, KernelLimits { rules: 5, ..all }, "rules").await;
         ends_at(&wanted, KernelLimits { packets: 3, ..all }, KernelLimits { packets: 2, ..all }, "kinds of packets")
             .await;
@@ -92,7 +92,7 @@ pub(super) fn what_is_too_much_is_never_on_net() {
     });
 }
 
-/// How often the loop got its turn while `work` was done.
+/// The number of turns of the loop during `work`.
 async fn turns<T>(work: impl Future<Output = T>) -> (T, usize) {
     let mut count = 0;
     let counting = async {
@@ -110,7 +110,7 @@ async fn turns<T>(work: impl Future<Output = T>) -> (T, usize) {
 }
 
 pub(super) fn a_full_routing_table_is_read_in_small_pieces_and_concerns_the_list_little() {
-    /// As many bytes the kernel hands out at a time, at most; a route takes more than 40.
+    /// The kernel returns at most this number of bytes at a time; a route takes more than 40.
     const PIECE: usize = 32 << 10;
     let routes: usize = if super::connect::setting("ONNET_FULL_TABLE").is_some() { 400_000 } else { 40_000 };
     in_network(move |_network| async move {
@@ -120,7 +120,7 @@ pub(super) fn a_full_routing_table_is_read_in_small_pieces_and_concerns_the_list
             let block = 60 + route / 65_536;
             writeln!(commands, "route add {block}.{high}.{low}.0/24 via 10.99.0.2 dev vA table 200").unwrap();
         }
-        // Some of it is about the list.
+        // Some of the routes are within the list.
         commands += "route add 52.94.0.0/20 via 172.31.16.1 dev ens5 table 200\n";
         ip(&commands);
         let before = resident();
@@ -173,7 +173,7 @@ pub(super) fn a_flood_of_changes_is_a_handful_of_notifications() {
         }
         ip(&commands);
         let mut notices = 0;
-        // Time is paused, and moves on where nothing else is to be done: this waits for silence.
+        // Time is paused, and advances when no task can run: this waits until the kernel sends nothing more.
         while tokio::time::timeout(Duration::from_secs(60), changes.next()).await == Ok(Some(())) {
             notices += 1;
         }

@@ -1,7 +1,7 @@
-//! The oracle: where does a real `connect` go, in random worlds of rules and routes, and what does the core say?
+//! The oracle: compares the path of a real `connect` with the conclusion of the core, in random worlds of rules and routes.
 //!
-//! What goes out is counted at the other end of each device. `ONNET_ORACLE_WORLDS` sets how many worlds are made (the
-//! default takes some seconds), `ONNET_ORACLE_SEED` the first of their seeds.
+//! Packets are counted at the other end of each device. `ONNET_ORACLE_WORLDS` sets the number of worlds (the default takes some
+//! seconds), `ONNET_ORACLE_SEED` the first of their seeds.
 
 use super::{
     judged::{list, snapshot, wanted},
@@ -29,13 +29,13 @@ use std::{
     os::fd::AsRawFd as _,
 };
 
-/// How many worlds `cargo test` makes.
+/// The number of worlds in `cargo test`.
 const WORLDS: u64 = 40;
 
-/// How many connections are made in each, of each family.
+/// The number of connections in each world, for each family.
 const CONNECTIONS: usize = 24;
 
-/// Whose packets, and how they are marked.
+/// The user and the mark of the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sender {
     user: u32,
@@ -49,10 +49,10 @@ const OWN: Sender = Sender { user: 0, mark: 0, tos: 0, source_port: 0 };
 /// The source ports of the rules.
 const PORTS: std::ops::RangeInclusive<u16> = 40000..=41000;
 
-/// What the core says of an address.
+/// The core's conclusion for an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// On-net for everyone.
+    /// On-net for all programs.
     OnNet,
     /// On-net for onnet itself; a rule may divert others.
     OnNetForOwn,
@@ -64,7 +64,7 @@ struct Tally {
     comparisons: usize,
     on_net: usize,
     on_net_and_right: usize,
-    /// Right, though the core did not say so, of onnet's own packets and of others'.
+    /// Paths that were right although the core did not conclude it, for onnet's own packets and for others'.
     careful: usize,
     careful_for_others: usize,
     gaps: usize,
@@ -94,7 +94,7 @@ pub(super) fn the_core_says_on_net_only_where_connections_go_to_the_router() {
     });
 }
 
-/// Rules and routes, as ip(8) takes them.
+/// Rules and routes as arguments of ip(8).
 struct World {
     rules: Vec<String>,
     routes: Vec<String>,
@@ -109,7 +109,7 @@ impl World {
 
     fn make(&self) {
         ip(OBJECTS);
-        // The kernel refuses what makes no sense.
+        // The kernel rejects invalid commands.
         ip_where_possible(&[self.routes.join("\n"), self.rules.join("\n")].join("\n"));
     }
 
@@ -128,7 +128,7 @@ impl World {
             let (family, rest) = rule.strip_prefix("-6 ").map_or(("", rule.as_str()), |rest| ("-6 ", rest));
             writeln!(clean, "{family}rule del pref {}", rest.split(' ').nth(3).unwrap()).unwrap();
         }
-        // What there is none of cannot be removed.
+        // A missing rule cannot be removed.
         ip_where_possible(&clean);
         ip("nexthop flush");
         ip(DEFAULTS);
@@ -137,7 +137,7 @@ impl World {
     async fn compare(&self, network: &Network, rng: &mut Rng, seed: u64, tally: &mut Tally) {
         let kernel = Kernel::open().unwrap();
         let wanted = wanted("198.51.100.7".parse().unwrap());
-        // As a program has it that sees all users, and as one in a user namespace of its own.
+        // Once as a program that sees all users, and once in its own user namespace.
         let paths = kernel.paths_within(&wanted, &KernelLimits::DEFAULT, true).await;
         let with_hidden_users = kernel.paths_within(&wanted, &KernelLimits::DEFAULT, false).await;
         tally.gaps += usize::from(paths.is_err()) + usize::from(with_hidden_users.is_err());
@@ -147,7 +147,7 @@ impl World {
                 let paths = if rng.bool() { &paths } else { &with_hidden_users };
                 let verdict = verdict(&kernel, to, paths).await;
                 let (source_port, is_right) = goes_to_the_router(network, to, sender);
-                // The kernel may choose a port that a rule chooses by.
+                // The kernel may choose a port that a rule matches.
                 let is_own = sender == OWN && !PORTS.contains(&source_port);
                 let says = match verdict {
                     Verdict::OnNet => true,
@@ -209,7 +209,7 @@ async fn verdict(kernel: &Kernel, to: IpAddr, paths: &Result<KernelPaths, Kernel
         Ok(paths) => Ok(paths.clone()),
         Err(_) => return Verdict::NotOnNet,
     };
-    // The address is in use, and the whole list: everything must be right for it.
+    // The address is in use, and the whole list counts: every path must be right.
     let only = [IpNet::from(to)];
     let report: Report = judge(snapshot(&only, to, kernel.route(to, 443).await, paths));
     assert!(list().iter().any(|entry| entry.contains(&to)));
@@ -224,7 +224,7 @@ async fn verdict(kernel: &Kernel, to: IpAddr, paths: &Result<KernelPaths, Kernel
     }
 }
 
-/// Connects, and says from which port, and where else the packets went if not from an assigned address to the router.
+/// Connects. Returns the source port, and the other destinations of the packets if they were not sent from an assigned address to the router.
 fn goes_to_the_router(network: &Network, to: IpAddr, sender: Sender) -> (u16, Result<(), String>) {
     network.sent();
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
@@ -263,7 +263,7 @@ fn went_to_the_router(network: &Network, to: IpAddr) -> Result<(), String> {
         Packet::Tcp { to: other, .. } => other == to,
         Packet::WhoHas(other) => other == to,
         Packet::Wrapped => true,
-        // The host's own neighbour discovery, at any time.
+        // The host's own neighbour discovery may occur at any time.
         Packet::Other => false,
     };
     let frame = loop {

@@ -1,4 +1,4 @@
-//! What the core concludes of this host's kernel, in a VPC whose endpoint carries the whole list.
+//! The core's conclusions about this host's kernel, in a VPC whose endpoint carries the whole list.
 
 use ipnet::IpNet;
 use onnet::{
@@ -17,12 +17,12 @@ pub(super) fn list() -> Vec<IpNet> {
     LIST.iter().map(|entry| entry.parse().unwrap()).collect()
 }
 
-/// What is wanted of the kernel where this address is in use.
+/// The questions to the kernel where this address is in use.
 pub(super) fn wanted(in_use: IpAddr) -> Wanted {
     Wanted { list: list(), addresses: [in_use].into(), ports: [443].into() }
 }
 
-/// Asks the kernel of this network namespace and judges what it says, with this address in use.
+/// Asks the kernel of this network namespace and judges its answers, with this address in use.
 pub(super) async fn check(in_use: &str) -> Report {
     let in_use = in_use.parse().unwrap();
     let kernel = Kernel::open().unwrap();
@@ -31,14 +31,14 @@ pub(super) async fn check(in_use: &str) -> Report {
     judge(snapshot(&list(), in_use, route, paths))
 }
 
-/// The same where what the kernel does with the whole list was collected before.
+/// The same with the kernel's paths for the whole list collected before.
 pub(super) async fn report(in_use: &str, paths: Result<KernelPaths, KernelError>) -> Report {
     let in_use = in_use.parse().unwrap();
     let route = Kernel::open().unwrap().route(in_use, 443).await;
     judge(snapshot(&list(), in_use, route, paths))
 }
 
-/// A snapshot with these answers of the kernel's.
+/// A snapshot with these answers of the kernel.
 pub(super) fn snapshot(
     list: &[IpNet],
     in_use: IpAddr,
@@ -103,7 +103,7 @@ pub(super) fn snapshot(
     world
 }
 
-/// What the core says of the kernel alone: nothing, that it diverts part of the list, or that a rule may divert others.
+/// The core's conclusion about the kernel alone: no finding, it diverts part of the list, or a rule may divert other programs.
 pub(super) fn codes(report: &Report) -> Vec<FindingCode> {
     let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code).collect();
     codes.dedup();

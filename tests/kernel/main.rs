@@ -1,6 +1,6 @@
-//! The kernel collector in scratch network namespaces, and the kernel as an oracle for our longest prefix match.
+//! The kernel collector in temporary network namespaces, and the kernel as an oracle for our longest prefix match.
 //!
-//! Where namespaces are not to be had, these tests are listed as ignored and the reason is printed.
+//! Where namespaces are not available, these tests are listed as ignored and the reason is printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 #![cfg_attr(not(target_os = "linux"), allow(unused, reason = "there is nothing to test here"))]
 
@@ -102,7 +102,7 @@ const TESTS: &[(&str, fn())] = &tests![
     worlds::wg_quick_is_an_alarm_where_its_peers_get_everything,
 ];
 
-/// Runs `test` in a network namespace of its own, with a way to furnish it.
+/// Runs `test` in its own network namespace, with a function that configures it.
 #[cfg(target_os = "linux")]
 fn in_scratch_network<F: Future<Output = ()>>(test: impl FnOnce(rtnetlink::Handle) -> F + Send + 'static) {
     // A namespace belongs to a thread, and so do the sockets it opens.

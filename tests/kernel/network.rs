@@ -6,7 +6,7 @@
 //!   vA   10.99.0.1/24          ──  a host elsewhere (10.99.0.2, fe80::a2)
 //! ```
 //!
-//! Neighbours have fixed hardware addresses, so what goes out shows whom it was meant for.
+//! Neighbours have fixed hardware addresses, so a packet shows its recipient.
 
 use nix::{
     sched::{CloneFlags, unshare},
@@ -54,12 +54,12 @@ route add default via 10.99.0.2 dev vA table 100
 -6 route add default via fe80::a2 dev vA table 100
 ";
 
-/// What went out.
+/// A packet that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
-    /// The device it came from.
+    /// The device that sent it.
     pub(super) device: String,
-    /// Whom it is meant for; all ones for a question who has the address.
+    /// The recipient; all ones for a query for the owner of an address.
     pub(super) to: [u8; 6],
     pub(super) packet: Packet,
 }
@@ -83,10 +83,10 @@ pub(super) struct Network {
     devices: BTreeMap<usize, String>,
 }
 
-/// Runs `test` in a network of its own.
+/// Runs `test` in its own network.
 pub(super) fn in_network<F: Future<Output = ()>>(test: impl FnOnce(Rc<Network>) -> F + Send + 'static) {
     let thread = thread::spawn(|| {
-        // It ends, and what it is connected to, with the last reference.
+        // The namespace and its connections end with the last reference.
         let network = Rc::new(Network::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(test(Rc::clone(&network)));
@@ -127,7 +127,7 @@ impl Network {
         Self { outside, devices }
     }
 
-    /// What has gone out since the last call.
+    /// The packets that were sent since the last call.
     pub(super) fn sent(&self) -> Vec<Frame> {
         /// `PACKET_OUTGOING`: it goes in, not out.
         const OUTGOING: u8 = 4;
@@ -144,7 +144,7 @@ impl Network {
         frames
     }
 
-    /// Waits a moment for something to go out.
+    /// Waits a moment for packets.
     pub(super) fn wait(&self) -> bool {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use std::os::fd::AsFd as _;
@@ -166,17 +166,17 @@ fn packet(frame: &[u8]) -> Packet {
     }
 }
 
-/// Runs commands of ip(8) in the network namespace of this thread. A line that begins with `-6` is for IPv6.
+/// Runs commands of ip(8) in the network namespace of this thread. A line that starts with `-6` is for IPv6.
 pub(super) fn ip(commands: &str) {
     assert_eq!(run(commands, &[]), Ok(()), "{commands}");
 }
 
-/// The same of commands that may be refused.
+/// The same for commands that may be rejected.
 pub(super) fn try_ip(commands: &str) -> Result<(), String> {
     run(commands, &[])
 }
 
-/// The same of commands that may be refused, each by itself.
+/// The same for commands that may be rejected, each separately.
 pub(super) fn ip_where_possible(commands: &str) {
     let _ = run(commands, &["-force"]);
 }
@@ -205,7 +205,7 @@ fn run(commands: &str, options: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// What ip(8) shows of this network, for people.
+/// The output of ip(8) for this network, for messages.
 pub(super) fn show() -> String {
     let show = |arguments: &[&str]| {
         let output = Command::new("ip").args(arguments).output().unwrap();

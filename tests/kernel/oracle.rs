@@ -1,4 +1,4 @@
-//! The Linux kernel as the oracle: random tables are loaded into a scratch network namespace, and our longest-prefix
+//! The Linux kernel as the oracle: random tables are loaded into a temporary network namespace, and our longest-prefix
 //! answer is compared with the kernel's.
 //!
 //! The kernel has no prefix lists, so an entry becomes a route of a larger metric than a static route of the same

@@ -1,4 +1,4 @@
-//! Random rules and routes, as ip(8) takes them, about the prefix list and what is beside it.
+//! Random rules and routes, as arguments of ip(8), for the prefix list and neighbouring ranges.
 
 use fastrand::Rng;
 use ipnet::IpNet;

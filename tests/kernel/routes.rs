@@ -1,4 +1,4 @@
-//! What the kernel collector tells of a network of our own making.
+//! The facts that the kernel collector returns for a known network.
 
 use super::in_scratch_network;
 use futures_util::TryStreamExt;
@@ -17,8 +17,8 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// A network of our own: `ens5` with 192.0.2.10/24 and 2001:db8::10/64, a default route, one in another table,
-/// and one of each kind that refuses.
+/// The network: `ens5` with 192.0.2.10/24 and 2001:db8::10/64, a default route, one in another table,
+/// and one of each kind that rejects packets.
 async fn furnish(handle: &Handle) {
     handle.link().add(LinkVeth::new("ens5", "peer").build()).execute().await.unwrap();
     let mut index = 0;
@@ -28,7 +28,7 @@ async fn furnish(handle: &Handle) {
         handle.link().set(LinkUnspec::new_with_index(index).address(mac).up().build()).execute().await.unwrap();
     }
     for (own, length) in [("192.0.2.10", 24), ("2001:db8::10", 64)] {
-        // Without duplicate address detection, which would keep the IPv6 address back for a while.
+        // Without duplicate address detection, which would delay the IPv6 address.
         let mut request = handle.address().add(index, address(own), length);
         request.message_mut().header.flags = netlink_packet_route::address::AddressHeaderFlags::Nodad;
         request.execute().await.unwrap();
@@ -52,7 +52,7 @@ async fn furnish(handle: &Handle) {
     }
 }
 
-/// The kernel puts an IPv6 address to use some moments after it has accepted it.
+/// The kernel uses an IPv6 address only some moments after it accepted it.
 async fn settled(kernel: &Kernel) {
     let own = address("2001:db8::10");
     while kernel.route(own, 443).await.unwrap() != KernelRoute::Local {
@@ -60,7 +60,7 @@ async fn settled(kernel: &Kernel) {
     }
 }
 
-/// Runs `test` in a furnished network.
+/// Runs `test` in this network.
 fn furnished<F: Future<Output = ()>>(test: impl FnOnce(Kernel) -> F + Send + 'static) {
     in_scratch_network(|handle| async move {
         furnish(&handle).await;

@@ -1,4 +1,4 @@
-//! Rules by user as a unit with `PrivateUsers=` has them: in a user namespace that lacks most users.
+//! Rules by user as a unit with `PrivateUsers=` sees them: in a user namespace without most users.
 
 use super::network::{in_network, ip};
 use nix::sched::{CloneFlags, unshare};
@@ -8,10 +8,10 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// Tells this program to judge the network it is in, and no more.
+/// The argument with which this program only judges its own network.
 const JUDGE: &str = "ONNET_TEST_JUDGE";
 
-/// The outcome and the findings, where that is what is asked for.
+/// Prints the outcome and the findings, if the argument asks for them.
 pub(super) fn judged_here() -> Option<ExitCode> {
     std::env::var_os(JUDGE)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -21,7 +21,7 @@ pub(super) fn judged_here() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// What this program says in a user namespace that has user 0 alone.
+/// The output of this program in a user namespace that has only user 0.
 fn judged_in_user_namespace() -> String {
     let map_own_user = || {
         unshare(CloneFlags::CLONE_NEWUSER)?;
@@ -75,7 +75,7 @@ pub(super) fn users_that_the_user_namespace_hides_are_unknown_and_said_to_be() {
         &["goto 1002"],
     );
     world("rule add pref 40000 uidrange 1001-1001 lookup 100", "on_net\n", &[]);
-    // Whether onnet's own packets are among those of a hidden range is not known: others may pass the rule.
+    // Whether onnet's own packets are among those of a hidden range is not known: those of other programs may not match the rule.
     world(
         "route add default via 172.31.16.1 dev ens5 table 200
          rule add pref 1000 uidrange 0-0 lookup 200
@@ -90,7 +90,7 @@ pub(super) fn users_that_the_user_namespace_hides_are_unknown_and_said_to_be() {
         "at_risk\n",
         &["uidrange (hidden) lookup 200", "vA"],
     );
-    // A connection has no source address yet when it comes to a rule by source.
+    // A connection has no source address yet when a rule by source is evaluated.
     world(
         "rule add pref 1000 uidrange 0-0 goto 32766
          rule add pref 1001 not from 172.31.16.10 lookup 100",

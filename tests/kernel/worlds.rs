@@ -1,4 +1,4 @@
-//! Worlds written as ip(8) has them, and what must be concluded of each.
+//! Worlds in the language of ip(8), and the required conclusion for each.
 
 use super::{
     judged::{assert_on_net, check, codes, wanted},
@@ -9,10 +9,10 @@ use onnet::{
     observe::kernel::{Kernel, Wanted},
 };
 
-/// An address of the list that no world touches.
+/// An address of the list that no world changes.
 const IN_USE: &str = "52.94.0.1";
 
-/// Makes a world and judges it.
+/// Sets up a world and judges it.
 fn world(commands: &'static str, expect: impl Fn(&Report) + Send + 'static) {
     in_network(move |_network| async move {
         ip(commands);
@@ -216,7 +216,7 @@ pub(super) fn a_virtual_device_with_the_interfaces_address_is_not_the_interface(
              route add 52.94.2.0/24 via 172.31.16.1 dev virt0 onlink src 172.31.16.10"
         );
         in_network(move |_network| async move {
-            // A kernel without such devices has nothing to be tested.
+            // A kernel without such devices cannot be tested.
             if try_ip(&commands).is_err() {
                 return eprintln!("no {kind} here");
             }
@@ -231,7 +231,7 @@ pub(super) fn a_virtual_device_with_the_interfaces_address_is_not_the_interface(
     });
 }
 
-// Rules by what another program's packets have.
+// Rules that match properties of other programs' packets.
 
 pub(super) fn rules_by_user_may_divert() {
     may_divert(
@@ -271,7 +271,7 @@ pub(super) fn rules_by_device_may_divert() {
     harmless("rule add pref 1000 iif vA lookup main");
     harmless("rule add pref 1000 iif vA lookup 100 suppress_prefixlength 0");
     harmless("rule add pref 1000 iif lo lookup main");
-    // What this host forwards for others passes a rule for its own packets.
+    // Forwarded packets do not match a rule for the host's own packets.
     may_divert(
         "route add default via 172.31.16.1 dev ens5 table 200
          rule add pref 900 iif lo lookup 200
@@ -279,7 +279,7 @@ pub(super) fn rules_by_device_may_divert() {
         &["iif lo lookup 200", "forwarded for other hosts", "vA"],
     );
     may_divert("rule add pref 900 not iif lo lookup 100", &["not from all iif lo lookup 100", "vA"]);
-    // Its source address is not the one that a rule before chooses by.
+    // Its source address is not the one that an earlier rule matches.
     may_divert(
         "route add default via 172.31.16.1 dev ens5 table 200
          rule add pref 900 from 172.31.16.10 lookup 200
@@ -293,7 +293,7 @@ pub(super) fn rules_by_device_may_divert() {
     );
 }
 
-// Agents as they are.
+// The rules and routes of real agents.
 
 pub(super) fn the_vpc_cni_of_amazon_is_no_alarm() {
     harmless(
@@ -310,7 +310,7 @@ pub(super) fn the_vpc_cni_of_amazon_is_no_alarm() {
          rule add pref 1024 fwmark 0x80/0x80 lookup main
          rule add pref 1536 from 172.31.32.101 lookup 2",
     );
-    // Security groups for pods: these go through branch interfaces, which instance metadata does not list.
+    // Security groups for pods: the pods use branch interfaces, which instance metadata does not list.
     may_divert(
         "route add default via 10.99.0.2 dev vA table 101
          rule add pref 10 iif vA lookup 101",
@@ -386,7 +386,7 @@ pub(super) fn wg_quick_is_an_alarm_where_its_peers_get_everything() {
         assert_eq!(report.outcome, Outcome::OffNet, "{:#?}", report.findings);
         assert!(report.summary.contains("wg0"), "{}", report.summary);
     });
-    // A split that has the VPC's router only for marked packets.
+    // Routes split by mark: only packets without the mark go to the VPC's router.
     may_divert(
         "route add default via 172.31.16.1 dev ens5 table 51820
          rule add pref 32765 not fwmark 51820 table 51820
