@@ -1,15 +1,15 @@
 #!/bin/bash
-# Boots a systemd, as PID 1 of a machine that has this one's /usr and nothing else of it, or a root of its own.
+# Boots systemd as PID 1 of a machine that has only /usr of this one, or its own root.
 #
 #   boot.sh DIRECTORY ONNET CGROUP
 #   boot.sh DIRECTORY ROOT CGROUP
 #
-# DIRECTORY/etc becomes part of its /etc, ONNET its /usr/bin/onnet. Runs as root, in the network namespace the machine is to
-# have; the namespaces it makes, and so the machine, end with it.
+# DIRECTORY/etc is added to its /etc, ONNET becomes its /usr/bin/onnet. Runs as root, in the network namespace of the machine. The
+# other namespaces, and with them the machine, end with this script.
 set -euo pipefail
 directory=$1 onnet=$2 cgroup=$3
 
-hierarchies() { # those of systemd's own layouts: unified (v2), or hybrid (v1 with a v2 beside it)
+hierarchies() { # systemd's layouts: unified (v2), or hybrid (v1 and v2)
   if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
     echo .
   else
@@ -24,15 +24,15 @@ if [ "${4:-}" != inside ]; then
     mkdir -p "/sys/fs/cgroup/$name/$cgroup"
     echo $$ > "/sys/fs/cgroup/$name/$cgroup/cgroup.procs"
   done
-  # It dies with whoever started it, and all its processes with it.
+  # It ends with the process that started it, and so do all its processes.
   exec setpriv --pdeathsig KILL unshare --mount --pid --ipc --uts --cgroup --fork --kill-child "$0" "$directory" "$onnet" "$cgroup" inside
 fi
 
-# In the directory we are in.
+# In the current directory.
 this_machines_usr() {
   mkdir -p usr/bin usr/host-bin etc var/log root home
 
-  # With one program more.
+  # With one more program.
   for part in lib lib32 lib64 libx32 libexec local sbin share; do
     if [ -d "/usr/$part" ]; then mkdir "usr/$part" && mount --rbind -o ro "/usr/$part" "usr/$part"; fi
   done
@@ -62,7 +62,7 @@ else
   this_machines_usr
 fi
 mkdir -p run tmp proc sys dev/shm dev/pts old etc/ssl/certs
-# The lab mounts its own over these.
+# The lab mounts its own files over these.
 cat /etc/resolv.conf > etc/resolv.conf
 cat /etc/ssl/certs/ca-certificates.crt > "$directory/bundle" && rm -f etc/ssl/certs/ca-certificates.crt
 mkdir -p etc/ssl/certs && mv "$directory/bundle" etc/ssl/certs/ca-certificates.crt
@@ -94,6 +94,6 @@ mount -t tmpfs tmpfs tmp
 
 pivot_root . old
 umount -l old
-# As container managers do: systemd mounts credentials in a namespace of its own, from where they come by propagation.
+# As container managers do: systemd mounts credentials in its own namespace, and mount propagation makes them visible here.
 mount --make-rshared /
 exec env -i container=onnet-test PATH=/usr/bin:/usr/sbin /usr/lib/systemd/systemd --log-target=journal --show-status=no

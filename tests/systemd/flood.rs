@@ -1,4 +1,5 @@
-//! What a flood of TLS handshakes does to verdict and probes, under the real unit: `ONNET_MEASURE=PROGRAM cargo test --test systemd`;
+//! The effect of a flood of TLS handshakes on verdict and probes, under the shipped unit:
+//! `ONNET_MEASURE=PROGRAM cargo test --test systemd`;
 //! with `ONNET_FLOOD=passwords`, one of wrong passwords.
 
 use super::{
@@ -25,7 +26,7 @@ const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCAL
 const WINDOW: Duration = Duration::from_secs(60);
 const CLIENTS: usize = 16;
 
-/// Is the flood, if this process was started for that. It ends with who started it.
+/// Runs the flood if this process was started for that. It ends with its parent.
 pub(crate) fn flood_if_asked() -> Option<ExitCode> {
     let attack = if std::env::var_os(FLOOD)? == PASSWORDS { guess } else { handshake };
     let provider = Arc::new(ring::default_provider());
@@ -35,7 +36,7 @@ pub(crate) fn flood_if_asked() -> Option<ExitCode> {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 loop {
-                    // It ends when the certificate is not trusted: then the server has signed.
+                    // The handshake fails because the certificate is not trusted, which is after the server has signed.
                     if attack(&config).is_none() {
                         std::thread::sleep(Duration::from_millis(20));
                     }
@@ -53,7 +54,7 @@ fn handshake(config: &Arc<ClientConfig>) -> Option<()> {
     client.complete_io(&mut stream).ok().map(|_| ())
 }
 
-/// A password that no one has tried.
+/// Tries a new password.
 fn guess(_: &Arc<ClientConfig>) -> Option<()> {
     let mut stream = TcpStream::connect_timeout(&ADDRESS, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
@@ -63,7 +64,7 @@ fn guess(_: &Arc<ClientConfig>) -> Option<()> {
     stream.read_to_end(&mut Vec::new()).ok().map(|_| ())
 }
 
-/// Probes so far: how many, and how long all of them took.
+/// The number of probes so far, and their total time.
 fn probes(machine: &mut Machine) -> Result<(f64, f64), Failed> {
     let scheme = if attack() == PASSWORDS { "http" } else { "https" };
     let url = format!("{scheme}://{ADDRESS}/metrics");
@@ -80,7 +81,7 @@ fn probes(machine: &mut Machine) -> Result<(f64, f64), Failed> {
     Ok((value("count")?, value("sum")?))
 }
 
-/// A window: how many probes, their mean, and the outcomes that were seen.
+/// A time window: the number of probes, their mean time, and the outcomes.
 fn window(machine: &mut Machine, what: &str) -> Done {
     let before = probes(machine)?;
     let began = Instant::now();
@@ -99,12 +100,12 @@ fn window(machine: &mut Machine, what: &str) -> Done {
     Ok(())
 }
 
-/// Which flood is asked for.
+/// The requested flood.
 fn attack() -> String {
     std::env::var_os("ONNET_FLOOD").and_then(|attack| attack.into_string().ok()).unwrap_or_default()
 }
 
-/// Without a flood, during one, and after it.
+/// The windows before, during and after a flood.
 pub(crate) fn measure(program: &Path) -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let directory = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! TLS keys that the service's own user cannot read.
+//! TLS keys that the user of the service cannot read.
 
 use super::{
     Done, ENVIRONMENT, boot,
@@ -15,7 +15,7 @@ fn answers_by(machine: &Machine, authority: &str) -> bool {
     machine.run("onnet", &[&ASK[..], &[authority]].concat()).is_ok_and(|ran| ran.code == Some(0))
 }
 
-/// Replaces the certificate and its key as a renewal does: by files of the same owner and mode.
+/// Replaces the certificate and its key as a renewal does, with files of the same owner and mode.
 fn renew(machine: &Machine) -> Done {
     let script =
         "cd /etc/onnet && for file in pem key; do cp -p tls.$file new && cat new.$file > new && mv new tls.$file; done";
@@ -24,7 +24,7 @@ fn renew(machine: &Machine) -> Done {
     Ok(())
 }
 
-/// Boots a machine whose key can be read as `access` has it, a line of the unit's and one of a shell's.
+/// Boots a machine with a key whose access `access` sets: a line of the unit and a shell command.
 fn with_tls(lab: &Lab, unit: &str, web: &str, access: &str) -> Result<Machine, Failed> {
     let [old, new] = [Authority::new("old"), Authority::new("new")];
     let (leaf, renewed) = (old.server(), new.server());
@@ -47,7 +47,7 @@ fn with_tls(lab: &Lab, unit: &str, web: &str, access: &str) -> Result<Machine, F
     Ok(machine)
 }
 
-/// As the README has it: a reload keeps the copies that systemd made at the start, a restart takes the renewed files.
+/// As `daemon.md` states: a reload keeps the copies that systemd made at the start, a restart uses the renewed files.
 pub(crate) fn of_root() -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let unit = "[Service]\nLoadCredential=tls.key:/etc/onnet/tls.key\nLoadCredential=tls.pem:/etc/onnet/tls.pem\n";
@@ -70,7 +70,7 @@ pub(crate) fn of_root() -> Done {
     Ok(())
 }
 
-/// As the README has it: no restart.
+/// As `daemon.md` states: without a restart.
 pub(crate) fn of_a_group() -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let unit = "[Service]\nSupplementaryGroups=nogroup\n";

@@ -13,21 +13,21 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// How long a test waits for what must come.
+/// The longest time that a test waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A booted machine. Dropping it kills all that runs in it.
+/// A booted machine. Dropping it kills all its processes.
 pub(crate) struct Machine {
     boot: Child,
     init: u32,
     cgroup: String,
-    /// How long is waited for what must come.
+    /// The longest time to wait.
     pub(crate) patience: Duration,
     _directory: TempDir,
 }
 
 impl Machine {
-    /// Boots one with the shipped units and these files below `/etc`.
+    /// Boots a machine with the shipped units and these files below `/etc`.
     pub(crate) fn boot(lab: &Lab, onnet: &Path, files: &[(&str, &str)]) -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::Builder::new().prefix("onnet-systemd-").tempdir()?;
         let etc = directory.path().join("etc");
@@ -49,7 +49,7 @@ impl Machine {
         Self::start(lab, directory, onnet)
     }
 
-    /// Boots one from a root of its own, which is the machine's to change.
+    /// Boots a machine with its own root, which it may change.
     pub(crate) fn boot_root(lab: &Lab, root: &Path) -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::Builder::new().prefix("onnet-systemd-").tempdir()?;
         fs::create_dir(directory.path().join("etc"))?;
@@ -73,7 +73,7 @@ impl Machine {
         Ok(machine)
     }
 
-    /// `unshare`'s only child, once it is systemd.
+    /// The PID of systemd, the only child of `unshare`.
     fn child_of_boot(&self) -> Option<u32> {
         let boot = self.boot.id();
         let child = fs::read_to_string(format!("/proc/{boot}/task/{boot}/children")).ok()?.trim().parse().ok()?;
@@ -94,7 +94,7 @@ impl Machine {
         self.run("systemctl", arguments)
     }
 
-    /// `systemctl`, and it must succeed.
+    /// Runs `systemctl`, which must succeed.
     pub(crate) fn ctl(&self, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
         let ran = self.systemctl(arguments)?;
         if ran.code == Some(0) {
@@ -110,7 +110,7 @@ impl Machine {
         Ok(ran.stdout.trim().to_owned())
     }
 
-    /// The most memory that a unit has had, in bytes.
+    /// The peak memory of a unit, in bytes.
     pub(crate) fn peak(&self, unit: &str) -> Result<u64, Box<dyn Error>> {
         let group = self.property(unit, "ControlGroup")?;
         // Version 2 of cgroups, or 1.
@@ -122,7 +122,7 @@ impl Machine {
         Ok(read.ok_or("the cgroup does not say what memory it had")?)
     }
 
-    /// Waits until a property of a unit is what is wanted.
+    /// Waits until a property of a unit has the wanted value.
     pub(crate) fn wait_for(
         &mut self,
         unit: &str,
@@ -155,7 +155,7 @@ impl Machine {
         }
     }
 
-    /// What there is to know, for the message of a test that fails.
+    /// Details for the message of a failed test.
     fn state(&self) -> String {
         let console = fs::read_to_string(self._directory.path().join("console")).unwrap_or_else(|e| e.to_string());
         let journal = self.run("journalctl", &["--no-pager", "--output=short-precise"]).map(|ran| ran.stdout);
@@ -185,7 +185,7 @@ impl Drop for Machine {
         );
         let _ = self.boot.kill();
         let _ = self.boot.wait();
-        // Empty only once the kernel has done away with the last of the processes.
+        // The cgroup is empty only after the kernel removed the last process.
         let until = Instant::now() + PATIENCE;
         for name in [".", "systemd", "unified", "memory", "cpu", "cpuacct", "pids"] {
             let cgroup = Path::new("/sys/fs/cgroup").join(name).join(&self.cgroup);
@@ -196,12 +196,12 @@ impl Drop for Machine {
     }
 }
 
-/// Removes a cgroup with those in it: the directories, for the files are the kernel's.
+/// Removes a cgroup and those below it. Only the directories are removed; the kernel owns the files.
 fn remove(cgroup: &Path) {
     for child in fs::read_dir(cgroup).into_iter().flatten().flatten() {
         if child.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove(&child.path());
         }
     }
-    let _ = fs::remove_dir(cgroup); // busy for a moment longer, perhaps
+    let _ = fs::remove_dir(cgroup); // may be busy for a moment
 }

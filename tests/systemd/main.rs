@@ -1,4 +1,4 @@
-//! A real systemd, as PID 1 of a machine in the lab's instance, runs the shipped units as they are.
+//! A real systemd, as PID 1 of a machine in the lab's instance, runs the unchanged shipped units.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
 }
 
 fn can_boot() -> Result<(), String> {
-    // Mounting cgroups and giving users takes the real root, not one of a user namespace.
+    // To mount cgroups and allocate users needs the real root, not that of a user namespace.
     if !nix::unistd::geteuid().is_root() {
         return Err("not root".into());
     }
@@ -87,15 +87,15 @@ fn can_boot() -> Result<(), String> {
     rights::gain()
 }
 
-/// Short periods, and a longer leash: a debug build needs several times the time of a release build.
+/// Short periods and a larger CPU quota: a debug build is several times slower than a release build.
 const ENVIRONMENT: &str = "ONNET_IMDS_EVERY=500ms\nONNET_DNS_EVERY=300ms\nONNET_KERNEL_EVERY=300ms\nONNET_HEALTH_EVERY=300ms\n\
                            ONNET_LIST_TABLES_EVERY=500ms\nONNET_EC2_EVERY=500ms\nONNET_TIMEOUT=3s\nONNET_SPLAY=0s\n";
-const LEASH: &str = "[Service]\nCPUQuota=100%\nRestartSec=200ms\n";
+const QUOTA: &str = "[Service]\nCPUQuota=100%\nRestartSec=200ms\n";
 
 fn boot(lab: &Lab, files: &[(&str, &str)]) -> Result<Machine, Failed> {
     let ours = [
         ("onnet/onnet.env", ENVIRONMENT),
-        ("systemd/system/onnet.service.d/test.conf", LEASH),
+        ("systemd/system/onnet.service.d/test.conf", QUOTA),
         ("systemd/system/onnet-check.service.d/test.conf", "[Service]\nCPUQuota=100%\n"),
     ];
     Ok(Machine::boot(lab, Path::new(ONNET), &[&ours, files].concat())?)
@@ -130,7 +130,7 @@ fn ready() -> Done {
     let took = began.elapsed();
     assert_eq!(machine.property("onnet.service", "Result")?, "success");
     assert_eq!(machine.property("onnet.service", "ActiveState")?, "inactive");
-    // Within a second, as tests/lab/tests/daemon.rs holds it to; here systemctl is timed as well, which is started in the machine.
+    // Within a second, as tests/lab/tests/daemon.rs requires; the time here includes the start of systemctl in the machine.
     assert!(took < Duration::from_secs(3), "it took {took:?} to stop");
     Ok(())
 }
@@ -159,7 +159,7 @@ fn no_rights() -> Done {
     Ok(())
 }
 
-/// The unit's `PrivateUsers=` hides whom the rule is for; that a rule is there, and what it does, is seen at once.
+/// The unit's `PrivateUsers=` hides the user of the rule; the rule and its effect are visible at once.
 fn hidden_users() -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let mut machine = boot(&lab, &[])?;
@@ -209,7 +209,7 @@ fn restarts() -> Done {
         assert_ne!(machine.property("onnet.service", "MainPID")?, pid, "after {signal}");
     }
     machine.wait_for_line("onnet.service", "Watchdog timeout")?;
-    // Left alone, it feeds the watchdog: it is up for longer than that waits.
+    // It notifies the watchdog: it runs for longer than the watchdog time.
     let since: u64 = machine.property("onnet.service", "ActiveEnterTimestampMonotonic")?.parse()?;
     machine.wait_until("it is up for three seconds", |machine| {
         let uptime = machine.run("cat", &["/proc/uptime"]).ok()?.stdout;
@@ -225,7 +225,7 @@ fn socket() -> Done {
     let mut machine = boot(&lab, &[])?;
     machine.ctl(&["start", "onnet.socket"])?;
     assert_eq!(machine.property("onnet.service", "ActiveState")?, "inactive");
-    // The first who asks starts it, and is answered once there is something to answer.
+    // The first request starts it, and is answered once a report exists.
     machine.wait_until("a report", |machine| {
         let ran = machine.run("onnet", &["status", "--format", "nagios"]).ok()?;
         (ran.code == Some(0)).then_some(())
@@ -255,18 +255,18 @@ fn reload() -> Done {
     Ok(())
 }
 
-/// Of EC2.
+/// The first period of EC2.
 const FIRST_PERIOD: Duration = Duration::from_secs(300);
 
-/// Of the unit's 64 MB, what the largest VPC may take.
+/// The part of the unit's 64 MB that the largest VPC may use.
 const MARGIN: u64 = 56 << 20;
 
-/// The one built with these tests; `ONNET_AGAINST` names another one to measure.
+/// The binary that was built with these tests; `ONNET_AGAINST` names another one to measure.
 fn attacked() -> PathBuf {
     std::env::var_os("ONNET_AGAINST").map_or_else(|| PathBuf::from(ONNET), PathBuf::from)
 }
 
-/// How much memory the daemon had at most; it was not restarted.
+/// The peak memory of the daemon, which must not have been restarted.
 fn peak_without_restart(machine: &Machine, what: &str) -> Result<u64, Failed> {
     let (peak, restarts) = (machine.peak("onnet.service")?, machine.property("onnet.service", "NRestarts")?);
     anstream::eprintln!("{what}: {:.1} MiB at most, {restarts} restarts", peak as f64 / f64::from(1 << 20));
@@ -278,7 +278,7 @@ const ENDLESS: [Fault; 4] = [Fault::EndlessBody, Fault::EndlessHead, Fault::Endl
 
 fn hostile() -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
-    let files = [("onnet/onnet.env", ENVIRONMENT), ("systemd/system/onnet.service.d/test.conf", LEASH)];
+    let files = [("onnet/onnet.env", ENVIRONMENT), ("systemd/system/onnet.service.d/test.conf", QUOTA)];
     let mut machine = Machine::boot(&lab, &attacked(), &files)?;
     machine.ctl(&["start", "onnet.service"])?;
     for service in [Service::Imds, Service::Ec2, Service::DynamoDb] {
@@ -296,8 +296,8 @@ fn hostile() -> Done {
     Ok(())
 }
 
-/// The shipped unit as it is, its quota of 5 % too, with the periods it has by default: it reaches its verdict within EC2's. A debug
-/// build, several times slower, has several of them: how long it takes is printed, and measured with a release build by `ONNET_AGAINST`.
+/// The unchanged unit with its quota of 5 % and the default periods reaches its verdict within the period of EC2. A debug build,
+/// which is several times slower, has several of these periods. The time is printed; `ONNET_AGAINST` measures a release build.
 fn largest() -> Done {
     let lab = Lab::start(World::on_net().largest(), Mode::Namespaces)?;
     let mut machine = Machine::boot(&lab, &attacked(), &[("onnet/onnet.env", "ONNET_SPLAY=0s\n")])?;
@@ -309,7 +309,7 @@ fn largest() -> Done {
     let peak = peak_without_restart(&machine, &format!("the largest VPC, {took:.0?}"));
     found?;
     peak?;
-    // The whole report is 40 MB. Whether a debug build writes it in time at 5 % does not matter here.
+    // The whole report is 40 MB. A debug build need not write it in time at 5 %.
     let _ = machine.run("onnet", &["status", "--timeout", "30s"])?;
     let peak = peak_without_restart(&machine, "with its report")?;
     assert!(peak < MARGIN, "{peak} bytes");
@@ -378,7 +378,7 @@ fn gate_is_killed() -> Done {
     machine.wait_for("app.service", "ActiveState", |state| state == "active")?;
     assert_eq!(machine.property("onnet-check.service", "ActiveState")?, "active");
 
-    // A gate that is stopped leaves nothing behind.
+    // A stopped gate leaves no process.
     machine.ctl(&["stop", "app.service", "onnet-check.service"])?;
     set_route(&lab, false);
     machine.ctl(&["start", "--no-block", "onnet-check.service"])?;
@@ -402,7 +402,7 @@ fn verify() -> Done {
     for name in UNITS {
         let ran = Command::new("systemd-analyze").args(["verify", "--man=no", &unit(name)]).output()?;
         let said = String::from_utf8_lossy(&ran.stderr);
-        // It looks for the program, which is installed by the package.
+        // It checks that the program exists, which the package installs.
         let about =
             said.lines().filter(|line| line.contains("onnet") && !line.contains("/usr/bin/onnet is not executable"));
         assert_eq!(about.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");

@@ -1,4 +1,4 @@
-//! `onnet run` in the lab: what it notices, how soon, what it says of it, and how it ends.
+//! `onnet run` in the lab: what it detects, how soon, what it reports, and how it ends.
 
 use crate::{
     Done, ONNET, Test,
@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Does what a test wants done by a process of its own, if this is one.
+/// Runs the scrapers if this process was started for that.
 pub(crate) fn scrape_if_asked() -> Option<ExitCode> {
     let address = std::env::var_os("ONNET_TEST_SCRAPE")?.into_string().ok()?;
     Some(match scrape(&address) {
@@ -74,7 +74,7 @@ fn on_net() -> Result<Lab, Failed> {
     Ok(Lab::start(World::on_net(), Mode::Namespaces)?)
 }
 
-/// Takes the endpoint's route out of the main table, as a Terraform run might.
+/// Removes the endpoint's route from the main table, as a Terraform run might.
 fn dissociate(lab: &Lab) {
     lab.edit(|world| {
         let endpoint = world.endpoints[0].id.clone();
@@ -97,12 +97,12 @@ fn ip(lab: &Lab, arguments: &str) -> Done {
     Ok(())
 }
 
-/// How often a service was asked.
+/// The number of requests to a service.
 fn asked(lab: &Lab, service: Service) -> usize {
     lab.requests().iter().filter(|seen| seen.service == service).count()
 }
 
-/// Waits until a service was asked `more` times more.
+/// Waits until a service received `more` further requests.
 fn wait_for_requests(lab: &Lab, service: Service, more: usize) -> Done {
     let until = Instant::now() + lab::daemon::PATIENCE;
     let enough = asked(lab, service) + more;
@@ -115,7 +115,7 @@ fn wait_for_requests(lab: &Lab, service: Service, more: usize) -> Done {
     Ok(())
 }
 
-/// An hour: nothing comes by itself within a test.
+/// An hour: no period ends within a test.
 const NEVER: [&str; 2] = ["--ec2-every", "1h"];
 
 fn a_route_that_goes_and_comes_back() -> Done {
@@ -137,7 +137,7 @@ fn a_route_that_goes_and_comes_back() -> Done {
     Ok(())
 }
 
-/// Only the kernel's notice tells the daemon of this one: nothing that it collects differs.
+/// Only the kernel's notification reports this change: no collected fact differs.
 fn a_local_change() -> Done {
     noticed_after("addr add 172.31.16.77/32 dev ens5")
 }
@@ -146,10 +146,10 @@ fn a_local_change_of_routes() -> Done {
     noticed_after("route add 203.0.113.0/24 dev ens5")
 }
 
-/// Whether a route that was lost in the VPC is noticed because of a change in the instance.
+/// Checks that a missing route in the VPC is detected because of a change in the instance.
 ///
-/// That takes as long as EC2 is spared at least after the last look, 15 s, and 30 s for a second change: one change for
-/// each daemon.
+/// The daemon waits for at least 15 s after the last collection from EC2, and for 30 s after a second change. So each daemon has
+/// only one change.
 fn noticed_after(change: &str) -> Done {
     let lab = on_net()?;
     let daemon = start(&lab, &NEVER)?;
@@ -160,7 +160,7 @@ fn noticed_after(change: &str) -> Done {
     Ok(())
 }
 
-/// The API's answers contradict each other the first time only.
+/// The API's answers contradict each other only the first time.
 fn facts_that_disagree() -> Done {
     let lab = Lab::start(World::on_net().lagging(1), Mode::Namespaces)?;
     let daemon = start(&lab, &NEVER)?;
@@ -201,7 +201,7 @@ fn an_attached_interface() -> Done {
     let daemon = start(&lab, &NEVER)?;
     daemon.outcome(0, "on_net")?;
     let before = asked(&lab, Service::Ec2);
-    // Metadata alone lists it: its device never comes up here.
+    // Only metadata lists it: its device does not exist here.
     lab.edit(|world| {
         let mut second = world.interfaces[0].clone();
         second.id = "eni-0feedfeed".to_owned();
@@ -238,7 +238,7 @@ fn a_silent_source() -> Done {
         lab.set_fault(silent, Some(Fault::Silence));
         let began = Instant::now();
         wait_for_requests(&lab, Service::Dns, 16)?;
-        // Eight rounds of 300 ms; a source that waits for a silent one is asked once in four seconds.
+        // Eight rounds of 300 ms. A source that waited for a silent one would be collected only every four seconds.
         assert!(began.elapsed() < Duration::from_secs(8), "{silent:?} is silent: {:?}", began.elapsed());
         lab.set_fault(silent, None);
     }
@@ -254,7 +254,7 @@ fn no_overlap() -> Done {
     wait_for_requests(&lab, Service::DynamoDb, 4)?;
     let from = lab.requests().len();
     wait_for_requests(&lab, Service::DynamoDb, 8)?;
-    // One request of each kind for a look, so the next comes no sooner than the answer to the last.
+    // A collection sends one request of each kind, so the next one follows the answer to the last.
     let mut requests = lab.requests().split_off(from);
     requests.retain(|seen| seen.service == Service::DynamoDb);
     let kinds: BTreeSet<&str> = requests.iter().map(|seen| seen.what.as_str()).collect();
@@ -285,7 +285,7 @@ fn throttled() -> Done {
     Ok(())
 }
 
-/// Whatever fails, three periods later nothing is on-net any more, and nothing wrong was said before.
+/// Whatever fails, three periods later the outcome is not on-net any more, and no wrong outcome was reported before.
 fn stale() -> Done {
     for service in [Service::Imds, Service::Dns, Service::Ec2] {
         let lab = on_net()?;
@@ -313,7 +313,7 @@ fn undisturbed() -> Done {
         messages.iter().filter(|message| *message != "listening").collect::<Vec<_>>(),
         ["started", "outcome changed"]
     );
-    // The children that ask the C library: one that works and one that was just killed, at most.
+    // The children that call the C library: at most one that runs and one that was just killed.
     let pid = daemon.pid();
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
     assert!(children.split_whitespace().count() <= 2, "{children}");
@@ -355,19 +355,19 @@ fn starts_cut_off() -> Done {
     ip(&lab, "link set ens5 up")?;
     ip(&lab, "route replace default via 172.31.16.1 dev ens5")?;
     daemon.notice("READY", |text| text.contains("READY=1"))?;
-    // The kernel is asked for the prefix list once that is known, which may be after the first look at every source.
+    // The kernel is asked about the prefix list once that is known, which may be after the first collection of every source.
     daemon.outcome(seen, "on_net")?;
     Ok(())
 }
 
-/// A machine that sleeps stops its processes and not its clock.
+/// A suspended machine stops its processes but not its clock.
 fn asleep() -> Done {
     let lab = on_net()?;
     let daemon = start(&lab, &["--timeout", "1s"])?;
     let (_, seen) = daemon.outcome(0, "on_net")?;
     daemon.signal(Signal::SIGSTOP)?;
     dissociate(&lab);
-    // Longer than any fact counts.
+    // Longer than any fact is valid.
     let asleep = Instant::now();
     while asleep.elapsed() < Duration::from_secs(4) {
         std::thread::sleep(Duration::from_millis(100));
@@ -379,7 +379,7 @@ fn asleep() -> Done {
     Ok(())
 }
 
-/// What is asked for while it sleeps is the first thing it answers.
+/// A request that arrives during the suspend is answered first afterwards.
 fn asked_asleep() -> Done {
     let lab = on_net()?;
     let daemon = start(&lab, &["--timeout", "1s"])?;
@@ -534,7 +534,7 @@ fn recording_of_a_lost_route() -> Done {
     })
 }
 
-/// The tables are kept, and lead the new address to the internet gateway, until they are too old.
+/// The tables are kept until they are too old, and send the new address to the internet gateway.
 fn recording_of_throttling() -> Done {
     recorded("ec2_throttled_and_addresses_change.jsonl", |lab, daemon| {
         let (_, seen) = daemon.outcome(0, "on_net")?;
@@ -575,8 +575,8 @@ fn scrapers() -> Done {
     Ok(())
 }
 
-/// What [`scrapers`] runs in the instance: 32 scrapers, five hundred times each, beside one that reads a byte now and then; all see
-/// the counters go up and never down.
+/// The scrapers in the instance: 32 that scrape five hundred times each, and one that reads a byte at a time. For each, the
+/// counters increase and never decrease.
 fn scrape(address: &str) -> std::io::Result<()> {
     use std::io::{Read, Write};
     let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

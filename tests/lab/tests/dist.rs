@@ -1,5 +1,5 @@
-//! What is shipped beside the program: alert rules, their tests, the scrape configuration and the dashboard, held against
-//! the metrics that there are and against `promtool`.
+//! The shipped alert rules, their tests, the scrape configuration and the dashboard, checked with the existing metrics and with
+//! `promtool`.
 
 use crate::{
     Done, Test,
@@ -83,7 +83,7 @@ fn rule_expressions() -> Vec<String> {
     found
 }
 
-/// The names in an expression that are metrics of ours, each with what stands in its braces.
+/// The names of onnet's metrics in an expression, each with its label matchers.
 fn metrics(expression: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = expression;
@@ -98,7 +98,7 @@ fn metrics(expression: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Whether a label's value, or pattern, matches one that there can be.
+/// Whether a label's value or pattern matches a possible value.
 fn is_possible(label: &str, value: &str) -> bool {
     let all: Vec<&str> = match label {
         "outcome" => Outcome::ALL.iter().map(|outcome| outcome.name()).collect(),
@@ -155,7 +155,7 @@ fn every_metric() -> Done {
     for metric in Metric::ALL.iter().filter(|metric| metric.name.starts_with("onnet_")) {
         let bucket = format!("{}_bucket", metric.name);
         let is_shown = shown.contains(metric.name) || shown.contains(&bucket);
-        // When the settings were read matters only where they could not be; the alert tells.
+        // The time at which settings were read matters only if they could not be read, which the alert reports.
         let is_told = metric.name == "onnet_config_last_reload_success_timestamp_seconds";
         assert!(is_shown || is_told, "no panel shows {}", metric.name);
     }

@@ -1,5 +1,5 @@
-//! Every fault of every service of the lab, and what `onnet check` makes of it: one named gap or failure, within the
-//! deadline, and never `on_net` where something that matters is hidden.
+//! Every fault of every service of the lab, and the result of `onnet check`: one named gap or failure, within the deadline, and
+//! never `on_net` where a relevant fact is hidden.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a fault that the table leaves out has no expectation, and fails")]
 
@@ -12,24 +12,24 @@ use serde_json::Value;
 use std::{path::Path, time::Duration};
 
 const DEADLINE: Duration = Duration::from_secs(5);
-/// For starting the process and printing the report, on a busy machine.
+/// Additional time to start the process and print the report, on a busy machine.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// What a fault must lead to.
+/// The required result of a fault.
 struct Expected {
     outcome: &'static str,
     sign: Sign,
 }
 
-/// By which the report names the fault.
+/// How the report names the fault.
 enum Sign {
-    /// It concerns nothing that `check` asks.
+    /// It has no effect on the requests of `check`.
     None,
-    /// A fact is missing, at this place of the snapshot, for one of these reasons.
+    /// The fact at this path of the snapshot is missing, for one of these reasons.
     Gap(&'static str, &'static [&'static str]),
-    /// The probe ended so.
+    /// The probe ended with this result.
     Probe(&'static str),
-    /// There is this finding.
+    /// The report has this finding.
     Finding(&'static str),
 }
 
@@ -41,25 +41,25 @@ const fn probe(outcome: &'static str, result: &'static str) -> Option<Expected> 
     Some(Expected { outcome, sign: Sign::Probe(result) })
 }
 
-/// The table. A pair that is not in it fails.
+/// The table. A pair without an entry fails.
 fn expected(service: Service, fault: Fault) -> Option<Expected> {
     match service {
         Service::Imds => imds(fault),
         Service::Dns => dns(fault),
         Service::Ec2 => ec2(fault),
-        // Nothing that `check` does needs STS.
+        // `check` does not use STS.
         Service::Sts => Some(Expected { outcome: "on_net", sign: Sign::None }),
         Service::DynamoDb => dynamodb(fault),
     }
 }
 
-/// Without its metadata an instance does not know its VPC, nor its credentials.
+/// Without metadata the VPC and the credentials of the instance are not known.
 fn imds(fault: Fault) -> Option<Expected> {
     let unknown = |reason| gap("undetermined", "/instance", reason);
     match fault {
         Fault::Silence | Fault::SlowAnswer | Fault::SlowBody | Fault::HopLimit => unknown(&["timed_out"]),
         Fault::Refuse => unknown(&["unreachable"]),
-        // The SDK asks for another token and tries again after a random pause: the deadline may come first.
+        // The SDK requests another token and retries after a random pause: the deadline may come first.
         Fault::Unauthorized => unknown(&["denied", "timed_out"]),
         Fault::Forbidden | Fault::Disabled => unknown(&["denied"]),
         Fault::NotFound => unknown(&["disabled"]),
@@ -78,7 +78,7 @@ const IPV4: &str = "/resolutions/dynamodb.us-east-1.amazonaws.com/ipv4";
 fn dns(fault: Fault) -> Option<Expected> {
     match fault {
         Fault::Silence | Fault::SlowAnswer => gap("undetermined", IPV4, &["timed_out"]),
-        // The resolver hears nothing of a closed UDP port.
+        // The resolver is not notified of a closed UDP port.
         Fault::Refuse => gap("undetermined", IPV4, &["timed_out"]),
         Fault::Servfail => gap("undetermined", IPV4, &["failed"]),
         Fault::Nxdomain => gap("undetermined", IPV4, &["not_found"]),
@@ -101,14 +101,14 @@ fn ec2(fault: Fault) -> Option<Expected> {
         }
         Fault::Refuse | Fault::Truncate => unknown(&["unreachable"]),
         Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => unknown(&["unreachable"]),
-        // Error pages without a code of EC2's: whatever sent them, it was not IAM.
+        // Error pages without a code of EC2: the sender was not IAM.
         Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::Unavailable => unknown(&["failed"]),
         Fault::Throttle => unknown(&["throttled"]),
         Fault::Denied => unknown(&["denied"]),
         Fault::BadCredentials => unknown(&["credentials"]),
         Fault::Html => unknown(&["malformed"]),
         Fault::Garbage => unknown(&["truncated"]),
-        // Smaller pages are asked for: on a busy machine the deadline may come first.
+        // Smaller pages are requested: on a busy machine the deadline may come first.
         Fault::EndlessBody => unknown(&["over_limit", "timed_out"]),
         Fault::EndlessHead | Fault::EndlessExtension => unknown(&["unreachable"]),
         Fault::EndlessInterim | Fault::Drip => unknown(&["timed_out"]),
@@ -116,7 +116,7 @@ fn ec2(fault: Fault) -> Option<Expected> {
     }
 }
 
-/// The configuration says on-net all the while; a probe that does not reach DynamoDB puts that at risk.
+/// The configuration is on-net all the time; with a probe that does not reach DynamoDB the outcome is at risk.
 fn dynamodb(fault: Fault) -> Option<Expected> {
     match fault {
         Fault::Silence | Fault::SlowAnswer => probe("at_risk", "wait_timeout"),
@@ -126,7 +126,7 @@ fn dynamodb(fault: Fault) -> Option<Expected> {
         Fault::WrongCertificate | Fault::ExpiredCertificate | Fault::UntrustedAuthority => {
             probe("at_risk", "tls_certificate")
         }
-        // Error pages without a code or request id of DynamoDB's.
+        // Error pages without a code or request id of DynamoDB.
         Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::Unavailable => {
             probe("at_risk", "unexpected_answer")
         }
@@ -186,7 +186,7 @@ fn one_fault(mode: Mode, service: Service, fault: Fault) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a person would look at first.
+/// The parts of the report that a reader needs first.
 fn brief(report: &Value) -> String {
     let mut text = format!("{}\n", report["summary"]);
     for finding in report["findings"].as_array().into_iter().flatten() {

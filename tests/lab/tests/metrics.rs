@@ -1,4 +1,4 @@
-//! `/metrics`: the exposition against files, the table of `dist/doc/metrics.md`, and all of it against `promtool`.
+//! `/metrics`: compares the exposition with files and with the table of `dist/doc/metrics.md`, and checks it with `promtool`.
 
 use crate::{
     Done, Test,
@@ -63,7 +63,7 @@ fn status(report: Option<Report>) -> Status {
     }
 }
 
-/// Counters after a little of everything.
+/// Counters after at least one event of each kind.
 fn counters(report: &Report) -> Counters {
     let counters = Counters::new().unwrap();
     for probe in &report.probes {
@@ -78,7 +78,7 @@ fn counters(report: &Report) -> Counters {
     counters
 }
 
-/// The exposition without what is this process's and this build's own.
+/// The exposition without the metrics of this process and this build.
 fn stable(text: &str) -> String {
     let own = |line: &&str| !line.contains("process_") || line.contains("process_start_time_seconds");
     let text: String = text.lines().filter(own).flat_map(|line| [line, "\n"]).collect();
@@ -191,7 +191,7 @@ fn promtool() -> Done {
         promtool.stdin.take().unwrap().write_all(text.as_bytes())?;
         let said = promtool.wait_with_output()?;
         let words = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
-        // Of the process's metrics, which are named as everywhere, it complains all the same.
+        // It reports the standard names of the process metrics, too.
         let ours: Vec<&str> = words.lines().filter(|line| !line.starts_with("process_")).collect();
         assert!(ours.is_empty(), "{ours:#?}");
     }

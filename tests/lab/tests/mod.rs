@@ -1,4 +1,4 @@
-//! The tests, those that take longest first.
+//! The tests, the longest first.
 
 mod daemon;
 mod dist;
@@ -13,7 +13,7 @@ pub(crate) use daemon::scrape_if_asked;
 
 use libtest_mimic::Trial;
 
-/// All of them, as far as this machine has what they need.
+/// All tests for which this machine has what they need.
 pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
     [
         prometheus::trials(namespaces),

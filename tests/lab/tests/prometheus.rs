@@ -1,5 +1,5 @@
-//! A real Prometheus beside the daemon, in the lab's instance: it scrapes, it evaluates the shipped rules while the lab loses
-//! the route, and the dashboard's queries find what they ask for.
+//! A real Prometheus beside the daemon, in the lab's instance: it scrapes, it evaluates the shipped rules while the route is missing,
+//! and the queries of the dashboard return data.
 
 use crate::{
     Done, ONNET, Test,
@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The alert itself waits a minute.
+/// The alert has a delay of a minute.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
@@ -50,7 +50,7 @@ impl<'l> Prometheus<'l> {
         Ok(Self { lab, child })
     }
 
-    /// What a query finds, a line for each series; an error where it cannot be asked.
+    /// The result of a query, one line for each series; an error if the query fails.
     fn query(&self, query: &str) -> Result<String, Failed> {
         let mut command = self.lab.command(Path::new("promtool"))?;
         command.args(["query", "instant", "http://127.0.0.1:9090", query]);
@@ -62,7 +62,7 @@ impl<'l> Prometheus<'l> {
         }
     }
 
-    /// Waits until a query finds what is wanted.
+    /// Waits until a query returns the wanted result.
     fn wait(&self, query: &str, wanted: impl Fn(&str) -> bool) -> Result<String, Failed> {
         let until = Instant::now() + PATIENCE;
         let mut last = Ok(String::new());
@@ -102,7 +102,7 @@ fn alert() -> Done {
     prometheus.wait("onnet_on_net == 1", |found| !found.is_empty())?;
     prometheus.wait("onnet:on_net:ratio == 1", |found| !found.is_empty())?;
 
-    // Twice scraped, so that there are rates; and none of the queries fails.
+    // After two scrapes, so that rates exist. No query may fail.
     prometheus.wait("rate(onnet_probes_total{probe=\"health\"}[5m]) > 0", |found| !found.is_empty())?;
     for query in queries() {
         let found = prometheus.query(&query)?;

@@ -1,4 +1,4 @@
-//! AWS's tutorial on DynamoDB endpoints: at every step `list-tables` answers, and `onnet check` says what is so.
+//! AWS's tutorial on DynamoDB endpoints: at every step `list-tables` succeeds, and `onnet check` reports the real path.
 
 use crate::{
     ONNET,

@@ -17,7 +17,7 @@ use std::{net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What `onnet check` must say.
+/// The required output of `onnet check`.
 struct Expected {
     outcome: &'static str,
     exit: i32,
@@ -33,7 +33,7 @@ const fn expect(outcome: &'static str, exit: i32, proof: &'static str, findings:
 type Prepare = fn() -> World;
 type Disturb = fn(&Lab);
 
-/// A name, the world, what is disturbed in it, and what must come of it.
+/// A name, the world, the changes to it, and the required result.
 fn worlds() -> Vec<(&'static str, Prepare, Disturb, Expected)> {
     let calm: Disturb = |_| {};
     vec![
@@ -261,7 +261,7 @@ fn ip(lab: &Lab, arguments: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// `LOCALDOMAIN` and `RES_OPTIONS` of onnet's own environment are those of its child.
+/// The child process has `LOCALDOMAIN` and `RES_OPTIONS` of onnet's environment.
 fn search_list_in_environment() -> Result<(), Failed> {
     let mut world = World::on_net().with_search_list(Ipv4Addr::new(10, 99, 0, 5));
     world.resolver_options = "";
@@ -276,7 +276,7 @@ fn search_list_in_environment() -> Result<(), Failed> {
     Ok(())
 }
 
-/// As Tailscale sets up an exit node: a rule before the main table, and a table with a default route into a tunnel.
+/// The rules of a Tailscale exit node: a rule before the main table, and a table with a default route into a tunnel.
 fn exit_node() -> Result<(), Failed> {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     for line in [
@@ -288,7 +288,7 @@ fn exit_node() -> Result<(), Failed> {
     ] {
         ip(&lab, line)?;
     }
-    // It is not made again where metadata do not answer: here that is so.
+    // Metadata does not answer here, so no second attempt is made.
     lab.set_fault(Service::Imds, Some(Fault::Silence));
     let said = |outcome: &str, parts: &[&str]| -> Result<(), Failed> {
         let (report, _) = report(&lab, &["check", "--timeout", "6s"])?;
@@ -308,7 +308,7 @@ fn exit_node() -> Result<(), Failed> {
     said("off_net", &["device tun0, which is not a network interface"])
 }
 
-/// `--save`, then `judge`: the identical report.
+/// `--save`, then `judge`: the report is identical.
 fn saved_round() -> Result<(), Failed> {
     let lab =
         Lab::start(World::on_net().with_route("52.94.2.0/23", Target::nat("nat-0a"), "active"), Mode::Namespaces)?;
@@ -321,7 +321,7 @@ fn saved_round() -> Result<(), Failed> {
     Ok(())
 }
 
-/// `--wait`: looks again until the route is there, and gives up with what it saw last.
+/// `--wait`: checks again until the route exists, and at the deadline returns the last result.
 fn waits() -> Result<(), Failed> {
     let lab = Lab::start(World::tutorial(), Mode::Namespaces)?;
     let gave_up = lab.onnet(Path::new(ONNET), &["check", "--format", "nagios", "--wait", "1500ms"])?;
@@ -346,11 +346,11 @@ fn waits() -> Result<(), Failed> {
     Ok(())
 }
 
-/// `--wait` ends at once where it may, and waits in every other world.
+/// `--wait` ends at once in the worlds where it may, and waits in every other world.
 fn gates() -> Result<(), Failed> {
     let nat = || Target::nat("nat-0a1b2c3d");
     let tie: Prepare = || {
-        // An entry of equal length: AWS may pick either.
+        // An entry of equal length: AWS may choose either.
         World::on_net().with_list("pl-0123456789abcdef0", &["52.119.224.0/20"], Target::nat("nat-0a1b2c3d"))
     };
     let worlds: [(&str, World, i32, bool); 6] = [
@@ -375,7 +375,7 @@ fn gates() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Three commands, one judgement.
+/// Three commands have the same verdict.
 fn audit_and_explain() -> Result<(), Failed> {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let (seen, _) = report(&lab, &["check"])?;

@@ -1,10 +1,10 @@
-//! What is accepted, and what is told of what is not.
+//! Configurations that are accepted, and the errors for those that are not.
 
 use super::{PASSWORD, Setup, TLS, hash};
 use onnet::serve::WebConfig;
 use std::path::Path;
 
-/// Files that onnet takes, and Prometheus' own parser as well.
+/// Files that onnet accepts, and Prometheus' own parser too.
 pub(super) fn good() -> Vec<String> {
     let user = hash(PASSWORD).replacen("$2b$", "$2y$", 1);
     vec![
@@ -34,7 +34,7 @@ pub(super) fn good_files_are_accepted() {
         setup.folder.put("web.yml", &config);
         WebConfig::load(&setup.folder.path("web.yml")).unwrap_or_else(|error| panic!("{config}\n{error}"));
     }
-    // In newer versions of the toolkit than Debian's.
+    // Supported by newer versions of the toolkit than Debian's.
     let server = setup.servers.server();
     let indented = |pem: &str| pem.replace('\n', "\n    ");
     let inline = format!(
@@ -151,7 +151,7 @@ pub(super) fn all_mistakes_are_reported_together() {
     for part in ["line 4", "\"A\"", "\"B\"", "http2", "\"a\"", "\"b\"", "typo"] {
         assert!(error.contains(part), "{error}\nlacks {part}");
     }
-    // What other files hold is told where this one is right.
+    // Errors in other files are reported if this one is right.
     setup.folder.put("web.yml", &TLS.replace("server.", "gone."));
     assert_eq!(setup.error().lines().count(), 2, "{}", setup.error());
 }

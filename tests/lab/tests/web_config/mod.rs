@@ -1,4 +1,4 @@
-//! `--web-config FILE`: what Prometheus' exporter-toolkit understands, its mistakes, and its rotation. Real handshakes.
+//! `--web-config FILE`: the format of Prometheus' exporter-toolkit, errors in it, and rotation. With real handshakes.
 
 mod mistakes;
 
@@ -66,7 +66,7 @@ fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
 
-/// A folder with a server's certificate, and the client authority.
+/// A directory with a server's certificate and the client authority.
 struct Setup {
     folder: Folder,
     servers: Authority,
@@ -92,7 +92,7 @@ impl Setup {
         load(&self.folder.path("web.yml"))
     }
 
-    /// The error of the file as it is now, with the folder's name taken out.
+    /// The error for the current file, without the name of the directory.
     fn error(&self) -> String {
         let error = WebConfig::load(&self.folder.path("web.yml")).expect_err("an error");
         error.to_string().replace(&self.folder.0.path().display().to_string(), "DIR")
@@ -125,7 +125,7 @@ fn tls_is_spoken_and_http_told_so() {
         let answer = server.get("/metrics").await;
         assert_eq!(answer.status, 400);
         assert!(answer.body.contains("https://"), "{}", answer.body);
-        // A stranger's authority is not the server's.
+        // The authority of the clients did not sign the server's certificate.
         let error = get(&server, &client(&setup.clients, None), None).await.unwrap_err();
         assert!(format!("{error:?}").contains("UnknownIssuer"), "{error:?}");
     });
@@ -140,8 +140,8 @@ fn a_client_certificate_may_be_required() {
         let right = setup.clients.client("scraper.example.com");
         assert_eq!(setup.get(&server, Some(&right)).await.unwrap(), "onnet is healthy\n");
         assert!(setup.get(&server, None).await.is_err(), "without a certificate");
-        let stranger = Authority::new("clients").client("scraper.example.com"); // by the same name
-        assert!(setup.get(&server, Some(&stranger)).await.is_err(), "with a stranger's");
+        let other = Authority::new("clients").client("scraper.example.com"); // another authority with the same name
+        assert!(setup.get(&server, Some(&other)).await.is_err(), "with a certificate of another authority");
         let server_leaf = setup.clients.server();
         assert!(setup.get(&server, Some(&server_leaf)).await.is_err(), "with one that is for servers");
     });
@@ -182,12 +182,12 @@ fn a_client_certificate_may_be_verified_if_given() {
         let server = Server::start(setup.web(), Limits::default());
         assert!(setup.get(&server, None).await.is_ok());
         assert!(setup.get(&server, Some(&setup.clients.client("x"))).await.is_ok());
-        let stranger = Authority::new("stranger").client("x");
-        assert!(setup.get(&server, Some(&stranger)).await.is_err());
+        let other = Authority::new("other").client("x");
+        assert!(setup.get(&server, Some(&other)).await.is_err());
     });
 }
 
-/// What `openssl s_client` says of a handshake. Independent of rustls.
+/// The result of a handshake by `openssl s_client`, which is independent of rustls.
 fn s_client(server: &Server, more: &[&str]) -> String {
     let target = format!("localhost:{}", server.address.port());
     let output = Command::new("openssl")
@@ -232,7 +232,7 @@ fn users_are_let_in_by_their_passwords() {
         let client = client(&setup.servers, None);
         let cases = [
             (Some(("alice", PASSWORD)), 200),
-            (Some(("alice", PASSWORD)), 200), // as remembered
+            (Some(("alice", PASSWORD)), 200), // from the cache
             (Some(("bob", "bob's")), 200),
             (Some(("bob", PASSWORD)), 401),
             (Some(("alice", "bob's")), 401),
@@ -246,7 +246,7 @@ fn users_are_let_in_by_their_passwords() {
         }
     });
     block_on(async {
-        // Without TLS as well, as the toolkit has it; and nothing is told to those who are not let in.
+        // Without TLS too, as in the toolkit. A client without the right password gets no information.
         let setup = Setup::new(&format!("basic_auth_users:\n  alice: {}\n", hash(PASSWORD)));
         let server = Server::start(setup.web(), Limits::default());
         for path in ["/", "/metrics", "/report.json", "/-/healthy", "/-/ready", "/nowhere"] {
@@ -274,7 +274,7 @@ fn headers_and_rate_limit_are_those_of_the_file() {
     });
 }
 
-/// What was logged at info and above, by this thread.
+/// The log of this thread at level info and above.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -324,7 +324,7 @@ fn rotation() {
         let leaf = setup.clients.client("x");
         assert!(setup.get(&server, Some(&leaf)).await.is_ok());
 
-        // Another authority, for the server's certificate and for the clients'.
+        // Another authority for the certificates of the server and the clients.
         let next = Setup::new("");
         for file in ["server.pem", "server.key", "clients.pem"] {
             let content = std::fs::read_to_string(next.folder.path(file)).unwrap();
@@ -335,7 +335,7 @@ fn rotation() {
         until("the new certificates are shown", async || get(&server, &next_client, None).await.is_ok()).await;
         assert!(get(&server, &client(&next.servers, Some(&leaf)), None).await.is_err(), "the old authority is gone");
 
-        // A rotation that went wrong: the last good certificates stay, and it is said once.
+        // A failed rotation: the last good certificates stay, and the error is logged once.
         setup.folder.put("server.key", "half a fi");
         until("the wrong key is noticed", async || {
             assert!(get(&server, &next_client, None).await.is_ok());
@@ -352,7 +352,7 @@ fn rotation() {
         assert_eq!(log.lines().iter().filter(|line| wrong(line)).count(), 1, "{:#?}", log.lines());
         assert!(log.lines().iter().any(|line| line.starts_with("ERROR") && wrong(line)), "{:#?}", log.lines());
 
-        // And fixed again.
+        // Then the files are fixed.
         let key = std::fs::read_to_string(next.folder.path("server.key")).unwrap();
         setup.folder.put("server.key", &key);
         until("it is mended", async || {
@@ -372,7 +372,7 @@ fn users_change() {
         let server = Server::start(web.clone(), Limits::default());
         let client = client(&setup.servers, None);
         let url = format!("http://{}/-/healthy", server.address);
-        // Kept connections ask again as well.
+        // Requests on persistent connections use the new configuration, too.
         let status = async |password: &str| {
             client.get(&url).basic_auth("alice", Some(password)).send().await.unwrap().status().as_u16()
         };
@@ -381,7 +381,7 @@ fn users_change() {
         until("the new password is right", async || status("next").await == 200).await;
         assert_eq!(status(PASSWORD).await, 401, "the old one is not remembered");
 
-        // A file that is being written is empty for a moment: that must not open the door.
+        // A file is empty for a moment while it is written: access must still need a password.
         setup.folder.put("web.yml", "");
         until("the empty file is noticed", async || {
             assert_eq!(server.get("/metrics").await.status, 401);
@@ -447,7 +447,7 @@ fn promtool_accepts_what_onnet_accepts() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Ends with the test.
+/// A child process that ends with the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -457,7 +457,7 @@ impl Drop for Running {
     }
 }
 
-/// A real Prometheus, with its own parser of certificates and its own TLS: one job with all it needs, one with a wrong
+/// A real Prometheus, with its own certificate parser and its own TLS: one job with correct credentials, one with a wrong
 /// password, one without a certificate.
 fn prometheus_scrapes() -> Result<(), Failed> {
     block_on(async {
@@ -483,7 +483,7 @@ fn prometheus_scrapes() -> Result<(), Failed> {
             job("no_certificate", "password_file: password", false),
         );
         setup.folder.put("prometheus.yml", &config);
-        // Free now; Prometheus has no way to say which port it was given.
+        // A port that is free now, because Prometheus cannot report a port that the kernel chooses.
         let port = std::net::TcpListener::bind(local(0))?.local_addr()?.port();
         let _prometheus = Running(
             Command::new(PROMETHEUS)
