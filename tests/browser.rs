@@ -1,4 +1,4 @@
-//! The status page in a real browser: headless Chromium, driven by chromedriver, reading what the server serves.
+//! The status page in a real browser: headless Chromium, controlled by chromedriver, reads the page from the server.
 //!
 //! `ONNET_SCREENSHOTS=DIR cargo test --test browser` also writes a picture of every state in every view.
 
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// A browser, its driver, and the state of one reader.
+/// A browser, its driver, and its session.
 struct Browser {
     driver: Child,
     base: String,
@@ -119,7 +119,7 @@ impl Browser {
         self.ask("/execute/sync", json!({ "script": script, "args": [] })).await
     }
 
-    /// Shows the page on a screen of that width, light or dark.
+    /// Shows the page on a screen of this width, light or dark.
     async fn show(&self, url: &str, view: View) -> Result<(), Failed> {
         let features = json!([{ "name": "prefers-color-scheme", "value": if view.dark { "dark" } else { "light" } }]);
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await?;
@@ -141,7 +141,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver takes the browser with it.
+        // The browser ends with the driver.
         let _ = Command::new("pkill").args(["-KILL", "-P", &self.driver.id().to_string()]).status();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
@@ -163,7 +163,7 @@ const VIEWS: [View; 5] = [
     View { name: "narrow-dark", width: 360, dark: true },
 ];
 
-/// What is wrong with the page as it is shown: a list of sentences.
+/// The defects of the page as it is shown: a list of sentences.
 const INSPECT: &str = r#"
 const wrong = [];
 const root = document.documentElement;
@@ -190,7 +190,7 @@ for (const text of texts) {
   }
   if (parseFloat(getComputedStyle(text).fontSize) < 10.5) wrong.push(`too small: ${text.textContent}`);
 }
-// Every arrow goes from the card before it to the card after it, straight.
+// Every arrow is a straight line from the card before it to the card after it.
 for (const arrow of map ? map.querySelectorAll('.arrow[class*=" "]') : []) {
   const is = name => arrow.classList.contains(name), card = name => map.querySelector(`.card.${name}`), beside = arrow.parentElement.querySelector('.hop');
   const from = is('first') ? card('instance') : beside && beside.compareDocumentPosition(arrow) & 4 ? beside : card('table');
@@ -224,14 +224,14 @@ for (const name of map ? map.querySelectorAll('.name') : []) {
 return wrong;
 "#;
 
-/// A report made seven seconds ago by the clock that the server reads.
+/// A report that was made seven seconds ago by the server's clock.
 fn recent(report: &Report) -> Result<Report, Failed> {
     let mut json = serde_json::to_value(report)?;
     web::shift(&mut json, web::now().since(report.taken_at.plus(Duration::from_secs(7))));
     Ok(serde_json::from_value(json)?)
 }
 
-/// Serves the page of a status as the daemon does, headers and all, while `reader` reads it.
+/// Serves the page of a status as the daemon does, with its headers, while `reader` reads it.
 fn served<F>(status: Status, reader: impl FnOnce(String) -> F) -> Done
 where
     F: Future<Output = Done>,
@@ -282,7 +282,7 @@ fn without_javascript() -> Done {
     served(status, async |url| {
         let browser = Browser::start(json!({ "profile.managed_default_content_settings.javascript": 2 })).await?;
         browser.show(&url, VIEWS[0]).await?;
-        // Scripts of the page do not run; the driver's own do not either, so the browser is asked what it drew.
+        // Neither scripts of the page nor of the driver run, so the test reads the browser's accessibility tree.
         let tree = browser.devtools("Accessibility.getFullAXTree", json!({})).await?.to_string();
         for part in ["on-net", "The path to DynamoDB", "What to do", "Changes of the outcome"] {
             assert!(tree.contains(part), "no {part} in the tree of what can be read");

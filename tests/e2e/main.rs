@@ -1,8 +1,8 @@
-//! The tutorial against software no one here wrote: moto serves EC2, STS and DynamoDB, nginx their TLS under the real
-//! names, unbound the DNS, and the AWS CLI makes the changes. Only instance metadata is the lab's own.
+//! The tutorial with third-party software: moto serves EC2, STS and DynamoDB, nginx their TLS under the real names, unbound the
+//! DNS, and the AWS CLI makes the changes. Only instance metadata is from the lab.
 //!
-//! Run by `tests/e2e/run`, which installs what it needs. Where moto differs from AWS, the difference is made good here, with
-//! what AWS does instead; never in onnet.
+//! Run by `tests/e2e/run`, which installs what it needs. Where moto differs from AWS, this test does what AWS would do; onnet is not
+//! changed for it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
@@ -32,7 +32,7 @@ use tokio::time::Instant;
 
 const ONNET: &str = env!("CARGO_BIN_EXE_onnet");
 
-/// An address that is in moto's list for DynamoDB as in AWS's own.
+/// An address that is in the prefix list for DynamoDB of moto and of AWS.
 const ADDRESS: &str = "52.94.0.10";
 
 type Done = Result<(), Failed>;
@@ -55,7 +55,7 @@ fn tool(name: &str) -> PathBuf {
     Path::new(&tools).join(name)
 }
 
-/// A server of somebody else's, on AWS's side.
+/// A third-party server on AWS's side.
 struct Stand {
     child: Child,
 }
@@ -71,7 +71,7 @@ impl Stand {
 
 impl Drop for Stand {
     fn drop(&mut self) {
-        // Asked first: nginx ends the processes it made only then.
+        // First a signal: only then does nginx end its child processes.
         let pid = Pid::from_raw(self.child.id().cast_signed());
         let _ = kill(pid, Signal::SIGTERM);
         let until = Instant::now() + PATIENCE;
@@ -83,7 +83,7 @@ impl Drop for Stand {
     }
 }
 
-/// The lab with its own services switched off, and others' in their places.
+/// The lab with third-party services instead of its own.
 struct Independent {
     _stands: Vec<Stand>,
     lab: Lab,
@@ -115,7 +115,7 @@ impl Independent {
                  local-zone: \"amazonaws.com.\" static\n{records}remote-control:\n  control-enable: no\n"
             ),
         )?;
-        // DynamoDB answers `GET /` with its health; moto, whatever the host, with a list of S3 buckets.
+        // DynamoDB answers `GET /` with its health; moto answers with a list of S3 buckets for every host.
         let health = "location = / { if ($request_method = GET) { return 200 'healthy: dynamodb.us-east-1.amazonaws.com '; } \
                       proxy_pass http://127.0.0.1:5000; proxy_set_header Host $host; }";
         fs::write(
@@ -154,7 +154,7 @@ impl Independent {
         ["moto_server.log", "unbound.log", "nginx.log"].map(read).join("\n")
     }
 
-    /// The AWS CLI, in the instance, with nothing set but the Region and its own bundle of certificates.
+    /// The AWS CLI in the instance, with only the Region and its certificate bundle set.
     fn aws(&self, arguments: &[&str]) -> Result<Value, Failed> {
         let mut command = self.lab.command(&tool("aws"))?;
         command.args(arguments).args(["--output", "json"]);
@@ -176,7 +176,7 @@ impl Independent {
         Ok((report, ran))
     }
 
-    /// What is in the VPC, as an administrator saves it.
+    /// The files of the VPC, as an administrator saves them.
     fn dump(&self, vpc: &str, list: &str, step: usize) -> Result<String, Failed> {
         let folder = self.lab.directory().join(format!("dump{step}"));
         fs::create_dir(&folder)?;
@@ -199,7 +199,7 @@ fn text(value: &Value) -> Result<String, Failed> {
     Ok(value.as_str().ok_or_else(|| format!("no text in {value}"))?.to_owned())
 }
 
-/// What a state must be called, by everyone.
+/// The required verdict of all commands in a state.
 struct Expected {
     outcome: &'static str,
     finding: Option<&'static str>,
@@ -229,7 +229,7 @@ fn tutorial() -> Done {
     let lists = world.aws(&["ec2", "describe-managed-prefix-lists", "--filters", name])?;
     let list = text(&lists["PrefixLists"][0]["PrefixListId"])?;
 
-    // Instance metadata tell of moto's ids; which of them the packets take is the lab's affair, and they all pass.
+    // Instance metadata has moto's ids. The lab forwards all packets, whatever route they use.
     world.lab.edit(|lab| {
         lab.vpc.clone_from(&vpc);
         let old = lab.interfaces[0].subnet.clone();
@@ -284,14 +284,14 @@ fn tutorial() -> Done {
     judged("without an endpoint", &off("no-endpoint"))?;
 
     let service = "com.amazonaws.us-east-1.dynamodb";
-    // The type is given, as the tutorial does not: without one moto's endpoint has none, and AWS's is a gateway.
+    // Unlike the tutorial, the type is given: without it moto's endpoint has no type, and AWS's is a gateway endpoint.
     let created =
         ["ec2", "create-vpc-endpoint", "--vpc-id", &vpc, "--service-name", service, "--vpc-endpoint-type", "Gateway"];
     let endpoint = text(&world.aws(&created)?["VpcEndpoint"]["VpcEndpointId"])?;
     judged("the tutorial's endpoint, without route tables", &off("endpoint-not-associated"))?;
 
     world.aws(&["ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", &endpoint, "--add-route-table-ids", &table])?;
-    // AWS puts the route for the prefix list into the table; moto only notes the association.
+    // AWS adds the route for the prefix list to the table; moto only records the association.
     of_table(&["--destination-prefix-list-id", &list, "--gateway-id", &endpoint], "create-route")?;
     judged("the endpoint is associated", &on)?;
     for (operation, of_moto) in model_of(&world.lab, &vpc)?.as_object().ok_or("an object")? {
@@ -313,7 +313,7 @@ fn tutorial() -> Done {
     judged("the endpoint is deleted", &off("no-endpoint"))
 }
 
-/// What the lab has learned from moto, and what moto leaves out of AWS's answers: a change is a difference to look at.
+/// Checks which elements of AWS's answers moto omits. A change must be examined.
 fn moto_has(operation: &str, known: &Value) -> Done {
     let known: BTreeSet<&str> = known.as_array().ok_or("a list")?.iter().filter_map(Value::as_str).collect();
     let left_out: &[&str] = match operation {
@@ -331,8 +331,8 @@ fn moto_has(operation: &str, known: &Value) -> Done {
     Ok(())
 }
 
-/// The lab's EC2 API, by the model of EC2's that comes with botocore: each name it uses is EC2's, in EC2's spelling, and
-/// pages add up.
+/// Checks the lab's EC2 API with the model of EC2 in botocore: each name exists there with the same spelling, and the pages of a
+/// listing add up.
 fn shapes() -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let (vpc, subnets, lists, entries) = {
@@ -354,7 +354,7 @@ fn shapes() -> Done {
     Ok(())
 }
 
-/// What `shapes.py` says of the EC2 API that stands in a lab.
+/// The output of `shapes.py` for the EC2 API of a lab.
 fn model_of(lab: &Lab, vpc: &str) -> Result<Value, Failed> {
     let mut command = lab.command(&tool("python"))?;
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/shapes.py")).arg(vpc);

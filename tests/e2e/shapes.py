@@ -1,7 +1,7 @@
-"""Asks an EC2 API what onnet asks, as botocore does, and holds each answer against the model of the API that comes with it.
+"""Sends onnet's requests to an EC2 API with botocore, and compares each answer with botocore's model of the API.
 
-Prints, for each operation, the elements that the model does not know and those it knows, as JSON. Two pages at a time are
-asked for, so that pagination is walked, and the pages must add up to what is there in one.
+Prints, for each operation, the elements that the model does not know and those it knows, as JSON. Listings are read in pages of
+two, and the pages must add up to the listing in one page.
 """
 
 import json

@@ -1,4 +1,4 @@
-//! `onnet run` in the lab, with what it logs and what it tells systemd.
+//! `onnet run` in the lab, with its log and its notifications to systemd.
 
 use super::Lab;
 use serde_json::Value;
@@ -13,8 +13,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How long a test waits for what must come. Only a failing test waits so long, so it is far longer than anything takes,
-/// the schedule's own waits of up to 30 s and a busy machine included.
+/// The longest time that a test waits. Only a failing test reaches it, so it is much longer than everything that is expected,
+/// including pauses of the schedule of up to 30 s and a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running daemon. Dropping it kills it.
@@ -25,7 +25,7 @@ pub struct Daemon {
     socket: PathBuf,
 }
 
-/// What one thread adds to and others wait for.
+/// A list to which one thread adds items and for which others wait.
 struct Growing<T> {
     items: Mutex<Vec<T>>,
     grown: Condvar,
@@ -47,7 +47,7 @@ impl<T: Clone> Growing<T> {
         self.grown.notify_all();
     }
 
-    /// The first item after the first `skip` that `wanted` accepts, and how many there are up to it.
+    /// The first item after the first `skip` that `wanted` accepts, and the number of items up to it.
     fn find(&self, skip: usize, wanted: impl Fn(&T) -> bool) -> Option<(T, usize)> {
         let until = Instant::now() + PATIENCE;
         let mut items = self.items();
@@ -73,7 +73,7 @@ impl Daemon {
         Self::start_with(lab, binary, arguments, &[])
     }
 
-    /// The same with more of an environment.
+    /// The same with further environment variables.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -106,8 +106,8 @@ impl Daemon {
                 events.push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
             }
         });
-        // Read at once, as systemd does: its queue is short, and whatever finds it full waits. It ends with an empty
-        // message.
+        // Read at once, as systemd does: the queue is short, and a sender waits while it is full. An empty message is
+        // the end.
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length) = notices.recv(&mut buffer)
@@ -124,10 +124,10 @@ impl Daemon {
         self.log.items().clone()
     }
 
-    /// The first event after the first `skip` that `wanted` accepts, and how many there are up to it.
+    /// The first event after the first `skip` that `wanted` accepts, and the number of events up to it.
     ///
     /// # Errors
-    /// If none comes in time.
+    /// If there is none in time.
     pub fn event(
         &self,
         skip: usize,
@@ -141,7 +141,7 @@ impl Daemon {
     /// Waits for a change of the outcome to `outcome`, after the first `skip` events.
     ///
     /// # Errors
-    /// If it does not come in time.
+    /// If that does not happen in time.
     pub fn outcome(&self, skip: usize, outcome: &str) -> Result<(Value, usize), Box<dyn Error>> {
         self.event(skip, outcome, |event| event["message"] == "outcome changed" && event["to"] == outcome)
     }
@@ -153,16 +153,16 @@ impl Daemon {
         changes.filter_map(|event| Some(event["to"].as_str()?.to_owned())).collect()
     }
 
-    /// The first thing systemd is told that `wanted` accepts.
+    /// The first notification to systemd that `wanted` accepts.
     ///
     /// # Errors
-    /// If it does not come in time.
+    /// If that does not happen in time.
     pub fn notice(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String, Box<dyn Error>> {
         let missing = || format!("systemd was not notified: {what}; it was told {:?}", self.notices());
         Ok(self.notices.find(0, |told| wanted(told)).ok_or_else(missing)?.0)
     }
 
-    /// What systemd was told so far.
+    /// The notifications to systemd so far.
     pub fn notices(&self) -> Vec<String> {
         self.notices.items().clone()
     }
@@ -172,12 +172,12 @@ impl Daemon {
     }
 
     /// # Errors
-    /// If the process is gone.
+    /// If the process has ended.
     pub fn signal(&self, signal: impl Into<Option<nix::sys::signal::Signal>>) -> nix::Result<()> {
         nix::sys::signal::kill(self.pid(), signal)
     }
 
-    /// Whether every thread of it is stopped, which takes a moment after the signal.
+    /// Whether all its threads are stopped, which takes a moment after the signal.
     pub fn is_stopped(&self) -> bool {
         let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else { return false };
         let state = |thread: std::fs::DirEntry| {
@@ -190,7 +190,7 @@ impl Daemon {
     /// Resident memory in bytes, as the kernel counts it.
     ///
     /// # Errors
-    /// If the process is gone.
+    /// If the process has ended.
     pub fn resident(&self) -> io::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -198,7 +198,7 @@ impl Daemon {
         kibibytes.map(|k| k * 1024).ok_or_else(|| io::Error::other("no VmRSS"))
     }
 
-    /// How it ended, and how long that took.
+    /// Its exit status, and the time until it ended.
     ///
     /// # Errors
     /// If it does not end in time.

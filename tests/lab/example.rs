@@ -17,31 +17,31 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-/// Walks AWS's tutorial on DynamoDB endpoints on a simulated EC2 instance, and asks `onnet check` at every step.
+/// Performs AWS's tutorial on DynamoDB endpoints on a simulated EC2 instance, and runs `onnet check` at every step.
 ///
-/// Exits 0 if every answer was the right one.
+/// Exits 0 if every result was right.
 #[derive(Parser)]
 #[command(
     name = "lab",
     after_help = "Examples:\n  cargo run --example lab\n  cargo run --example lab -- --step 3 --keep\n  cargo run --example lab -- --fault ec2=denied"
 )]
 struct Options {
-    /// Show this step alone, with those before it done
+    /// Show only this step, after the steps before it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
     step: Option<u8>,
-    /// Leave the lab up at the end and say how to enter it
+    /// Keep the lab running at the end and print how to enter it
     #[arg(long)]
     keep: bool,
     /// List the faults of every service
     #[arg(long)]
     list_faults: bool,
-    /// Break a service and show what `onnet check` makes of it, at step 3 unless --step says otherwise
+    /// Break a service and show the result of `onnet check`, at step 3 unless --step is given
     #[arg(long, value_name = "SERVICE=NAME", value_parser = parse_fault)]
     fault: Option<(Service, Fault)>,
     /// Use 127.0.0.0/8 and high ports instead of network namespaces
     #[arg(long)]
     loopback: bool,
-    /// Run this onnet instead of building one
+    /// Run this onnet instead of building it
     #[arg(long, value_name = "PATH")]
     onnet: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ struct Options {
 fn parse_fault(text: &str) -> Result<(Service, Fault), String> {
     let all = || Service::ALL.into_iter().flat_map(|service| service.faults().map(move |fault| (service, fault)));
     let found = all().find(|(service, fault)| text == format!("{}={}", service.name(), fault.name()));
-    found.ok_or_else(|| "no such fault; --list-faults has them all".to_owned())
+    found.ok_or_else(|| "no such fault; --list-faults lists all".to_owned())
 }
 
 const BOLD: Style = Style::new().bold();
@@ -84,13 +84,13 @@ fn list_faults() {
     }
 }
 
-/// Walks the steps. Whether every one was as it should be.
+/// Performs the steps. Returns whether every result was right.
 fn walk(options: &Options) -> Result<bool, Box<dyn Error>> {
     let onnet = match &options.onnet {
         Some(path) => path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?,
         None => build_onnet()?,
     };
-    // Before there are threads, which inherit it: one thread is to take them.
+    // Before other threads start, which inherit the mask: one thread receives the signals.
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
     let lab = start(options)?;
@@ -162,7 +162,7 @@ fn introduce(lab: &Lab) {
     println!("{DIM}{how}{DIM:#}");
 }
 
-/// Runs `onnet check`, showing its text, and `onnet judge` on the snapshot of that very round, for the details.
+/// Runs `onnet check`, which shows its text, and `onnet judge` on the saved snapshot of the same round, for the details.
 fn check(lab: &Lab, onnet: &Path) -> Result<(Option<i32>, serde_json::Value), Box<dyn Error>> {
     let snapshot = lab.directory().join("snapshot.json");
     let path = snapshot.display().to_string();
@@ -177,7 +177,7 @@ fn check(lab: &Lab, onnet: &Path) -> Result<(Option<i32>, serde_json::Value), Bo
 fn verdict(step: &Step, code: Option<i32>, report: &serde_json::Value) -> bool {
     let differences = step.differences(code, report);
     if differences.is_empty() {
-        println!("{GOOD}✓{GOOD:#} {} (exit code {}), as it should be", step.outcome.replace('_', "-"), step.exit_code);
+        println!("{GOOD}✓{GOOD:#} {} (exit code {}), as expected", step.outcome.replace('_', "-"), step.exit_code);
     } else {
         println!("{BAD}✗ {}{BAD:#}", differences.join("; "));
     }
@@ -186,20 +186,20 @@ fn verdict(step: &Step, code: Option<i32>, report: &serde_json::Value) -> bool {
 
 fn conclude(right: bool) {
     if right {
-        println!("\n{GOOD}list-tables answered at every step. Only onnet could tell them apart.{GOOD:#}");
+        println!("\n{GOOD}list-tables succeeded at every step. Only onnet distinguished the paths.{GOOD:#}");
     } else {
-        println!("\n{BAD}Not every step was as it should be: see the lines with ✗.{BAD:#}");
+        println!("\n{BAD}Not every step was right: see the lines with ✗.{BAD:#}");
     }
 }
 
-/// Says how to enter the lab, and stays until interrupted.
+/// Prints how to enter the lab, and runs until interrupted.
 fn keep(lab: &Lab, onnet: &Path) -> Result<(), Box<dyn Error>> {
     match lab.mode() {
         Mode::Namespaces => {
-            // A process that has the instance's namespaces and files, for others to enter.
+            // A process in the instance's namespaces that other programs can enter.
             let mut holder = lab.command(Path::new("sleep"))?;
             let holder = holder.arg("infinity").stdin(Stdio::null()).spawn()?;
-            println!("\nThe lab stays up until Ctrl-C. To enter the instance, in another terminal:\n");
+            println!("\nThe lab runs until Ctrl-C. To enter the instance, in another terminal:\n");
             println!("  {BOLD}{} --target {} --net --mount bash{BOLD:#}", nsenter(), holder.id());
             println!(
                 "  {BOLD}export AWS_REGION=us-east-1 AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt{BOLD:#}   # for the AWS CLI"
@@ -207,7 +207,7 @@ fn keep(lab: &Lab, onnet: &Path) -> Result<(), Box<dyn Error>> {
             println!("  {BOLD}{} check{BOLD:#}", onnet.display());
         }
         Mode::Loopback => {
-            println!("\nThe lab stays up until Ctrl-C. To use it, in another terminal:\n");
+            println!("\nThe lab runs until Ctrl-C. To use it, in another terminal:\n");
             for (name, value) in lab.settings() {
                 println!("  {BOLD}export {name}={value}{BOLD:#}");
             }
@@ -221,11 +221,11 @@ fn keep(lab: &Lab, onnet: &Path) -> Result<(), Box<dyn Error>> {
 
 fn nsenter() -> &'static str {
     let mapped = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    // As root there is no user namespace of ours: all ids are mapped.
+    // As root the lab has no user namespace: all ids are mapped.
     if mapped.split_whitespace().nth(2) == Some("1") { "nsenter --user --preserve-credentials" } else { "nsenter" }
 }
 
-/// Takes the temporary files away when interrupted. All else goes with the process.
+/// Removes the temporary files when interrupted. Everything else ends with the process.
 fn clean_up_on(signals: SigSet, directory: PathBuf, keeping: bool) {
     std::thread::spawn(move || {
         let signal = signals.wait();
@@ -236,7 +236,7 @@ fn clean_up_on(signals: SigSet, directory: PathBuf, keeping: bool) {
     });
 }
 
-/// Builds onnet as this example was built; cargo knows whether there is anything to do.
+/// Builds onnet with the profile of this example, if it is not up to date.
 fn build_onnet() -> Result<PathBuf, Box<dyn Error>> {
     let here = std::env::current_exe()?;
     let profile = here.parent().and_then(Path::parent).ok_or("an example is in target/<profile>/examples")?;
@@ -249,7 +249,7 @@ fn build_onnet() -> Result<PathBuf, Box<dyn Error>> {
         };
     };
     let mut build = Command::new(cargo);
-    // With the example, though it is built: dependencies then have the features it was built with, and stay as they are.
+    // Together with the example, although it is built: dependencies then have the same features and are not rebuilt.
     build.args(["build", "--quiet", "--bin", "onnet", "--example", "lab"]);
     build.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
     if profile.ends_with("release") {

@@ -1,4 +1,4 @@
-//! Named ways in which the services fail, and the switchboard that says which one does so now.
+//! The named faults of the services, and the switchboard that has the present ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ impl Service {
         }
     }
 
-    /// Every way this service can fail.
+    /// Every fault of this service.
     pub fn faults(self) -> impl Iterator<Item = Fault> {
         Fault::ALL.into_iter().filter(move |fault| fault.services().contains(&self))
     }
@@ -38,7 +38,7 @@ impl Service {
 
 macro_rules! faults {
     ($($variant:ident = $name:literal, $services:expr, $meaning:literal;)*) => {
-        /// A way in which a service fails.
+        /// A fault of a service.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Fault { $($variant,)* }
 
@@ -49,12 +49,12 @@ macro_rules! faults {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What it does, in one line.
+            /// Its effect, in one line.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)* }
             }
 
-            /// The services that can fail in this way.
+            /// The services that can have this fault.
             pub fn services(self) -> &'static [Service] {
                 match self { $(Self::$variant => $services,)* }
             }
@@ -108,7 +108,7 @@ faults! {
     Disabled = "disabled", IMDS, "answers 403: instance metadata is switched off";
 }
 
-/// One request that a service saw.
+/// One request to a service.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub at: Instant,
@@ -117,7 +117,7 @@ pub struct Seen {
     pub what: String,
 }
 
-/// How much later than it could each phase of a request to DynamoDB ends.
+/// The delay of each phase of a request to DynamoDB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     pub resolve: Duration,
@@ -134,12 +134,12 @@ struct Settings {
     pace: Pace,
     lingered: BTreeMap<&'static str, Vec<Duration>>,
     slowness: Option<Duration>,
-    /// How many sockets each service has open, so that `refuse` takes effect before the next request.
+    /// The number of open sockets of each service, so that `refuse` takes effect before the next request.
     open: BTreeMap<Service, usize>,
     seen: Vec<Seen>,
 }
 
-/// What is wrong with which service now, and what they have been asked.
+/// The present fault of each service, and the requests so far.
 pub struct Switchboard {
     settings: Mutex<Settings>,
     socket_changed: Condvar,
@@ -155,7 +155,7 @@ impl Switchboard {
         self.settings.lock().expect("nothing panics while it holds the lock")
     }
 
-    /// Breaks a service, or fixes it. Returns once its sockets are closed, or open again.
+    /// Sets or removes the fault of a service. Returns once its sockets are closed, or open again.
     pub fn set(&self, service: Service, fault: Option<Fault>) {
         let mut settings = self.settings();
         match fault {
@@ -174,7 +174,7 @@ impl Switchboard {
         self.settings().faults.get(&service).copied()
     }
 
-    /// Counts a service's socket in or out.
+    /// Counts a socket of a service as open or closed.
     pub fn count_socket(&self, service: Service, open: bool) {
         let mut settings = self.settings();
         let count = settings.open.entry(service).or_default();
@@ -182,12 +182,12 @@ impl Switchboard {
         self.socket_changed.notify_all();
     }
 
-    /// Wakes at every change.
+    /// Is notified of every change.
     pub fn watch(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Lets the EC2 API deny one action: `DescribeRouteTables`.
+    /// Makes the EC2 API deny one action, such as `DescribeRouteTables`.
     pub fn deny(&self, action: &str) {
         self.settings().denied_actions.insert(action.to_owned());
     }
@@ -208,12 +208,12 @@ impl Switchboard {
         self.settings().pace = pace;
     }
 
-    /// That of a service; there is one for DynamoDB alone.
+    /// The pace of a service; only DynamoDB has one.
     pub fn pace(&self, service: Service) -> Pace {
         if service == Service::DynamoDb { self.settings().pace } else { Pace::default() }
     }
 
-    /// Keeps a phase waiting, and account of how long that took: a timer rounds up.
+    /// Delays a phase, and records the real delay, because a timer rounds up.
     pub async fn linger(&self, phase: &'static str, by: Duration) {
         if by.is_zero() {
             return;
@@ -223,17 +223,17 @@ impl Switchboard {
         self.lingered(phase, began.elapsed());
     }
 
-    /// How long a phase was kept waiting.
+    /// Records the delay of a phase.
     pub fn lingered(&self, phase: &'static str, took: Duration) {
         self.settings().lingered.entry(phase).or_default().push(took);
     }
 
-    /// How long each phase was kept waiting so far.
+    /// The recorded delays of each phase.
     pub fn all_lingered(&self) -> BTreeMap<&'static str, Vec<Duration>> {
         self.settings().lingered.clone()
     }
 
-    /// How late the slow faults are: far beyond any deadline unless set.
+    /// The delay of the slow faults: much longer than any deadline unless set.
     pub fn slowness(&self) -> Duration {
         self.settings().slowness.unwrap_or(Duration::from_secs(60))
     }
@@ -247,7 +247,7 @@ impl Switchboard {
         self.settings().seen.push(seen);
     }
 
-    /// What the services have been asked so far.
+    /// The requests to the services so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.settings().seen.clone()
     }

@@ -1,15 +1,15 @@
-//! The world moved to 127.0.0.0/8, for machines that give no network namespaces.
+//! The world moved to 127.0.0.0/8, for machines without network namespaces.
 
 use super::world::{Destination, World};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// What loopback leaves out, in one line.
+/// What loopback cannot simulate, in one line.
 pub const CAVEAT: &str = "loopback: route tables decide what is answered, but forward no packets, and the kernel's own routes are not judged";
 
-/// Public addresses get 127 for their first number: 52.94.0.10 becomes 127.94.0.10.
+/// The first number of public addresses becomes 127: 52.94.0.10 becomes 127.94.0.10.
 ///
-/// Where the system has no loopback address but 127.0.0.1 (macOS), DynamoDB is there, and the range it was in with it.
+/// Where the only loopback address is 127.0.0.1 (macOS), DynamoDB has that address, and its range moves with it.
 pub fn moved(mut world: World) -> World {
     let only_localhost = std::net::UdpSocket::bind((Ipv4Addr::new(127, 94, 0, 10), 0)).is_err();
     let second = |octet: u8| if only_localhost && octet == 94 { 0 } else { octet };

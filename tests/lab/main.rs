@@ -1,6 +1,6 @@
-//! Tests in the lab, and with programs of others: Prometheus, promtool, OpenSSL.
+//! Tests in the lab, and with third-party programs: Prometheus, promtool, OpenSSL.
 //!
-//! What cannot run here is listed as ignored, and the reason is printed.
+//! Tests that cannot run here are listed as ignored, and the reason is printed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "../common/mod.rs"]
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         return done;
     }
     let mut arguments = Arguments::from_args();
-    // They wait for deadlines and periods more than for the processor.
+    // They mostly wait for deadlines and periods, not for the processor.
     arguments.test_threads = arguments.test_threads.or(Some(4));
     go_first();
     // Before libtest-mimic starts threads.
@@ -47,7 +47,7 @@ fn named(tests: impl IntoIterator<Item = (&'static str, Test)>, can_run: bool) -
     tests.into_iter().map(|(name, test)| Trial::test(name, test).with_ignored_flag(!can_run)).collect()
 }
 
-/// Whether a program is installed. Says so where it is not.
+/// Whether a program is installed. Prints a line if it is not.
 fn is_installed(program: &str) -> bool {
     let is_installed = Command::new(program).arg("--version").output().is_ok();
     if !is_installed {
@@ -56,8 +56,8 @@ fn is_installed(program: &str) -> bool {
     is_installed
 }
 
-/// Puts this process and those it starts before the rest of the machine, where that is allowed. The deadlines under test are
-/// the clock's, and a build beside the tests is not what they are about.
+/// Raises the priority of this process and its children, where that is allowed: the tests have deadlines, and a build on the same
+/// machine must not delay them.
 fn go_first() {
     let this = process::id().to_string();
     let _ = Command::new("renice").args(["-n", "-10", "-p", &this]).output();

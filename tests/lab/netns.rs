@@ -1,7 +1,7 @@
 //! Two network namespaces, joined by a pair of virtual Ethernet devices: the instance, and AWS.
 //!
-//! A namespace lives as long as a process or a file descriptor refers to it. Nothing of it has a name in the file
-//! system, so nothing is left behind, not even after `kill -9`.
+//! A namespace exists as long as a process or a file descriptor refers to it. It has no name in the file system, so nothing
+//! is left, not even after `kill -9`.
 
 use super::world::{Interface, METADATA, RESOLVER, World};
 use futures_util::TryStreamExt as _;
@@ -34,17 +34,17 @@ use std::{
 const LOOPBACK: u32 = 1;
 const MAIN_TABLE: u32 = 254;
 const LOCAL_TABLE: u32 = 255;
-/// The table for what the instance sends by its first interface; the second has the next.
+/// The table for packets from the first interface of the instance; the second interface has the next table.
 const FIRST_TABLE: u32 = 100;
 
-/// The instance's side.
+/// The namespace of the instance.
 pub struct Instance {
     network: OwnedFd,
-    /// The other side, for programs that stand in for the lab's own services.
+    /// The namespace of AWS, for programs that replace the lab's own services.
     aws: OwnedFd,
 }
 
-/// Makes both namespaces. The calling thread stays in that of AWS, where the services are to listen.
+/// Creates both namespaces. The calling thread stays in that of AWS, where the services listen.
 pub async fn build(world: &World) -> io::Result<(Instance, Forwarder)> {
     unshare(CloneFlags::CLONE_NEWNET)?;
     let network: OwnedFd = fs::File::open("/proc/thread-self/ns/net")?.into();
@@ -70,7 +70,7 @@ pub async fn build(world: &World) -> io::Result<(Instance, Forwarder)> {
     Ok((Instance { network, aws: aws_network }, forwarder))
 }
 
-/// A netlink socket of the namespace the thread is in now. It stays there when the thread moves on.
+/// A netlink socket of the current namespace of the thread. It stays there when the thread changes its namespace.
 fn netlink() -> io::Result<Handle> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     tokio::spawn(connection);
@@ -81,7 +81,7 @@ fn router_device(number: usize) -> String {
     format!("vpc{number}")
 }
 
-/// Joins the namespaces by one network interface: `ens5` (`ens6`, …) here, the subnet's router there.
+/// Connects the namespaces by one network interface: `ens5` (`ens6`, …) here, the router of the subnet there.
 async fn join(
     world: &World,
     number: usize,
@@ -118,7 +118,7 @@ async fn index_of(handle: &Handle, device: &str) -> Result<u32, rtnetlink::Error
     Ok(link.header.index)
 }
 
-/// Waits until a device sends: the kernel drops what it is given until it has noticed, in a task of its own, that the other end is up.
+/// Waits until a device sends: the kernel drops packets until one of its tasks has noticed that the other end is up.
 async fn carries(handle: &Handle, device: &str) -> Result<(), rtnetlink::Error> {
     loop {
         let mut links = handle.link().get().match_name(device.to_owned()).execute();
@@ -130,18 +130,18 @@ async fn carries(handle: &Handle, device: &str) -> Result<(), rtnetlink::Error> 
     }
 }
 
-/// Lets the kernel of the AWS side treat the instance's packets as the VPC's route tables say.
+/// Makes the kernel of the AWS side forward the instance's packets according to the VPC's route tables.
 pub struct Forwarder {
     aws: Handle,
     installed: tokio::sync::Mutex<BTreeSet<(u32, IpAddr, u8)>>,
 }
 
 impl Forwarder {
-    /// Puts a routing table of its own before everything else for what comes from the instance.
+    /// Adds a routing table that has priority over all others for packets from the instance.
     ///
-    /// Every address is made local to the AWS side, so that a service can listen at any; but the `local` table, which
-    /// the kernel asks first, is moved behind the lab's, so that it is the route table of the subnet that decides
-    /// which of them the instance reaches.
+    /// Every address is local to the AWS side, so that a service can listen at any. But the `local` table, which the
+    /// kernel reads first, is moved after the lab's tables, so that the route table of the subnet decides which
+    /// addresses the instance reaches.
     async fn prepare(&self, world: &World) -> Result<(), rtnetlink::Error> {
         let everything = local(Ipv4Addr::UNSPECIFIED, 0, LOCAL_TABLE);
         self.aws.route().add(everything).execute().await?;
@@ -150,7 +150,7 @@ impl Forwarder {
             let rule = self.aws.rule().add().v4().input_interface(router_device(number)).table_id(table);
             rule.priority(table).action(RuleAction::ToTable).execute().await?;
         }
-        // Replies go out by the devices' own subnets, before the table that calls every address local.
+        // Replies use the subnets of the devices, before the table in which every address is local.
         for (table, priority) in [(MAIN_TABLE, 900), (LOCAL_TABLE, 1000)] {
             let rule = self.aws.rule().add().v4().table_id(table).priority(priority);
             rule.action(RuleAction::ToTable).execute().await?;
@@ -163,7 +163,7 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Installs the forwarding that the route tables now amount to.
+    /// Installs the forwarding for the present route tables.
     pub async fn follow(&self, world: &World) -> io::Result<()> {
         self.install(world).await.map_err(io::Error::other)
     }
@@ -171,7 +171,7 @@ impl Forwarder {
     async fn install(&self, world: &World) -> Result<(), rtnetlink::Error> {
         let mut installed = self.installed.lock().await;
         let mut wanted = BTreeSet::new();
-        // Interfaces whose subnets have one route table fare alike.
+        // Interfaces whose subnets have the same route table have the same forwarding.
         let mut forwarding = BTreeMap::new();
         for (number, interface) in world.interfaces.iter().enumerate() {
             let table = table_of(number);
@@ -215,22 +215,22 @@ fn blackhole(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
     route.kind(RouteType::BlackHole).build()
 }
 
-/// For deletion: whatever kind of route is there.
+/// For deletion: a route of any kind.
 fn of_any_kind(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
     let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, length).table_id(table);
     route.kind(RouteType::Unspec).scope(RouteScope::NoWhere).build()
 }
 
-/// The files of the lab that stand over the system's own, for what runs in the instance.
+/// The files of the lab that replace the system's files for programs in the instance.
 pub struct Files {
     pub resolv_conf: PathBuf,
     pub hosts: PathBuf,
-    /// Names come from the files above alone, not from a daemon outside the instance.
+    /// Names come only from the files above, not from a daemon outside the instance.
     pub nsswitch_conf: PathBuf,
     pub ca_bundle: PathBuf,
 }
 
-/// Where programs look for the authorities they trust, by distribution.
+/// The paths of the trusted authorities, by distribution.
 const CA_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -241,7 +241,7 @@ const CA_BUNDLES: [&str; 6] = [
 ];
 
 impl Instance {
-    /// Lets a command start on AWS's side. It dies with the thread that starts it.
+    /// Makes a command start on AWS's side. It ends with the thread that starts it.
     ///
     /// # Errors
     /// If the namespace cannot be passed on.
@@ -259,7 +259,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Lets a command start in the instance: its network, its files. It dies with the thread that starts it.
+    /// Makes a command start in the instance, with its network and files. It ends with the thread that starts it.
     ///
     /// # Errors
     /// If the system's files cannot be distinguished.
@@ -285,7 +285,7 @@ impl Instance {
     }
 }
 
-/// Pairs of our file and the system's, links resolved. A file the system lacks is left out.
+/// Pairs of the lab's file and the system's, with links resolved. A file that the system does not have is left out.
 fn mounts(files: &Files) -> io::Result<Vec<(CString, CString)>> {
     let mut pairs = vec![
         (&files.resolv_conf, "/etc/resolv.conf"),
@@ -303,7 +303,7 @@ fn mounts(files: &Files) -> io::Result<Vec<(CString, CString)>> {
     Ok(mounts)
 }
 
-/// Whether the system has a bundle for the lab's to stand over; if not, programs must be told by `SSL_CERT_FILE`.
+/// Whether the system has a bundle that the lab's can replace; if not, programs need `SSL_CERT_FILE`.
 pub fn has_ca_bundle() -> bool {
     CA_BUNDLES.iter().any(|bundle| Path::new(bundle).exists())
 }

@@ -1,4 +1,4 @@
-//! Where there are no network namespaces: the same names, and nothing behind them.
+//! For systems without network namespaces: the same names without a function.
 
 use super::world::World;
 use std::{convert::Infallible, io, path::PathBuf, process::Command};

@@ -1,11 +1,11 @@
-//! The right to make network namespaces: root has it, others get it in a user namespace of their own.
+//! The right to create network namespaces: root has it, other users get it in their own user namespace.
 
-/// Gains the right to make network and mount namespaces, for this thread and those it starts.
+/// Gains the right to create network and mount namespaces, for this thread and those it starts.
 ///
-/// To be called before any other thread is started: a user namespace is for processes of one thread.
+/// Must be called before any other thread is started: only a process with one thread can enter a user namespace.
 ///
 /// # Errors
-/// Why it is not to be had here.
+/// Why it is not available here.
 #[cfg(target_os = "linux")]
 pub(crate) fn gain() -> Result<(), String> {
     use nix::{
@@ -28,7 +28,7 @@ pub(crate) fn gain() -> Result<(), String> {
         .map_err(|errno| format!("not root, and a user namespace has no rights here: {errno}"))
 }
 
-/// There are none to be had.
+/// Namespaces are not available.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn gain() -> Result<(), String> {
     Err("network namespaces are Linux's".into())

@@ -1,11 +1,11 @@
-//! The tutorial of AWS's page on DynamoDB endpoints, step by step, and what `onnet check` must make of each step.
+//! The tutorial of AWS's page on DynamoDB endpoints, step by step, and the required result of `onnet check` at each step.
 
 use super::{
     Lab,
     world::{Destination, INTERNET_GATEWAY, MAIN_TABLE, Refused, Target},
 };
 
-/// One step: what is done, and what onnet must say then.
+/// One step: a change, and the required result of onnet.
 pub struct Step {
     pub title: &'static str,
     pub outcome: &'static str,
@@ -16,7 +16,7 @@ pub struct Step {
 
 pub const STEPS: [Step; 5] = [
     Step {
-        title: "The VPC as the tutorial finds it: an internet gateway, no endpoint",
+        title: "The VPC before the tutorial: an internet gateway, no endpoint",
         outcome: "off_net",
         exit_code: 2,
         finding: Some("no-endpoint"),
@@ -29,7 +29,7 @@ pub const STEPS: [Step; 5] = [
     },
     Step { title: "The fix that onnet printed", outcome: "on_net", exit_code: 0, finding: None },
     Step {
-        title: "Somebody adds a more specific route, which takes back part of the prefix list",
+        title: "A more specific route takes part of the prefix list from the endpoint",
         outcome: "at_risk",
         exit_code: 1,
         finding: Some("partly-diverted"),
@@ -38,10 +38,10 @@ pub const STEPS: [Step; 5] = [
 ];
 
 impl Step {
-    /// Does what the step with this number, counted from 1, is about. Returns the AWS CLI command for it.
+    /// Makes the change of the step with this number, counted from 1. Returns the AWS CLI command for it.
     ///
     /// # Errors
-    /// What EC2 would refuse.
+    /// The change that EC2 would refuse.
     pub fn perform(number: usize, lab: &Lab) -> Result<Option<String>, Refused> {
         lab.edit(|world| {
             let endpoint = world.endpoints.first().map(|endpoint| endpoint.id.clone()).unwrap_or_default();
@@ -75,7 +75,7 @@ impl Step {
         })
     }
 
-    /// What differs between this step and what onnet reported; empty if nothing does.
+    /// The differences between this step and the report; empty if there are none.
     pub fn differences(&self, exit_code: Option<i32>, report: &serde_json::Value) -> Vec<String> {
         let mut differences = Vec::new();
         if exit_code != Some(self.exit_code) {
@@ -95,12 +95,12 @@ impl Step {
     }
 }
 
-/// The command that associates an endpoint with a route table, as onnet's fix must have it.
+/// The command that associates an endpoint with a route table, as in onnet's fix.
 pub fn association(endpoint: &str, table: &str) -> String {
     format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint} --add-route-table-ids {table}")
 }
 
-/// Whether a report offers this very command as a fix.
+/// Whether a report has exactly this command as a fix.
 pub fn offers(report: &serde_json::Value, fix: &str) -> bool {
     let findings = report["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
     findings.iter().any(|finding| finding["fix"].as_str().is_some_and(|text| text.contains(fix)))

@@ -1,7 +1,7 @@
-//! The packages, installed, upgraded, removed and purged as users do it: the Debian package on a Debian of its own, whose
-//! PID 1 is systemd, in the lab's instance; the RPM package below a root of its own.
+//! Installation, upgrade, removal and purge of the packages: the Debian package on its own Debian system, whose PID 1 is systemd, in
+//! the lab's instance; the RPM package below its own root.
 //!
-//! Run by `tests/e2e/run`, which builds the packages and the Debian.
+//! Run by `tests/e2e/run`, which builds the packages and the Debian system.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
@@ -50,12 +50,12 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Where `tests/e2e/run` says something is.
+/// A path that `tests/e2e/run` sets.
 fn given(variable: &str) -> PathBuf {
     PathBuf::from(std::env::var_os(variable).expect("start it by tests/e2e/run"))
 }
 
-/// The package with this ending.
+/// The package with this file extension.
 fn package(ending: &str) -> PathBuf {
     let packages = fs::read_dir(given("ONNET_PACKAGES")).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<PathBuf> = packages.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
@@ -82,16 +82,16 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A Debian of its own, to be written to.
+/// A writable copy of the Debian system.
 fn new_root() -> Result<TempDir, Failed> {
     let directory = tempfile::Builder::new().prefix("onnet-root-").tempdir()?;
     run("cp", &["-a", "--reflink=auto", &format!("{}/.", path(&given("ONNET_DEBIAN_ROOT"))), path(directory.path())])?;
-    // A machine's directories are for all of its users to pass.
+    // All users of the machine must be able to enter its directories.
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
     Ok(directory)
 }
 
-/// Every file that is to be installed, without what the formats call by names of their own.
+/// Every file that must be installed, except those whose name depends on the package format.
 fn installed(listing: &str) -> BTreeSet<String> {
     let of_a_format = ["/usr/share/doc/onnet/changelog.Debian.gz", "/usr/share/doc/onnet/copyright"];
     let files = listing.lines().map(|line| format!("/{}", line.trim().trim_start_matches(['.', '/'])));
@@ -105,7 +105,7 @@ fn installed(listing: &str) -> BTreeSet<String> {
     files.map(elsewhere).filter(|file| !file.is_empty()).collect()
 }
 
-/// What users find, whichever package they took. The plugin's link of the RPM package is made by its script.
+/// The files that users of either package find. The script of the RPM package creates the link of the plugin.
 fn contents() -> Done {
     let (deb, rpm) = (package("deb"), package("rpm"));
     let listing = run("dpkg-deb", &["--contents", path(&deb)])?;
@@ -143,7 +143,7 @@ fn contents() -> Done {
     Ok(())
 }
 
-/// Nothing can be caught in what is packaged: it is built without unwinding.
+/// The packaged binary cannot catch panics: it is built without unwinding.
 fn settings() -> Done {
     let directory = tempfile::tempdir()?;
     run("dpkg-deb", &["--extract", path(&package("deb")), path(directory.path())])?;
@@ -166,7 +166,7 @@ fn later(deb: &Path, directory: &Path) -> Result<PathBuf, Failed> {
     Ok(later)
 }
 
-/// A booted Debian in the lab's instance.
+/// A booted Debian system in the lab's instance.
 struct Debian {
     machine: Machine,
     root: TempDir,
@@ -192,7 +192,7 @@ impl Debian {
         Ok(self.machine.property("onnet.service", property)?)
     }
 
-    /// Every file and directory, but those of the package manager and of the running system.
+    /// Every file and directory, except those of the package manager and of the running system.
     fn files(&self) -> Result<BTreeSet<String>, Failed> {
         let volatile = ["/var/lib/dpkg/", "/var/log/", "/var/cache/", "/var/lib/systemd/", "/root/"];
         let found = self.run("find", &["/", "-xdev"])?;
@@ -218,7 +218,7 @@ fn debian() -> Done {
     let mut debian = Debian::boot(World::on_net(), &[("onnet.deb", &deb), ("later.deb", &later)])?;
     let before = debian.files()?;
 
-    // Installed: it runs, and the socket and the gate wait to be chosen.
+    // After the installation the daemon runs; the socket and the gate are not enabled.
     debian.run("dpkg", &["--install", "/onnet.deb"])?;
     debian.wait_until_active()?;
     assert_eq!(debian.property("UnitFileState")?, "enabled");
@@ -232,7 +232,7 @@ fn debian() -> Done {
     let verified = debian.run("dpkg", &["--verify", "onnet"])?;
     assert_eq!(verified, "", "what dpkg finds changed");
 
-    // Upgraded: the settings are the administrator's, and the new daemon takes the old one's place.
+    // After an upgrade the settings are the administrator's, and the new daemon replaces the old one.
     let settings = debian.root.path().join("etc/onnet/onnet.env");
     fs::write(&settings, "ONNET_LISTEN=127.0.0.1:10999\n")?;
     let old = debian.property("MainPID")?;
@@ -243,14 +243,14 @@ fn debian() -> Done {
     assert!(settings.with_extension("env.dpkg-dist").exists(), "the new version's settings lie beside them");
     debian.run("onnet", &["status", "--url", "http://127.0.0.1:10999"])?;
 
-    // Disabled and stopped, it stays so.
+    // A disabled and stopped daemon stays so.
     debian.run("systemctl", &["disable", "--now", "onnet.service"])?;
     debian.run("dpkg", &["--install", "--force-confold", "/later.deb"])?;
     assert_eq!(debian.property("ActiveState")?, "inactive");
     assert_eq!(debian.property("UnitFileState")?, "disabled");
     debian.run("systemctl", &["enable", "--now", "onnet.service"])?;
 
-    // Removed: nothing runs, and the settings are kept for the next time.
+    // After a removal nothing runs, and the settings are kept.
     debian.run("dpkg", &["--remove", "onnet"])?;
     assert_eq!(debian.property("ActiveState")?, "inactive");
     assert_eq!(debian.machine.run("pgrep", &["--exact", "onnet"])?.stdout, "");
@@ -258,12 +258,12 @@ fn debian() -> Done {
     let left: Vec<String> = debian.files()?.difference(&before).cloned().collect();
     assert!(left.iter().all(|file| file.starts_with("/etc/onnet") || file.contains("/systemd/system/")), "{left:?}");
 
-    // Installed again: with those settings.
+    // A new installation uses those settings.
     debian.run("dpkg", &["--install", "--force-confold", "/later.deb"])?;
     debian.wait_until_active()?;
     debian.run("onnet", &["status", "--url", "http://127.0.0.1:10999"])?;
 
-    // Purged: as if it had never been there, drop-ins included.
+    // After a purge no file is left, drop-ins included.
     fs::create_dir_all(debian.root.path().join("etc/systemd/system/onnet.service.d"))?;
     fs::write(debian.root.path().join("etc/systemd/system/onnet.service.d/override.conf"), "[Service]\nNice=5\n")?;
     debian.run("dpkg", &["--purge", "onnet"])?;
@@ -275,7 +275,7 @@ fn debian() -> Done {
     Ok(())
 }
 
-/// `apt-get install` must not wait for a network that may never come.
+/// `apt-get install` must not wait for a network that may not exist.
 fn without_metadata() -> Done {
     let deb = package("deb");
     let debian = Debian::boot(World::on_net(), &[("onnet.deb", &deb)])?;
@@ -289,7 +289,7 @@ fn without_metadata() -> Done {
     debian.wait_until_active()
 }
 
-/// NRPE, as Debian packages it, with the definitions that we ship.
+/// Debian's NRPE with the shipped definitions.
 fn nrpe() -> Done {
     let deb = package("deb");
     let mut debian = Debian::boot(World::on_net(), &[("onnet.deb", &deb)])?;
@@ -336,7 +336,7 @@ fn rpm() -> Done {
     let rpm_root = format!("--root={}", path(root.path()));
     let manage = |arguments: &[&str]| run("rpm", &[&[rpm_root.as_str()], arguments].concat());
 
-    // What it requires, Debian has, but not in an RPM database.
+    // Debian has the dependencies, but not in an RPM database.
     manage(&["--install", "--nodeps", path(&rpm)])?;
     let here = |program: &str, arguments: &[&str]| run("chroot", &[&[path(root.path()), program], arguments].concat());
     assert!(here("/usr/bin/onnet", &["--version"])?.starts_with("onnet "));
@@ -369,7 +369,7 @@ fn rpm() -> Done {
     Ok(())
 }
 
-/// The RPM package of a later version, packed from the same files with other settings.
+/// The RPM package of a later version, built from the same files with other settings.
 fn later_rpm(directory: &Path) -> Result<PathBuf, Failed> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
     for part in ["Cargo.toml", "CHANGELOG.md", "LICENSE", "README.md", "dist", "src", "systemd"] {
@@ -390,7 +390,7 @@ fn later_rpm(directory: &Path) -> Result<PathBuf, Failed> {
     Ok(output)
 }
 
-/// Every file below a directory, as seen from there.
+/// Every file below a directory, relative to it.
 fn files_below(root: &Path) -> Result<BTreeSet<String>, Failed> {
     let found = run("find", &[path(root), "-not", "-type", "d", "-printf", "/%P\n"])?;
     Ok(found.lines().map(str::to_owned).collect())

@@ -1,8 +1,8 @@
 //! A plugin's line, read as the [guidelines](https://www.monitoring-plugins.org/doc/guidelines.html) and
-//! [Icinga](https://icinga.com/docs/icinga-2/latest/doc/05-service-monitoring/#performance-data-metrics) have it: by
-//! their grammar alone, not by what onnet prints.
+//! [Icinga](https://icinga.com/docs/icinga-2/latest/doc/05-service-monitoring/#performance-data-metrics) define it, independent of onnet's
+//! code.
 
-/// A line, taken apart.
+/// A parsed line.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) text: String,
@@ -26,7 +26,7 @@ impl Line {
 /// The first line, `TEXT | PERFDATA`.
 ///
 /// # Errors
-/// What about it is against the grammar.
+/// The violation of the grammar.
 pub(crate) fn read(output: &str) -> Result<Line, String> {
     let line = output.lines().next().ok_or("no output")?;
     let (text, data) = line.split_once('|').ok_or("no performance data")?;
@@ -40,7 +40,7 @@ pub(crate) fn read(output: &str) -> Result<Line, String> {
         let (field, after) = after.split_once(' ').unwrap_or((after, ""));
         rest = after.trim_start();
         let value = value(label, field)?;
-        // Some tools keep this many characters of a label.
+        // Some tools keep only this number of characters of a label.
         let beginning = |label: &str| label.chars().take(19).collect::<String>();
         if values.iter().any(|other| beginning(&other.label) == beginning(&value.label)) {
             return Err(format!("{} is there twice", value.label));
@@ -50,7 +50,7 @@ pub(crate) fn read(output: &str) -> Result<Line, String> {
     Ok(Line { text: text.trim().to_owned(), values })
 }
 
-/// `label=` or `'label with spaces'=`, in which `''` stands for a quote; and what follows.
+/// `label=` or `'label with spaces'=`, in which `''` is a quote; and the rest.
 fn label(text: &str) -> Result<(String, &str), String> {
     if let Some(quoted) = text.strip_prefix('\'') {
         let end = quoted.find("'=").ok_or_else(|| format!("no end of the label in {text}"))?;
@@ -78,7 +78,7 @@ fn value(label: String, field: &str) -> Result<Value, String> {
         return Err(format!("too many fields in {field}"));
     }
     for (at, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
-        // Thresholds are ranges, [@][start:][end]; the least and the greatest value are numbers.
+        // Thresholds are ranges, [@][start:][end]; minimum and maximum are numbers.
         let bounds: Vec<&str> = if at < 2 { part.trim_start_matches('@').split(':').collect() } else { vec![part] };
         if bounds.len() > 2 {
             return Err(format!("{part} is no range"));
