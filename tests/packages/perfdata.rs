@@ -1,6 +1,6 @@
-//! A plugin's line, read as the [guidelines](https://www.monitoring-plugins.org/doc/guidelines.html) and
-//! [Icinga](https://icinga.com/docs/icinga-2/latest/doc/05-service-monitoring/#performance-data-metrics) define it, independent of onnet's
-//! code.
+//! A plugin's line, parsed by the grammar of the [guidelines](https://www.monitoring-plugins.org/doc/guidelines.html) and of
+//! [Icinga](https://icinga.com/docs/icinga-2/latest/doc/05-service-monitoring/#performance-data-metrics), independent of
+//! onnet's code.
 
 /// A parsed line.
 #[derive(Debug)]
