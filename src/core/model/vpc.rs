@@ -224,7 +224,7 @@ pub enum EndpointType {
     Gateway,
     /// Network interfaces with private addresses.
     Interface,
-    /// An appliance or firewall in the way.
+    /// An appliance or firewall that inspects traffic.
     GatewayLoadBalancer,
     /// The API names no type.
     Absent,
@@ -237,23 +237,23 @@ pub enum EndpointType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointState {
-    /// It works.
+    /// Traffic can use it.
     Available,
-    /// It will.
+    /// It is being created.
     Pending,
-    /// It waits for its owner.
+    /// It waits for acceptance by the owner of the service.
     PendingAcceptance,
-    /// It is going.
+    /// It is being deleted.
     Deleting,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
-    /// Its owner refused.
+    /// The owner of the service rejected it.
     Rejected,
-    /// It could not be made.
+    /// Its creation failed.
     Failed,
     /// It was not accepted in time.
     Expired,
-    /// Part of it works.
+    /// Only part of it is available.
     Partial,
     /// The API names no state.
     Absent,
