@@ -20,7 +20,7 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 /// The flag by which the check knows that it is not to start another one.
 pub(super) const FLAG: &str = "--supervised-by";
 
-/// What is run again: this program, whatever has become of its file since.
+/// The program that is run again: this one, even if its file was replaced since.
 const PROGRAM: &str = "/proc/self/exe";
 
 /// Runs the check with the arguments of this process until it ends by itself, or `wait` is over.

@@ -285,7 +285,7 @@ impl Daemon {
         }
     }
 
-    /// A batch ended: when is the next one of its source, and how does the source fare?
+    /// A batch ended: sets when the next one of its source starts, and the state of the source.
     fn ended(&mut self, batch: Batch, now: Reading) {
         let Batch { sources, began, gaps, is_void, .. } = batch;
         for (source, _) in sources.iter().filter(|(_, is_in)| **is_in) {

@@ -478,7 +478,7 @@ mod tests {
         assert_eq!(
             Periods::default().max_age(minute).of(Source::Health).as_duration(),
             3 * minute,
-            "if a look may take a minute"
+            "if a collection may take a minute"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! How each source fares, and what is logged when that changes.
+//! The state of each source, and the log events when it changes.
 
 use super::{
     clock::{Reading, Step},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{BySource, Gap, Seconds, Source, SourceStatus};
 
-/// How each source fares that is collected from.
+/// The state of each source that is collected.
 pub(super) struct Sources(BySource<Option<SourceStatus>>);
 
 impl Sources {

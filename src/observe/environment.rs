@@ -26,7 +26,7 @@ pub fn metadata_disabled() -> bool {
     variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// What a variable holds, if anything. What is not UTF-8 is kept as far as it is: it is set, and so not to be taken for absent.
+/// The value of a variable that is set and not empty. Bytes that are not UTF-8 are replaced, so that the variable still counts as set.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }
@@ -35,7 +35,7 @@ fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) 
     let is_set = |variables: [&str; 2]| variables.into_iter().any(|variable| lookup(variable).is_some());
     let of_scheme = |name: &ServiceName| if name.tls { HTTPS } else { HTTP };
 
-    let heeds = |variable: &str, name: &ServiceName| {
+    let applies = |variable: &str, name: &ServiceName| {
         of_scheme(name).contains(&variable) || ANY.contains(&variable) && !is_set(of_scheme(name))
     };
     // HTTP_PROXY concerns DynamoDB only where a custom endpoint URL is plain http.
@@ -45,10 +45,10 @@ fn proxies_from(names: &[ServiceName], lookup: impl Fn(&str) -> Option<String>) 
     variables
         .filter_map(|variable| {
             let value = lookup(variable)?;
-            // A value that is not understood here may be by a client: it is never taken for no proxy.
+            // A client may be able to read a value that onnet cannot: it never counts as no proxy.
             let proxy = Url::parse(&value).map(|url| url.host_and_port().to_owned());
             let (mut applies_to, mut applies_for) = (Vec::new(), BTreeMap::new());
-            for name in names.iter().filter(|name| heeds(variable, name)) {
+            for name in names.iter().filter(|name| applies(variable, name)) {
                 let clients = proxied_clients(name, &lookup);
                 if clients.len() == CLIENTS.len() {
                     applies_to.push(name.hostname.clone());

@@ -92,7 +92,7 @@ pub enum ImdsError {
         path: String,
         /// What should have come.
         expected: &'static str,
-        /// The beginning of what came.
+        /// The beginning of the answer.
         found: String,
     },
 }

@@ -920,7 +920,7 @@ fn commands_stand_on_lines_of_their_own_and_can_be_pasted() {
                 let commands: Vec<&str> = text.lines().filter(|line| line.contains("aws ec2")).collect();
                 for line in &commands {
                     assert!(line.trim_start().starts_with("aws ec2 "), "{text}");
-                    assert_eq!(commands.iter().filter(|other| other == &line).count(), 1, "told once: {text}");
+                    assert_eq!(commands.iter().filter(|other| other == &line).count(), 1, "reported once: {text}");
                     assert_eq!(line.matches(" --region us-east-1").count(), usize::from(region.is_some()), "{line}");
                     words(line);
                 }

@@ -251,18 +251,18 @@ fn tutorial() -> Done {
     let mut judged = |what: &str, expected: &Expected| -> Done {
         step += 1;
         let (check, ran) = world.onnet(&["check"])?;
-        let told = format!("{what}: {}\n{:#}\n{}", check["summary"], check["findings"], ran.stderr);
-        assert_eq!(check["outcome"], expected.outcome, "{told}");
-        assert_eq!(check["proof"], "consistent", "{told}");
-        assert_eq!(check["addresses"][0]["path"], expected.path, "{told}");
-        assert_eq!(check["probes"][0]["result"], "ok", "{told}");
+        let details = format!("{what}: {}\n{:#}\n{}", check["summary"], check["findings"], ran.stderr);
+        assert_eq!(check["outcome"], expected.outcome, "{details}");
+        assert_eq!(check["proof"], "consistent", "{details}");
+        assert_eq!(check["addresses"][0]["path"], expected.path, "{details}");
+        assert_eq!(check["probes"][0]["result"], "ok", "{details}");
         let codes: Vec<&str> =
             check["findings"].as_array().unwrap().iter().filter_map(|finding| finding["code"].as_str()).collect();
-        assert_eq!(codes, expected.finding.into_iter().collect::<Vec<_>>(), "{told}");
+        assert_eq!(codes, expected.finding.into_iter().collect::<Vec<_>>(), "{details}");
 
         let until = Instant::now() + PATIENCE;
         while daemon.outcomes().last().is_none_or(|outcome| outcome != expected.outcome) {
-            assert!(Instant::now() < until, "the daemon says {:?}; {told}", daemon.outcomes());
+            assert!(Instant::now() < until, "the daemon says {:?}; {details}", daemon.outcomes());
             std::thread::sleep(Duration::from_millis(20));
         }
 

@@ -83,10 +83,10 @@ const COLLECTORS: [Line; 41] = [
 const HTTP: [Line; 10] = [
     ("PART", "src/serve/budget.rs", "no_more_is_used_than_the_part"),
     ("connections", CLIENTS, "where_all_places_are_taken_an_idle_one_makes_room"),
-    ("handshake", "tests/lab/tests/web_config/mod.rs", "a_slow_handshake_stalls_nobody"),
+    ("handshake", "tests/lab/tests/web_config/mod.rs", "a_slow_handshake_delays_no_other"),
     ("head", CLIENTS, "neither_idle_nor_slow_clients_keep_others_waiting"),
     ("idle", CLIENTS, "a_client_that_sends_nothing_is_ended"),
-    ("answer", CLIENTS, "a_client_that_reads_a_byte_at_a_time_is_ended_and_stalls_nobody"),
+    ("answer", CLIENTS, "a_client_that_reads_a_byte_at_a_time_is_ended_and_delays_no_other"),
     ("head_bytes", CLIENTS, "large_heads_are_refused"),
     ("headers", CLIENTS, "large_heads_are_refused"),
     ("linger", CLIENTS, "it_ends_within_a_second_whatever_clients_do"),

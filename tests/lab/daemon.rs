@@ -99,8 +99,8 @@ impl Daemon {
             .env("WATCHDOG_USEC", "1000000");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().ok_or_else(|| io::Error::other("no standard error"))?;
-        let (log, told) = (Arc::<Growing<Value>>::default(), Arc::<Growing<String>>::default());
-        let (events, messages) = (Arc::clone(&log), Arc::clone(&told));
+        let (log, notified) = (Arc::<Growing<Value>>::default(), Arc::<Growing<String>>::default());
+        let (events, messages) = (Arc::clone(&log), Arc::clone(&notified));
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 events.push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
@@ -116,7 +116,7 @@ impl Daemon {
                 messages.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
             }
         });
-        Ok(Self { child, log, notices: told, socket })
+        Ok(Self { child, log, notices: notified, socket })
     }
 
     /// Every event that was logged so far.
@@ -158,8 +158,8 @@ impl Daemon {
     /// # Errors
     /// If that does not happen in time.
     pub fn notice(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String, Box<dyn Error>> {
-        let missing = || format!("systemd was not notified: {what}; it was told {:?}", self.notices());
-        Ok(self.notices.find(0, |told| wanted(told)).ok_or_else(missing)?.0)
+        let missing = || format!("systemd was not notified: {what}; its notifications are {:?}", self.notices());
+        Ok(self.notices.find(0, |notice| wanted(notice)).ok_or_else(missing)?.0)
     }
 
     /// The notifications to systemd so far.

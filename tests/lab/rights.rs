@@ -19,7 +19,7 @@ pub(crate) fn gain() -> Result<(), String> {
     }
     let (user, group) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER)
-        .map_err(|errno| format!("not root, and no user namespace to be had: {errno}"))?;
+        .map_err(|errno| format!("not root, and no user namespace is available: {errno}"))?;
     let mapped = fs::write("/proc/self/setgroups", "deny")
         .and_then(|()| fs::write("/proc/self/uid_map", format!("0 {user} 1")))
         .and_then(|()| fs::write("/proc/self/gid_map", format!("0 {group} 1")));

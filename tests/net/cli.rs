@@ -465,7 +465,7 @@ fn manual_pages_and_completions_are_generated_for_every_command() {
             assert!(read(&format!("completions/{completions}")).contains(command), "{completions}: {command}");
         }
     }
-    assert!(read("man1/onnet-run.1").contains("ONNET_EC2_EVERY"), "variables are told of");
+    assert!(read("man1/onnet-run.1").contains("ONNET_EC2_EVERY"), "variables are listed");
     assert!(read("man1/check_onnet.1").contains("check_nrpe"));
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();

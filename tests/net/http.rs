@@ -215,7 +215,7 @@ fn large() -> Status {
 const GET_LARGE: &[u8] = b"GET /report.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test]
-async fn a_client_that_reads_a_byte_at_a_time_is_ended_and_stalls_nobody() {
+async fn a_client_that_reads_a_byte_at_a_time_is_ended_and_delays_no_other() {
     // A slow machine needs longer to render the report than the short limits of a head allow.
     let limits = Limits { answer: Duration::from_secs(4), head: PATIENCE, handshake: PATIENCE, ..short() };
     let server = Server::start(WebConfig::none(), limits);
@@ -286,7 +286,7 @@ async fn large_heads_are_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_comes_keeps_nobody() {
+async fn a_body_that_never_arrives_delays_no_other() {
     let server = Server::start(WebConfig::none(), short());
     let mut stream = server.connect().await;
     stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx").await.unwrap();
@@ -325,7 +325,7 @@ async fn it_ends_within_a_second_whatever_clients_do() {
     let took = server.stop().await;
     assert!(took < Duration::from_secs(1), "{took:?}");
     assert!(closed_after(idle).await < Duration::from_secs(1));
-    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any longer");
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "the socket still listens");
 }
 
 #[tokio::test]

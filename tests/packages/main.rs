@@ -271,7 +271,7 @@ fn debian() -> Done {
     let after = debian.files()?;
     assert_eq!(after.symmetric_difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
     let state = debian.run("find", &["/var/lib/systemd", "-name", "onnet*"])?;
-    assert_eq!(state, "", "what systemd was told about it");
+    assert_eq!(state, "", "state of the units is left");
     Ok(())
 }
 

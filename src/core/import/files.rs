@@ -165,7 +165,7 @@ pub enum FilesError {
         id: String,
         /// One file.
         first: PathBuf,
-        /// The other.
+        /// The other file.
         second: PathBuf,
     },
     /// The names are of several Regions.
@@ -270,7 +270,7 @@ fn may_be_output(path: &Path) -> Option<&'static str> {
 /// Directories below the folder that are looked into for output of the CLI, one in another.
 const DEPTH: usize = 4;
 
-/// Files below the folder that are looked at for it.
+/// The most files below the directory that are checked.
 const FILES_BELOW: usize = 1_000;
 
 /// Whether any of the first files below `dir` passes the test.

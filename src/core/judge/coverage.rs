@@ -1,4 +1,4 @@
-//! How the whole prefix list fares against one route table. DNS answers with a sample; this is all of it.
+//! The verdicts of one route table on the whole prefix list. DNS answers with only some of its addresses.
 
 use super::{
     address::could_hold,
@@ -13,7 +13,7 @@ use crate::model::{
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// One range of a prefix list, within which every address fares alike.
+/// One range of a prefix list whose addresses all have the same verdict.
 #[derive(Clone, Debug)]
 pub(super) struct Range<'t> {
     pub(super) list: &'t PrefixListId,

@@ -120,7 +120,7 @@ static OTHER_LIST: LazyLock<Gap> = LazyLock::new(|| Gap::Conflicting {
     other: "what was read gives another id".into(),
 });
 
-/// A prefix list as it was read. One that gives another id than it is kept under is not taken for either.
+/// A prefix list as it was read. If its own id differs from the id by which it is stored, it counts as neither.
 ///
 /// # Errors
 /// Why its entries are not known.
@@ -175,7 +175,7 @@ pub fn expand<'t>(table: &'t RouteTable, lists: &'t PrefixLists) -> Expanded<'t>
 }
 
 impl<'t> Expanded<'t> {
-    /// Cuts `range` into the largest parts within which every address fares alike, in address order.
+    /// Splits `range` into the largest parts whose addresses all match the same routes, in address order.
     ///
     /// The parts are disjoint and add up to the range.
     pub fn carve(&self, range: IpNet) -> Vec<(IpNet, Selection<'t>)> {

@@ -66,7 +66,7 @@ pub(super) fn interface_of<'s>(
 /// on (VLAN, MACsec, ipvlan, bond, team, bridge, macvlan in passthru mode) or can be given any (dummy, macvlan, ifb, vrf,
 /// netkit): what goes out through them is tagged, encrypted, spread over several devices, handed to another network namespace
 /// or discarded, so the address proves nothing. The exception is veth: it joins a network namespace that was handed the
-/// interface's addresses to the host, and is taken for the interface where no other device here has its address.
+/// interface's addresses to the host, and counts as the interface where no other device here has its address.
 fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -> Result<&'s Interface, Verdict> {
     let kind = device.kind.as_deref();
     let tunnel = kind.is_some_and(|kind| TUNNELS.contains(&kind));

@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Why a list is not taken for DynamoDB's, though its id is listed as one of DynamoDB's: its own name is another.
+    /// Why a list does not count as DynamoDB's although its id is listed as one of DynamoDB's: it has another name.
     pub(super) fn named_otherwise(&self, list: &PrefixList) -> Option<Gap> {
         let name = list
             .name
@@ -90,8 +90,8 @@ impl<'a> Reader<'a> {
         self.region.map_or("DynamoDB's prefix list".to_owned(), |region| format!("DynamoDB's prefix list in {region}"))
     }
 
-    /// What follows from a selection of `table` for an address, or for a range within which every address fares
-    /// alike.
+    /// The verdict of a selection of `table` for an address, or for a range whose addresses all match the same
+    /// routes.
     pub(super) fn verdict(&self, table: &RouteTable, selection: &Selection<'_>, range: IpNet) -> Verdict {
         if let Some(missing) = self.lacking_route(table, selection, range) {
             return Verdict::Undetermined(vec![missing]);

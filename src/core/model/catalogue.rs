@@ -214,24 +214,24 @@ pub(crate) use finding_catalogue;
 /// The document that `onnet explain-finding` prints: one code, or all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FindingCatalogue {
-    /// The version of this document; other versions may name things otherwise.
+    /// The schema version of this document. Other versions may have other names.
     pub schema: u32,
-    /// In the order of the codes' names.
+    /// Sorted by code.
     pub findings: Vec<CatalogueEntry>,
 }
 
-/// What can be said of a finding code without a report.
+/// The explanation of a finding code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CatalogueEntry {
     /// The code.
     pub code: FindingCode,
     /// The highest severity with which it occurs.
     pub severity: Severity,
-    /// What it means.
+    /// The meaning.
     pub meaning: &'static str,
-    /// What it is concluded from.
+    /// The evidence.
     pub evidence: &'static str,
-    /// What to do, as far as that is the same everywhere.
+    /// The fix, as far as it is the same for every report.
     pub fix: &'static str,
 }
 

@@ -5,22 +5,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// What decided the outcome: the one thing in use that stands worst.
+/// What decided the outcome: the worst address, proxy or name in use.
 ///
-/// From worst to best: off-net, not known, dropped, on-net. Among equals
-/// the first in the order in which the SDK uses names and addresses; a name that is not fully resolved comes before its
+/// From worst to best: off-net, not known, dropped, on-net. Among equals the first
+/// in the order in which the SDK uses names and addresses; a name that is not fully resolved comes before its
 /// addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "by")]
 pub enum Decision {
     /// An address in use.
     Address {
-        /// The name it belongs to.
+        /// The name of the address.
         hostname: String,
         /// The address.
         address: IpAddr,
     },
-    /// A proxy that requests to a name in use are sent to.
+    /// A proxy for requests to a name in use.
     Proxy {
         /// The name.
         hostname: String,
@@ -34,7 +34,7 @@ pub enum Decision {
     Name {
         /// The name.
         hostname: String,
-        /// What of its resolution is missing; empty if it resolves, but to no address in use.
+        /// The missing facts of its resolution; empty if it resolves, but to no address in use.
         missing: Vec<Missing>,
     },
 }
@@ -57,18 +57,18 @@ impl Decision {
     }
 }
 
-/// The DynamoDB endpoint beside the path that decided, where that path does not lead through one.
+/// The DynamoDB endpoint of the VPC, where the deciding path does not use one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum IdleEndpoint {
-    /// Not known whether the VPC has one.
+    /// Whether the VPC has an endpoint is not known.
     NotKnown {
         /// Why.
         why: Gap,
     },
-    /// The VPC has none.
+    /// The VPC has no endpoint.
     Absent,
-    /// It has this one.
+    /// The VPC has this endpoint.
     Idle {
         /// The endpoint.
         id: VpcEndpointId,
@@ -84,7 +84,7 @@ pub enum IdleEndpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdleReason {
-    /// A route leads to it and another wins.
+    /// Another route than the one to the endpoint wins.
     Lost(LostBy),
     /// It is a gateway endpoint that is not associated with the route table.
     NotAssociated,

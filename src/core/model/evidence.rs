@@ -9,13 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// Why a subnet uses its route table.
+/// Why the subnet uses its route table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AssociationKind {
-    /// The table names the subnet.
+    /// The table has an explicit association with the subnet.
     Explicit,
-    /// It has none of its own, so the VPC's main table serves it.
+    /// The subnet has no explicit association, so the VPC's main table serves it.
     Main,
 }
 
@@ -41,7 +41,7 @@ pub enum LostBy {
     PropagatedRanksLast,
     /// A propagated route never beats the local route, not even with a longer prefix.
     LocalBeatsPropagated,
-    /// It leads to the same target by the same prefix.
+    /// It has the same prefix and the same target.
     Duplicate,
 }
 
@@ -65,11 +65,11 @@ pub struct Loser {
     pub lost_by: LostBy,
 }
 
-/// One step of the reasoning, naming what it rests on.
+/// One step of the reasoning, with its facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "step")]
 pub enum Evidence {
-    /// The kernel would send it out by this device.
+    /// The kernel would send packets through this device.
     LeavesBy {
         /// The device.
         device: DeviceName,
@@ -83,7 +83,7 @@ pub enum Evidence {
         /// The network interface.
         interface: InterfaceId,
     },
-    /// That device is this network interface.
+    /// The device is this network interface.
     DeviceIs {
         /// The network interface.
         interface: InterfaceId,

@@ -5,14 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Severity {
-    /// Worth knowing; changes nothing.
+    /// For information; does not change the outcome.
     Info,
-    /// Forbids on-net.
+    /// Prevents on-net.
     Warning,
     /// Why traffic is off-net or dropped.
     Critical,
@@ -30,13 +30,13 @@ impl Severity {
 pub struct Finding {
     /// Its stable code.
     pub code: FindingCode,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// One sentence with the ids in it.
     pub message: String,
-    /// The AWS CLI command (or setting) that fixes it, with this instance's own ids.
+    /// The AWS CLI command (or setting) that fixes it, with the ids of this instance.
     pub fix: Option<String>,
-    /// What the fix does besides, such as dropping open connections.
+    /// Side effects of the fix, such as dropping open connections.
     pub caution: Option<String>,
     /// No literal of this type exists outside this file.
     #[serde(skip)]

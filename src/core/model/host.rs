@@ -28,23 +28,23 @@ pub struct Instance {
 pub struct Interface {
     /// `eni-…`
     pub id: InterfaceId,
-    /// What ties it to the kernel's device.
+    /// Its hardware address, which identifies the kernel's device.
     pub mac: MacAddress,
     /// The order of attachment; 0 is the primary one.
     pub device_number: u32,
-    /// The subnet whose route table its traffic obeys.
+    /// Its subnet, whose route table applies.
     pub subnet: SubnetId,
     /// The VPC of that subnet.
     pub vpc: VpcId,
     /// Its private addresses of both families.
     pub addresses: Vec<IpAddr>,
-    /// The ranges of its subnet: traffic within them obeys no route table.
+    /// The ranges of its subnet: no route table applies to traffic within them.
     #[schemars(with = "Observed<Vec<String>>")]
     pub subnet_cidrs: Observed<Vec<IpNet>>,
-    /// The account that owns it. Another one may own its VPC, and then has endpoints that this one does not see.
+    /// The account that owns it. Another account may own its VPC, and then this one does not see that account's endpoints.
     #[serde(default = "not_asked")]
     pub owner: Observed<AccountId>,
-    /// The public IPv4 addresses and the private ones they stand for; observed and empty where there is none.
+    /// The public IPv4 addresses with their private addresses; observed and empty where there is none.
     pub public_addresses: Observed<Vec<PublicAddress>>,
 }
 
@@ -55,13 +55,13 @@ fn not_asked() -> Observed<AccountId> {
 /// A public IPv4 address of a network interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicAddress {
-    /// What the world sees.
+    /// The public address.
     pub public: IpAddr,
-    /// What the instance sends from.
+    /// The private address.
     pub private: IpAddr,
 }
 
-/// Why a hostname is the one (or one of those) to judge.
+/// How a hostname was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NameKind {
@@ -98,7 +98,7 @@ pub struct ServiceName {
     pub in_use: bool,
 }
 
-/// What a hostname resolves to.
+/// The resolution of a hostname.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resolution {
     /// The A records. Observed and empty: the name has none.
@@ -111,11 +111,11 @@ pub struct Resolution {
     pub servers: Vec<SocketAddr>,
     /// The addresses `/etc/hosts` has for the name. Where there are any, applications use these.
     pub hosts_file: Observed<Vec<IpAddr>>,
-    /// The addresses that the C library resolves the name to, with onnet's own environment: what most programs get. Absent
-    /// where it was not asked: another name server than the system's was given, or an older version wrote this.
+    /// The addresses to which the C library resolves the name, with onnet's own environment, as for most programs. Absent
+    /// where it was not called: another name server than the system's was given, or an older version wrote this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub c_library: Option<Observed<Vec<IpAddr>>>,
-    /// Why the name has more addresses than these, if it has.
+    /// Why addresses of the name were left out, if any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<Gap>,
 }
@@ -148,7 +148,7 @@ impl Resolution {
     }
 }
 
-/// An address and how long it may be kept.
+/// An address and its time to live.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AddressRecord {
     /// The address.
@@ -157,14 +157,14 @@ pub struct AddressRecord {
     pub ttl: u32,
 }
 
-/// A setting of the AWS SDKs that is not used as it stands, because other SDKs accept it or ignore it. Nothing secret.
+/// A setting of the AWS SDKs that is not used as written, because only other SDKs accept or ignore it. Without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IgnoredSetting {
     /// The variable, the key with its profile and file, or the file: `retry_mode of profile default in /root/.aws/config`.
     pub place: String,
     /// What is wrong with it, and what is used instead: `is "legacy"; standard is used`.
     pub detail: String,
-    /// Whether what is there is not known: other programs may use it.
+    /// Whether its value is not known, so that other programs may use it.
     #[serde(default)]
     pub is_unread: bool,
 }

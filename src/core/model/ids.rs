@@ -108,7 +108,7 @@ id!(
     CoreNetworkArn
 );
 id!(
-    /// What a route points at, whatever its kind: an id or an ARN.
+    /// The target of a route of any kind: an id or an ARN.
     TargetId
 );
 id!(

@@ -51,10 +51,10 @@ pub struct Subnet {
     pub vpc: VpcId,
     /// `us-east-1a`; `None` where the answer did not say.
     pub availability_zone: Option<String>,
-    /// The account that owns its VPC; `None` where the answer did not say.
+    /// The account that owns its VPC; `None` if the answer does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<AccountId>,
-    /// Its ranges: traffic within them obeys no route table.
+    /// Its ranges: no route table applies to traffic within them.
     #[schemars(with = "Vec<String>")]
     pub cidrs: Vec<IpNet>,
 }

@@ -13,11 +13,11 @@ use std::{
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 pub const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-/// What the kernel would do with a TCP connection to one address.
+/// The kernel's route for a TCP connection to one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "decision")]
 pub enum KernelRoute {
-    /// Send it out.
+    /// It sends packets through a device.
     Via {
         /// The next hop, the first of several.
         #[serde(flatten)]
@@ -31,11 +31,11 @@ pub enum KernelRoute {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table: Option<u32>,
     },
-    /// Keep it: the address is this host's own.
+    /// The address is one of this host.
     Local,
-    /// Refuse it: no route, or one that says unreachable, prohibited or blackhole.
+    /// It rejects packets: there is no route, or it is an unreachable, prohibit or blackhole route.
     NoRoute {
-        /// The kernel's word.
+        /// The kernel's reason.
         detail: String,
     },
 }
@@ -56,7 +56,7 @@ impl KernelRoute {
 pub struct NextHop {
     /// The device.
     pub device: Device,
-    /// The next host; `None` where the route says that the destination is on the device's own link.
+    /// The next hop; `None` where the destination is on the link of the device.
     #[serde(default)]
     pub gateway: Option<IpAddr>,
     /// How the packets are wrapped before they are sent (`mpls`, `seg6`, …); `None` where they are sent as they are.
@@ -90,17 +90,17 @@ pub struct Device {
     pub mac: Option<MacAddress>,
     /// The kind of a virtual device: `tun`, `wireguard`, `veth`, … `None` for a physical one.
     pub kind: Option<String>,
-    /// The other devices with this hardware address that could be the network interface just as well: physical ones,
-    /// and for a virtual device also those of its own kind.
+    /// The other devices with this hardware address that may also be the network interface: physical ones,
+    /// and for a virtual device also those of the same kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub same_mac: Vec<String>,
 }
 
-/// A route of the kernel that may treat some addresses unlike others: one more specific than a default route, one hop of
-/// several, or what a rule by destination leads to. Only snapshots of schema 1 have these; see [`KernelPaths`].
+/// A route of the kernel that may apply to only some addresses: one more specific than a default route, one of several
+/// hops, or the route of a rule by destination. Only in snapshots of schema 1; see [`KernelPaths`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostRoute {
-    /// What it matches.
+    /// The destination.
     #[schemars(with = "String")]
     pub destination: IpNet,
     /// The device it leads to; `None` for an unreachable, prohibit or blackhole route.
@@ -112,15 +112,15 @@ pub struct HostRoute {
     pub table: u32,
 }
 
-/// What the kernel does with every address of DynamoDB's prefix lists.
+/// The kernel's routes for all addresses of DynamoDB's prefix lists.
 ///
-/// The lists are cut at every prefix that one of the kernel's rules or routes mentions, and the kernel is asked for one
-/// address of each range: within a range they all fare alike.
+/// The lists are split at every prefix that one of the kernel's rules or routes has, and the kernel is asked for one address of
+/// each range: all addresses of a range have the same route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelPaths {
     /// The ranges, in order, and the kernel's answers.
     pub ranges: Vec<KernelRange>,
-    /// What rules do with the packets of other programs, where that differs.
+    /// Where rules send the packets of other programs, if that differs.
     pub policies: Vec<PolicyPath>,
     /// Whether a table of the kernel has a route to IPv6 addresses beyond this host and its links, whatever may use it.
     /// Absent where an older version did not collect it.
@@ -128,7 +128,7 @@ pub struct KernelPaths {
     pub has_ipv6_route: Option<bool>,
 }
 
-/// A range of addresses, and what the kernel does with connections to one port of them.
+/// A range of addresses, and the kernel's route for connections to one port of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelRange {
     /// The first address.
@@ -137,7 +137,7 @@ pub struct KernelRange {
     pub last: IpAddr,
     /// The port.
     pub port: u16,
-    /// What the kernel does.
+    /// The kernel's route.
     pub route: KernelRoute,
 }
 
@@ -161,14 +161,14 @@ impl fmt::Display for KernelRange {
     }
 }
 
-/// What rules of the kernel do with packets unlike onnet's own: those of another user, or with a mark.
+/// Where rules of the kernel send packets that differ from onnet's own: those of another user, or with a mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyPath {
     /// The rules, as ip-rule(8) writes them: `1000: from all uidrange 1001-1001 lookup 100`.
     pub rules: Vec<String>,
-    /// Which packets these are.
+    /// The packets.
     pub packets: Packets,
-    /// Where they go, where that is not where [`KernelPaths::ranges`] says.
+    /// Their routes, where these differ from [`KernelPaths::ranges`].
     pub ranges: Vec<KernelRange>,
 }
 
@@ -182,25 +182,25 @@ impl PolicyPath {
 /// Packets that a rule distinguishes from onnet's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Packets {
-    /// The user whose program sends them.
+    /// Packets of programs of this user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<PacketUser>,
-    /// Their firewall mark (`SO_MARK`).
+    /// Packets with this firewall mark (`SO_MARK`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<u32>,
-    /// Their type of service.
+    /// Packets with this type of service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tos: Option<u8>,
-    /// Their source port.
+    /// Packets from this source port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_port: Option<u16>,
-    /// This host forwards them for others, whatever device they come in by.
+    /// Packets that this host forwards for others, from any device.
     #[serde(default)]
     pub forwarded: bool,
-    /// They come in by this device and are forwarded.
+    /// Packets that arrive through this device and are forwarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    /// Their socket is bound to this device.
+    /// Packets of a socket that is bound to this device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// The rule has a selector that this version of onnet does not know, or whose value cannot be known.
@@ -208,13 +208,13 @@ pub struct Packets {
     pub unknown: bool,
 }
 
-/// A user, as far as onnet's user namespace shows it.
+/// A user, as onnet's user namespace shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PacketUser {
     /// The user with this number.
     Uid(u32),
-    /// One whose number the kernel does not show in onnet's user namespace (`PrivateUsers=`).
+    /// A user whose number the kernel does not show in onnet's user namespace (`PrivateUsers=`).
     Hidden,
 }
 

@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
 use strum::{IntoStaticStr, VariantNames};
 
-/// A fact we asked for: observed, or missing for a stated reason.
+/// A requested fact: observed, or missing with a reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Observed<T> {
-    /// It was there.
+    /// The fact was observed.
     Seen {
-        /// What was observed.
+        /// The value.
         value: T,
-        /// When.
+        /// The time of the observation.
         at: Timestamp,
-        /// How long the looking took.
+        /// The duration of the collection.
         took: Seconds,
     },
-    /// It was not to be had.
+    /// The fact is missing.
     Unseen(Gap),
 }
 
@@ -59,88 +59,88 @@ impl<T> Observed<T> {
     }
 }
 
-/// Why a fact is missing. A closed set of reasons, fit to label a metric; the fields are for people.
+/// Why a fact is missing. The reasons are a closed set, for metric labels; the fields are for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 #[strum(serialize_all = "snake_case")]
 pub enum Gap {
-    /// Access was refused. `action` is the IAM action that would help, or what was refused.
+    /// Access was denied. `action` is the missing IAM action, or the request that was denied.
     Denied {
-        /// `ec2:DescribeRouteTables`, or the path an instance metadata service refused.
+        /// `ec2:DescribeRouteTables`, or the path that the instance metadata service denied.
         action: String,
     },
     /// No answer within the deadline.
     TimedOut {
-        /// How long we waited.
+        /// The time waited.
         after: Seconds,
     },
-    /// No connection, or one that broke.
+    /// There was no connection, or it broke.
     Unreachable {
-        /// What was tried and how it failed.
+        /// The request and its error.
         detail: String,
     },
-    /// The service asked us to come back later.
+    /// The service throttled the request.
     Throttled {
-        /// The service's own code.
+        /// The service's error code.
         detail: String,
     },
-    /// An answer that cannot be understood.
+    /// The answer cannot be parsed.
     Malformed {
-        /// What was expected and what came.
+        /// The expected and the received content.
         detail: String,
     },
-    /// A list or an answer that is not complete: it says so itself, it breaks off, or another fact names what it lacks.
+    /// A list or an answer is not complete: it states so, it is truncated, or another fact names what is missing.
     Truncated {
-        /// What is not complete, and how that shows.
+        /// What is not complete, and why that is known.
         detail: String,
     },
-    /// One of onnet's own limits was exceeded.
+    /// A limit of onnet was exceeded.
     OverLimit {
-        /// What is limited: `pages of ec2:DescribeRouteTables`.
+        /// What the limit counts: `pages of ec2:DescribeRouteTables`.
         limit: String,
-        /// How many are accepted.
+        /// The accepted number.
         allowed: u64,
-        /// How many there are, at least.
+        /// The number found, at least.
         found: u64,
     },
-    /// The service answered with an error that is none of the others.
+    /// The service answered with another error.
     Failed {
-        /// The service's own code and message.
+        /// The service's error code and message.
         detail: String,
     },
-    /// The answer sends us to another host. It is not followed: what that host says is not what was asked for.
+    /// The answer redirects to another host. It is not followed, because another host cannot answer for the service.
     Redirected {
-        /// What was asked for.
+        /// The request.
         request: String,
         /// The HTTP status.
         status: u16,
     },
     /// There are no credentials, or the service does not accept them.
     Credentials {
-        /// Which, without anything secret.
+        /// The error, without secrets.
         detail: String,
     },
-    /// A setting of the AWS SDKs, or of what stands beside them, cannot be used.
+    /// A setting of the AWS SDKs, or a related one, cannot be used.
     Settings {
-        /// Which setting, where it is set and what it should hold. Nothing secret.
+        /// The setting, where it is set, and the expected value. Without secrets.
         detail: String,
     },
-    /// Switched off, on the instance or by a setting.
+    /// The source is disabled, on the instance or by a setting.
     Disabled {
-        /// Which switch.
+        /// What disabled it.
         detail: String,
     },
-    /// Asked for, and absent.
+    /// The fact was requested and does not exist.
     NotFound {
-        /// What was asked for.
+        /// The request.
         detail: String,
     },
-    /// It exists, but the API does not show it to this account.
+    /// The fact exists, but the API does not show it to this account.
     NotVisible {
-        /// What is not shown, and to whom it would be.
+        /// What is not shown, and which account can see it.
         detail: String,
     },
-    /// In transition: its state before and after would lead to different answers.
+    /// The configuration is in transition, and its old and new states would lead to different verdicts.
     Changing {
         /// What is changing: `the association with rtb-2`.
         what: String,
@@ -154,9 +154,9 @@ pub enum Gap {
     },
     /// Two facts contradict each other.
     Conflicting {
-        /// One of them.
+        /// The first fact.
         one: String,
-        /// The other.
+        /// The second fact.
         other: String,
     },
     /// Packets would carry a source address that is not the network interface's own. AWS drops them, unless the
@@ -167,19 +167,19 @@ pub enum Gap {
         /// The network interface.
         interface: InterfaceId,
     },
-    /// Packets go to another host first, and only that one knows where it sends them.
+    /// Packets go to another host first, which decides where to send them.
     OtherHost {
-        /// That host.
+        /// The host.
         host: IpAddr,
-        /// Which host it should be: `the router of subnet-0a`.
+        /// The expected host: `the router of subnet-0a`.
         expected: String,
     },
-    /// Not asked for.
+    /// The fact was not requested.
     NotTried {
         /// Why not.
         because: String,
     },
-    /// Observed too long ago to support a verdict.
+    /// The fact was observed too long ago to support a verdict.
     Stale {
         /// Its age.
         age: Seconds,
@@ -274,7 +274,7 @@ impl fmt::Display for Gap {
     }
 }
 
-/// A fact a verdict lacks: which one, and why it is missing.
+/// A missing fact of a verdict, and why it is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Missing {
     /// The fact, in words: `the entries of prefix list pl-02cd2c6b`.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use strum::{IntoStaticStr, VariantArray};
 
-/// What one round comes to. Ordered from best to worst: the worst wins.
+/// The outcome of one round. Ordered from best to worst: the worst wins.
 #[derive(
     Clone,
     Copy,
@@ -26,7 +26,7 @@ use strum::{IntoStaticStr, VariantArray};
 pub enum Outcome {
     /// Every address in use, and every range of the prefix list, is carried by a DynamoDB VPC endpoint.
     OnNet,
-    /// An address in use is on-net and none leaves otherwise, but a warning finding stands.
+    /// At least one address in use is on-net and none takes another path, but there is a warning.
     AtRisk,
     /// Facts are missing, too old or contradictory.
     Undetermined,
@@ -62,7 +62,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How strong the evidence is: configuration infers, packets corroborate, the service testifies.
+/// The strength of the evidence: configuration only, confirmed by packets, or stated by the service.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray,
 )]
@@ -71,9 +71,9 @@ impl fmt::Display for Outcome {
 pub enum ProofLevel {
     /// Configuration only.
     Inferred,
-    /// A probe used the interface, address and route that were judged, and was answered.
+    /// A probe sent from the judged network interface and address was answered.
     Consistent,
-    /// The service itself testified.
+    /// The service itself stated the path.
     Proved,
 }
 

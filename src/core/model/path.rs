@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use strum::{EnumDiscriminants, IntoStaticStr, VariantArray};
 
-/// What a route points at. Over ten optional fields in the EC2 API.
+/// The target of a route. The EC2 API has more than ten optional fields for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "id")]
 pub enum Target {
@@ -40,7 +40,7 @@ pub enum Target {
     CarrierGateway(CarrierGatewayId),
     /// The ARN of a Cloud WAN core network.
     CoreNetwork(CoreNetworkArn),
-    /// A kind this build does not know, kept as the API gave it.
+    /// A kind that this version does not know, as the API returned it.
     Other {
         /// The API's field, such as `OdbNetworkArn`.
         field: String,
@@ -123,7 +123,7 @@ pub enum Leads {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EnumDiscriminants)]
 #[strum_discriminants(
     name(PathKind),
-    doc = "The kind of what a path goes through.",
+    doc = "The kind of a path.",
     derive(PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray),
     serde(rename_all = "snake_case"),
     strum(serialize_all = "snake_case"),
@@ -149,7 +149,7 @@ pub enum PathTarget {
     Local,
     /// A device of the host that is not a network interface of the instance: a tunnel, or the host itself.
     HostDevice(DeviceName),
-    /// What a route points at whose target is gone: it drops packets. Only beside another path, in a tie.
+    /// A route whose target does not exist any more: it drops packets. Only beside another path, in a tie.
     Blackhole(TargetId),
     /// A DynamoDB endpoint of this VPC, as DynamoDB itself says; what stands before it is not known.
     VpcEndpointTestified(VpcId),
@@ -333,16 +333,16 @@ impl fmt::Display for PathTarget {
     }
 }
 
-/// The path of traffic: what it goes through, and whether that is DynamoDB's own endpoint.
+/// The path of traffic, and whether it is a DynamoDB endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "PathJson", into = "PathJson")]
 #[schemars(with = "PathJson")]
 pub struct Path {
-    /// What it goes through.
+    /// The kind of the path.
     pub target: PathTarget,
     /// The service the endpoint is for; `None` where the path is not an endpoint.
     pub service: Option<String>,
-    /// Whether this is a VPC endpoint of the Region's DynamoDB service: the only thing that makes on-net.
+    /// Whether this is a VPC endpoint of the Region's DynamoDB service. Only such a path is on-net.
     pub is_dynamodb_endpoint: bool,
 }
 
@@ -376,7 +376,7 @@ impl fmt::Display for Path {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Path")]
 struct PathJson {
-    /// What it goes through.
+    /// The kind of the path.
     kind: PathKind,
     /// Its id: the endpoint's, for an interface endpoint; the device's name, for a device of the host; `local` for the
     /// local route.
@@ -385,7 +385,7 @@ struct PathJson {
     field: Option<String>,
     /// The service the endpoint is for; null where the path is not an endpoint.
     service: Option<String>,
-    /// Whether this is a VPC endpoint of the Region's DynamoDB service: the only thing that makes on-net.
+    /// Whether this is a VPC endpoint of the Region's DynamoDB service. Only such a path is on-net.
     is_dynamodb_endpoint: bool,
 }
 

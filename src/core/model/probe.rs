@@ -10,7 +10,7 @@ use std::{
 };
 use strum::{IntoStaticStr, VariantArray};
 
-/// Which request was timed.
+/// The kind of a request.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray,
 )]
@@ -41,7 +41,7 @@ impl ProbeKind {
     }
 }
 
-/// A part of a request. They follow one another and never overlap.
+/// A phase of a request. Phases are in sequence and never overlap.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray,
 )]
@@ -137,20 +137,20 @@ impl Phases {
     }
 }
 
-/// How a probe ended. A closed set, fit for a metric label.
+/// The result of a probe. A closed set, for metric labels.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ProbeResult {
-    /// Answered as it should be.
+    /// Answered as expected.
     Ok,
-    /// Answered with a denial: the path works, the permission lacks.
+    /// Answered with a denial: the path works, a permission is missing.
     AccessDenied,
-    /// The service accepts no such credentials, or their signature, or their age.
+    /// The service does not accept the credentials, their signature or their age.
     Credentials,
-    /// Answered with a request to come back later.
+    /// Throttled by the service.
     Throttled,
     /// Answered with another 4xx status.
     #[serde(rename = "http_4xx")]
@@ -160,27 +160,27 @@ pub enum ProbeResult {
     #[serde(rename = "http_5xx")]
     #[strum(serialize = "http_5xx")]
     Http5xx,
-    /// Answered with something that is not DynamoDB's.
+    /// Answered, but not by DynamoDB.
     UnexpectedAnswer,
     /// The name does not exist.
     DnsNxdomain,
     /// No name server answered in time.
     DnsTimeout,
-    /// The name servers failed, or gave no address.
+    /// The name servers failed, or returned no address.
     DnsFailed,
     /// The connection was refused.
     ConnectRefused,
     /// No answer to the SYN in time.
     ConnectTimeout,
-    /// No route to the address, from this host or from a router on the way.
+    /// No route to the address, from this host or from a router on the path.
     ConnectUnreachable,
     /// The connection could not be made for another reason.
     ConnectFailed,
     /// The handshake stalled.
     TlsTimeout,
-    /// The certificate is not one for this name, from an authority we trust, in its time.
+    /// The certificate is for another name, expired, not yet valid, or of an authority that is not trusted.
     TlsCertificate,
-    /// The handshake failed otherwise.
+    /// The handshake failed for another reason.
     TlsFailed,
     /// The request could not be sent in time.
     SendTimeout,
@@ -188,9 +188,9 @@ pub enum ProbeResult {
     WaitTimeout,
     /// The answer stalled.
     ReceiveTimeout,
-    /// The connection broke before the answer was whole.
+    /// The connection broke before the answer was complete.
     ConnectionClosed,
-    /// What came is not HTTP.
+    /// The answer is not HTTP.
     Malformed,
 }
 
@@ -239,11 +239,11 @@ impl fmt::Display for ProbeResult {
     }
 }
 
-/// What the service itself said of the path that a request took.
+/// A statement of the service about the path of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "says")]
 pub enum Testimony {
-    /// A VPC endpoint policy refused the request, so it came through a VPC endpoint. Which one, it does not say.
+    /// A VPC endpoint policy denied the request, so it came through a VPC endpoint, which is not named.
     VpcEndpointPolicy {
         /// The service's sentence.
         message: String,
@@ -253,30 +253,30 @@ pub enum Testimony {
 /// One timed request to one address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
-    /// Which request.
+    /// The kind of request.
     pub kind: ProbeKind,
     /// The name it carried as SNI and Host.
     pub hostname: String,
-    /// The address it went to.
+    /// The address.
     pub address: IpAddr,
     /// The socket's own address, once connected.
     pub local: Option<SocketAddr>,
-    /// How it ended.
+    /// The result.
     pub result: ProbeResult,
-    /// The phase it ended in, if it failed.
+    /// The phase in which it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_in: Option<Phase>,
-    /// What went wrong, for people.
+    /// The error, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// What the service said of the path that the request took.
+    /// The service's statement about the path of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub testimony: Option<Testimony>,
-    /// The service's request id, to find the call in CloudTrail.
+    /// The service's request id, which identifies the call in CloudTrail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// How long each phase took.
     pub phases: Phases,
-    /// From before the first phase to after the last.
+    /// The time from the start of the first phase to the end of the last.
     pub total: Seconds,
 }

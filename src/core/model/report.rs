@@ -10,41 +10,41 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// One address judged.
+/// The verdict on one address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AddressReport {
     /// The address.
     pub address: IpAddr,
-    /// The name it belongs to.
+    /// The name of the address.
     pub hostname: String,
     /// Whether applications on this host would use it.
     pub in_use: bool,
-    /// What can be said.
+    /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// One sentence.
+    /// The result in one sentence.
     pub reason: String,
     /// The steps of the reasoning.
     #[serde(rename = "evidence")]
     pub trace: Trace,
 }
 
-/// How one range of the prefix list fares.
+/// The verdict on one range of the prefix list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CoverageRange {
     /// The range.
     #[schemars(with = "String")]
     pub cidr: IpNet,
-    /// The prefix list it is part of.
+    /// The prefix list that has the range.
     pub prefix_list: PrefixListId,
-    /// The table it was judged by.
+    /// The route table that decides.
     pub route_table: RouteTableId,
-    /// What can be said.
+    /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
 
-/// The instance in few words.
+/// A summary of the instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InstanceSummary {
     /// `i-…`
@@ -61,12 +61,12 @@ pub struct InstanceSummary {
     pub route_table: Option<RouteTableId>,
 }
 
-/// How much of the prefix list is on-net, in CIDRs and in addresses.
+/// The part of the prefix list that is on-net, in CIDRs and in addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CoverageSummary {
     /// Entries of the list.
     pub cidrs: u64,
-    /// Entries that are wholly on-net.
+    /// Entries that are completely on-net.
     pub cidrs_on_net: u64,
     /// Addresses of the list, `u64::MAX` at most: an IPv6 range may hold more.
     pub addresses: u64,
@@ -74,38 +74,38 @@ pub struct CoverageSummary {
     pub addresses_on_net: u64,
 }
 
-/// All findings of one round, and what they come to. Drives the exit code.
+/// All results of one round. The outcome determines the exit code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// [`crate::model::SCHEMA`] when it was written.
+    /// The schema version, [`crate::model::SCHEMA`], when it was written.
     pub schema: u32,
-    /// What it comes to.
+    /// The outcome.
     pub outcome: Outcome,
     /// How strong the evidence is.
     pub proof: ProofLevel,
     /// The answer in one sentence.
     pub summary: String,
-    /// When the round began.
+    /// The start of the round.
     pub taken_at: Timestamp,
-    /// What decided the outcome; `None` if a name in use that is not known might have.
+    /// What decided the outcome; `None` if an unknown name in use may have decided it.
     pub decided_by: Option<Decision>,
-    /// The DynamoDB endpoint beside the path that decided; `None` if that path leads through one, or is not known.
+    /// The DynamoDB endpoint of the VPC that the deciding path does not use; `None` if it uses one, or is not known.
     pub idle_endpoint: Option<IdleEndpoint>,
-    /// The name that decided the outcome, else the one an SDK would use; `None` if it could not be known.
+    /// The name that decided the outcome, else the one that an SDK would use; `None` if it is not known.
     pub hostname: Option<String>,
-    /// The instance, if it is known.
+    /// The instance; `None` if it is not known.
     pub instance: Option<InstanceSummary>,
-    /// What stands in the way, worst first.
+    /// The findings, worst first.
     pub findings: Vec<Finding>,
-    /// Every address, judged.
+    /// The verdict on every address.
     pub addresses: Vec<AddressReport>,
-    /// Every range of the prefix list, judged.
+    /// The verdict on every range of the prefix list.
     pub coverage: Vec<CoverageRange>,
     /// The coverage in numbers; `None` if the list is not known.
     pub coverage_summary: Option<CoverageSummary>,
     /// The probes that were made.
     pub probes: Vec<Probe>,
-    /// What it all rests on.
+    /// The facts of the round.
     pub snapshot: Snapshot,
 }
 
@@ -144,48 +144,48 @@ impl Report {
     }
 }
 
-/// `explain`: what the VPC would do with one address, and why.
+/// `explain`: the VPC's route to one address, and why it wins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The address.
     pub address: IpAddr,
-    /// The subnet it is asked from.
+    /// The subnet of the source.
     pub subnet: SubnetId,
-    /// The table that subnet uses; `None` if that is not known.
+    /// The route table of the subnet; `None` if that is not known.
     pub route_table: Option<RouteTableId>,
-    /// Why it uses it.
+    /// Why the subnet uses that table.
     pub association: Option<AssociationKind>,
-    /// What can be said.
+    /// The verdict.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// The winning route, flat; null if none.
+    /// The winning route as flat fields; null if there is none.
     pub route: Option<WinningRoute>,
     /// The routes that matched and lost, best first.
     pub losers: Vec<Loser>,
-    /// One sentence.
+    /// The result in one sentence.
     pub reason: String,
 }
 
-/// The winning route as `explain` has it.
+/// The winning route in the form of `explain`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WinningRoute {
     /// A CIDR or a prefix list's id.
     #[serde(with = "destination_as_text")]
     #[schemars(with = "String")]
     pub destination: Destination,
-    /// The range by which it matched.
+    /// The range that matched.
     #[schemars(with = "String")]
     pub prefix: IpNet,
-    /// Where it came from, in the API's word.
+    /// The origin, in the API's words.
     pub origin: Origin,
-    /// Whether it works.
+    /// The state.
     pub state: RouteState,
 }
 
 /// `audit`: every subnet, judged by its route table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {
-    /// [`crate::model::SCHEMA`] when it was written.
+    /// The schema version, [`crate::model::SCHEMA`], when it was written.
     pub schema: u32,
     /// The Region.
     pub region: String,
@@ -193,7 +193,7 @@ pub struct Audit {
     pub service: String,
     /// The worst outcome of all subnets; undetermined if there is none.
     pub outcome: Outcome,
-    /// What stands in the way of an answer as a whole, such as a permission.
+    /// Findings about the whole audit, such as a missing permission.
     pub findings: Vec<Finding>,
     /// Every subnet.
     pub subnets: Vec<SubnetAudit>,
@@ -216,21 +216,21 @@ impl Audit {
     }
 }
 
-/// One subnet, judged.
+/// The verdict on one subnet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SubnetAudit {
     /// Its VPC.
     pub vpc: VpcId,
     /// The subnet.
     pub subnet: SubnetId,
-    /// The table it uses; `None` if that is not known.
+    /// The route table that the subnet uses; `None` if that is not known.
     pub route_table: Option<RouteTableId>,
-    /// Why it uses it.
+    /// Why the subnet uses that table.
     pub association: Option<AssociationKind>,
-    /// What it comes to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Every range of the prefix list, judged.
+    /// The verdict on every range of the prefix list.
     pub coverage: Vec<CoverageRange>,
-    /// What stands in the way, worst first.
+    /// The findings, worst first.
     pub findings: Vec<Finding>,
 }

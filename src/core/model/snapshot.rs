@@ -9,49 +9,49 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
-/// All facts of one round. Holds no credentials: there is no field for them.
+/// All facts of one round. It has no field for credentials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
-    /// [`crate::model::SCHEMA`] when it was written.
+    /// The schema version, [`crate::model::SCHEMA`], when it was written.
     pub schema: u32,
-    /// The onnet that wrote it.
+    /// The version of onnet that wrote it.
     pub version: String,
-    /// When the round began.
+    /// The start of the round.
     pub taken_at: Timestamp,
-    /// How long it took.
+    /// The duration.
     pub took: Seconds,
     /// The instance, from its metadata service.
     pub instance: Observed<Instance>,
-    /// The Region the names were made for: the SDK's choice.
+    /// The Region of the names, which the SDK chooses.
     pub region: Observed<String>,
     /// The names to judge that depend on no account, the one an SDK would use first.
     pub names: Observed<Vec<ServiceName>>,
-    /// The name that SDKs make of the account id in the credentials found here, and use before the others. Observed and none:
-    /// they make none, be it by the settings or because the credentials have no account id. Without it the names in use
+    /// The name that SDKs form from the account id of the credentials, and use before the others. Observed and none: they
+    /// form none, because of the settings or because the credentials have no account id. While it is missing, the names in use
     /// are not all known.
     #[serde(default = "not_recorded")]
     pub account_name: Observed<Option<ServiceName>>,
-    /// What each name resolves to.
+    /// The resolution of each name.
     pub resolutions: BTreeMap<String, Resolution>,
     /// Proxies that the environment names.
     pub proxies: Vec<ProxyVariable>,
-    /// Settings of the AWS SDKs that are not used as they stand.
+    /// Settings of the AWS SDKs that are not used as written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored_settings: Vec<IgnoredSetting>,
-    /// Judge as if traffic left by this network interface, whatever the kernel says (`--interface`).
+    /// The network interface of `--interface`, which is judged instead of the kernel's choice.
     pub assumed_interface: Option<InterfaceId>,
-    /// What the kernel would do with each address in use, and with what onnet itself asks: instance metadata and the name
+    /// The kernel's routes to each address in use, and to the servers that onnet itself needs: instance metadata and the name
     /// servers.
     pub kernel_routes: BTreeMap<IpAddr, Observed<KernelRoute>>,
-    /// What the kernel does with every address of DynamoDB's prefix lists.
+    /// The kernel's routes for all addresses of DynamoDB's prefix lists.
     #[serde(default = "not_collected")]
     pub kernel_paths: Observed<KernelPaths>,
-    /// Only in snapshots of schema 1, in place of [`Self::kernel_paths`]: the kernel's more specific routes.
+    /// Only in snapshots of schema 1, instead of [`Self::kernel_paths`]: the kernel's more specific routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_routes: Option<Observed<Vec<HostRoute>>>,
-    /// What EC2 knows of the VPC.
+    /// The facts that EC2 has about the VPC.
     pub vpc: VpcFacts,
-    /// The requests that were timed; one entry for each address and kind, or the reason there is none.
+    /// The timed requests: for each address and kind one entry, or the reason why there is none.
     pub probes: Vec<ProbeAttempt>,
     /// What DynamoDB said of the way that requests came, where it was asked (`--witness`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -108,14 +108,14 @@ pub(crate) fn not_collected() -> Observed<KernelPaths> {
     Observed::Unseen(Gap::NotTried { because: "the snapshot does not record them".to_owned() })
 }
 
-/// A probe that was made, or the reason it was not.
+/// A probe, or why there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeAttempt {
-    /// The address it was for.
+    /// The address.
     pub address: IpAddr,
-    /// The name it was for.
+    /// The name.
     pub hostname: String,
-    /// Which request; absent where probes are switched off, and in what older versions wrote.
+    /// The kind of request; absent where probes are disabled, and in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ProbeKind>,
     /// The result.

@@ -1,4 +1,4 @@
-//! What the daemon knows besides its last report: how its sources fare, and what came before.
+//! The state of the daemon besides its last report: its sources, and the history.
 
 use super::{BySource, Gap, Outcome, ProbeKind, ProbeResult, Report, Seconds, Timestamp};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -12,15 +12,15 @@ pub struct Status {
     pub report: Option<Arc<Report>>,
     /// Whether every source that the answer rests on was collected since the start.
     pub ready: bool,
-    /// How each source that is collected fares.
+    /// The state of each source that is collected.
     pub sources: BySource<Option<SourceStatus>>,
-    /// What came before.
+    /// The history.
     pub history: History,
     /// When the settings files were last read without an error, and whether the last attempt was such a one.
     pub settings: SettingsStatus,
 }
 
-/// How one source fares.
+/// The state of one source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceStatus {
     /// How often it is collected.
@@ -51,7 +51,7 @@ impl SettingsStatus {
     }
 }
 
-/// What came before, as far as it is kept.
+/// The history of outcomes and probes, as far as it is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     /// The changes of the outcome, the last one last.
@@ -78,11 +78,11 @@ pub struct OutcomeChange {
 pub struct ProbeSample {
     /// When it began.
     pub at: Timestamp,
-    /// Which request.
+    /// The kind of request.
     pub kind: ProbeKind,
-    /// How it ended.
+    /// The result.
     pub result: ProbeResult,
-    /// How long it took.
+    /// The duration.
     pub total: Seconds,
 }
 
@@ -130,7 +130,7 @@ pub const EC2_OPERATIONS: [&str; 6] = [
 pub struct Ec2Request {
     /// The operation: `DescribeRouteTables`.
     pub operation: &'static str,
-    /// How it ended.
+    /// The result.
     pub result: Ec2Result,
 }
 
@@ -145,7 +145,7 @@ pub enum Ec2Result {
     Throttled,
     /// No answer in time.
     TimedOut,
-    /// No connection, or one that broke.
+    /// There was no connection, or it broke.
     Unreachable,
     /// Anything else.
     Failed,

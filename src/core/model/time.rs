@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A moment of the wall clock, to the microsecond: `2026-11-22T09:53:49.123456Z`.
+/// A time of the wall clock in microseconds: `2026-11-22T09:53:49.123456Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Timestamp(SystemTime);
@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A length of time, in seconds in JSON: `0.0113`. Cut to the microsecond, so that it reads back equal.
+/// A duration, in seconds in JSON: `0.0113`. Truncated to microseconds, so that reading it returns the same value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[schemars(with = "f64")]
 pub struct Seconds(Duration);

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why packets go nowhere.
+/// Why packets are dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum Drop {
@@ -13,17 +13,17 @@ pub enum Drop {
     NoRoute,
     /// The winning route's target is gone. It does not fall through to the next.
     Blackhole {
-        /// What it pointed at.
+        /// The missing target.
         target: TargetId,
     },
-    /// The path is an internet gateway, and the source address has no public one.
+    /// The path is an internet gateway, but the source address has no public IPv4 address.
     NoPublicAddress {
         /// The gateway.
         target: InternetGatewayId,
     },
     /// The instance's own kernel has no route.
     NoKernelRoute {
-        /// The kernel's word.
+        /// The kernel's reason.
         detail: String,
     },
 }
@@ -90,11 +90,11 @@ impl Verdict {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Verdict")]
 struct VerdictJson {
-    /// What can be said.
+    /// The verdict.
     verdict: VerdictKind,
-    /// The kind of what the path goes through; null unless `via`.
+    /// The kind of the path; null unless the verdict is `via`.
     path: Option<PathKind>,
-    /// The id the winning route points at, also of a blackhole; null if none.
+    /// The id of the target of the winning route, also of a blackhole; null if there is none.
     target: Option<String>,
     /// Whether that is a VPC endpoint of the Region's DynamoDB service.
     #[serde(default)]
@@ -105,7 +105,7 @@ struct VerdictJson {
     /// The API's field, for path `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     field: Option<String>,
-    /// Why packets go nowhere.
+    /// Why packets are dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dropped: Option<Drop>,
     /// The paths that tie.

@@ -12,7 +12,7 @@ use std::{
     net::IpAddr,
 };
 
-/// What the judge needs of a VPC, however it was come by: the live API, or files.
+/// The facts about a VPC that the judge needs, from the live API or from files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VpcFacts {
     /// Every route table of the VPC (or of all VPCs of the inventory).
@@ -21,7 +21,7 @@ pub struct VpcFacts {
     pub vpc_endpoints: Observed<Vec<VpcEndpoint>>,
     /// The network interfaces of the interface endpoints: DynamoDB's in a check, every service's in an inventory.
     pub endpoint_interfaces: Observed<Vec<EndpointInterface>>,
-    /// The ids of the Region's DynamoDB prefix lists: one today, and an IPv6 one should AWS add it.
+    /// The ids of the Region's DynamoDB prefix lists: one today, and more if AWS adds an IPv6 list.
     pub service_prefix_lists: Observed<Vec<PrefixListId>>,
     /// The prefix lists that the route tables name, and the DynamoDB ones.
     pub prefix_lists: BTreeMap<PrefixListId, Observed<PrefixList>>,
@@ -40,7 +40,7 @@ impl VpcFacts {
     }
 }
 
-/// Where a route applies. Three optional fields in the EC2 API; here, one of two.
+/// The destination of a route: one of two kinds. The EC2 API has three optional fields for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Destination {
@@ -77,12 +77,12 @@ pub(super) mod destination_as_text {
     }
 }
 
-/// Where a route came from, in the API's own words.
+/// The origin of a route, in the API's words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Origin {
-    /// With the table itself: the local route.
+    /// Created with the table: the local route.
     CreateRouteTable,
-    /// By a person, or by AWS for a gateway endpoint: the API does not distinguish them.
+    /// Created by a user, or by AWS for a gateway endpoint: the API does not distinguish them.
     CreateRoute,
     /// Propagated by a virtual private gateway.
     EnableVgwRoutePropagation,
@@ -91,7 +91,7 @@ pub enum Origin {
     /// The API names no origin.
     #[serde(rename = "absent")]
     Absent,
-    /// Anything else, kept as the API gave it.
+    /// Any other value, as the API returned it.
     #[serde(untagged)]
     Other(String),
 }
@@ -106,17 +106,17 @@ impl Origin {
     }
 }
 
-/// Whether a route works.
+/// The state of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteState {
-    /// It does.
+    /// The route is active.
     Active,
-    /// Its target is gone: what matches is dropped.
+    /// The target does not exist any more: matching packets are dropped.
     Blackhole,
     /// The API names no state.
     Absent,
-    /// Anything else, such as the undocumented `filtered`, kept as the API gave it.
+    /// Any other value, such as the undocumented `filtered`, as the API returned it.
     #[serde(untagged)]
     Other(String),
 }
@@ -124,13 +124,13 @@ pub enum RouteState {
 /// One row of a route table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Route {
-    /// What it matches.
+    /// The destination.
     pub destination: Destination,
-    /// What it points at.
+    /// The target.
     pub target: Target,
-    /// Where it came from.
+    /// The origin.
     pub origin: Origin,
-    /// Whether it works.
+    /// The state.
     pub state: RouteState,
 }
 
@@ -138,25 +138,25 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AssociatedWith {
-    /// Every subnet of the VPC without a table of its own.
+    /// Every subnet of the VPC without an explicit association.
     Main,
     /// One subnet.
     Subnet(SubnetId),
-    /// An internet or virtual private gateway: an edge table, for traffic that comes in.
+    /// An internet or virtual private gateway: an edge table, for inbound traffic.
     Gateway(String),
 }
 
-/// How far an association has come.
+/// The state of an association.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AssociationState {
-    /// In force. The API may also leave the state out.
+    /// In effect. The API may also omit the state.
     Associated,
-    /// On its way in or out, so that either table may serve the subnet: `associating`, `disassociating`.
+    /// In transition, so that either table may serve the subnet: `associating`, `disassociating`.
     Changing,
-    /// Not in force: `disassociated`.
+    /// Not in effect: `disassociated`.
     Gone,
-    /// Anything else, kept as the API gave it.
+    /// Any other value, as the API returned it.
     #[serde(untagged)]
     Other(String),
 }
@@ -164,22 +164,22 @@ pub enum AssociationState {
 /// One association of a route table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Association {
-    /// With what.
+    /// The subnet or gateway.
     pub with: AssociatedWith,
-    /// How far it has come.
+    /// The state.
     pub state: AssociationState,
 }
 
-/// A route table as EC2 has it.
+/// A route table, as EC2 returns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteTable {
     /// `rtb-…`
     pub id: RouteTableId,
     /// The VPC it belongs to.
     pub vpc: VpcId,
-    /// What it serves.
+    /// Its associations.
     pub associations: Vec<Association>,
-    /// The account that owns its VPC; `None` where the answer did not say.
+    /// The account that owns its VPC; `None` if the answer does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<AccountId>,
     /// Its rows, in the API's order.
@@ -228,7 +228,7 @@ pub enum EndpointType {
     GatewayLoadBalancer,
     /// The API names no type.
     Absent,
-    /// Anything else, kept as the API gave it.
+    /// Any other value, as the API returned it.
     #[serde(untagged)]
     Other(String),
 }
@@ -257,7 +257,7 @@ pub enum EndpointState {
     Partial,
     /// The API names no state.
     Absent,
-    /// Anything else, kept as the API gave it.
+    /// Any other value, as the API returned it.
     #[serde(untagged)]
     Other(String),
 }
@@ -298,32 +298,32 @@ impl fmt::Display for EndpointState {
     }
 }
 
-/// A VPC endpoint as EC2 has it.
+/// A VPC endpoint, as EC2 returns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VpcEndpoint {
     /// `vpce-…`
     pub id: VpcEndpointId,
-    /// Its type: the only thing that distinguishes a gateway endpoint from a firewall's.
+    /// Its type, which alone distinguishes a gateway endpoint from a firewall's.
     #[serde(rename = "type")]
     pub kind: EndpointType,
     /// The VPC it belongs to.
     pub vpc: VpcId,
-    /// The account that owns it; `None` where the answer did not say.
+    /// The account that owns it; `None` if the answer does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<AccountId>,
     /// `com.amazonaws.us-east-1.dynamodb`; `None` where the answer has none, as for a VPC Lattice endpoint.
     #[serde(default, deserialize_with = "absent_as_none")]
     pub service: Option<String>,
-    /// Whether it works.
+    /// The state.
     pub state: EndpointState,
     /// The tables it is associated with, for a gateway endpoint.
     pub route_tables: Vec<RouteTableId>,
     /// Its network interfaces, for an interface endpoint.
     pub interfaces: Vec<InterfaceId>,
-    /// The address families it serves; `None` where the answer did not say, as older answers do not.
+    /// The address families that it serves; `None` if the answer does not have them, as older answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address_type: Option<AddressType>,
-    /// What EC2 says of the last failure of it, `LastError` or `FailureReason`.
+    /// Its last failure according to EC2, `LastError` or `FailureReason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
@@ -338,7 +338,7 @@ pub enum AddressType {
     Dualstack,
     /// IPv6 only.
     Ipv6,
-    /// Anything else, kept as the API gave it.
+    /// Any other value, as the API returned it.
     #[serde(untagged)]
     Other(String),
 }

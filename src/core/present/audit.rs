@@ -117,8 +117,8 @@ fn ways(subnet: &SubnetAudit) -> String {
     if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
 }
 
-/// One finding of a route table, and the subnets that have it. Subnets of one table share their faults and their fix; what is
-/// not known is told once, and not again where the whole audit lacks it.
+/// One finding of a route table, and the subnets that have it. Subnets of one table share their findings and their fix. A missing
+/// fact is reported once, and not for a subnet if the whole audit lacks it.
 fn shared_findings(audit: &Audit) -> Vec<(&Finding, Vec<String>)> {
     let of_audit: BTreeSet<Key<'_>> = audit.findings.iter().filter_map(lack).collect();
     let mut order: Vec<(&Finding, Vec<String>)> = Vec::new();

@@ -20,7 +20,7 @@ pub struct Metric {
     pub kind: &'static str,
     /// Its labels.
     pub labels: &'static [&'static str],
-    /// What it means.
+    /// The meaning.
     pub help: &'static str,
 }
 

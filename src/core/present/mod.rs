@@ -53,7 +53,7 @@ pub fn write_json(document: &impl Serialize, mut to: impl Write) -> io::Result<(
     to.write_all(b"\n")
 }
 
-/// The same; `None` where it is longer than `most` bytes. No more memory than these is taken for it.
+/// The same; `None` if it is longer than `most` bytes. It uses no more memory than that.
 pub fn json_within(document: &impl Serialize, most: usize) -> Option<String> {
     let mut bounded = Bounded { text: Vec::new(), most };
     write_json(document, &mut bounded).ok()?;

@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    /// Nobody writes to it: to open it would be to wait.
+    /// The pipe has no writer: opening it would block.
     #[test]
     fn a_pipe_is_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();

@@ -82,7 +82,7 @@ pub(crate) struct Ec2 {
     progress: Arc<Mutex<Progress>>,
 }
 
-/// What came of the requests so far.
+/// The results of the requests so far.
 #[derive(Debug, Default)]
 struct Progress {
     requests: Vec<Ec2Request>,

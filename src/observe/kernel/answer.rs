@@ -93,9 +93,9 @@ fn refusal(to: IpAddr, number: i32) -> Option<&'static str> {
 }
 
 impl Decision {
-    /// Whether packets fare like those of `other`: same next hops and source address, or none get out. A source address that
-    /// is not known is taken for the same.
-    pub(super) fn fares_like(&self, other: &Self) -> bool {
+    /// Whether packets have the same route as those of `other`: same next hops and source address, or both are dropped. An
+    /// unknown source address counts as the same.
+    pub(super) fn has_route_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Local, Self::Local) | (Self::None(_), Self::None(_)) => true,
             (Self::Via { hops: one, source, .. }, Self::Via { hops: two, source: other, .. }) => {

@@ -1,5 +1,5 @@
-//! The prefix lists, cut at every prefix that the kernel's rules and routes mention: within a part every address fares
-//! alike.
+//! The prefix lists, split at every prefix that the kernel's rules and routes have: all addresses of a part have the same
+//! route.
 
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};

@@ -221,7 +221,7 @@ impl<'w> Collection<'w> {
                     // IPv6's `connect` asks again with the source address it chooses.
                     decision = self.ask_one(&Packet { to, port: own.port, source, kind }).await?;
                 }
-                if !decision.fares_like(&own.decision) {
+                if !decision.has_route_of(&own.decision) {
                     elsewhere.push(Base { part: own.part, port: own.port, decision });
                     responsible.extend(rules);
                 }
@@ -261,7 +261,7 @@ impl<'w> Collection<'w> {
                 (true | false, _) => Match::None,
             };
             for (rule, is_passed, decision) in possible(rules, &mut Decider::new(&self.tables, to), matches) {
-                if decision.fares_like(&own.decision) {
+                if decision.has_route_of(&own.decision) {
                     continue;
                 }
                 let text = (rule.priority, rule.to_string());
@@ -278,7 +278,7 @@ impl<'w> Collection<'w> {
         policies
     }
 
-    /// The ranges, those that follow one another and fare alike as one.
+    /// The ranges. Adjacent ranges with the same route are joined.
     fn ranges(&self, base: &[Base]) -> Result<Vec<KernelRange>, KernelError> {
         let mut ranges: Vec<KernelRange> = Vec::new();
         for Base { part, port, decision } in base {

@@ -160,7 +160,7 @@ impl Rule {
 
     /// Whether it matches a packet from `source` to a port of a range that no rule or route cuts.
     ///
-    /// What cannot be asked for is taken for something our own packets do not have.
+    /// A selector that cannot be asked for counts as one that onnet's own packets do not match.
     pub(super) fn matches(&self, to: (IpAddr, u16), source: Option<IpAddr>, own: u32, kind: &PacketKind) -> bool {
         let selected = self.to.is_none_or(|prefix| prefix.contains(&to.0))
             && self.from.is_none_or(|prefix| source.is_some_and(|source| prefix.contains(&source)))

@@ -1,4 +1,4 @@
-//! An unsigned `GET /`, for where no credentials are to be had.
+//! An unsigned `GET /`, for instances without credentials.
 //!
 //! reqwest has no hooks for phases, so they are determined by what it passes through: rustls asks its session store for a
 //! ticket when the handshake begins, and a connector layer sees the connection ready. A bodiless GET leaves in one

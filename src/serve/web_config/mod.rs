@@ -156,7 +156,7 @@ impl fmt::Debug for WebConfig {
     }
 }
 
-/// What came of reading the file.
+/// The result of reading the file.
 struct Reading {
     seen: u64,
     loaded: Result<Loaded, WebConfigError>,

@@ -325,12 +325,15 @@ fn starts_blind() -> Done {
     lab.set_fault(Service::Imds, Some(Fault::Silence));
     let daemon = start(&lab, &["--timeout", "2s"])?;
     daemon.outcome(0, "undetermined")?;
-    let told = daemon.notice("STATUS", |text| text.contains("STATUS=undetermined"))?;
-    assert!(!told.contains("READY=1"), "{told}");
+    let notice = daemon.notice("STATUS", |text| text.contains("STATUS=undetermined"))?;
+    assert!(!notice.contains("READY=1"), "{notice}");
     assert!(!daemon.notices().iter().any(|text| text.contains("READY=1")));
     lab.set_fault(Service::Imds, None);
-    let told = daemon.notice("READY", |text| text.contains("READY=1"))?;
-    assert!(told.contains("STATUS=on_net: dynamodb.us-east-1.amazonaws.com goes through gateway endpoint"), "{told}");
+    let notice = daemon.notice("READY", |text| text.contains("READY=1"))?;
+    assert!(
+        notice.contains("STATUS=on_net: dynamodb.us-east-1.amazonaws.com goes through gateway endpoint"),
+        "{notice}"
+    );
     daemon.notice("WATCHDOG", |text| text.contains("WATCHDOG=1"))?;
     Ok(())
 }

@@ -326,7 +326,7 @@ fn waits() -> Result<(), Failed> {
     let lab = Lab::start(World::tutorial(), Mode::Namespaces)?;
     let gave_up = lab.onnet(Path::new(ONNET), &["check", "--format", "nagios", "--wait", "1500ms"])?;
     assert_eq!(gave_up.code, Some(2), "{gave_up:?}");
-    assert_eq!(gave_up.stderr.matches("onnet: off_net, waiting: ").count(), 1, "a state is told once: {gave_up:?}");
+    assert_eq!(gave_up.stderr.matches("onnet: off_net, waiting: ").count(), 1, "a state is reported once: {gave_up:?}");
 
     let service = lab.world().dynamodb_service();
     let looked = || lab.requests().iter().filter(|seen| seen.service == Service::Ec2).count();

@@ -85,7 +85,7 @@ async fn good_answers_become_facts() {
     assert_eq!(facts.service_prefix_lists.get().unwrap(), &["pl-ddb".into()]);
     let lists: Vec<_> =
         facts.prefix_lists.iter().map(|(id, list)| (id.as_str(), list.get().unwrap().entries.len())).collect();
-    assert_eq!(lists, [("pl-ddb", 2), ("pl-mine", 1)], "S3's list is nobody's concern");
+    assert_eq!(lists, [("pl-ddb", 2), ("pl-mine", 1)], "S3's list is not requested");
     assert_eq!(
         actions(&server),
         [

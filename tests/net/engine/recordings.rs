@@ -69,7 +69,7 @@ fn without_any_one_line_no_outcome_is_better_at_any_moment() {
         for missing in 0..lines.len() {
             let without = [&lines[..missing], &lines[missing + 1..]].concat().concat();
             if missing == 0 {
-                assert!(!is_recording(&without), "{name}: it is not taken for one without its settings");
+                assert!(!is_recording(&without), "{name}: without its settings it does not count as a recording");
                 continue;
             }
             let without = replayed(&without);

@@ -213,7 +213,7 @@ async fn the_second_server_is_asked_where_the_first_fails_and_only_there() {
 }
 
 #[tokio::test]
-async fn an_address_resolves_to_itself_and_nobody_is_asked() {
+async fn an_address_resolves_to_itself_without_a_query() {
     let server = FakeDns::start(one_address).await;
     let seen = resolve(&[server.address], "10.0.0.7").await;
     assert_eq!(seen.ipv4.seen().unwrap()[0].address.to_string(), "10.0.0.7");
@@ -224,7 +224,7 @@ async fn an_address_resolves_to_itself_and_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn what_is_no_name_is_malformed_and_nobody_is_asked() {
+async fn an_invalid_name_is_malformed_without_a_query() {
     let server = FakeDns::start(one_address).await;
     for name in ["", "a..b", &"x".repeat(300)] {
         let seen = resolve(&[server.address], name).await;

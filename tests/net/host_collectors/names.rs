@@ -22,7 +22,7 @@ fn without_account() -> Credentials {
     Credentials::builder().access_key_id("AKIAEXAMPLE").secret_access_key("secret").provider_name("test").build()
 }
 
-fn told(names: &[ServiceName]) -> Vec<(&str, u16, NameKind, bool)> {
+fn summary(names: &[ServiceName]) -> Vec<(&str, u16, NameKind, bool)> {
     names.iter().map(|name| (name.hostname.as_str(), name.port, name.kind, name.in_use)).collect()
 }
 
@@ -32,7 +32,7 @@ const ACCOUNT: &str = "111122223333.ddb.us-east-1.amazonaws.com";
 #[tokio::test]
 async fn without_credentials_the_regional_name_is_known_and_that_another_one_may_be_used() {
     let seen = names(&plain()).await.unwrap();
-    assert_eq!(told(&seen.names), [(REGIONAL, 443, NameKind::Regional, true)]);
+    assert_eq!(summary(&seen.names), [(REGIONAL, 443, NameKind::Regional, true)]);
     assert!(seen.names[0].tls);
     assert!(seen.by_account);
 }
@@ -40,7 +40,7 @@ async fn without_credentials_the_regional_name_is_known_and_that_another_one_may
 #[tokio::test]
 async fn an_account_id_brings_the_account_based_name() {
     let seen = account_name(&plain(), &with_account()).await.unwrap();
-    assert_eq!(told(seen.as_slice()), [(ACCOUNT, 443, NameKind::AccountBased, true)]);
+    assert_eq!(summary(seen.as_slice()), [(ACCOUNT, 443, NameKind::AccountBased, true)]);
     assert_eq!(account_name(&plain(), &without_account()).await.unwrap(), None);
 }
 
@@ -49,7 +49,7 @@ async fn a_custom_endpoint_is_in_use_and_the_regional_name_is_not() {
     let config = plain().into_builder().endpoint_url("http://localhost:8000/dynamodb").build();
     let seen = names(&config).await.unwrap();
     let all = &seen.names;
-    assert_eq!(told(all), [("localhost", 8000, NameKind::Custom, true), (REGIONAL, 443, NameKind::Regional, false)]);
+    assert_eq!(summary(all), [("localhost", 8000, NameKind::Custom, true), (REGIONAL, 443, NameKind::Regional, false)]);
     assert_eq!((all[0].tls, all[1].tls), (false, true));
     assert!(!seen.by_account);
 }
@@ -58,7 +58,7 @@ async fn a_custom_endpoint_is_in_use_and_the_regional_name_is_not() {
 async fn a_custom_endpoint_may_be_the_regional_name_with_a_port() {
     let config = plain().into_builder().endpoint_url(format!("https://{REGIONAL}:8443")).build();
     let seen = names(&config).await.unwrap();
-    assert_eq!(told(&seen.names), [(REGIONAL, 8443, NameKind::Regional, true)]);
+    assert_eq!(summary(&seen.names), [(REGIONAL, 8443, NameKind::Regional, true)]);
     assert!(!seen.by_account);
 }
 
@@ -73,17 +73,17 @@ async fn a_custom_endpoint_may_be_an_address() {
 #[tokio::test]
 async fn fips_and_dual_stack_change_the_name() {
     let fips = names(&plain().into_builder().use_fips(true).build()).await.unwrap();
-    assert_eq!(told(&fips.names), [("dynamodb-fips.us-east-1.amazonaws.com", 443, NameKind::Regional, true)]);
+    assert_eq!(summary(&fips.names), [("dynamodb-fips.us-east-1.amazonaws.com", 443, NameKind::Regional, true)]);
     assert!(!fips.by_account);
     let dual = names(&plain().into_builder().use_dual_stack(true).build()).await.unwrap();
-    assert_eq!(told(&dual.names), [("dynamodb.us-east-1.api.aws", 443, NameKind::Regional, true)]);
+    assert_eq!(summary(&dual.names), [("dynamodb.us-east-1.api.aws", 443, NameKind::Regional, true)]);
 }
 
 #[tokio::test]
 async fn china_has_names_of_its_own() {
     let config = plain().into_builder().region(Region::new("cn-north-1")).build();
     let seen = names(&config).await.unwrap();
-    assert_eq!(told(&seen.names), [("dynamodb.cn-north-1.amazonaws.com.cn", 443, NameKind::Regional, true)]);
+    assert_eq!(summary(&seen.names), [("dynamodb.cn-north-1.amazonaws.com.cn", 443, NameKind::Regional, true)]);
 }
 
 /// The profile represents the environment here: both are read from the loaded configuration.
@@ -100,14 +100,14 @@ async fn the_profile_may_name_an_endpoint_for_dynamodb_alone() {
     let config =
         profile("services = ours\n[services ours]\ndynamodb =\n  endpoint_url = https://vpce.example:8443").await;
     let seen = names(&config).await.unwrap();
-    assert_eq!(told(&seen.names)[0], ("vpce.example", 8443, NameKind::Custom, true));
+    assert_eq!(summary(&seen.names)[0], ("vpce.example", 8443, NameKind::Custom, true));
 }
 
 #[tokio::test]
 async fn account_based_names_can_be_switched_off() {
     let config = profile("account_id_endpoint_mode = disabled").await;
     let seen = names(&config).await.unwrap();
-    assert_eq!(told(&seen.names), [(REGIONAL, 443, NameKind::Regional, true)]);
+    assert_eq!(summary(&seen.names), [(REGIONAL, 443, NameKind::Regional, true)]);
     assert!(!seen.by_account);
 }
 
@@ -119,7 +119,7 @@ async fn a_required_account_id_that_is_missing_is_a_failure_that_says_so() {
     assert_eq!(gap.reason(), "failed");
     assert!(gap.to_string().to_lowercase().contains("accountid"), "{gap}");
     let seen = account_name(&config, &with_account()).await.unwrap();
-    assert_eq!(told(seen.as_slice())[0].0, ACCOUNT);
+    assert_eq!(summary(seen.as_slice())[0].0, ACCOUNT);
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ fn sources(lab: &Lab) -> Vec<Source> {
             .set("AWS_ENDPOINT_URL_EC2", with_user("AWS_ENDPOINT_URL_EC2"))
             .set("AWS_ENDPOINT_URL_DYNAMODB", with_user("AWS_ENDPOINT_URL_DYNAMODB"))
             .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", with_user("AWS_EC2_METADATA_SERVICE_ENDPOINT")),
-        source("an endpoint URL nobody answers at", false)
+        source("an endpoint URL without a server", false)
             .set("AWS_ENDPOINT_URL_EC2", "https://PLANTED-alice:PLANTED-url@127.0.0.1:1/?PLANTED"),
         source("a line that is none below a key", false)
             .config("[default]\nservices = s\n[services s]\ndynamodb =\n  PLANTED\n"),

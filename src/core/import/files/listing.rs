@@ -1,8 +1,8 @@
 //! Which files are the pages of one listing, and whether a listing is complete.
 //!
 //! A page says by its NextToken that another follows. No page says which one it follows: that can only be concluded
-//! from what its file is called and from what it holds. Two listings must never be taken for one, for then a table on a
-//! page that is missing goes unnoticed. So the rule joins files only where their names and their rows both agree:
+//! from what its file is called and from what it holds. Two listings must never count as one, because then a table on a
+//! missing page would go unnoticed. So the rule joins files only where their names and their rows both agree:
 //!
 //! 1. A file without a NextToken (an empty one ends a listing, as none does) is a complete listing by itself, whatever
 //!    other files hold. It completes no other file except as a page by the rules below.

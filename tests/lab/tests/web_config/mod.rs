@@ -38,7 +38,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("a_rotation_is_noticed_and_a_broken_one_changes_nothing", rotation),
         ("users_change_without_restart_and_are_never_done_away_with", users_change),
         ("reload_says_what_is_wrong", reload_says_what_is_wrong),
-        ("a_slow_handshake_stalls_nobody", a_slow_handshake_stalls_nobody),
+        ("a_slow_handshake_delays_no_other", a_slow_handshake_delays_no_other),
     ];
     let plain = plain.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
@@ -355,7 +355,7 @@ fn rotation() {
         // Then the files are fixed.
         let key = std::fs::read_to_string(next.folder.path("server.key")).unwrap();
         setup.folder.put("server.key", &key);
-        until("it is mended", async || {
+        until("it is fixed", async || {
             assert!(get(&server, &next_client, None).await.is_ok());
             web.status().successful
         })
@@ -419,7 +419,7 @@ fn reload_says_what_is_wrong() {
     });
 }
 
-fn a_slow_handshake_stalls_nobody() {
+fn a_slow_handshake_delays_no_other() {
     block_on(async {
         let setup = Setup::new(TLS);
         let limits = Limits { handshake: Duration::from_millis(500), ..Limits::default() };
