@@ -4,11 +4,11 @@
 
 use crate::commands::{
     audit::AuditArgs, check::CheckArgs, explain::ExplainArgs, explain_finding::ExplainFindingArgs,
-    generate::GenerateArgs, judge::JudgeArgs, run::RunArgs, schema::SchemaArgs, status::StatusArgs,
+    generate::GenerateArgs, judge::JudgeArgs, policy::PolicyArgs, run::RunArgs, schema::SchemaArgs, status::StatusArgs,
 };
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    builder::{BoolishValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use onnet::{
     engine,
@@ -98,6 +98,8 @@ pub(crate) enum Command {
     ExplainFinding(ExplainFindingArgs),
     /// Judge every subnet of the VPCs, with or without an instance.
     Audit(AuditArgs),
+    /// Print the IAM policies that `--witness` needs.
+    Policy(PolicyArgs),
     /// Print the JSON Schema of what the other commands print with --format json.
     Schema(SchemaArgs),
     /// Write the manual pages and shell completions below a directory, for packages.
@@ -122,6 +124,10 @@ pub(crate) struct CollectArgs {
     /// Query this name server instead of the system's; the C library's answers are then not judged.
     #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true, value_parser = socket)]
     pub(crate) resolver: Option<SocketAddr>,
+
+    /// Also ask DynamoDB itself how requests come: DescribeTable on tables that need not exist, with the role policy that `onnet policy` prints.
+    #[arg(long, env = "ONNET_WITNESS", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    pub(crate) witness: bool,
 }
 
 impl CollectArgs {
@@ -136,6 +142,8 @@ impl CollectArgs {
             },
             interface: self.interface.clone(),
             resolver: self.resolver,
+            witness: self.witness,
+            controls: Vec::new(),
             // The C library does not ask another name server than the system's.
             c_library: self.resolver.is_none().then(|| Resolver::new(this_program())),
         }

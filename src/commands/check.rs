@@ -1,12 +1,17 @@
 //! `onnet check`: one round, or with `--wait` as many as it takes.
 
-use super::{Answer, Output, block_on, supervise};
+use super::{Answer, Output, block_on, status::local_controls, supervise};
 use crate::{
     cli::{CollectArgs, ReportFormat, TimeoutArgs, wait},
     terminal,
 };
 use clap::Args;
-use onnet::{engine::once, import::saved, judge::judge, model::Report};
+use onnet::{
+    engine::{CollectSettings, once},
+    import::saved,
+    judge::{self, judge},
+    model::Report,
+};
 use std::{path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -74,8 +79,11 @@ pub(super) async fn check(
 ) -> Report {
     let started = Instant::now();
     let [mut pause, longest] = PAUSES;
+    let mut controls = if collect.witness { local_controls().await } else { Vec::new() };
     loop {
-        let report = judge(once(&collect.settings(timeout)).await);
+        let settings = CollectSettings { controls, ..collect.settings(timeout) };
+        let report = judge(once(&settings).await);
+        controls = judge::controls(&report.snapshot, report.taken_at);
         let is_right = report.is_on_net() == Some(true);
         if is_right || started.elapsed() >= wait {
             return report;

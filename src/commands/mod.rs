@@ -8,6 +8,7 @@ pub(crate) mod generate;
 mod inventory;
 pub(crate) mod judge;
 pub(crate) mod plugin;
+pub(crate) mod policy;
 pub(crate) mod resolve_names;
 pub(crate) mod run;
 pub(crate) mod schema;

@@ -66,6 +66,10 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ONNET_EC2_EVERY", default_value = "5m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
     ec2_every: Duration,
 
+    /// With --witness, how often to ask; changes trigger it earlier. The control, which is denied, is asked once an hour.
+    #[arg(long, env = "ONNET_WITNESS_EVERY", default_value = "15m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
+    witness_every: Duration,
+
     /// On a machine that has just booted, wait up to this long, at random, before the first EC2 and ListTables request.
     #[arg(long, env = "ONNET_SPLAY", default_value = "60s", value_name = "TIME", value_parser = time, hide_env_values = true)]
     splay: Duration,
@@ -126,6 +130,8 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
         health_every = ?args.health_every,
         list_tables_every = ?args.list_tables_every,
         ec2_every = ?args.ec2_every,
+        witness = args.collect.witness,
+        witness_every = ?args.witness_every,
         splay = ?args.splay,
         "started"
     );
@@ -213,6 +219,7 @@ fn settings(args: &RunArgs) -> engine::RunSettings {
             health: args.health_every,
             list_tables: args.list_tables_every,
             ec2: args.ec2_every,
+            witness: args.witness_every,
         }),
         splay: args.splay,
     }

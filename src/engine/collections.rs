@@ -3,7 +3,8 @@
 use super::{collectors::Session, facts::Facts};
 use crate::model::{
     Ec2Request, Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, KernelPaths, KernelRoute, Observed,
-    ProbeAttempt, ProbeKind, Resolution, Seconds, ServiceName, Snapshot, Source, VpcFacts, VpcId, visit_instance,
+    ProbeAttempt, ProbeKind, Question, Resolution, Seconds, ServiceName, Snapshot, Source, VpcFacts, VpcId,
+    WitnessAttempt, visit_instance,
 };
 use crate::observe::kernel::Wanted;
 use serde::{Deserialize, Serialize};
@@ -34,10 +35,14 @@ pub(super) enum Kind {
     Vpc,
     /// What the kernel does with the whole prefix list.
     KernelPaths,
+    /// What DynamoDB says of requests to one address.
+    Statement,
+    /// Whether DynamoDB says that they come through no endpoint: asked where that is open after the other questions.
+    FollowUp,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Instance,
         Self::Region,
         Self::Names,
@@ -49,6 +54,8 @@ impl Kind {
         Self::Health,
         Self::Vpc,
         Self::KernelPaths,
+        Self::Statement,
+        Self::FollowUp,
     ];
 
     /// The source it belongs to, and the kinds whose answers it goes by.
@@ -69,6 +76,12 @@ impl Kind {
                 Source::Kernel,
                 &[Self::Names, Self::AccountName, Self::Resolution, Self::CLibrary, Self::KernelRoute, Self::Vpc],
             ),
+            // After the timed request, which has the process to itself.
+            Self::Statement => (
+                Source::Witness,
+                &[Self::Instance, Self::Resolution, Self::CLibrary, Self::KernelRoute, Self::ListTables, Self::Vpc],
+            ),
+            Self::FollowUp => (Source::Witness, &[Self::Statement]),
         }
     }
 
@@ -107,6 +120,8 @@ impl Kind {
                 destinations.map(|(address, port)| Collection::KernelRoute(address, port)).collect()
             }
             Self::KernelPaths => facts.due_paths().map(Collection::KernelPaths).into_iter().collect(),
+            Self::Statement => statements(facts, facts.questions()),
+            Self::FollowUp => statements(facts, facts.follow_ups()),
             Self::ListTables => probes(facts, ProbeKind::ListTables),
             Self::Health => probes(facts, ProbeKind::Health),
             Self::Vpc => {
@@ -114,6 +129,12 @@ impl Kind {
             }
         }
     }
+}
+
+fn statements(facts: &Facts, questions: Vec<Asked>) -> Vec<Collection> {
+    let Some(region) = facts.region() else { return Vec::new() };
+    let statement = |asked| Collection::Statement { region: region.to_owned(), asked };
+    questions.into_iter().map(statement).collect()
 }
 
 fn probes(facts: &Facts, kind: ProbeKind) -> Vec<Collection> {
@@ -152,6 +173,7 @@ pub(super) enum Collection {
     KernelRoute(IpAddr, u16),
     KernelPaths(Wanted),
     Probe { kind: ProbeKind, region: String, target: Target },
+    Statement { region: String, asked: Asked },
     Vpc { region: String, vpcs: Vec<VpcId> },
 }
 
@@ -187,6 +209,11 @@ impl Collection {
                 };
                 Answer::Probe(target.attempt(Some(kind), probe))
             }
+            Self::Statement { region, asked } => {
+                let statement = session.statement(&region, &asked).await;
+                let Asked { name, address, question, subject: _ } = asked;
+                Answer::Statement(WitnessAttempt { question, address, hostname: name.hostname, statement })
+            }
             Self::Vpc { region, vpcs } => {
                 let (facts, requests) = session.vpc(&region, &vpcs).await;
                 Answer::Vpc { facts: Box::new(facts), requests }
@@ -210,6 +237,19 @@ impl Target {
     pub(super) fn attempt(&self, kind: Option<ProbeKind>, probe: Observed<crate::model::Probe>) -> ProbeAttempt {
         ProbeAttempt { address: self.address, hostname: self.name.hostname.clone(), kind, probe }
     }
+}
+
+/// A question for DynamoDB.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asked {
+    /// The name that the request carries.
+    pub(super) name: ServiceName,
+    /// The address it goes to.
+    pub(super) address: IpAddr,
+    /// The question.
+    pub(super) question: Question,
+    /// What it is about.
+    pub(super) subject: Option<String>,
 }
 
 /// What a collection brought.
@@ -256,6 +296,8 @@ pub enum Answer {
     KernelRoute(IpAddr, Observed<KernelRoute>),
     /// A probe, or the reason there is none.
     Probe(ProbeAttempt),
+    /// What DynamoDB said of a request, or the reason it was not asked.
+    Statement(WitnessAttempt),
     /// What EC2 knows of the VPC.
     Vpc {
         /// The facts.
@@ -281,6 +323,8 @@ impl Answer {
                 ProbeKind::ListTables => Kind::ListTables,
                 ProbeKind::Health => Kind::Health,
             },
+            Self::Statement(attempt) if attempt.question == Question::Direct => Kind::FollowUp,
+            Self::Statement(_) => Kind::Statement,
             Self::Vpc { .. } => Kind::Vpc,
         }
     }
@@ -297,6 +341,7 @@ impl Answer {
             Self::KernelPaths { wanted: _, paths } => visitor.fact(FactPath::KernelPaths, paths),
             Self::KernelRoute(address, route) => visitor.fact(FactPath::KernelRoute(*address), route),
             Self::Probe(attempt) => attempt.visit_facts(visitor),
+            Self::Statement(attempt) => attempt.visit_facts(visitor),
             Self::Vpc { facts, requests: _ } => facts.visit_facts(visitor),
         }
     }
@@ -333,8 +378,8 @@ impl Answer {
             Self::KernelRoute(address, route) => {
                 mem::swap(known.kernel_routes.entry(*address).or_insert(Observed::Unseen(Gap::not_yet())), route);
             }
-            // Each probe is an event of its own.
-            Self::Probe(_) => {}
+            // Each probe and each statement is an event of its own.
+            Self::Probe(_) | Self::Statement(_) => {}
             Self::Vpc { facts, requests: _ } => mem::swap(&mut known.vpc, facts),
         }
     }

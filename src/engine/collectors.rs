@@ -1,10 +1,13 @@
 //! How each collection is made: the collectors of [`observe`](crate::observe), with what they share and their deadlines.
 
-use super::{collections::Target, facts::ProbeChoice};
+use super::{
+    collections::{Asked, Target},
+    facts::ProbeChoice,
+};
 use crate::{
     model::{
         Ec2Request, Gap, IgnoredSetting, Instance, InterfaceId, KernelPaths, KernelRoute, Observed, Probe, Resolution,
-        Seconds, ServiceName, VpcFacts, VpcId,
+        Seconds, ServiceName, Statement, VpcFacts, VpcId, WitnessAttempt,
     },
     observe::{
         aws::Aws,
@@ -48,6 +51,10 @@ pub struct CollectSettings {
     pub interface: Option<InterfaceId>,
     /// The name server to ask in place of the system's.
     pub resolver: Option<SocketAddr>,
+    /// Whether DynamoDB is asked how requests come.
+    pub witness: bool,
+    /// Answers to the control that are known already: the local daemon's.
+    pub controls: Vec<WitnessAttempt>,
     /// What asks the C library beside the name servers; `None` where it is not to be asked.
     pub c_library: Option<Resolver>,
 }
@@ -291,6 +298,22 @@ impl Session {
             (Err(gap), _) => Observed::Unseen(gap.clone()),
             (Ok(_), Err(gap @ Gap::Credentials { .. })) => Observed::Unseen(gap),
             // The probe was not sent: that says nothing about its path.
+            (Ok(_), Err(gap)) => Observed::Unseen(Gap::Credentials { detail: gap.to_string() }),
+        }
+    }
+
+    /// DynamoDB's answer to one question, over a connection of its own.
+    pub(super) async fn statement(&self, region: &str, asked: &Asked) -> Observed<Statement> {
+        match (self.prober(region), self.credentials().await) {
+            (Ok(prober), Ok(credentials)) => {
+                let Asked { name, address, question, subject } = asked;
+                let watch = Stopwatch::start();
+                let about = (*question, subject.as_deref());
+                let statement = prober.witness(&credentials, name, *address, about, self.deadline - MARGIN).await;
+                watch.seen(statement)
+            }
+            (Err(gap), _) => Observed::Unseen(gap.clone()),
+            (Ok(_), Err(gap @ Gap::Credentials { .. })) => Observed::Unseen(gap),
             (Ok(_), Err(gap)) => Observed::Unseen(Gap::Credentials { detail: gap.to_string() }),
         }
     }

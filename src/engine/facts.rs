@@ -6,13 +6,14 @@
 
 use super::{
     clock::Step,
-    collections::{Answer, Target},
+    collections::{Answer, Asked, Target},
     keep::{Kept, Passing, Restamp, Restore},
+    statements::{Leaving, Statements},
 };
 use crate::model::{
-    Fact, FactPath, FactVisitor, Gap, IgnoredSetting, Instance, InterfaceId, METADATA_V4, MaxAge, Observed,
-    PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName, Snapshot, Source,
-    Timestamp, VpcFacts, visit_instance,
+    Fact, FactPath, FactVisitor, Gap, IgnoredSetting, Instance, InterfaceId, KernelRoute, METADATA_V4, MaxAge,
+    Observed, PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName, Snapshot, Source,
+    Timestamp, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, WitnessAttempt, may_be_dynamodbs, visit_instance,
 };
 use crate::observe::kernel::Wanted;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub struct Scope {
     /// Whether the C library is asked beside the name servers.
     #[serde(default)]
     pub c_library: bool,
+    /// Whether DynamoDB is asked how requests come.
+    #[serde(default)]
+    pub witness: bool,
     /// How old a fact may be before it supports no verdict.
     pub max_age: MaxAge,
 }
@@ -56,6 +60,7 @@ pub struct Facts {
     /// The facts but the probes. What is about the snapshot itself is filled in by [`Facts::snapshot`].
     known: Snapshot,
     probes: BTreeMap<ProbeKey, ProbeAttempt>,
+    statements: Statements,
     /// Whether SDKs make a name of the account id, as the last names said that were known.
     uses_account: bool,
     /// How long each name took to resolve.
@@ -88,6 +93,8 @@ pub struct Changed {
     pub routes: bool,
     /// A probe was not answered.
     pub probe_failed: bool,
+    /// The route tables or the endpoints.
+    pub vpc: bool,
 }
 
 impl Facts {
@@ -98,11 +105,18 @@ impl Facts {
             scope,
             known,
             probes: BTreeMap::new(),
+            statements: Statements::new(&[]),
             uses_account: false,
             took: BTreeMap::new(),
             paths_of: None,
             paths_due: true,
         }
+    }
+
+    /// The control was asked by another process, with these answers.
+    #[must_use]
+    pub fn with_controls(self, controls: &[WitnessAttempt]) -> Self {
+        Self { statements: Statements::new(controls), ..self }
     }
 
     /// Takes in what a collection brought.
@@ -113,6 +127,7 @@ impl Facts {
             Source::Kernel => self.take_route(answer),
             Source::Health | Source::ListTables => self.take_probe(answer),
             Source::Ec2 => self.take_vpc(answer),
+            Source::Witness => self.take_statement(answer),
         }
     }
 
@@ -187,8 +202,68 @@ impl Facts {
                 facts.prefix_lists.entry(id.clone()).or_insert_with(|| list.clone());
             }
         }
+        let Answer::Vpc { facts, .. } = &answer else { return Changed::default() };
+        let vpc = &self.known.vpc;
+        let is_new = |changed: bool| self.scope.witness && changed;
+        let vpc =
+            is_new(differ(&vpc.route_tables, &facts.route_tables) || differ(&vpc.vpc_endpoints, &facts.vpc_endpoints));
         self.replace(answer);
+        Changed { vpc, ..Changed::default() }
+    }
+
+    fn take_statement(&mut self, answer: Answer) -> Changed {
+        if let Answer::Statement(attempt) = answer {
+            self.statements.take(attempt, &self.addresses());
+        }
         Changed::default()
+    }
+
+    /// How requests to each address in use leave, as far as the kernel and instance metadata say, once they were timed.
+    fn leaving(&self) -> Vec<Leaving> {
+        let Some(instance) = self.instance().filter(|_| self.scope.witness) else { return Vec::new() };
+        let timed = |target: &Target| {
+            let kind = ProbeKind::ListTables;
+            !self.wants_probe(kind, target) || self.attempt(kind, target).is_some()
+        };
+        let leaving = |target: Target| {
+            let Some(KernelRoute::Via { source: Some(source), .. }) =
+                self.known.kernel_routes.get(&target.address)?.seen()
+            else {
+                return None;
+            };
+            let interface = instance.interfaces.iter().find(|interface| interface.addresses.contains(source))?;
+            let (vpc, source) = (interface.vpc.clone(), *source);
+            Some(Leaving { target, endpoint: self.only_endpoint(&vpc, &instance.region), vpc, source })
+        };
+        self.targets().into_iter().filter(|target| target.name.in_use && timed(target)).filter_map(leaving).collect()
+    }
+
+    /// The endpoint of `vpc` that carries DynamoDB, where no other one may.
+    fn only_endpoint(&self, vpc: &VpcId, region: &str) -> Option<VpcEndpointId> {
+        let is_one =
+            |endpoint: &&VpcEndpoint| endpoint.vpc == *vpc && may_be_dynamodbs(endpoint.service.as_deref(), region);
+        let mut endpoints = self.known.vpc.vpc_endpoints.seen()?.iter().filter(is_one);
+        endpoints.next().filter(|_| endpoints.next().is_none()).map(|endpoint| endpoint.id.clone())
+    }
+
+    /// What DynamoDB is to be asked in one go.
+    pub(super) fn questions(&self) -> Vec<Asked> {
+        self.statements.questions(&self.leaving())
+    }
+
+    /// What it is to be asked after that.
+    pub(super) fn follow_ups(&self) -> Vec<Asked> {
+        self.statements.follow_ups(&self.leaving())
+    }
+
+    /// Whether something was not asked yet of an address in use.
+    pub(super) fn lacks_statements(&self) -> bool {
+        self.statements.lacks(&self.leaving())
+    }
+
+    /// Decides whether the control is due.
+    pub(super) fn set_now(&mut self, now: Timestamp) {
+        self.statements.set_now(now);
     }
 
     /// Puts what was collected in the place of what was known, except for facts that are missing for a passing reason.
@@ -364,7 +439,8 @@ impl Facts {
         for target in &targets {
             kernel_routes.entry(target.address).or_insert(Observed::Unseen(Gap::not_yet()));
         }
-        Snapshot { taken_at, took, proxies, resolutions, kernel_routes, probes, ..self.known.clone() }
+        let statements = self.statements.of(&targets);
+        Snapshot { taken_at, took, proxies, resolutions, kernel_routes, probes, statements, ..self.known.clone() }
     }
 
     /// The wall clock was set: every fact keeps its age.
@@ -372,12 +448,18 @@ impl Facts {
         let mut restamp = Restamp(step);
         self.known.visit_facts(&mut restamp);
         self.probes.values_mut().for_each(|attempt| attempt.visit_facts(&mut restamp));
+        self.statements.visit_facts(&mut restamp);
     }
 }
 
 /// Whether both were observed, and are different.
 fn differs<T: PartialEq>(before: Option<T>, now: Option<T>) -> bool {
     before.zip(now).is_some_and(|(before, now)| before != now)
+}
+
+/// The same of facts.
+fn differ<T: PartialEq>(before: &Observed<T>, now: &Observed<T>) -> bool {
+    differs(before.seen(), now.seen())
 }
 
 /// The instance without the times of the facts within it, which are new with each collection.

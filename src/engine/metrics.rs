@@ -4,11 +4,12 @@
 
 use crate::{
     model::{
-        EC2_OPERATIONS, Ec2Request, Ec2Result, Gap, Phase, Probe, ProbeKind, ProbeResult, SettingsStatus, Source,
-        Status,
+        EC2_OPERATIONS, Ec2Request, Ec2Result, Gap, Phase, Probe, ProbeKind, ProbeResult, Question, Reply,
+        SettingsStatus, Source, Status,
     },
     present::metrics::{
-        CHANGES, DURATION, EC2, FAILURES, GAPS, Metric, PHASE, PROBES, ROUNDS, STARTED_AT, Samples, Series, samples,
+        CHANGES, DURATION, EC2, FAILURES, GAPS, Metric, PHASE, PROBES, ROUNDS, STARTED_AT, Samples, Series, TESTIMONY,
+        samples,
     },
 };
 use prometheus::{
@@ -82,6 +83,7 @@ pub struct Counters {
     phases: HistogramVec,
     gaps: IntCounterVec,
     ec2: IntCounterVec,
+    testimony: IntCounterVec,
     changes: IntCounter,
     reports: IntCounter,
 }
@@ -97,6 +99,7 @@ impl Counters {
             phases: histograms(&PHASE, &registry)?,
             gaps: counters(&GAPS, &registry)?,
             ec2: counters(&EC2, &registry)?,
+            testimony: counters(&TESTIMONY, &registry)?,
             changes: counter(&CHANGES, &registry)?,
             reports: counter(&ROUNDS, &registry)?,
             registry,
@@ -115,6 +118,11 @@ impl Counters {
         for source in Source::ALL.iter().map(|source| source.name()) {
             for reason in Gap::REASONS.iter().filter(|reason| !Gap::CONCLUDED.contains(reason)) {
                 counters.gaps.get_metric_with_label_values(&[source, reason])?;
+            }
+        }
+        for question in Question::ALL.iter().map(|question| question.name()) {
+            for answer in Reply::NAMES {
+                counters.testimony.get_metric_with_label_values(&[question, answer])?;
             }
         }
         for operation in EC2_OPERATIONS {
@@ -146,6 +154,11 @@ impl Counters {
     /// EC2 was asked.
     pub fn ec2_request(&self, request: &Ec2Request) {
         self.ec2.with_label_values(&[request.operation, request.result.name()]).inc();
+    }
+
+    /// DynamoDB answered a question.
+    pub fn statement(&self, question: Question, reply: &Reply) {
+        self.testimony.with_label_values(&[question.name(), reply.name()]).inc();
     }
 
     /// A report was made.

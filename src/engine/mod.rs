@@ -30,6 +30,7 @@ mod reports;
 mod run;
 mod schedule;
 mod sources;
+mod statements;
 mod systemd;
 
 pub use clock::{Moment, Reading, Step, now};

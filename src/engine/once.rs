@@ -37,8 +37,10 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
         both_probes: false,
         interface: settings.interface.clone(),
         c_library: settings.c_library.is_some(),
+        witness: settings.witness,
         max_age: MaxAge::default(),
-    });
+    })
+    .with_controls(&settings.controls);
     let mut batches = Batches::default();
     batches.begin(BySource::from_fn(|_| true), Arc::clone(&session), now(), &facts);
     let collect = async {

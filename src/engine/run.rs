@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     judge::judge,
-    model::{BySource, Gap, Observed, ProbeAttempt, ProbeSample, SettingsStatus, Source, Status},
+    model::{BySource, Gap, Observed, ProbeAttempt, ProbeSample, SettingsStatus, Source, Status, WitnessAttempt},
     observe::{environment, kernel::Changes, limits::ANSWERS_COMING, seen::chain},
 };
 use futures_util::{
@@ -86,6 +86,7 @@ impl Daemon {
         let enabled = |source: &Source| match source {
             Source::Health => collect.probe != ProbeChoice::None,
             Source::ListTables => collect.probe == ProbeChoice::ListTables,
+            Source::Witness => collect.witness,
             Source::Imds | Source::Dns | Source::Kernel | Source::Ec2 => true,
         };
         let just_booted = started.moment.uptime() < JUST_BOOTED;
@@ -97,6 +98,7 @@ impl Daemon {
             both_probes: true,
             interface: collect.interface.clone(),
             c_library: collect.c_library.is_some(),
+            witness: collect.witness,
             max_age: periods.max_age(collect.timeout),
         };
         if let Some(recorder) = &mut recorder {
@@ -192,7 +194,8 @@ impl Daemon {
     /// When the next batch of `source` begins; `None` while one is under way.
     fn starts_at(&self, now: Moment, source: Source) -> Option<Moment> {
         let due = self.schedule.due_at(now, source)?;
-        let goes_by_addresses = matches!(source, Source::Kernel | Source::Health | Source::ListTables);
+        let goes_by_addresses =
+            matches!(source, Source::Kernel | Source::Health | Source::ListTables | Source::Witness);
         let waits = goes_by_addresses && self.schedule.is_in_flight(Source::Dns);
         Some(if waits { due + STAGGER } else { due })
     }
@@ -205,6 +208,9 @@ impl Daemon {
                 if source == Source::Kernel {
                     let is_due = self.paths.begin(now.moment, self.facts.wanted_paths()).is_some();
                     self.facts.set_paths_due(is_due);
+                }
+                if source == Source::Witness {
+                    self.facts.set_now(now.wall);
                 }
                 let session = self.collectors.session(Instant::now() + self.settings.collect.timeout, ANSWERS_COMING);
                 let only = BySource::from_fn(|other| other == source);
@@ -248,6 +254,9 @@ impl Daemon {
             let (kind, result, total) = (probe.kind, probe.result, probe.total);
             self.reports.history.probed(ProbeSample { at: *at, kind, result, total });
         }
+        if let Answer::Statement(WitnessAttempt { question, statement: Observed::Seen { value, .. }, .. }) = answer {
+            self.counters.statement(*question, &value.reply);
+        }
         if let Answer::Vpc { requests, .. } = answer {
             requests.iter().for_each(|request| self.counters.ec2_request(request));
         }
@@ -255,7 +264,7 @@ impl Daemon {
 
     /// What one change means for the other sources.
     fn follow(&mut self, changed: Changed, now: Moment) {
-        let Changed { instance, names, addresses, strangers, routes, probe_failed } = changed;
+        let Changed { instance, names, addresses, strangers, routes, probe_failed, vpc } = changed;
         if names {
             self.schedule.at_once(now, Source::Dns);
         }
@@ -273,6 +282,12 @@ impl Daemon {
         if instance || strangers || routes || probe_failed {
             self.schedule.bring_forward(now, Source::Ec2);
         }
+        if instance || routes || vpc {
+            self.schedule.bring_forward(now, Source::Witness);
+        }
+        if self.facts.lacks_statements() {
+            self.schedule.at_once(now, Source::Witness);
+        }
     }
 
     /// The kernel reported a change. Whatever it was, the sources that know more are asked.
@@ -280,7 +295,7 @@ impl Daemon {
         let now = now().moment;
         tracing::debug!("an address, a link, a route or a rule changed");
         self.paths.changed();
-        for source in [Source::Imds, Source::Kernel, Source::Ec2] {
+        for source in [Source::Imds, Source::Kernel, Source::Ec2, Source::Witness] {
             self.schedule.bring_forward(now, source);
         }
     }

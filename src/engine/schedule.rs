@@ -29,8 +29,8 @@ impl Periods {
 impl Default for Periods {
     fn default() -> Self {
         let (fast, slow) = (Duration::from_secs(15), Duration::from_secs(60));
-        let ec2 = Duration::from_secs(300);
-        Self(BySource { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2 })
+        let (ec2, witness) = (Duration::from_secs(300), Duration::from_secs(900));
+        Self(BySource { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2, witness })
     }
 }
 
@@ -106,7 +106,7 @@ impl Schedule {
         splay: Duration,
     ) -> Self {
         let plan = |source| {
-            let shared = matches!(source, Source::Ec2 | Source::ListTables);
+            let shared = matches!(source, Source::Ec2 | Source::ListTables | Source::Witness);
             let plan = Plan {
                 every: periods.of(source),
                 regular: None,
@@ -255,7 +255,7 @@ fn first_on_grid_after(now: Moment, regular: Moment, every: Duration) -> Moment 
 
 fn least_gap(source: Source, every: Duration) -> Duration {
     let least = match source {
-        Source::ListTables | Source::Ec2 => LEAST_GAP,
+        Source::ListTables | Source::Ec2 | Source::Witness => LEAST_GAP,
         Source::Imds | Source::Dns | Source::Kernel | Source::Health => LEAST_LOCAL_GAP,
     };
     least.min(every / 4)

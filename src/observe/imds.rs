@@ -154,6 +154,14 @@ impl ImdsError {
     }
 }
 
+/// The partition of the instance's Region: `aws`, `aws-cn`, `aws-us-gov`.
+///
+/// # Errors
+/// If instance metadata does not answer, or has no such entry.
+pub async fn partition(imds: &Client) -> Result<String, ImdsError> {
+    Metadata { imds, again: false }.get("/latest/meta-data/services/partition").await
+}
+
 /// The instance, its network interfaces and their addresses. Ends within two seconds where nothing answers, and in a time that
 /// grows with the number of interfaces where something does.
 pub async fn instance(imds: &Client) -> Result<Instance, ImdsError> {

@@ -4,6 +4,7 @@ use super::{
     files::{FileError, SettingsFile},
     limits::{CERTIFICATE_FILES, CERTIFICATES_FILE},
 };
+use crate::model::TrustAnchor;
 use rustls::{
     CipherSuite, ClientConfig, RootCertStore,
     client::Resumption,
@@ -18,6 +19,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::SystemTime,
 };
+use webpki::{EndEntityCert, KeyUsage};
 
 /// Why there is nothing to trust.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,8 @@ pub enum TlsError {
 #[derive(Clone, Debug)]
 pub struct Roots {
     store: Arc<RootCertStore>,
+    /// The file they are from, with the setting that names it; `None` for the system's.
+    bundle: Option<String>,
     /// Made when it is asked for. To make one, every authority's name is copied.
     client: OnceLock<Arc<ClientConfig>>,
 }
@@ -76,7 +80,10 @@ impl Roots {
         let pem = file.read(CERTIFICATES_FILE)?;
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         match certificates {
-            Ok(certificates) => Self::usable(certificates).ok_or(TlsError::EmptyBundle { file }),
+            Ok(certificates) => match Self::usable(certificates) {
+                Some(roots) => Ok(Self { bundle: Some(file.to_string()), ..roots }),
+                None => Err(TlsError::EmptyBundle { file }),
+            },
             Err(cause) => Err(TlsError::Bundle { file, cause }),
         }
     }
@@ -85,7 +92,7 @@ impl Roots {
     pub fn usable(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         let mut store = RootCertStore::empty();
         let (usable, _) = store.add_parsable_certificates(certificates);
-        (usable > 0).then(|| Self { store: Arc::new(store), client: OnceLock::new() })
+        (usable > 0).then(|| Self { store: Arc::new(store), bundle: None, client: OnceLock::new() })
     }
 
     /// A TLS configuration that trusts them. No resumption: each probe is to time a whole handshake.
@@ -97,10 +104,36 @@ impl Roots {
         Ok(Arc::clone(self.client.get_or_init(|| made)))
     }
 
+    /// Which of them verified a server with this chain; `None` where none did.
+    pub fn anchor(&self, chain: &[CertificateDer<'_>]) -> Option<TrustAnchor> {
+        let key = anchor_key(&self.store, chain)?;
+        let outside = self.bundle.as_ref().filter(|_| {
+            let system = SYSTEM_STORE.get_or_init(|| Self::usable(rustls_native_certs::load_native_certs().certs));
+            system.as_ref().is_none_or(|system| anchor_key(&system.store, chain).is_none())
+        });
+        Some(TrustAnchor { key_sha256: key, outside_system_store: outside.cloned() })
+    }
+
     /// The same, with a client certificate for servers that ask for one.
     pub fn client_config_showing(&self, shown: Option<Shown>) -> Result<ClientConfig, TlsError> {
         config(Arc::clone(&self.store), shown)
     }
+}
+
+/// The system's certificates, where they are only compared with.
+static SYSTEM_STORE: OnceLock<Option<Roots>> = OnceLock::new();
+
+/// The SHA-256 of the public key of the authority in `store` that vouches for a server's chain.
+fn anchor_key(store: &RootCertStore, chain: &[CertificateDer<'_>]) -> Option<String> {
+    let (server, intermediates) = chain.split_first()?;
+    let server = EndEntityCert::try_from(server).ok()?;
+    let algorithms = ring::default_provider().signature_verification_algorithms.all;
+    let (now, usage) = (WallClock.current_time()?, KeyUsage::server_auth());
+    let path = server.verify_for_usage(algorithms, &store.roots, intermediates, now, usage, None, None).ok()?;
+    let key = &path.anchor().subject_public_key_info;
+    // As webpki keeps it: without the outer SEQUENCE's header.
+    let digest = ::ring::digest::digest(&::ring::digest::SHA256, key);
+    Some(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// What `rustls-native-certs` reads in the place of the system's certificates must have an end.

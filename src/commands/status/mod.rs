@@ -9,8 +9,36 @@ use crate::{
 };
 use clap::Args;
 use client::{Access, Fetched};
-use onnet::{engine, judge, observe::seen::chain, present};
-use std::{error::Error, path::PathBuf, time::Duration};
+use onnet::{engine, judge, model::WitnessAttempt, observe::seen::chain, present};
+use std::{env, error::Error, path::PathBuf, time::Duration};
+
+const LOCAL_DAEMON: &str = "http://127.0.0.1:10953";
+
+/// How long the local daemon may take to say what it asked DynamoDB.
+const LOCAL_ANSWER: Duration = Duration::from_millis(250);
+
+/// The control that the local daemon asked DynamoDB within the last hour, so that it need not be asked, and denied, again.
+pub(super) async fn local_controls() -> Vec<WitnessAttempt> {
+    let access = Access::url(&env::var("ONNET_URL").unwrap_or_else(|_| LOCAL_DAEMON.to_owned())).map(|url| Access {
+        url,
+        timeout: LOCAL_ANSWER,
+        ca_file: None,
+        certificate: None,
+        user: None,
+    });
+    let fetched = match access {
+        Ok(access) => client::fetch(&access).await,
+        Err(error) => Err(error),
+    };
+    match fetched {
+        Ok(Fetched { report, .. }) => judge::controls(&report.snapshot, engine::now().wall),
+        Err(error) => {
+            let error = chain(&error);
+            tracing::info!(error, "the control is asked here, for the local daemon does not have it");
+            Vec::new()
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -22,7 +50,7 @@ pub(crate) struct StatusArgs {
     #[arg(
         long,
         env = "ONNET_URL",
-        default_value = "http://127.0.0.1:10953",
+        default_value = LOCAL_DAEMON,
         value_name = "URL",
         hide_env_values = true
     )]

@@ -31,6 +31,7 @@ pub use audit::audit;
 pub use explain::{explain, explained_outcome};
 pub use fresh::{as_of, expires};
 pub use round::judge;
+pub use testimony::controls;
 
 /// A subnet that is not in the inventory.
 #[derive(Debug, thiserror::Error)]

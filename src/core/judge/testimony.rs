@@ -8,8 +8,8 @@
 
 use super::{address::may_precede_endpoint, path::undetermined};
 use crate::model::{
-    Beyond, Gap, Interface, Missing, Path, PathKind, PathTarget, Question, Reply, Snapshot, Statement, Verdict,
-    Witness, WitnessAttempt,
+    Beyond, CONTROL_AGE, Gap, Interface, Missing, Observed, Path, PathKind, PathTarget, Question, Reply, Snapshot,
+    Statement, Timestamp, Verdict, Witness, WitnessAttempt,
 };
 use std::net::IpAddr;
 
@@ -190,6 +190,17 @@ fn control(snapshot: &Snapshot, credentials: &str) -> Result<(), String> {
             Err("the control was not asked with the same credentials within the last hour".to_owned())
         }
     }
+}
+
+/// The answers to the control of a snapshot by which the same credentials need not be asked again at `now`.
+pub fn controls(snapshot: &Snapshot, now: Timestamp) -> Vec<WitnessAttempt> {
+    let is_fresh = |attempt: &&WitnessAttempt| match &attempt.statement {
+        Observed::Seen { value, at, .. } => {
+            attempt.question == Question::Direct && value.reply == Reply::No && now.since(*at) < CONTROL_AGE
+        }
+        Observed::Unseen(_) => false,
+    };
+    snapshot.statements.iter().filter(is_fresh).cloned().collect()
 }
 
 /// What was asked for `hostname` at `address`. An answer to another question than its attempt's is none.

@@ -104,7 +104,7 @@ impl Reply {
 /// The certificate of an authority by which a server was verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrustAnchor {
-    /// The SHA-256 of its public key (SubjectPublicKeyInfo), in hexadecimal.
+    /// The SHA-256 of its public key, in hexadecimal: of the content of its SubjectPublicKeyInfo.
     pub key_sha256: String,
     /// The file it is from, with the setting that names the file; `None` for the system's trust store.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -81,6 +81,8 @@ metrics! {
         "Changes of the outcome since the start.";
     EC2 counter "onnet_ec2_requests_total" ["operation" "result"]
         "Requests to the EC2 API; each page counts as a request, the SDK's retries do not.";
+    TESTIMONY counter "onnet_testimony_total" ["question" "answer"]
+        "What DynamoDB answered to questions about the request itself, with --witness.";
     RELOADED gauge "onnet_config_last_reload_successful" []
         "Whether the last reload of the settings files succeeded. If not, the last good ones stay in force.";
     RELOADED_AT gauge "onnet_config_last_reload_success_timestamp_seconds" []

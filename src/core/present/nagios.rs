@@ -1,7 +1,7 @@
 //! One line for Nagios, Icinga, Sensu and the like, as the monitoring-plugins guidelines have it.
 
 use super::page::sanitized;
-use crate::model::{CoverageSummary, Decision, Outcome, Report};
+use crate::model::{CoverageSummary, Decision, Outcome, ProofLevel, Report};
 use std::fmt::Write;
 
 /// `ONNET OK - … | covered=100%;100:;;0;100 …`
@@ -13,6 +13,9 @@ pub fn nagios(report: &Report) -> String {
         Outcome::Undetermined => "UNKNOWN",
     };
     let mut line = format!("ONNET {status} - {}", plain(&report.summary));
+    if report.proof == ProofLevel::Proved && report.outcome != Outcome::Undetermined {
+        line.push_str(" (proved)");
+    }
     // The summary has the worst; the codes have all.
     let mut codes: Vec<&str> = report.findings.iter().map(|finding| finding.code.name()).collect();
     codes.dedup(); // they come sorted by severity, each kind together

@@ -131,6 +131,9 @@ fn steps(page: &mut Page, trace: &Trace) {
     for message in trace.testimony() {
         page.label("  answer").wrapped(INDENT, &format!("from DynamoDB: {message}"));
     }
+    if let Some(statements) = words::statements(trace) {
+        page.label("  witness").wrapped(INDENT, &format!("DynamoDB says that the request came {statements}"));
+    }
 }
 
 fn coverage(page: &mut Page, report: &Report) {

@@ -1,7 +1,8 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    Destination, Drop, LostBy, Matched, Outcome, ProbeKind, ProofLevel, RouteState, Severity, Source, Verdict,
+    Destination, Drop, LostBy, Matched, Outcome, ProbeKind, ProofLevel, Reply, RouteState, Severity, Source, Trace,
+    Verdict, WITNESS_TABLE,
 };
 use anstyle::{AnsiColor, Style};
 
@@ -156,4 +157,28 @@ pub(super) fn lost_by(why: LostBy) -> &'static str {
         LostBy::LocalBeatsPropagated => "a propagated route never beats the local route",
         LostBy::Duplicate => "same prefix, same target",
     }
+}
+
+/// What DynamoDB answered about the request, in words; `None` where it was not asked.
+pub(super) fn statements(trace: &Trace) -> Option<String> {
+    let statement = |(table, reply): (&str, &Reply)| {
+        let about = table.strip_prefix(WITNESS_TABLE).unwrap_or(table).trim_start_matches('.');
+        let what = match about.split_once('.') {
+            Some(("vpc", vpc)) => format!("through an endpoint of {vpc}"),
+            Some(("from", address)) => format!("from {address} through an endpoint"),
+            Some(("endpoint", endpoint)) => format!("through {endpoint}"),
+            Some(_) | None => "through no endpoint".to_owned(),
+        };
+        let reply = match reply {
+            Reply::Yes | Reply::No => reply.name().to_owned(),
+            Reply::EndpointPolicy => "denied by a VPC endpoint policy".to_owned(),
+            Reply::OtherPolicy { policy: Some(policy) } => format!("denied by a {policy}"),
+            Reply::OtherPolicy { policy: None } => "denied by a policy that is not named".to_owned(),
+            Reply::TableExists => "not known, for a table of this name exists".to_owned(),
+            Reply::Failed { result } => format!("not known ({result})"),
+        };
+        format!("{what}: {reply}")
+    };
+    let statements: Vec<String> = trace.statements().map(statement).collect();
+    (!statements.is_empty()).then(|| statements.join("; "))
 }

@@ -36,18 +36,7 @@ pub(super) async fn probe(
         Ok(transport) => transport,
         Err(failure) => return Ending::failed(failure),
     };
-    let connector = SharedHttpConnector::new(transport.clone());
-    let config = Config::builder()
-        .behavior_version(behavior_version())
-        .region(Region::new(prober.region.clone()))
-        .credentials_provider(credentials.clone())
-        .endpoint_resolver(TheName(url(name)))
-        .http_client(http_client_fn(move |_, _| connector.clone()))
-        .sleep_impl(sleep())
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::disabled())
-        .build();
-    let answer = Client::from_conf(config).list_tables().limit(1).send().await;
+    let answer = client(prober, credentials, name, &transport).list_tables().limit(1).send().await;
 
     let record = transport.record();
     let mut ending = match &record.outcome {
@@ -61,6 +50,22 @@ pub(super) async fn probe(
     };
     ending.local = record.local;
     ending
+}
+
+/// A client whose requests go through `transport`, once each.
+pub(super) fn client(prober: &Prober, credentials: &Credentials, name: &ServiceName, transport: &Transport) -> Client {
+    let connector = SharedHttpConnector::new(transport.clone());
+    let config = Config::builder()
+        .behavior_version(behavior_version())
+        .region(Region::new(prober.region.clone()))
+        .credentials_provider(credentials.clone())
+        .endpoint_resolver(TheName(url(name)))
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .sleep_impl(sleep())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
+        .build();
+    Client::from_conf(config)
 }
 
 /// Sends the request to the name as it is. The SDK's own rules refuse some endpoint URLs, such as the dual-stack name.
@@ -110,7 +115,7 @@ fn judge_answer(raw: &Response<Bytes>, answer: &Answer, name: &ServiceName) -> E
     ending
 }
 
-fn by_code(code: &str, client_error: bool) -> Option<ProbeResult> {
+pub(super) fn by_code(code: &str, client_error: bool) -> Option<ProbeResult> {
     match code {
         "AccessDeniedException" | "AccessDenied" if client_error => Some(ProbeResult::AccessDenied),
         "UnrecognizedClientException"

@@ -6,12 +6,13 @@ mod list_tables;
 mod timeline;
 mod transport;
 mod turns;
+mod witness;
 
 use super::{
     aws::{Aws, AwsError},
     tls::Roots,
 };
-use crate::model::{Phase, Probe, ProbeKind, ProbeResult, Seconds, ServiceName, Testimony};
+use crate::model::{Phase, Probe, ProbeKind, ProbeResult, Question, Seconds, ServiceName, Statement, Testimony};
 use aws_credential_types::Credentials;
 use rustls::ClientConfig;
 use std::{
@@ -30,6 +31,7 @@ const PHASE_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct Prober {
     tls: Arc<ClientConfig>,
+    roots: Roots,
     region: String,
 }
 
@@ -41,7 +43,7 @@ impl Prober {
 
     /// One that verifies servers by `roots`.
     pub fn trusting(roots: &Roots, region: &str) -> Result<Self, AwsError> {
-        Ok(Self { tls: roots.client_config()?, region: region.to_owned() })
+        Ok(Self { tls: roots.client_config()?, roots: roots.clone(), region: region.to_owned() })
     }
 
     /// Sends a signed `ListTables`. `resolve` is how long the name took, for the first phase.
@@ -56,6 +58,18 @@ impl Prober {
         let clock = Clock::new();
         let ending = list_tables::probe(self, credentials, name, address, &clock, deadline).await;
         ending.into_probe(ProbeKind::ListTables, name, address, &clock, resolve)
+    }
+
+    /// Asks DynamoDB about the request itself, over a connection of its own.
+    pub async fn witness(
+        &self,
+        credentials: &Credentials,
+        name: &ServiceName,
+        address: IpAddr,
+        (question, subject): (Question, Option<&str>),
+        deadline: Instant,
+    ) -> Statement {
+        witness::ask(self, credentials, name, address, (question, subject), deadline).await
     }
 
     /// Sends an unsigned `GET /`.

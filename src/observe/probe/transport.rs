@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::{Request, Response, header::HOST};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::{
     error::Error,
     net::{IpAddr, SocketAddr},
@@ -44,6 +44,8 @@ pub(super) struct Record {
     pub(super) local: Option<SocketAddr>,
     /// The whole answer, or why there is none; `None` if the SDK never sent anything.
     pub(super) outcome: Option<Result<Response<Bytes>, Failure>>,
+    /// The certificates that the server showed, its own first.
+    pub(super) certificates: Vec<CertificateDer<'static>>,
 }
 
 /// Sends one request to one address.
@@ -117,6 +119,8 @@ impl Transport {
             Some((connector, server)) => {
                 self.clock.enter(Phase::Tls);
                 let stream = connector.connect(server.clone(), stream).await?;
+                let shown = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+                self.note(|record| record.certificates = shown);
                 self.converse(stream, request).await
             }
         }

@@ -132,5 +132,8 @@ fn steps(trace: &Trace) -> Markup {
             li { (code(variable)) " sends requests to " (code(proxy)) }
         }
         @for message in trace.testimony() { li { "reported by the service: " (safe(message)) } }
+        @if let Some(statements) = words::statements(trace) {
+            li { "DynamoDB says that the request came " (safe(&statements)) }
+        }
     }
 }
