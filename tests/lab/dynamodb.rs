@@ -1,12 +1,15 @@
-//! DynamoDB: `ListTables`, `GET /`, and its own word on the way a request came.
+//! DynamoDB: `ListTables` and `DescribeTable` as IAM decides, `GET /`, and its own word on the path of a request.
 
 use super::{
     faults::Fault,
     http::{Request, Response},
+    iam::{self, Context, Decision},
+    imds,
     services::Call,
-    world::{Carrier, World},
+    world::{Arrival, World},
 };
-use std::net::IpAddr;
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr};
 
 const ERRORS: &str = "com.amazonaws.dynamodb.v20120810#";
 
@@ -37,49 +40,136 @@ pub fn answer(world: &World, call: Call, request: &Request, fault: Option<Fault>
         (Some(_), Some(Fault::BadCredentials)) => {
             error("UnrecognizedClientException", "The security token included in the request is invalid.")
         }
-        (Some(_), Some(Fault::Denied)) => {
-            denied(world, "because no identity-based policy allows the dynamodb:ListTables action")
-        }
-        // A gateway endpoint's policy binds what comes through it, and nothing else.
-        (Some(_), Some(Fault::EndpointPolicy)) if came_through_endpoint(world, call) => {
-            denied(world, "because no VPC endpoint policy allows the dynamodb:ListTables action")
-        }
-        (Some(target), _) => operation(world, request, target),
+        (Some(target), fault) => operation(world, call, request, target, fault),
     }
 }
 
-fn operation(world: &World, request: &Request, target: &str) -> Response {
-    if request.header("authorization").is_none() {
+fn operation(world: &World, call: Call, request: &Request, target: &str, fault: Option<Fault>) -> Response {
+    let Some(authorization) = request.header("authorization") else {
         return error_of(
             "com.amazon.coral.service#",
             "MissingAuthenticationTokenException",
             "Request is missing Authentication Token",
         );
-    }
-    match target {
-        "DynamoDB_20120810.ListTables" => {
-            let body = serde_json::json!({ "TableNames": world.tables });
-            signed(Response::new(200, "application/x-amz-json-1.0", body.to_string()))
+    };
+    let Some((_, name)) = target.split_once("DynamoDB_20120810.") else { return unknown_operation() };
+    let table = match name {
+        "ListTables" => "*".to_owned(),
+        "DescribeTable" => match table_name(&request.body) {
+            Some(table) => table,
+            None => return error("ValidationException", INVALID_TABLE_NAME),
+        },
+        _ => return unknown_operation(),
+    };
+    let arrival = arrival(world, call);
+    let asked = iam::Request {
+        principal: format!("arn:aws:sts::{}:assumed-role/{}/{}", world.account, world.role, world.instance),
+        action: format!("dynamodb:{name}"),
+        resource: format!("arn:aws:dynamodb:{}:{}:table/{table}", world.region, world.account),
+        context: context(world, &arrival, is_of_instance(authorization)),
+    };
+    let because = match (fault, &arrival.endpoint) {
+        (Some(Fault::Denied), _) => {
+            Some(format!("because no identity-based policy allows the {} action", asked.action))
         }
-        _ => error_of("com.amazon.coral.service#", "UnknownOperationException", "the lab knows ListTables"),
+        // A gateway endpoint's policy binds what comes through it, and nothing else.
+        (Some(Fault::EndpointPolicy), Some(_)) => {
+            Some(format!("because no VPC endpoint policy allows the {} action", asked.action))
+        }
+        _ => match world.policies.decide(&asked, arrival.endpoint.as_ref().map(|endpoint| endpoint.id.as_str())) {
+            Decision::Allowed => None,
+            Decision::Denied(denial) => Some(denial.because(&asked.action)),
+        },
+    };
+    match because {
+        Some(because) => error("AccessDeniedException", &iam::refusal(&asked, &because)),
+        None if name == "ListTables" => success(&json!({ "TableNames": world.tables })),
+        None if world.tables.contains(&table) => success(&json!({ "Table": description(&asked.resource, &table) })),
+        None => {
+            let message = format!("Requested resource not found: Table: {table} not found");
+            error("ResourceNotFoundException", &message)
+        }
     }
 }
 
-/// Whether an endpoint carried the call: the address it was made to tells the route it took.
-fn came_through_endpoint(world: &World, call: Call) -> bool {
-    let sender = world.interfaces.iter().find(|interface| IpAddr::V4(interface.address) == call.from);
-    let sender = sender.unwrap_or(&world.interfaces[0]);
-    matches!(world.carrier(sender, call.to), Carrier::Endpoint(_))
+const INVALID_TABLE_NAME: &str = "Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may \
+                                  contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'";
+
+/// The table a request is about, given by its name or ARN.
+pub fn table_name(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let given = body["TableName"].as_str()?;
+    let name = given.rsplit_once(":table/").map_or(given, |(_, name)| name);
+    let is_valid = (3..=255).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    is_valid.then(|| name.to_owned())
 }
 
-fn denied(world: &World, because: &str) -> Response {
-    let (account, region) = (&world.account, &world.region);
-    let message = format!(
-        "User: arn:aws:sts::{account}:assumed-role/{}/{} is not authorized to perform: dynamodb:ListTables on resource: \
-         arn:aws:dynamodb:{region}:{account}:table/* {because}",
-        world.role, world.instance
-    );
-    error("AccessDeniedException", &message)
+fn description(arn: &str, table: &str) -> Value {
+    json!({
+        "AttributeDefinitions": [{ "AttributeName": "Artist", "AttributeType": "S" }],
+        "CreationDateTime": 1_767_225_600.5,
+        "DeletionProtectionEnabled": false,
+        "ItemCount": 0,
+        "KeySchema": [{ "AttributeName": "Artist", "KeyType": "HASH" }],
+        "ProvisionedThroughput": { "NumberOfDecreasesToday": 0, "ReadCapacityUnits": 5, "WriteCapacityUnits": 5 },
+        "TableArn": arn,
+        "TableId": "01234567-89ab-cdef-0123-456789abcdef",
+        "TableName": table,
+        "TableSizeBytes": 0,
+        "TableStatus": "ACTIVE",
+    })
+}
+
+/// How a call arrived: the address it was made to decides its route, the one it was made from its network interface.
+fn arrival(world: &World, call: Call) -> Arrival {
+    let is_own = |own: &Ipv4Addr| IpAddr::V4(*own) == call.from;
+    match world.interfaces.iter().find(|interface| interface.addresses().iter().any(is_own)) {
+        Some(sender) => world.arrival(sender, call.from, call.to),
+        // On loopback: as if from the interface with the default route.
+        None => {
+            let sender = &world.interfaces[world.default_interface];
+            world.arrival(sender, sender.address.into(), call.to)
+        }
+    }
+}
+
+/// Whether a request is signed with what instance metadata give out.
+fn is_of_instance(authorization: &str) -> bool {
+    authorization.contains(&format!("Credential={}/", imds::ACCESS_KEY_ID))
+}
+
+/// The keys of the request context by which policies are written for paths.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
+fn context(world: &World, arrival: &Arrival, of_instance: bool) -> Context {
+    let mut context = Context::default()
+        .with("aws:PrincipalAccount", &world.account)
+        .with("aws:PrincipalArn", format!("arn:aws:iam::{}:role/{}", world.account, world.role))
+        .with("aws:RequestedRegion", &world.region)
+        .with("aws:SecureTransport", "true");
+    if let Some(endpoint) = &arrival.endpoint {
+        context = context
+            .with("aws:SourceVpce", &endpoint.id)
+            .with("aws:SourceVpc", &endpoint.vpc)
+            .with("aws:VpcSourceIp", arrival.source.to_string());
+    }
+    if of_instance {
+        let instance = format!("arn:aws:ec2:{}:{}:instance/{}", world.region, world.account, world.instance);
+        context = context
+            .with("aws:Ec2InstanceSourceVpc", &world.vpc)
+            .with("aws:Ec2InstanceSourcePrivateIPv4", world.interfaces[0].address.to_string())
+            .with("ec2:SourceInstanceARN", instance);
+    }
+    context
+}
+
+fn unknown_operation() -> Response {
+    error_of("com.amazon.coral.service#", "UnknownOperationException", "the lab knows ListTables and DescribeTable")
+}
+
+fn success(body: &Value) -> Response {
+    signed(Response::new(200, "application/x-amz-json-1.0", body.to_string()))
 }
 
 fn error(code: &str, message: &str) -> Response {
@@ -94,7 +184,7 @@ fn error(code: &str, message: &str) -> Response {
 fn error_of(namespace: &str, code: &str, message: &str) -> Response {
     // The two namespaces spell the key differently, as the service does.
     let key = if namespace == ERRORS { "message" } else { "Message" };
-    let body = serde_json::json!({ "__type": format!("{namespace}{code}"), key: message });
+    let body = json!({ "__type": format!("{namespace}{code}"), key: message });
     signed(Response::new(400, "application/x-amz-json-1.0", body.to_string()))
 }
 

@@ -10,6 +10,8 @@ pub const TOKEN_PATH: &str = "/latest/api/token";
 const TOKEN_TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 /// Any token would do; this one is not mistaken for a real one.
 pub const METADATA_TOKEN: &str = "bGFiLXRva2VuLW5vdC1hLXNlY3JldA==";
+/// By which requests show that they are the instance's.
+pub const ACCESS_KEY_ID: &str = "ASIAEXAMPLEONNETLAB0";
 /// What the instance's role signs with. The lab does not check signatures.
 pub const SECRET_KEY: &str = "not-a-secret-the-lab-does-not-check-it00";
 pub const SESSION_TOKEN: &str = "not-a-secret-either";
@@ -119,7 +121,7 @@ fn credentials(world: &World) -> serde_json::Value {
         "Code": "Success",
         "Type": "AWS-HMAC",
         "LastUpdated": after(Duration::ZERO),
-        "AccessKeyId": "ASIAEXAMPLEONNETLAB0",
+        "AccessKeyId": ACCESS_KEY_ID,
         "SecretAccessKey": SECRET_KEY,
         "Token": SESSION_TOKEN,
         "Expiration": after(Duration::from_secs(6 * 3600)),

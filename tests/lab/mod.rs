@@ -19,6 +19,7 @@ mod dynamodb;
 mod ec2;
 pub mod faults;
 mod http;
+pub mod iam;
 mod imds;
 #[expect(clippy::module_inception, reason = "lab::lab is private; its items are re-exported here")]
 mod lab;

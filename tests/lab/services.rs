@@ -308,7 +308,10 @@ fn label(service: Service, request: &Request) -> String {
     match service {
         Service::Ec2 | Service::Sts => ec2::parameters(request).get("Action").cloned().unwrap_or_default(),
         Service::DynamoDb => match request.header("x-amz-target").and_then(|target| target.rsplit('.').next()) {
-            Some(action) => action.to_owned(),
+            Some(action) => match dynamodb::table_name(&request.body) {
+                Some(table) => format!("{action} {table}"),
+                None => action.to_owned(),
+            },
             None => format!("{} {}", request.method, request.path),
         },
         Service::Imds | Service::Dns => format!("{} {}", request.method, request.path),

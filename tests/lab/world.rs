@@ -2,6 +2,7 @@
 //!
 //! Nothing here comes from onnet. The route lookup is a naive one on purpose: the lab is an independent witness.
 
+use super::iam::{Policies, Policy};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -134,6 +135,45 @@ pub enum Carrier {
     Nothing,
 }
 
+/// What is behind a route's target that passes packets on: a NAT gateway, an appliance, a firewall endpoint, a transit
+/// gateway, a peering connection.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// The target's id.
+    pub id: String,
+    /// The source address from there on. `None`: it is kept.
+    pub source: Option<Ipv4Addr>,
+    pub next: Next,
+}
+
+/// Where a hop passes packets on to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Where the route table of this subnet says.
+    Subnet(String),
+    /// An endpoint of another VPC.
+    Endpoint(VpcEndpoint),
+}
+
+/// An endpoint and its VPC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VpcEndpoint {
+    pub id: String,
+    pub vpc: String,
+}
+
+/// How a request reaches DynamoDB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// `None`: through no endpoint.
+    pub endpoint: Option<VpcEndpoint>,
+    /// The source address at the endpoint.
+    pub source: IpAddr,
+}
+
+/// As many hops as one packet makes here: further ones are a loop.
+const MOST_HOPS: usize = 4;
+
 /// Why the EC2 API refuses a call: its own code, and a sentence.
 #[derive(Clone, Debug)]
 pub struct Refused {
@@ -161,6 +201,10 @@ pub struct World {
     pub default_interface: usize,
     pub route_tables: Vec<RouteTable>,
     pub endpoints: Vec<Endpoint>,
+    /// What is known of the targets of routes. Others deliver packets to DynamoDB, but not through an endpoint.
+    pub hops: Vec<Hop>,
+    /// What the instance's requests to DynamoDB are decided by.
+    pub policies: Policies,
     pub prefix_lists: Vec<PrefixList>,
     pub tables: Vec<String>,
     /// What DynamoDB's names resolve to.
@@ -194,6 +238,13 @@ pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 fn nets(cidrs: &[&str]) -> Vec<IpNet> {
     cidrs.iter().map(|cidr| cidr.parse().expect("a literal CIDR")).collect()
+}
+
+/// What onnet's role has at least.
+fn list_tables_only() -> Policy {
+    let text = r#"{ "Version": "2012-10-17", "Statement":
+        { "Effect": "Allow", "Action": "dynamodb:ListTables", "Resource": "*" } }"#;
+    Policy::inline(text).expect("a literal policy")
 }
 
 impl World {
@@ -235,6 +286,8 @@ impl World {
                 routes: Vec::new(),
             }],
             endpoints: Vec::new(),
+            hops: Vec::new(),
+            policies: Policies { identity: vec![list_tables_only()], ..Policies::default() },
             prefix_lists: vec![
                 aws_list("pl-63a5400a", "s3", &["52.216.0.0/15", "54.231.0.0/16", "3.5.0.0/19"]),
                 aws_list(DYNAMODB_LIST, "dynamodb", &dynamodb),
@@ -345,6 +398,23 @@ impl World {
             route_tables: Vec::new(),
             interfaces: vec![interface],
         });
+        self
+    }
+
+    /// A NAT gateway with this private address in a subnet. A route to it is a change of its own.
+    pub fn with_nat_gateway(self, id: &str, subnet: &str, address: Ipv4Addr) -> Self {
+        self.with_hop(Hop { id: id.into(), source: Some(address), next: Next::Subnet(subnet.into()) })
+    }
+
+    /// What is behind a route's target.
+    pub fn with_hop(mut self, hop: Hop) -> Self {
+        self.hops.push(hop);
+        self
+    }
+
+    /// The role's policies, beside the one that every world has for `ListTables`.
+    pub fn with_role_policies(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
+        self.policies.identity.extend(policies);
         self
     }
 
@@ -482,28 +552,47 @@ impl World {
 
     /// What carries a packet from an interface to an address: the longest prefix, a CIDR before a prefix list.
     pub fn carrier(&self, interface: &Interface, address: IpAddr) -> Carrier {
+        self.carrier_from(&interface.subnet, interface.public.is_some(), IpNet::from(address), MOST_HOPS)
+    }
+
+    /// The same for every address of a range that no route divides.
+    fn carrier_from(&self, subnet: &str, public: bool, range: IpNet, hops: usize) -> Carrier {
         let local_endpoint = self.endpoints.iter().find(|endpoint| {
-            endpoint.state == "available" && endpoint.interfaces.iter().any(|eni| IpAddr::V4(eni.address) == address)
+            endpoint.state == "available"
+                && endpoint.interfaces.iter().any(|eni| IpNet::from(IpAddr::V4(eni.address)) == range)
         });
         if let Some(endpoint) = local_endpoint {
             return Carrier::Endpoint(endpoint.id.clone());
         }
-        let routes = self.table_of(&interface.subnet).map(|table| table.routes.as_slice()).unwrap_or_default();
+        let routes = self.table_of(subnet).map(|table| table.routes.as_slice()).unwrap_or_default();
         let winner = routes
             .iter()
-            .flat_map(|route| self.ranges(&route.destination).into_iter().map(move |range| (range, route)))
-            .filter(|(range, _)| range.contains(&address))
-            .max_by_key(|(range, route)| (range.prefix_len(), matches!(route.destination, Destination::Cidr(_))));
-        winner.map_or(Carrier::Nothing, |(_, route)| self.carried_by(interface, route))
+            .flat_map(|route| self.ranges(&route.destination).into_iter().map(move |of_route| (of_route, route)))
+            .filter(|(of_route, _)| of_route.contains(&range))
+            .max_by_key(|(of_route, route)| (of_route.prefix_len(), matches!(route.destination, Destination::Cidr(_))));
+        let Some((_, route)) = winner else { return Carrier::Nothing };
+        let carrier = self.carried_by(public, route);
+        match (&carrier, self.hop(&route.target.id)) {
+            (Carrier::Other(_), Some(Hop { next: Next::Subnet(next), .. })) => {
+                let beyond =
+                    hops.checked_sub(1).map_or(Carrier::Nothing, |hops| self.carrier_from(next, true, range, hops));
+                if beyond == Carrier::Nothing { beyond } else { carrier }
+            }
+            _ => carrier,
+        }
     }
 
-    fn carried_by(&self, interface: &Interface, route: &Route) -> Carrier {
+    fn hop(&self, id: &str) -> Option<&Hop> {
+        self.hops.iter().find(|hop| hop.id == id)
+    }
+
+    fn carried_by(&self, public: bool, route: &Route) -> Carrier {
         let id = &route.target.id;
         if route.state != "active" {
             return Carrier::Nothing;
         }
         match id.split('-').next() {
-            Some("igw") if interface.public.is_some() => Carrier::Other(id.clone()),
+            Some("igw") if public => Carrier::Other(id.clone()),
             Some("nat" | "tgw" | "eni") => Carrier::Other(id.clone()),
             Some("vpce") => match self.endpoints.iter().find(|endpoint| endpoint.id == *id) {
                 Some(endpoint) if endpoint.state != "available" => Carrier::Nothing,
@@ -511,28 +600,57 @@ impl World {
                 Some(_) => Carrier::Other(id.clone()),
                 None => Carrier::Nothing,
             },
+            _ if self.hop(id).is_some() => Carrier::Other(id.clone()),
             // `local` (nothing else lives in this VPC), an internet gateway without a public address, a peering
-            // connection or a virtual private gateway: DynamoDB is not behind them.
+            // connection or a virtual private gateway of which nothing is known: DynamoDB is not behind them.
             _ => Carrier::Nothing,
         }
     }
 
+    /// By which endpoint a packet from an interface's address arrives, if by one, and with which source address.
+    pub fn arrival(&self, interface: &Interface, source: IpAddr, address: IpAddr) -> Arrival {
+        let mut arrival = Arrival { endpoint: None, source };
+        let mut subnet = interface.subnet.as_str();
+        let mut public = interface.public.is_some();
+        for left in (0..=MOST_HOPS).rev() {
+            let hop = match self.carrier_from(subnet, public, IpNet::from(address), left) {
+                Carrier::Endpoint(id) => {
+                    arrival.endpoint = Some(VpcEndpoint { id, vpc: self.vpc.clone() });
+                    return arrival;
+                }
+                Carrier::Other(id) => self.hop(&id),
+                Carrier::Nothing => None,
+            };
+            let Some(hop) = hop else { return arrival };
+            arrival.source = hop.source.map_or(arrival.source, IpAddr::V4);
+            match &hop.next {
+                Next::Subnet(next) => (subnet, public) = (next, true),
+                Next::Endpoint(endpoint) => {
+                    arrival.endpoint = Some(endpoint.clone());
+                    return arrival;
+                }
+            }
+        }
+        arrival
+    }
+
     /// Every range the interface's route table distinguishes, and whether packets to it arrive.
     pub fn forwarding(&self, interface: &Interface) -> Vec<(IpNet, bool)> {
-        let routes = self.table_of(&interface.subnet).map(|table| table.routes.as_slice()).unwrap_or_default();
-        let mut ranges: Vec<IpNet> = routes.iter().flat_map(|route| self.ranges(&route.destination)).collect();
+        let beyond = self.hops.iter().filter_map(|hop| match &hop.next {
+            Next::Subnet(subnet) => Some(subnet),
+            Next::Endpoint(_) => None,
+        });
+        let tables = std::iter::once(&interface.subnet).chain(beyond).filter_map(|subnet| self.table_of(subnet));
+        let routes = tables.flat_map(|table| &table.routes);
+        let mut ranges: Vec<IpNet> = routes.flat_map(|route| self.ranges(&route.destination)).collect();
         let endpoints = self.endpoints.iter().flat_map(|endpoint| &endpoint.interfaces);
         ranges.extend(endpoints.map(|eni| IpNet::from(IpAddr::V4(eni.address))));
         ranges.sort();
         ranges.dedup();
-        // Longer ranges have an entry of their own, so each is decided by the routes for exactly it.
+        // Longer ranges have an entry of their own, so none of these is divided.
         let arrives = |range: &IpNet| {
-            let routes = routes.iter().filter(|route| self.ranges(&route.destination).contains(range));
-            let winner = routes.max_by_key(|route| matches!(route.destination, Destination::Cidr(_)));
-            match winner {
-                Some(route) => self.carried_by(interface, route) != Carrier::Nothing,
-                None => self.carrier(interface, range.addr()) != Carrier::Nothing,
-            }
+            let carrier = self.carrier_from(&interface.subnet, interface.public.is_some(), *range, MOST_HOPS);
+            carrier != Carrier::Nothing
         };
         ranges.iter().map(|range| (*range, arrives(range))).collect()
     }

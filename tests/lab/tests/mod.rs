@@ -3,6 +3,7 @@
 mod daemon;
 mod dist;
 mod faults;
+mod iam;
 mod metrics;
 mod prometheus;
 mod tutorial;
@@ -23,6 +24,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         worlds::trials(namespaces),
         web_config::trials(),
         dist::trials(),
+        iam::trials(),
         metrics::trials(),
     ]
     .into_iter()

@@ -1,0 +1,226 @@
+//! IAM as far as DynamoDB's answers need it: which policies apply to a request, and what they decide.
+//!
+//! Written from AWS's documentation of the policy elements and of the evaluation logic:
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>. The end-to-end run compares it
+//! with an evaluator of others. What a policy contains and this engine does not know is an error when the policy is read.
+
+mod document;
+pub mod matrix;
+mod pattern;
+
+pub use document::Policy;
+
+use document::Effect;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+/// The context of a request: keys in lower case, as IAM compares them without case.
+#[derive(Clone, Debug, Default)]
+pub struct Context(BTreeMap<String, Value>);
+
+/// What a context key has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    One(String),
+    /// A multivalued key, as `dynamodb:LeadingKeys`; it may be empty.
+    Many(Vec<String>),
+}
+
+impl Context {
+    /// With one more key, or another value for it.
+    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0.insert(key.to_lowercase(), Value::One(value.into()));
+        self
+    }
+
+    /// With one more multivalued key.
+    pub fn with_many(mut self, key: &str, values: &[&str]) -> Self {
+        let values = values.iter().map(|&value| value.to_owned()).collect();
+        self.0.insert(key.to_lowercase(), Value::Many(values));
+        self
+    }
+
+    /// The key's value. One without values counts as absent.
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(&key.to_lowercase()).filter(|value| !matches!(value, Value::Many(values) if values.is_empty()))
+    }
+
+    /// What a policy variable with this key resolves to: a multivalued key does not.
+    fn variable(&self, key: &str) -> Option<&str> {
+        match self.get(key)? {
+            Value::One(value) => Some(value),
+            Value::Many(_) => None,
+        }
+    }
+
+    /// Every key with its values, for programs that evaluate the same request.
+    pub fn keys(&self) -> &BTreeMap<String, Value> {
+        &self.0
+    }
+}
+
+/// A request as IAM has it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The session: `arn:aws:sts::111122223333:assumed-role/NAME/SESSION`.
+    pub principal: String,
+    pub action: String,
+    pub resource: String,
+    pub context: Context,
+}
+
+impl Request {
+    /// The names by which a `Principal` element may mean this session: itself, its role, its account.
+    fn principal_names(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::from([self.principal.clone()]);
+        let parts: Vec<&str> = self.principal.split(':').collect();
+        let [_, partition, _, _, account, resource] = parts.as_slice() else { return names };
+        names.extend([(*account).to_owned(), format!("arn:{partition}:iam::{account}:root")]);
+        if let Some(("assumed-role", rest)) = resource.split_once('/') {
+            let role = rest.split('/').next().unwrap_or_default();
+            names.insert(format!("arn:{partition}:iam::{account}:role/{role}"));
+        }
+        names
+    }
+}
+
+/// The types of policies, by which a denial names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    ServiceControl,
+    ResourceControl,
+    Endpoint,
+    Identity,
+    Boundary,
+    Session,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ServiceControl => "service control policy",
+            Self::ResourceControl => "resource control policy",
+            Self::Endpoint => "VPC endpoint policy",
+            Self::Identity => "identity-based policy",
+            Self::Boundary => "permissions boundary",
+            Self::Session => "session policy",
+        }
+    }
+
+    fn article(self) -> &'static str {
+        match self {
+            Self::Identity => "an",
+            Self::ServiceControl | Self::ResourceControl | Self::Endpoint | Self::Boundary | Self::Session => "a",
+        }
+    }
+}
+
+/// Whether a request may be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    Allowed,
+    Denied(Denial),
+}
+
+/// Which type of policy denies a request: only one is named, whatever the number of those that deny it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    pub by: Kind,
+    /// By a `Deny` statement; otherwise no statement allows it.
+    pub explicit: bool,
+    /// The ARN of the policy with the `Deny` statement, where the policy has one. Inline policies have none.
+    pub policy: Option<String>,
+}
+
+impl Denial {
+    /// The end of DynamoDB's message, in the format that
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html> documents.
+    pub fn because(&self, action: &str) -> String {
+        let (article, kind) = (self.by.article(), self.by.name());
+        match (self.explicit, &self.policy) {
+            (true, None) => format!("with an explicit deny in {article} {kind}"),
+            (true, Some(arn)) => format!("with an explicit deny in {article} {kind}: {arn}"),
+            (false, _) => format!("because no {kind} allows the {action} action"),
+        }
+    }
+
+    /// The whole message.
+    pub fn message(&self, request: &Request) -> String {
+        refusal(request, &self.because(&request.action))
+    }
+}
+
+/// DynamoDB's message for a request that is denied, with whatever is given as the reason.
+pub fn refusal(request: &Request, because: &str) -> String {
+    let Request { principal, action, resource, .. } = request;
+    format!("User: {principal} is not authorized to perform: {action} on resource: {resource} {because}")
+}
+
+/// The policies that apply to the instance's requests.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    /// Those of the role, inline and managed.
+    pub identity: Vec<Policy>,
+    /// By the endpoint's id. An endpoint without one allows everything, as the default policy does.
+    pub endpoint: BTreeMap<String, Policy>,
+    pub boundary: Option<Policy>,
+    /// Of each level of the organization, from the root to the account: each has to allow the request. No level: no
+    /// organization.
+    pub service_control: Vec<Vec<Policy>>,
+    /// `RCPFullAWSAccess` is attached at every level and cannot be detached: these only deny.
+    pub resource_control: Vec<Policy>,
+    pub session: Option<Policy>,
+}
+
+impl Policies {
+    /// Decides a request, which came through this endpoint or through none.
+    ///
+    /// A `Deny` anywhere decides. Otherwise each type that applies has to allow it. AWS names one of several types that deny
+    /// a request and does not document which: here it is the first in the order of [`Kind`].
+    pub fn decide(&self, request: &Request, endpoint: Option<&str>) -> Decision {
+        let levels: Vec<(Kind, &[Policy])> = self.applicable(endpoint);
+        for (kind, policies) in &levels {
+            let denies = |policy: &&Policy| policy.has(Effect::Deny, request);
+            if let Some(policy) = policies.iter().find(denies) {
+                return denied(*kind, true, policy.arn.clone());
+            }
+        }
+        for (kind, policies) in levels {
+            let allows = |policy: &Policy| policy.has(Effect::Allow, request);
+            if kind != Kind::ResourceControl && !policies.iter().any(allows) {
+                return denied(kind, false, None);
+            }
+        }
+        Decision::Allowed
+    }
+
+    fn applicable(&self, endpoint: Option<&str>) -> Vec<(Kind, &[Policy])> {
+        let mut levels: Vec<(Kind, &[Policy])> =
+            self.service_control.iter().map(|level| (Kind::ServiceControl, level.as_slice())).collect();
+        levels.push((Kind::ResourceControl, &self.resource_control));
+        let at_endpoint = endpoint.and_then(|id| self.endpoint.get(id));
+        levels.extend(at_endpoint.map(|policy| (Kind::Endpoint, std::slice::from_ref(policy))));
+        levels.push((Kind::Identity, &self.identity));
+        levels.extend(self.boundary.as_ref().map(|policy| (Kind::Boundary, std::slice::from_ref(policy))));
+        levels.extend(self.session.as_ref().map(|policy| (Kind::Session, std::slice::from_ref(policy))));
+        levels
+    }
+}
+
+fn denied(by: Kind, explicit: bool, policy: Option<String>) -> Decision {
+    Decision::Denied(Denial { by, explicit, policy })
+}
+
+/// Why a policy cannot be read.
+#[derive(Debug)]
+pub struct Unreadable(String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreadable {}

@@ -1,0 +1,170 @@
+//! The lab's IAM engine, and what its DynamoDB does with the decisions.
+
+use crate::{
+    Done, Test,
+    lab::{
+        World,
+        iam::{
+            Context, Decision, Denial, Kind, Policies, Policy, Request,
+            matrix::{self, GUARD},
+        },
+        world::{Destination, Hop, Next, Target, VpcEndpoint},
+    },
+    named,
+};
+use libtest_mimic::Trial;
+use std::net::{IpAddr, Ipv4Addr};
+
+pub(super) fn trials() -> Vec<Trial> {
+    let tests: [(&'static str, Test); 4] = [
+        ("iam::every_request_of_the_matrix_is_decided_as_by_hand", every_request),
+        ("iam::a_denial_has_the_documented_words", words),
+        ("iam::what_the_engine_does_not_know_is_refused", refused),
+        ("iam::the_world_says_through_which_endpoint_a_request_came", arrivals),
+    ];
+    named(tests, true)
+}
+
+fn every_request() -> Done {
+    let cases = matrix::cases();
+    assert!(cases.len() > 600, "{}", cases.len());
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter(|case| matrix::answer_of(&case.decision()) != case.answer)
+        .map(|case| format!("{}: {:?}, by hand {:?}", case.name, case.decision(), case.answer))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    Ok(())
+}
+
+/// As in AWS's page on access denied messages, and in messages that people have published.
+fn words() -> Done {
+    let request = Request {
+        principal: "arn:aws:sts::111122223333:assumed-role/onnet/i-0a".to_owned(),
+        action: "dynamodb:DescribeTable".to_owned(),
+        resource: "arn:aws:dynamodb:us-east-1:111122223333:table/onnet-witness.direct".to_owned(),
+        context: Context::default(),
+    };
+    let start = "User: arn:aws:sts::111122223333:assumed-role/onnet/i-0a is not authorized to perform: \
+                 dynamodb:DescribeTable on resource: arn:aws:dynamodb:us-east-1:111122223333:table/onnet-witness.direct";
+    let arn = "arn:aws:iam::111122223333:policy/onnet-guard";
+    for (by, explicit, policy, end) in [
+        (Kind::Identity, false, None, "because no identity-based policy allows the dynamodb:DescribeTable action"),
+        (Kind::Identity, true, None, "with an explicit deny in an identity-based policy"),
+        (
+            Kind::Identity,
+            true,
+            Some(arn),
+            "with an explicit deny in an identity-based policy: arn:aws:iam::111122223333:policy/onnet-guard",
+        ),
+        (Kind::Endpoint, false, None, "because no VPC endpoint policy allows the dynamodb:DescribeTable action"),
+        (Kind::Endpoint, true, None, "with an explicit deny in a VPC endpoint policy"),
+        (Kind::Boundary, false, None, "because no permissions boundary allows the dynamodb:DescribeTable action"),
+        (Kind::Boundary, true, None, "with an explicit deny in a permissions boundary"),
+        (
+            Kind::ServiceControl,
+            false,
+            None,
+            "because no service control policy allows the dynamodb:DescribeTable action",
+        ),
+        (Kind::ServiceControl, true, None, "with an explicit deny in a service control policy"),
+        (Kind::ResourceControl, true, None, "with an explicit deny in a resource control policy"),
+        (Kind::Session, false, None, "because no session policy allows the dynamodb:DescribeTable action"),
+        (Kind::Session, true, None, "with an explicit deny in a session policy"),
+    ] {
+        let denial = Denial { by, explicit, policy: policy.map(str::to_owned) };
+        assert_eq!(denial.message(&request), format!("{start} {end}"));
+    }
+    let managed = Policies { identity: vec![Policy::managed(arn, GUARD)?], ..Policies::default() };
+    let denial = Denial { by: Kind::Identity, explicit: true, policy: Some(arn.to_owned()) };
+    let through = Request { context: Context::default().with("aws:SourceVpce", "vpce-0a"), ..request };
+    assert_eq!(managed.decide(&through, Some("vpce-0a")), Decision::Denied(denial));
+    Ok(())
+}
+
+fn refused() -> Done {
+    let statement = |elements: &str| format!(r#"{{ "Version": "2012-10-17", "Statement": {{ {elements} }} }}"#);
+    let good = r#""Effect": "Allow", "Action": "dynamodb:*", "Resource": "*""#;
+    Policy::inline(&statement(good))?;
+    for bad in [
+        r#""Action": "dynamodb:*", "Resource": "*""#,
+        r#""Effect": "allow", "Action": "dynamodb:*", "Resource": "*""#,
+        r#""Effect": "Allow", "Resource": "*""#,
+        r#""Effect": "Allow", "Action": "dynamodb:*""#,
+        r#""Effect": "Allow", "Action": "DescribeTable", "Resource": "*""#,
+        r#""Effect": "Allow", "Action": "dynamodb:*", "NotAction": "dynamodb:*", "Resource": "*""#,
+        r#""Effect": "Allow", "Action": "dynamodb:*", "Resource": "table/Music""#,
+        r#""Effect": "Allow", "Action": "dynamodb:*", "Resource": "arn:aws:dynamodb:*:${aws:SourceVpc}:table/a""#,
+        &format!(r#"{good}, "Conditions": {{}}"#),
+        &format!(r#"{good}, "Condition": {{ "IpAddress": {{ "aws:SourceIp": "192.0.2.0/24" }} }}"#),
+        &format!(r#"{good}, "Condition": {{ "ForSomeValues:StringEquals": {{ "aws:SourceVpc": "vpc-1" }} }}"#),
+        &format!(r#"{good}, "Condition": {{ "Null": {{ "aws:SourceVpc": "yes" }} }}"#),
+    ] {
+        assert!(Policy::inline(&statement(bad)).is_err(), "{bad}");
+    }
+    assert!(Policy::inline(r#"{ "Version": "2020-01-01", "Statement": [] }"#).is_err());
+    Ok(())
+}
+
+fn arrivals() -> Done {
+    let nat = Ipv4Addr::new(172, 31, 32, 5);
+    let other = VpcEndpoint { id: "vpce-0e".to_owned(), vpc: "vpc-0e".to_owned() };
+    let own = |world: &World| VpcEndpoint { id: world.endpoints[0].id.clone(), vpc: world.vpc.clone() };
+    // The instance's subnet goes through `target`; the second subnet has the main table, with or without an endpoint.
+    let through = |world: World, target: Target| {
+        let mut world = world.with_explicit_table("rtb-0e5b1a2c");
+        world.route_tables[1].routes.retain(|route| route.target.id == "local");
+        let everywhere = Destination::Cidr("0.0.0.0/0".parse()?);
+        world.create_route("rtb-0e5b1a2c", everywhere, target).map_err(|refused| refused.message)?;
+        Ok::<_, libtest_mimic::Failed>(world)
+    };
+    let on_net = World::on_net();
+    let behind = |next: Next, source| Hop { id: "tgw-0a".to_owned(), source, next };
+    let second = on_net.subnets[1].id.clone();
+    let instance = IpAddr::V4(on_net.interfaces[0].address);
+    let same = |world: World| world;
+    for (what, world, endpoint, source) in [
+        ("an endpoint", same(World::on_net()), Some(own(&on_net)), instance),
+        ("no endpoint", same(World::tutorial()), None, instance),
+        (
+            "a NAT gateway whose subnet has the endpoint",
+            through(World::on_net(), Target::nat("nat-0a"))?.with_nat_gateway("nat-0a", &second, nat),
+            Some(own(&on_net)),
+            nat.into(),
+        ),
+        (
+            "a NAT gateway whose subnet has none",
+            through(World::tutorial(), Target::nat("nat-0a"))?.with_nat_gateway("nat-0a", &second, nat),
+            None,
+            nat.into(),
+        ),
+        ("a NAT gateway of which nothing is known", through(World::on_net(), Target::nat("nat-0a"))?, None, instance),
+        (
+            "an appliance that keeps the source address",
+            through(World::on_net(), Target::gateway("tgw-0a"))?.with_hop(behind(Next::Subnet(second.clone()), None)),
+            Some(own(&on_net)),
+            instance,
+        ),
+        (
+            "another VPC's endpoint, behind NAT",
+            through(World::on_net(), Target::gateway("tgw-0a"))?
+                .with_hop(behind(Next::Endpoint(other.clone()), Some(nat))),
+            Some(other.clone()),
+            nat.into(),
+        ),
+        (
+            "another VPC's endpoint, by peering",
+            through(World::on_net(), Target::gateway("pcx-0a"))?.with_hop(Hop {
+                id: "pcx-0a".to_owned(),
+                source: None,
+                next: Next::Endpoint(other.clone()),
+            }),
+            Some(other.clone()),
+            instance,
+        ),
+    ] {
+        let arrival = world.arrival(&world.interfaces[0], instance, world.dynamodb_addresses[0]);
+        assert_eq!((arrival.endpoint, arrival.source), (endpoint, source), "{what}");
+    }
+    Ok(())
+}
