@@ -1,5 +1,7 @@
-//! The smallest client that does what `aws dynamodb list-tables` does: independent of onnet, run in the instance.
+//! The smallest client that does what `aws dynamodb list-tables` and `describe-table` do: independent of onnet, run in the
+//! instance.
 
+use super::imds::ACCESS_KEY_ID;
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
@@ -14,16 +16,16 @@ use std::{
 };
 
 /// The first argument by which a program of the lab becomes this client.
-pub const LIST_TABLES: &str = "__list-tables";
+pub const DYNAMODB: &str = "__dynamodb";
 
 /// Becomes the client if that is what this process was started for. To be called first in `main`.
 pub fn run_if_asked() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [first, host, port, bundle, address @ ..] = arguments.as_slice() else { return None };
-    if first != LIST_TABLES {
+    let [first, host, port, bundle, operation, body, address @ ..] = arguments.as_slice() else { return None };
+    if first != DYNAMODB {
         return None;
     }
-    Some(match list_tables(host, port, bundle, address.first()) {
+    Some(match ask(host, port, bundle, address.first(), operation, body) {
         Ok(answer) => {
             anstream::println!("{answer}");
             ExitCode::SUCCESS
@@ -35,7 +37,14 @@ pub fn run_if_asked() -> Option<ExitCode> {
     })
 }
 
-fn list_tables(host: &str, port: &str, bundle: &str, address: Option<&String>) -> Result<String, Box<dyn Error>> {
+fn ask(
+    host: &str,
+    port: &str,
+    bundle: &str,
+    address: Option<&String>,
+    operation: &str,
+    body: &str,
+) -> Result<String, Box<dyn Error>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(bundle)? {
         roots.add(certificate?)?;
@@ -52,12 +61,13 @@ fn list_tables(host: &str, port: &str, bundle: &str, address: Option<&String>) -
     let session = ClientConnection::new(Arc::new(config), ServerName::try_from(host.to_owned())?)?;
     let mut stream = StreamOwned::new(session, socket);
     // The lab looks for a signature and does not verify it.
-    let credential = "ASIAEXAMPLEONNETLAB0/20260101/us-east-1/dynamodb/aws4_request";
+    let credential = format!("{ACCESS_KEY_ID}/20260101/us-east-1/dynamodb/aws4_request");
+    let length = body.len();
     write!(
         stream,
-        "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\
-         x-amz-target: DynamoDB_20120810.ListTables\r\nauthorization: AWS4-HMAC-SHA256 Credential={credential}, \
-         SignedHeaders=host, Signature=0\r\n\r\n{{}}"
+        "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {length}\r\n\
+         x-amz-target: DynamoDB_20120810.{operation}\r\nauthorization: AWS4-HMAC-SHA256 Credential={credential}, \
+         SignedHeaders=host, Signature=0\r\n\r\n{body}"
     )?;
     let mut answer = Vec::new();
     loop {

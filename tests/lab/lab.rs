@@ -287,20 +287,29 @@ impl Lab {
     /// # Errors
     /// If it cannot be started or gets no answer.
     pub fn list_tables(&self) -> io::Result<String> {
+        self.ask_dynamodb("ListTables", "{}")?.map_err(io::Error::other)
+    }
+
+    /// What DynamoDB answers in the instance, to the same client: the body of a success, or of an error.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn ask_dynamodb(&self, operation: &str, body: &str) -> io::Result<Result<String, String>> {
         // Not by its path: cargo unlinks and links it again when it builds onnet.
         let this = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe()? };
         let mut command = self.command(&this)?;
         let host = self.world().dynamodb_host();
-        command.args([client::LIST_TABLES, &host, &self.dynamodb_port().to_string()]).arg(self.ca_bundle());
+        command.args([client::DYNAMODB, &host, &self.dynamodb_port().to_string()]).arg(self.ca_bundle());
+        command.args([operation, body]);
         if self.mode() == Mode::Loopback {
             command.arg(self.world().dynamodb_addresses[0].to_string());
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let ran = run(&mut command, Duration::from_secs(10))?;
-        match ran.code {
+        Ok(match ran.code {
             Some(0) => Ok(ran.stdout.trim().to_owned()),
-            _ => Err(io::Error::other(ran.stderr)),
-        }
+            _ => Err(ran.stderr),
+        })
     }
 
     fn onnet_command(&self, binary: &Path, arguments: &[&str]) -> io::Result<Command> {

@@ -24,7 +24,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         worlds::trials(namespaces),
         web_config::trials(),
         dist::trials(),
-        iam::trials(),
+        iam::trials(namespaces),
         metrics::trials(),
     ]
     .into_iter()
