@@ -1,9 +1,12 @@
 # Sourced by tests/e2e/run and tests/benches/run: the directories of the programs that they need and build, and the installation.
-# Programs come from Debian, moto and the AWS CLI from PyPI, and the packagers from crates.io. The last two have their own cache.
+# Programs come from Debian, moto and the AWS CLI from PyPI, an evaluator of IAM policies from npm, and the packagers from crates.io.
+# All but those from Debian have their own cache.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/onnet
 tools=$cache/e2e-tools
 pinned=("moto[server]==5.2.1" "awscli==1.45.11")
+# With all it depends on. AGPL: a process of its own in the tests, never linked and never shipped.
+evaluator=(@cloud-copilot/iam-{simulate@0.1.173,data@0.21.202609261,policy@0.1.109,utils@0.1.82})
 packagers=(cargo-deb@3.8.0 cargo-generate-rpm@0.21.1)
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 export PATH=$cache/tools/bin:$PATH
@@ -36,6 +39,16 @@ install_from_pypi() {
   python3 -m venv "$tools" 2>/dev/null || { rm -rf "$tools" && install_packages python3-venv && python3 -m venv "$tools"; }
   "$tools/bin/pip" install -q "${pinned[@]}"
   echo "${pinned[*]}" > "$tools/pinned"
+}
+
+install_from_npm() {
+  local into=$tools/npm
+  if [ "$(cat "$into/pinned" 2>/dev/null)" = "${evaluator[*]}" ]; then return; fi
+  rm -rf "$into"
+  mkdir -p "$into"
+  # Not in the directory that it is called in, whose package.json it would otherwise follow.
+  npm install --prefix "$into" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund "${evaluator[@]}"
+  echo "${evaluator[*]}" > "$into/pinned"
 }
 
 install_packagers() {

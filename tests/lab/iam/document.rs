@@ -25,8 +25,6 @@ pub(super) enum Effect {
 #[derive(Clone, Debug)]
 struct Statement {
     effect: Effect,
-    /// `None` where the statement has no such element.
-    principals: Option<Vec<String>>,
     actions: List<Pattern>,
     resources: List<Resource>,
     conditions: Vec<Condition>,
@@ -121,6 +119,10 @@ impl Statement {
             Some("Deny") => Effect::Deny,
             other => return Err(Unreadable(format!("a statement has no Effect {other:?}"))),
         };
+        // All that a gateway endpoint's policy and an RCP may have; other types have no such element.
+        if statement.get("Principal").is_some_and(|principal| principal != "*") {
+            return Err(Unreadable("a Principal is \"*\"".to_owned()));
+        }
         let action = |text: &str| {
             let syntax = Syntax { wildcards: true, variables: false };
             match text {
@@ -135,7 +137,6 @@ impl Statement {
         };
         Ok(Self {
             effect,
-            principals: statement.get("Principal").map(principals).transpose()?,
             actions: list(statement, "Action", action)?,
             resources: list(statement, "Resource", |text| Resource::read(text, variables))?,
             conditions,
@@ -144,10 +145,7 @@ impl Statement {
 
     fn is_about(&self, request: &Request) -> bool {
         let action = request.action.to_lowercase();
-        self.principals.as_ref().is_none_or(|names| {
-            let own = request.principal_names();
-            names.iter().any(|name| name == "*" || own.contains(name))
-        }) && self.actions.contains(|action_pattern| action_pattern.compare(&action, &request.context))
+        self.actions.contains(|pattern| pattern.compare(&action, &request.context))
             && self.resources.contains(|resource| resource.compare(&request.resource, &request.context))
             && self.conditions.iter().all(|condition| condition.holds(&request.context))
     }
@@ -274,17 +272,6 @@ fn list<T>(
     };
     let of = texts(values)?.iter().map(|text| read(text)).collect::<Result<_, _>>()?;
     Ok(List { except, of })
-}
-
-/// `"*"`, or `{"AWS": …}` with `"*"`, accounts or ARNs.
-fn principals(element: &Json) -> Result<Vec<String>, Unreadable> {
-    match element {
-        Json::Object(by_type) => {
-            known(by_type, &["AWS"])?;
-            by_type.get("AWS").map_or_else(|| Ok(Vec::new()), texts)
-        }
-        _ => texts(element),
-    }
 }
 
 fn texts(value: &Json) -> Result<Vec<String>, Unreadable> {

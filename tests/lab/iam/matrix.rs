@@ -470,33 +470,5 @@ fn elements() -> Vec<Case> {
             });
         }
     }
-    cases.extend(principals());
     cases
-}
-
-/// `Principal` in an endpoint's policy.
-fn principals() -> Vec<Case> {
-    let table = [
-        (r#""*""#, true),
-        (r#"{ "AWS": "*" }"#, true),
-        (r#"{ "AWS": "111122223333" }"#, true),
-        (r#"{ "AWS": ["999999999999", "arn:aws:iam::111122223333:root"] }"#, true),
-        (r#"{ "AWS": "arn:aws:iam::111122223333:role/onnet" }"#, true),
-        (r#"{ "AWS": "arn:aws:iam::111122223333:role/other" }"#, false),
-        (r#"{ "AWS": "999999999999" }"#, false),
-    ];
-    let case = |(principal, matches): (&str, bool)| {
-        let mut policies = role(&[&allow("*", "*")]);
-        let of_endpoint = policy(&statement("Allow", principal, "*", "*"));
-        policies.endpoint.insert(OWN_ENDPOINT.to_owned(), of_endpoint);
-        Case {
-            name: format!("Principal {principal}"),
-            policies,
-            request: describe("Music", Context::default().with("aws:SourceVpce", OWN_ENDPOINT)),
-            endpoint: Some(OWN_ENDPOINT),
-            answer: if matches { YES } else { Some((Kind::Endpoint, false)) },
-            not_simulated: None,
-        }
-    };
-    table.into_iter().map(case).collect()
 }

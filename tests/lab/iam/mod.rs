@@ -11,17 +11,15 @@ mod pattern;
 pub use document::Policy;
 
 use document::Effect;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 /// The context of a request: keys in lower case, as IAM compares them without case.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Context(BTreeMap<String, Value>);
 
 /// What a context key has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
 pub enum Value {
     One(String),
     /// A multivalued key, as `dynamodb:LeadingKeys`; it may be empty.
@@ -54,11 +52,6 @@ impl Context {
             Value::Many(_) => None,
         }
     }
-
-    /// Every key with its values, for programs that evaluate the same request.
-    pub fn keys(&self) -> &BTreeMap<String, Value> {
-        &self.0
-    }
 }
 
 /// A request as IAM has it.
@@ -69,21 +62,6 @@ pub struct Request {
     pub action: String,
     pub resource: String,
     pub context: Context,
-}
-
-impl Request {
-    /// The names by which a `Principal` element may mean this session: itself, its role, its account.
-    fn principal_names(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::from([self.principal.clone()]);
-        let parts: Vec<&str> = self.principal.split(':').collect();
-        let [_, partition, _, _, account, resource] = parts.as_slice() else { return names };
-        names.extend([(*account).to_owned(), format!("arn:{partition}:iam::{account}:root")]);
-        if let Some(("assumed-role", rest)) = resource.split_once('/') {
-            let role = rest.split('/').next().unwrap_or_default();
-            names.insert(format!("arn:{partition}:iam::{account}:role/{role}"));
-        }
-        names
-    }
 }
 
 /// The types of policies, by which a denial names them.

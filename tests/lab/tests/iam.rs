@@ -100,6 +100,7 @@ fn refused() -> Done {
         r#""Effect": "Allow", "Action": "dynamodb:*", "NotAction": "dynamodb:*", "Resource": "*""#,
         r#""Effect": "Allow", "Action": "dynamodb:*", "Resource": "table/Music""#,
         r#""Effect": "Allow", "Action": "dynamodb:*", "Resource": "arn:aws:dynamodb:*:${aws:SourceVpc}:table/a""#,
+        &format!(r#"{good}, "Principal": {{ "AWS": "111122223333" }}"#),
         &format!(r#"{good}, "Conditions": {{}}"#),
         &format!(r#"{good}, "Condition": {{ "IpAddress": {{ "aws:SourceIp": "192.0.2.0/24" }} }}"#),
         &format!(r#"{good}, "Condition": {{ "ForSomeValues:StringEquals": {{ "aws:SourceVpc": "vpc-1" }} }}"#),
