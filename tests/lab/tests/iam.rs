@@ -8,7 +8,7 @@ use crate::{
             Context, Decision, Denial, Kind, Policies, Policy, Request,
             matrix::{self, ENDPOINT_POLICY, GUARD, ROLE},
         },
-        world::{Destination, Hop, Next, Target, VpcEndpoint},
+        world::{DYNAMODB_LIST, Destination, Hop, Next, Target, VpcEndpoint},
     },
     named,
 };
@@ -172,6 +172,18 @@ fn arrivals() -> Done {
         let arrival = world.arrival(&world.interfaces[0], instance, world.dynamodb_addresses[0]);
         assert_eq!((arrival.endpoint, arrival.source), (endpoint, source), "{what}");
     }
+    // The instance's route table sends everything to the NAT gateway, whose subnet has only the endpoint.
+    let world = through(World::on_net().isolated(), Target::nat("nat-0a"))?.with_nat_gateway("nat-0a", &second, nat);
+    let arrives: Vec<String> = world
+        .forwarding(&world.interfaces[0])
+        .into_iter()
+        .filter(|(_, arrives)| *arrives)
+        .map(|(range, _)| range.to_string())
+        .collect();
+    let list = world.prefix_lists.iter().find(|list| list.id == DYNAMODB_LIST).ok_or("DynamoDB's list")?;
+    let mut expected: Vec<String> = list.cidrs.iter().map(ToString::to_string).collect();
+    expected.sort_by_key(|cidr| cidr.parse::<ipnet::IpNet>().ok());
+    assert_eq!(arrives, expected);
     Ok(())
 }
 
