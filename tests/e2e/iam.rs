@@ -1,4 +1,4 @@
-//! The matrix of requests, decided by the lab's IAM engine and by `@cloud-copilot/iam-simulate`, a program of others. Both have
+//! The matrix of requests, decided by the lab's IAM engine and by `@cloud-copilot/iam-simulate`, a third-party program. Both have
 //! to give the answers that were worked out by hand.
 
 use crate::{
@@ -27,17 +27,17 @@ pub(crate) fn matrix() -> Done {
         let engine = matrix::answer_of(&case.decision());
         let simulator_differs = match case.not_simulated {
             None => !agrees(result, case.answer),
-            // Were it to agree, the exception would not be needed any longer.
-            Some(_) => result["overall"] != "Allowed",
+            // If it agrees, the exception is no longer needed.
+            Some(_) => agrees(result, case.answer),
         };
-        let told =
+        let shown =
             format!("{}\n  by hand {:?}, by the lab {engine:?}, by iam-simulate {result}", case.name, case.answer);
         let must_be_denied = case.answer.is_some();
         let simulator_allows = result["overall"] == "Allowed" && case.not_simulated.is_none();
         if must_be_denied && (engine.is_none() || simulator_allows) {
-            allowed.push(told);
+            allowed.push(shown);
         } else if engine != case.answer || simulator_differs {
-            different.push(told);
+            different.push(shown);
         }
     }
     assert!(allowed.is_empty(), "{} must be denied and are not:\n{}", allowed.len(), allowed.join("\n"));

@@ -152,7 +152,7 @@ impl Statement {
 }
 
 impl<T> List<T> {
-    /// What cannot be resolved is not in the list, and the exception from an unknown is unknown, too: no match either way.
+    /// A resource with a variable that has no value matches nothing. As an exception it is unknown: the statement does not match.
     fn contains(&self, compare: impl Fn(&T) -> Comparison) -> bool {
         let mut all = self.of.iter().map(compare);
         if self.except { all.all(|one| one == Comparison::Different) } else { all.any(|one| one == Comparison::Equal) }
@@ -240,13 +240,11 @@ impl Condition {
             Value::One(value) => std::slice::from_ref(value),
             Value::Many(values) => values,
         };
+        // A variable without value is null: nothing equals it, so that inverted operators match.
+        // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-no-value
         let holds_for = |value: &String| {
-            let mut compared = self.values.iter().map(|pattern| pattern.compare(value, context));
-            if differs {
-                compared.all(|one| one == Comparison::Different)
-            } else {
-                compared.any(|one| one == Comparison::Equal)
-            }
+            let equal = self.values.iter().any(|pattern| pattern.compare(value, context) == Comparison::Equal);
+            equal != differs
         };
         match self.set {
             Some(Set::ForAllValues) => values.iter().all(holds_for),

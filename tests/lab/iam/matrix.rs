@@ -1,5 +1,5 @@
 //! Requests whose answers were worked out by hand, from AWS's documentation, for onnet's own policies (`tests/files/policy`) and
-//! for each element of a policy. Two evaluators have to give these answers: this lab's, and in the end-to-end run one of others.
+//! for each element of a policy. Two evaluators have to give these answers: the lab's, and in the end-to-end run a third-party one.
 
 use super::{Context, Decision, Denial, Kind, Policies, Policy, Request};
 
@@ -11,7 +11,7 @@ pub struct Case {
     /// The endpoint that it came through.
     pub endpoint: Option<&'static str>,
     pub answer: Answer,
-    /// What the other evaluator does not implement, if it therefore allows this request.
+    /// Where the third-party evaluator gives another answer: what it does not implement.
     pub not_simulated: Option<&'static str>,
 }
 
@@ -309,7 +309,7 @@ fn of_other_types() -> Vec<(&'static str, Policies, Rows)> {
     ]
 }
 
-/// Credentials of others than EC2 do not have the keys that the guard compares with: it then denies both questions.
+/// Credentials that are not from an instance do not have the keys that the guard compares with: it then denies both questions.
 fn without_instance_keys() -> Vec<Case> {
     let broad = allow("dynamodb:*", "*");
     let guarded = role(&[ROLE, &broad, GUARD]);
@@ -341,7 +341,7 @@ fn elements() -> Vec<Case> {
     let of_items = |element: &str| format!("{items}, \"Condition\": {{ {element} }}");
     let resource = |resource: &str| format!("\"Action\": \"dynamodb:DescribeTable\", \"Resource\": {resource}");
     let action = |action: &str| format!("{action}, \"Resource\": \"*\"");
-    // The statement, the context, and whether it is about DescribeTable of Music (PutItem, where it says so).
+    // The statement, the request's context, and whether the statement matches it: DescribeTable of Music, or PutItem.
     let table: Vec<(String, Context, bool)> = vec![
         (action(r#""Action": "*""#), none(), true),
         (action(r#""Action": "dynamodb:*""#), none(), true),
@@ -404,7 +404,22 @@ fn elements() -> Vec<Case> {
         (condition(r#""StringNotEquals": { "aws:SourceVpc": "vpc-1" }"#), none(), true),
         (condition(r#""StringNotEquals": { "aws:SourceVpc": "vpc-0bbc736e" }"#), through(), false),
         (condition(r#""StringNotEquals": { "aws:SourceVpc": ["vpc-1", "vpc-0bbc736e"] }"#), through(), false),
-        (condition(r#""StringNotEquals": { "aws:SourceVpc": "${aws:Ec2InstanceSourceVpc}" }"#), through(), false),
+        (condition(r#""StringNotEquals": { "aws:SourceVpc": "${aws:Ec2InstanceSourceVpc}" }"#), through(), true),
+        (
+            condition(r#""StringNotLike": { "aws:SourceVpc": ["vpc-1", "${aws:Ec2InstanceSourceVpc}"] }"#),
+            through(),
+            true,
+        ),
+        (
+            condition(r#""StringNotEquals": { "aws:SourceVpc": "${aws:Ec2InstanceSourceVpc}" }"#),
+            through().with("aws:Ec2InstanceSourceVpc", OWN_VPC),
+            false,
+        ),
+        (
+            condition(r#""StringNotEquals": { "aws:SourceVpc": "${aws:Ec2InstanceSourceVpc}" }"#),
+            through().with("aws:Ec2InstanceSourceVpc", "vpc-1"),
+            true,
+        ),
         (condition(r#""StringLike": { "aws:SourceVpce": "vpce-0a??2c3*" }"#), through(), true),
         (condition(r#""StringLike": { "aws:SourceVpce": "vpce-0b*" }"#), through(), false),
         (condition(r#""StringLike": { "aws:SourceVpce": "${*}" }"#), through(), false),
@@ -455,6 +470,8 @@ fn elements() -> Vec<Case> {
         let of = |effect: &str| {
             format!(r#"{{ "Version": "2012-10-17", "Statement": [{{ "Effect": "{effect}", {statement} }}] }}"#)
         };
+        let inverted = statement.contains("StringNot") && statement.contains("${aws:Ec2InstanceSourceVpc}");
+        let null = inverted && request.context.get("aws:Ec2InstanceSourceVpc").is_none();
         // Where it allows, it is the only statement; where it denies, everything else is allowed.
         for (effect, policies, answer) in [
             ("Allow", role(&[&of("Allow")]), if matches { YES } else { NO }),
@@ -466,7 +483,7 @@ fn elements() -> Vec<Case> {
                 request: request.clone(),
                 endpoint: None,
                 answer,
-                not_simulated: None,
+                not_simulated: null.then_some("an inverted operator matches a variable without value"),
             });
         }
     }

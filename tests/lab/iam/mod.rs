@@ -2,7 +2,7 @@
 //!
 //! Written from AWS's documentation of the policy elements and of the evaluation logic:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>. The end-to-end run compares it
-//! with an evaluator of others. What a policy contains and this engine does not know is an error when the policy is read.
+//! with a third-party evaluator. An element or operator that this engine does not know is an error when the policy is read.
 
 mod document;
 pub mod matrix;

@@ -32,7 +32,7 @@ pub struct Syntax {
 pub enum Comparison {
     Equal,
     Different,
-    /// A variable has no value in this request: neither equal nor different.
+    /// A variable has no value in this request.
     Unresolved,
 }
 
