@@ -8,6 +8,7 @@ mod metrics;
 mod prometheus;
 mod tutorial;
 mod web_config;
+mod witness;
 mod worlds;
 
 pub(crate) use daemon::scrape_if_asked;
@@ -25,6 +26,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         web_config::trials(),
         dist::trials(),
         iam::trials(namespaces),
+        witness::trials(namespaces),
         metrics::trials(),
     ]
     .into_iter()
