@@ -3,6 +3,7 @@
 use onnet_core::{
     judge::{CatalogueEntry, catalogue},
     model::{FindingCode, Gap, Outcome, ProbeResult, ProofLevel},
+    present,
 };
 use std::{
     collections::BTreeSet,
@@ -17,6 +18,7 @@ fn root() -> PathBuf {
 
 const README: &str = "README.md";
 const VERDICTS: &str = "dist/doc/verdicts.md";
+const WITNESS: &str = "dist/doc/witness.md";
 
 fn page(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap()
@@ -97,6 +99,23 @@ fn the_policy_and_the_table_of_permissions_name_the_same_actions() {
     });
     let actions: BTreeSet<String> = actions.map(|action| action.as_str().unwrap().to_owned()).collect();
     assert_eq!(listed, actions);
+}
+
+/// The page on the witness explains the tables that the policy allows, and no others.
+#[test]
+fn the_tables_of_the_policy_are_those_that_are_explained() {
+    let policy: serde_json::Value =
+        serde_json::from_str(&present::policy_json(present::PolicyKind::Role, "aws")).unwrap();
+    let table = |statement: &serde_json::Value| {
+        let resource = statement["Resource"].as_str().unwrap().to_owned();
+        resource.rsplit_once("table/").unwrap().1.to_owned()
+    };
+    let allowed: BTreeSet<String> = policy["Statement"].as_array().unwrap().iter().map(table).collect();
+    let explained: BTreeSet<String> = first_cells(WITNESS, "## How it is asked").into_iter().collect();
+    assert_eq!(explained, allowed);
+    for statement in policy["Statement"].as_array().unwrap() {
+        assert_eq!(statement["Action"], "dynamodb:DescribeTable", "the README's Permissions name this action alone");
+    }
 }
 
 /// Every source file as one text, with wrapped string literals joined.

@@ -8,7 +8,7 @@ use crate::{
 };
 use libtest_mimic::Trial;
 use onnet::{
-    model::{EC2_OPERATIONS, Ec2Result, Outcome, PathKind, Phase, ProbeKind, ProbeResult, Source},
+    model::{EC2_OPERATIONS, Ec2Result, Outcome, PathKind, Phase, ProbeKind, ProbeResult, Question, Reply, Source},
     present::metrics::Metric,
 };
 use std::{collections::BTreeSet, path::Path, process::Command};

@@ -51,6 +51,7 @@ fn answers(world: &Snapshot, source: Source) -> Vec<Answer> {
         Source::Health => of_kind(ProbeKind::Health),
         Source::ListTables => of_kind(ProbeKind::ListTables),
         Source::Ec2 => vec![vpc(world.vpc.clone())],
+        Source::Witness => world.statements.iter().cloned().map(Answer::Statement).collect(),
     }
 }
 
@@ -73,6 +74,7 @@ fn take_all(facts: &mut Facts, answers: Vec<Answer>) -> Changed {
         all.strangers |= changed.strangers;
         all.routes |= changed.routes;
         all.probe_failed |= changed.probe_failed;
+        all.vpc |= changed.vpc;
     }
     all
 }
@@ -83,6 +85,7 @@ fn nothing_known(world: &Snapshot) -> Facts {
         both_probes: true,
         interface: world.assumed_interface.clone(),
         c_library: world.resolutions.values().any(|resolution| resolution.c_library.is_some()),
+        witness: false,
         max_age: world.max_age,
     });
     facts.set_ignored_settings(world.ignored_settings.clone());
