@@ -29,7 +29,7 @@ pub(crate) const DAEMON: &str = "onnet=info,error";
 ///
 /// The AWS SDK writes settings, requests and answers into its events, at every level: credentials, session tokens, the
 /// password of a URL. Only how it retries is let through. Of the other libraries `trace` is left out, where they write what
-/// they send and receive.
+/// they send and receive, and so is hyper's pool, which names each connection by its URL, with user and password.
 fn may_be_logged(event: &Metadata<'_>) -> bool {
     let is_of = |module: &str| {
         event.target().strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
@@ -38,7 +38,9 @@ fn may_be_logged(event: &Metadata<'_>) -> bool {
         return true;
     }
     let of_the_sdk = event.target().starts_with("aws_");
-    *event.level() <= Level::DEBUG && (!of_the_sdk || is_of("aws_smithy_runtime::client::retries"))
+    *event.level() <= Level::DEBUG
+        && (!of_the_sdk || is_of("aws_smithy_runtime::client::retries"))
+        && !is_of("hyper_util::client::legacy::pool")
 }
 
 /// One-shot commands log nothing unless asked: the report itself carries the gaps.
@@ -247,6 +249,7 @@ mod tests {
             tracing::debug!(target: "aws_sdk_sts", "secret");
             tracing::trace!(target: "aws_smithy_runtime::client::retries", "secret");
             tracing::trace!(target: "hyper", "secret");
+            tracing::debug!(target: "hyper_util::client::legacy::pool", "secret");
             tracing::trace!(target: "onnetwork", "secret");
             let _span = tracing::debug_span!(target: "aws_config::profile", "load", external_id = "secret").entered();
             tracing::info!(target: "onnet", "5");
