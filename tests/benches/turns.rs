@@ -1,6 +1,9 @@
 //! The processor time of one turn on the main loop's thread, for the largest inputs.
 
-use crate::common::scenario;
+use crate::{
+    common::scenario,
+    lab::fakes::server::{Server, answer},
+};
 use anstream::println;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -15,12 +18,7 @@ use onnet::{
     present,
 };
 use rustix::time::{ClockId, clock_gettime};
-use std::{
-    fmt::Write as _,
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
 /// The longest turn that is accepted.
@@ -58,24 +56,6 @@ fn once<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (value, spent() - before)
 }
 
-/// Answers every request with this body, on a thread that ends with the process.
-fn serve(body: String) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let body = body.clone();
-            std::thread::spawn(move || {
-                while stream.read(&mut [0; 65_536]).is_ok_and(|read| read > 0) {
-                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-                    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
-                }
-            });
-        }
-    });
-    address
-}
-
 fn config(address: SocketAddr) -> SdkConfig {
     let keys = Credentials::new("AKIDEXAMPLE", "not-a-secret", None, None, "bench");
     SdkConfig::builder()
@@ -89,7 +69,7 @@ fn config(address: SocketAddr) -> SdkConfig {
 }
 
 /// Route tables that fill the largest answer allowed.
-fn answer() -> String {
+fn route_tables() -> String {
     let mut xml =
         "<DescribeRouteTablesResponse><routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId>\
                    <routeSet>"
@@ -129,7 +109,8 @@ fn largest() -> Snapshot {
 /// Prints the table.
 pub(crate) fn run() -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let config = config(serve(answer()));
+    let xml = route_tables();
+    let config = config(Server::on_a_thread(move |_| answer(200, "text/xml", &xml)));
     let soon = || Instant::now() + Duration::from_secs(60);
     let vpcs = ["vpc-1".into()];
     let ask = vpcs_facts(&config, &vpcs, "us-east-1", soon());

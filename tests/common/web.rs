@@ -1,4 +1,4 @@
-//! A server on its own port, certificates for it, and clients that send single bytes.
+//! onnet's own server on a free port, and clients that send single bytes.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use onnet::{
@@ -6,11 +6,10 @@ use onnet::{
     model::{BySource, History, SettingsStatus, Status, Timestamp},
     serve::{Limits, Listeners, ServeError, WebConfig, serve},
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
 use serde_json::Value;
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -165,51 +164,6 @@ pub(crate) async fn closed_after(mut stream: TcpStream) -> Duration {
     started.elapsed()
 }
 
-/// A certificate authority of the test.
-pub(crate) struct Authority {
-    pub(crate) pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-/// A certificate and its key, in PEM.
-pub(crate) struct Leaf {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
-}
-
-impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: Issuer::new(params, key) }
-    }
-
-    /// A certificate for localhost.
-    pub(crate) fn server(&self) -> Leaf {
-        let address = SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        self.leaf(&["localhost"], vec![address], ExtendedKeyUsagePurpose::ServerAuth)
-    }
-
-    /// A certificate for a client, with this DNS name.
-    pub(crate) fn client(&self, name: &str) -> Leaf {
-        self.leaf(&[name], Vec::new(), ExtendedKeyUsagePurpose::ClientAuth)
-    }
-
-    pub(crate) fn leaf(&self, names: &[&str], more: Vec<SanType>, usage: ExtendedKeyUsagePurpose) -> Leaf {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.subject_alt_names.extend(more);
-        params.extended_key_usages = vec![usage];
-        params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Leaf { certificate, key: key.serialize_pem() }
-    }
-}
-
 /// A directory whose files can be replaced as by a rotation.
 pub(crate) struct Folder(pub(crate) tempfile::TempDir);
 
@@ -231,29 +185,6 @@ impl Folder {
         fs::write(&beside, content).unwrap();
         fs::rename(beside, self.path(name)).unwrap();
     }
-}
-
-/// A client that trusts `authority`, and sends a certificate if it has one.
-pub(crate) fn client(authority: &Authority, leaf: Option<&Leaf>) -> reqwest::Client {
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    let tls = match leaf {
-        None => builder.with_no_client_auth(),
-        Some(leaf) => builder
-            .with_client_auth_cert(
-                vec![CertificateDer::from_pem_slice(leaf.certificate.as_bytes()).unwrap()],
-                PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).unwrap(),
-            )
-            .unwrap(),
-    };
-    // Every request has its own connection, unless a test keeps the client.
-    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 
 pub(crate) fn load(file: &Path) -> WebConfig {

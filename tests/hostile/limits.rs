@@ -3,11 +3,13 @@
 //! other services in `answers`. The table in `registry` names the test of each limit.
 
 use crate::{
+    cloud_collectors::{config, keys},
     common::scenario,
     fakes::{
-        ec2::{Ec2, XML, config, document, good, keys, parameter},
+        authority::Authority,
+        ec2::{Ec2, XML, document, good, parameter},
         imds::{self, FakeImds, MAC},
-        server::{Authority, Server, answer},
+        server::{Server, answer},
     },
     host_collectors::imds::look_at,
     over_limit::{is_reported, is_reported_of_name},

@@ -1,14 +1,12 @@
 //! How much of one answer is parsed in one turn of the main loop.
 
 use crate::{
-    fakes::{
-        ec2::{Ec2, config, keys},
-        server::Authority,
-    },
+    cloud_collectors::{config, keys},
+    fakes::{authority::Authority, ec2::Ec2, server::Server},
     host_collectors::allocated,
 };
 use onnet::observe::ec2::{vpc_facts, vpcs_facts};
-use std::{fmt::Write as _, net::SocketAddr, sync::mpsc, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
 /// A server for EC2 with one table of this number of routes, on its own thread. It ends with the process.
@@ -26,15 +24,8 @@ fn serve(routes: usize) -> SocketAddr {
         .unwrap();
     }
     set += "</routeSet></item></routeTableSet>";
-    let (ready, address) = mpsc::channel();
-    std::thread::spawn(move || {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let server = Ec2::new().with_set("DescribeRouteTables", &set).start().await;
-            ready.send(server.address).unwrap();
-            std::future::pending::<()>().await;
-        });
-    });
-    address.recv().unwrap()
+    let ec2 = Ec2::new().with_set("DescribeRouteTables", &set);
+    Server::on_a_thread(move |request| ec2.answer(request))
 }
 
 /// The maximum number of bytes that this thread held in one turn beside `work`.

@@ -1,6 +1,7 @@
-//! The VPC's resolver, over UDP and TCP.
+//! What the VPC's resolver answers.
 
 use super::{
+    fakes::dns::{Resolver, Transport},
     faults::{Fault, Service},
     services::Shared,
     world::World,
@@ -13,85 +14,45 @@ use hickory_proto::{
     },
 };
 use std::{
-    io,
     net::{IpAddr, Ipv4Addr},
     time::Duration,
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, UdpSocket},
 };
 
 const TTL: u32 = 5;
 
-/// Answers datagrams, each on its own, so that a late one holds up no other.
-pub async fn serve_datagrams(shared: &Shared, socket: &UdpSocket) {
-    let mut pending = futures_util::stream::FuturesUnordered::new();
-    let mut buffer = [0; 4096];
-    loop {
-        tokio::select! {
-            Ok((length, peer)) = socket.recv_from(&mut buffer) => {
-                let query = buffer[..length].to_vec();
-                pending.push(async move {
-                    if let Some(answer) = answer(shared, &query, Transport::Datagram).await {
-                        let _ = socket.send_to(&answer, peer).await;
-                    }
-                });
+impl Resolver for Shared {
+    async fn answer(&self, query: Message, by: Transport) -> Option<Vec<u8>> {
+        let question = query.queries.first()?;
+        self.switchboard.log(Service::Dns, format!("{} {}", question.query_type(), question.name()));
+        let fault = self.switchboard.get(Service::Dns);
+        let late = if fault == Some(Fault::SlowAnswer) { self.switchboard.slowness() } else { Duration::ZERO };
+        let late = late + self.switchboard.answer_delay();
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
+        }
+        self.switchboard.linger("resolve", self.switchboard.pace(Service::DynamoDb).resolve).await;
+        match fault {
+            Some(Fault::Silence) => return std::future::pending().await,
+            Some(Fault::CutOffForGood) if by == Transport::Stream => return std::future::pending().await,
+            Some(Fault::Malformed) => return Some([&query.metadata.id.to_be_bytes(), [0xff; 38].as_slice()].concat()),
+            _ => {}
+        }
+        let (code, records) = records(&mut self.world(), question.name(), question.query_type(), fault);
+        let mut message = Message::response(query.metadata.id, query.metadata.op_code);
+        message.metadata.recursion_desired = query.metadata.recursion_desired;
+        message.metadata.recursion_available = true;
+        message.metadata.response_code = code;
+        message.add_query(question.clone());
+        message.add_answers(records);
+        let whole = message.to_vec().ok()?;
+        let cut_off = matches!(fault, Some(Fault::CutOff | Fault::CutOffForGood));
+        // Without EDNS a datagram holds 512 bytes.
+        match by {
+            Transport::Datagram if cut_off || whole.len() > usize::from(query.max_payload().max(512)) => {
+                message.truncate().to_vec().ok()
             }
-            Some(()) = futures_util::StreamExt::next(&mut pending) => {}
+            Transport::Datagram | Transport::Stream => Some(whole),
         }
-    }
-}
-
-/// Answers the queries of one connection.
-pub async fn serve_stream(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
-    loop {
-        let mut query = vec![0; usize::from(stream.read_u16().await?)];
-        stream.read_exact(&mut query).await?;
-        let Some(answer) = answer(shared, &query, Transport::Stream).await else { return Ok(()) };
-        let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
-        stream.write_all(&[length.to_be_bytes().as_slice(), &answer].concat()).await?;
-    }
-}
-
-enum Transport {
-    Datagram,
-    Stream,
-}
-
-/// The answer's bytes, if there is to be one.
-async fn answer(shared: &Shared, query: &[u8], by: Transport) -> Option<Vec<u8>> {
-    let query = Message::from_vec(query).ok()?;
-    let question = query.queries.first()?;
-    shared.switchboard.log(Service::Dns, format!("{} {}", question.query_type(), question.name()));
-    let fault = shared.switchboard.get(Service::Dns);
-    let late = if fault == Some(Fault::SlowAnswer) { shared.switchboard.slowness() } else { Duration::ZERO };
-    let late = late + shared.switchboard.answer_delay();
-    if !late.is_zero() {
-        tokio::time::sleep(late).await;
-    }
-    shared.switchboard.linger("resolve", shared.switchboard.pace(Service::DynamoDb).resolve).await;
-    match fault {
-        Some(Fault::Silence) => return std::future::pending().await,
-        Some(Fault::CutOffForGood) if matches!(by, Transport::Stream) => return std::future::pending().await,
-        Some(Fault::Malformed) => return Some([&query.metadata.id.to_be_bytes(), [0xff; 38].as_slice()].concat()),
-        _ => {}
-    }
-    let (code, records) = records(&mut shared.world(), question.name(), question.query_type(), fault);
-    let mut message = Message::response(query.metadata.id, query.metadata.op_code);
-    message.metadata.recursion_desired = query.metadata.recursion_desired;
-    message.metadata.recursion_available = true;
-    message.metadata.response_code = code;
-    message.add_query(question.clone());
-    message.add_answers(records);
-    let whole = message.to_vec().ok()?;
-    let cut_off = matches!(fault, Some(Fault::CutOff | Fault::CutOffForGood));
-    // Without EDNS a datagram holds 512 bytes.
-    match by {
-        Transport::Datagram if cut_off || whole.len() > usize::from(query.max_payload().max(512)) => {
-            message.truncate().to_vec().ok()
-        }
-        Transport::Datagram | Transport::Stream => Some(whole),
     }
 }
 

@@ -1,8 +1,8 @@
 //! DynamoDB: `ListTables` and `DescribeTable` as IAM decides, `GET /`, and its own word on the path of a request.
 
 use super::{
+    fakes::http::{Request, Response},
     faults::Fault,
-    http::{Request, Response},
     iam::{self, Context, Decision},
     imds,
     services::Call,

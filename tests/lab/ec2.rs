@@ -1,8 +1,8 @@
 //! The EC2 API's query protocol: forms in, XML out, with the element names of API version 2016-11-15.
 
 use super::{
+    fakes::http::{Request, Response},
     faults::Fault,
-    http::{Request, Response},
     services::Shared,
     world::{AssociatedWith, Destination, Endpoint, PrefixList, Refused, RouteTable, Target, World},
 };
@@ -13,7 +13,7 @@ pub type Parameters = BTreeMap<String, String>;
 
 /// The form of a request.
 pub fn parameters(request: &Request) -> Parameters {
-    url::form_urlencoded::parse(&request.body).into_owned().collect()
+    url::form_urlencoded::parse(request.body.as_bytes()).into_owned().collect()
 }
 
 pub fn answer(shared: &Shared, request: &Request, fault: Option<Fault>) -> Response {

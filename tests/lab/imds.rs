@@ -1,7 +1,7 @@
 //! The instance metadata service, version 2 only.
 
 use super::{
-    http::{Request, Response},
+    fakes::http::{Request, Response},
     world::{Interface, World},
 };
 use std::time::{Duration, SystemTime};

@@ -95,11 +95,10 @@ impl Lab {
         let world = if mode == Mode::Loopback { loopback::moved(world) } else { world };
         let names = ["ec2", "sts", "dynamodb"].map(|service| format!("{service}.{}.amazonaws.com", world.region));
         let more = [world.account_host(), "sts.amazonaws.com".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
-        let certificates = Certificates::new(&[names.as_slice(), &more].concat()).map_err(|error| error.to_string())?;
-        let files = write_files(directory.path(), &world, &certificates.authority_pem)?;
-        for (name, pem) in ["server.pem", "server.key"].iter().zip(&certificates.good_pem) {
-            fs::write(directory.path().join(name), pem)?;
-        }
+        let certificates = Certificates::new(&names.iter().chain(&more).map(String::as_str).collect::<Vec<_>>());
+        let files = write_files(directory.path(), &world, &certificates.authority.pem)?;
+        fs::write(directory.path().join("server.pem"), &certificates.good.certificate)?;
+        fs::write(directory.path().join("server.key"), &certificates.good.key)?;
 
         let (ready, started) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();

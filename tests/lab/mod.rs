@@ -17,8 +17,9 @@ pub mod daemon;
 mod dns;
 mod dynamodb;
 mod ec2;
+#[path = "../fakes/mod.rs"]
+pub mod fakes;
 pub mod faults;
-mod http;
 pub mod iam;
 mod imds;
 #[expect(clippy::module_inception, reason = "lab::lab is private; its items are re-exported here")]

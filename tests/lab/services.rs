@@ -2,8 +2,12 @@
 
 use super::{
     dns, dynamodb, ec2,
-    faults::{Fault, Service, Switchboard},
-    http::{self, Endless, Manner, Request, Response},
+    fakes::{
+        dns::{datagrams, stream as queries},
+        http::{Request, Response},
+        server::{self, Step, perform},
+    },
+    faults::{Fault, Pace, Service, Switchboard},
     imds,
     netns::Forwarder,
     sts,
@@ -17,7 +21,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     sync::oneshot,
     time::Instant,
@@ -119,7 +123,7 @@ async fn keep(shared: Arc<Shared>, door: Door, mut at: SocketAddr, ready: onesho
         let serving = async {
             tokio::join!(accept(&shared, door, &tcp), async {
                 if let Some(udp) = &udp {
-                    dns::serve_datagrams(&shared, udp).await;
+                    datagrams(udp, &*shared).await;
                 }
             })
         };
@@ -151,14 +155,14 @@ async fn bind(door: Door, at: SocketAddr) -> io::Result<(TcpListener, Option<Udp
 }
 
 async fn accept(shared: &Arc<Shared>, door: Door, listener: &TcpListener) {
-    loop {
-        let Ok((stream, peer)) = listener.accept().await else { continue };
+    let serve = |stream, peer| {
         let shared = shared.clone();
         // A client that goes away is the client's affair.
         tokio::spawn(async move {
             let _ = serve(&shared, door, stream, peer).await;
         });
-    }
+    };
+    server::accept(listener, serve).await;
 }
 
 /// Who called, and by which address of ours.
@@ -169,11 +173,10 @@ pub struct Call {
 }
 
 async fn serve(shared: &Shared, door: Door, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let call = Call { from: peer.ip(), to: stream.local_addr()?.ip() };
     match door {
         Door::Metadata => converse(shared, Service::Imds, call, stream).await,
-        Door::Dns => dns::serve_stream(shared, stream).await,
+        Door::Dns => queries(stream, shared).await,
         Door::Tls(behind) => shake_hands(shared, behind, call, stream).await,
     }
 }
@@ -219,29 +222,35 @@ fn is_dropped(world: &World, service: Service, address: IpAddr) -> bool {
     world.carrier(&world.interfaces[world.default_interface], address) == Carrier::Nothing
 }
 
-/// Answers the requests of one connection, one after the other.
-async fn converse<S>(shared: &Shared, service: Service, call: Call, mut stream: S) -> io::Result<()>
+/// Answers the requests of one connection, which does not outlive what broke the service, or fixed it.
+async fn converse<S>(shared: &Shared, service: Service, call: Call, stream: S) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let switchboard = &shared.switchboard;
-    let began_under = switchboard.get(service);
-    let mut changed = switchboard.watch();
-    loop {
-        // A connection that was kept does not outlive what broke the service, or fixed it.
-        let changed = async {
-            while switchboard.get(service) == began_under {
-                if changed.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
+    let began_under = shared.switchboard.get(service);
+    let mut changed = shared.switchboard.watch();
+    let changed = async {
+        while shared.switchboard.get(service) == began_under {
+            if changed.changed().await.is_err() {
+                std::future::pending::<()>().await;
             }
-        };
-        let request = tokio::select! {
-            request = http::read(&mut stream) => request?,
-            () = changed => None,
-        };
-        let Some(request) = request else { return Ok(()) };
-        switchboard.log(service, label(service, &request));
+        }
+    };
+    server::converse(stream, &Called { shared, service, call }, changed).await
+}
+
+/// A service that was called.
+struct Called<'a> {
+    shared: &'a Shared,
+    service: Service,
+    call: Call,
+}
+
+impl server::Service for Called<'_> {
+    async fn answer(&self, request: &Request, stream: &mut (impl AsyncWrite + Unpin + Send)) -> io::Result<bool> {
+        let Self { shared, service, call } = *self;
+        let switchboard = &shared.switchboard;
+        switchboard.log(service, label(service, request));
         let fault = switchboard.get(service);
         let lost = fault == Some(Fault::HopLimit) && request.method == "PUT";
         if fault == Some(Fault::Silence) || lost {
@@ -255,31 +264,48 @@ where
         let pace = switchboard.pace(service);
         switchboard.linger("wait", pace.wait).await;
         let before = shared.world().generation;
-        let response = answer(shared, service, call, &request, fault);
+        let response = answer(shared, service, call, request, fault);
         // Only then: while the kernel replaces routes it loses packets, even where it replaces them by their like.
         if shared.world().generation != before {
             shared.settle().await?;
         }
-        let manner = match fault {
-            Some(Fault::Truncate) => Manner::Cut,
-            Some(Fault::SlowBody) => Manner::LateBody(switchboard.slowness()),
-            Some(Fault::EndlessHead) => Manner::Endless(Endless::HEAD),
-            Some(Fault::EndlessInterim) => Manner::Endless(Endless::INTERIM),
-            Some(Fault::EndlessBody) => Manner::Endless(Endless::BODY),
-            Some(Fault::EndlessExtension) => Manner::Endless(Endless::EXTENSION),
-            Some(Fault::Drip) => Manner::Drip,
-            _ if !pace.receive.is_zero() => Manner::LateBody(pace.receive),
-            _ => Manner::Whole,
-        };
+        let steps = steps(&response, fault, pace, switchboard.slowness());
         let began = Instant::now();
-        let goes_on = http::write(&mut stream, response, manner).await?;
+        let goes_on = perform(stream, steps).await?;
         switchboard.lingered("receive", began.elapsed());
-        if !goes_on {
-            return Ok(());
+        Ok(goes_on)
+    }
+}
+
+/// How an answer is written under a fault.
+fn steps(response: &Response, fault: Option<Fault>, pace: Pace, slowness: Duration) -> Vec<Step> {
+    // 124 bytes.
+    const CHUNK: &str = "7c\r\n<more>more more more more more more more more more more</more>\
+                         <more>more more more more more more more more more more</more>\r\n";
+    // What only time ends does not have to be fast.
+    const PAUSE: Duration = Duration::from_millis(1);
+    let endless = |start: &str, tail, pause| vec![Step::write(start), Step::Repeat(tail, pause)];
+    let body = &response.body;
+    let head = || Step::write(response.head(body.len()));
+    let late_body = |by| vec![head(), Step::Wait(by), Step::write(body.as_slice())];
+    match fault {
+        Some(Fault::Truncate) => vec![head(), Step::write(&body[..body.len() / 2]), Step::End],
+        Some(Fault::SlowBody) => late_body(slowness),
+        Some(Fault::EndlessHead) => endless("HTTP/1.1 200 OK\r\n", "x-more: y\r\n", PAUSE),
+        Some(Fault::EndlessInterim) => endless("", "HTTP/1.1 100 Continue\r\n\r\n", PAUSE),
+        Some(Fault::EndlessBody) => {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n";
+            endless(head, CHUNK, Duration::ZERO)
         }
-        if request.header("connection").is_some_and(|says| says.eq_ignore_ascii_case("close")) {
-            return stream.shutdown().await;
+        Some(Fault::EndlessExtension) => {
+            endless("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8", ";more=more", PAUSE)
         }
+        Some(Fault::Drip) => {
+            let drop = |byte| [Step::write([byte]), Step::Wait(Duration::from_millis(100))];
+            response.bytes().into_iter().flat_map(drop).collect()
+        }
+        _ if !pace.receive.is_zero() => late_body(pace.receive),
+        _ => vec![Step::Write(response.bytes())],
     }
 }
 

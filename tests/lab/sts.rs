@@ -2,8 +2,8 @@
 
 use super::{
     ec2,
+    fakes::http::{Request, Response},
     faults::Fault,
-    http::{Request, Response},
     imds::after,
     world::World,
 };

@@ -6,7 +6,6 @@ mod cloud_collectors;
 #[path = "../common/mod.rs"]
 mod common;
 mod engine;
-mod fakes;
 mod host_collectors;
 #[path = "../hostile/mod.rs"]
 mod hostile;
@@ -19,5 +18,7 @@ mod settings;
 mod status;
 #[path = "../common/web.rs"]
 mod web;
+
+use lab::fakes;
 
 const ONNET: &str = env!("CARGO_BIN_EXE_onnet");

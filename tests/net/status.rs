@@ -2,7 +2,11 @@
 
 use crate::{
     common::Scenario,
-    web::{Authority, Folder, Server, load, local, now, shift, unready},
+    fakes::{
+        authority::Authority,
+        server::{self, Step},
+    },
+    web::{Folder, Server, load, now, shift, unready},
 };
 use onnet::{
     judge,
@@ -12,10 +16,6 @@ use onnet::{
 };
 use serde_json::Value;
 use std::{process::Command, time::Duration};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
 
 struct Ran {
     code: i32,
@@ -123,8 +123,7 @@ fn a_report_holds_until_its_first_fact_is_too_old_and_none_from_the_future_does(
 
 #[tokio::test]
 async fn where_no_daemon_answers_it_says_what_to_do() {
-    let free = std::net::TcpListener::bind(local(0)).unwrap().local_addr().unwrap();
-    let url = format!("http://{free}");
+    let url = format!("http://{}", server::closed_port());
     let ran = status(&url, &[]).await;
     assert_eq!((ran.code, ran.out.as_str()), (3, ""));
     let expected = format!(
@@ -150,21 +149,9 @@ async fn before_the_first_report_it_says_so() {
 }
 
 /// A server that sends this answer to every request, and keeps the connection open if required.
-async fn fake(answer: &'static [u8], open: bool) -> String {
-    let listener = TcpListener::bind(local(0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let mut kept = Vec::new();
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = stream.read(&mut [0; 4096]).await.unwrap();
-            let _ = stream.write_all(answer).await; // a client may close early
-            if open {
-                kept.push(stream);
-            }
-        }
-    });
-    url
+async fn fake(answer: &[u8], open: bool) -> server::Server {
+    let steps = vec![Step::write(answer), if open { Step::Hang } else { Step::Close }];
+    server::Server::plain(move |_| steps.clone()).await
 }
 
 #[tokio::test]
@@ -182,7 +169,8 @@ async fn what_is_no_onnet_is_not_taken_for_one() {
         (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
     ];
     for (answer, expected) in cases {
-        let ran = status(&fake(answer, false).await, &[]).await;
+        let fake = fake(answer, false).await;
+        let ran = status(&format!("http://{}", fake.address), &[]).await;
         assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{expected}");
         assert!(ran.err.starts_with("onnet: ") && ran.err.contains(expected), "{}lacks {expected}", ran.err);
         assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
@@ -202,7 +190,8 @@ async fn the_report_of_a_daemon_of_schema_1_is_judged_here() {
         let taken_at: Timestamp = serde_json::from_value(report["taken_at"].clone()).unwrap();
         shift(&mut report, now().since(taken_at).checked_sub(RECENT).unwrap());
         let answer = format!("HTTP/1.1 200 OK\r\n\r\n{report}");
-        let url = fake(answer.into_bytes().leak(), false).await;
+        let fake = fake(answer.as_bytes(), false).await;
+        let url = format!("http://{}", fake.address);
 
         let ran = status(&url, &[]).await;
         assert_eq!(ran.code, code, "{}{}", ran.out, ran.err);
@@ -218,7 +207,8 @@ async fn the_report_of_a_daemon_of_schema_1_is_judged_here() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_not_waited_for() {
     for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"schema\""] {
-        let ran = status(&fake(answer, true).await, &["--timeout", "300ms"]).await;
+        let fake = fake(answer, true).await;
+        let ran = status(&format!("http://{}", fake.address), &["--timeout", "300ms"]).await;
         assert_eq!(ran.code, 3);
         assert!(ran.err.contains("within 300ms; does the daemon hang?"), "{}", ran.err);
     }
@@ -239,8 +229,8 @@ async fn urls_that_are_none_are_named_and_not_repeated() {
 
 #[tokio::test]
 async fn tls_certificates_and_passwords_are_given_in_files() {
-    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
-    let (server, shown) = (servers.server(), clients.client("status"));
+    let (servers, clients) = (Authority::named("servers"), Authority::named("clients"));
+    let (server, shown) = (servers.localhost(), clients.client("status"));
     let config = format!(
         "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  client_ca_file: clients.pem\n  client_auth_type: RequireAndVerifyClientCert\nbasic_auth_users:\n  alice: {}\n",
         bcrypt::hash("s3cret", 4).unwrap()

@@ -2,9 +2,8 @@
 
 use super::{
     Done, ENVIRONMENT, boot,
-    lab::{Lab, Mode, World},
+    lab::{Lab, Mode, World, fakes::authority::Authority},
     machine::Machine,
-    web::Authority,
 };
 use libtest_mimic::Failed;
 
@@ -26,8 +25,8 @@ fn renew(machine: &Machine) -> Done {
 
 /// Boots a machine with a key whose access `access` sets: a line of the unit and a shell command.
 fn with_tls(lab: &Lab, unit: &str, web: &str, access: &str) -> Result<Machine, Failed> {
-    let [old, new] = [Authority::new("old"), Authority::new("new")];
-    let (leaf, renewed) = (old.server(), new.server());
+    let [old, new] = [Authority::named("old"), Authority::named("new")];
+    let (leaf, renewed) = (old.localhost(), new.localhost());
     let environment = format!("{ENVIRONMENT}ONNET_WEB_CONFIG=/etc/onnet/web.yml\n");
     let files = [
         ("onnet/onnet.env", environment.as_str()),

@@ -8,8 +8,6 @@ mod keys;
 mod lab;
 #[allow(dead_code, reason = "each test boots in one of two ways")]
 mod machine;
-#[path = "../common/web.rs"]
-mod web;
 
 use lab::{Fault, Lab, Mode, Service, World, rights, world::MAIN_TABLE};
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -1,9 +1,12 @@
 //! EC2: the facts of good answers, and the gap of each bad one.
 
+use super::{config, facts, facts_within, keys};
 use crate::fakes::{
-    ec2::{Ec2, XML, config, document, facts, facts_within, good, keys, parameter, refusal},
+    authority::Authority,
+    ec2::{Ec2, XML, document, good, parameter, refusal},
     fixtures::{BARE_LISTS, INTERFACES, NO_ENDPOINTS, TABLES},
-    server::{Authority, Request, Server, Step, answer, head, nobody},
+    http::Request,
+    server::{Server, Step, answer, closed_port, head},
 };
 use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
 use onnet::{
@@ -352,7 +355,7 @@ async fn a_page_of_html_is_a_failure_and_names_the_status() {
 
 #[tokio::test]
 async fn a_connection_cut_in_the_body_is_unreachable() {
-    let cut = vec![Step::Write(head(200, XML, 9999) + "<?xml"), Step::Close];
+    let cut = vec![Step::write(head(200, XML, 9999) + "<?xml"), Step::Close];
     let gap = gap_of(cut).await;
     assert_eq!(gap.reason(), "unreachable", "{gap:?}");
 }
@@ -377,7 +380,7 @@ async fn the_deadline_ends_every_call() {
 
 #[tokio::test]
 async fn a_refused_connection_is_unreachable_in_the_kernels_words() {
-    let facts = facts_within(nobody().await, Duration::from_secs(10)).await;
+    let facts = facts_within(closed_port(), Duration::from_secs(10)).await;
     let gap = facts.route_tables.gap();
     assert!(matches!(gap, Some(Gap::Unreachable { detail }) if detail.contains("refused")), "{gap:?}");
 }

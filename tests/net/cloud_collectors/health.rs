@@ -1,7 +1,14 @@
 //! The unsigned probe.
 
-use super::list_tables::{NAME, assert_adds_up, assert_delay_is_in, name, prober};
-use crate::fakes::server::{Authority, DELAY, Request, Server, Step, answer, head, nobody};
+use super::{
+    DELAY,
+    list_tables::{NAME, assert_adds_up, assert_delay_is_in, name, prober},
+};
+use crate::fakes::{
+    authority::Authority,
+    http::Request,
+    server::{Server, Step, answer, closed_port, head},
+};
 use onnet::model::{Phase, Probe, ProbeResult, Seconds};
 use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
@@ -57,17 +64,17 @@ async fn a_name_without_tls_has_no_tls_phase() {
 #[tokio::test]
 async fn a_delay_is_found_in_its_phase() {
     let good = || answer(200, TEXT, HEALTHY);
-    assert_delay_is_in(&probe_tls(vec![Step::Delay], move |_| good()).await, Phase::Tls);
-    let slow = move |_: &Request| [vec![Step::Delay], good()].concat();
+    assert_delay_is_in(&probe_tls(vec![Step::Wait(DELAY)], move |_| good()).await, Phase::Tls);
+    let slow = move |_: &Request| [vec![Step::Wait(DELAY)], good()].concat();
     assert_delay_is_in(&probe_tls(vec![], slow).await, Phase::Wait);
     let trickle =
-        |_: &Request| vec![Step::Write(head(200, TEXT, HEALTHY.len())), Step::Delay, Step::Write(HEALTHY.into())];
+        |_: &Request| vec![Step::write(head(200, TEXT, HEALTHY.len())), Step::Wait(DELAY), Step::write(HEALTHY)];
     assert_delay_is_in(&probe_tls(vec![], trickle).await, Phase::Receive);
 }
 
 #[tokio::test]
 async fn a_broken_way_has_its_reason_and_phase() {
-    let refused = probe_within(&Authority::new(), nobody().await, true, Duration::from_secs(10)).await;
+    let refused = probe_within(&Authority::new(), closed_port(), true, Duration::from_secs(10)).await;
     assert_ends(&refused, ProbeResult::ConnectRefused, Some(Phase::Connect));
 
     let authority = Authority::new();
@@ -86,10 +93,10 @@ async fn a_broken_way_has_its_reason_and_phase() {
     let closed = probe_tls(vec![], |_| vec![Step::Close]).await;
     assert_ends(&closed, ProbeResult::ConnectionClosed, Some(Phase::Wait));
 
-    let cut = probe_tls(vec![], |_| vec![Step::Write(head(200, TEXT, 99) + "heal"), Step::Close]).await;
+    let cut = probe_tls(vec![], |_| vec![Step::write(head(200, TEXT, 99) + "heal"), Step::Close]).await;
     assert_ends(&cut, ProbeResult::ConnectionClosed, Some(Phase::Receive));
 
-    let garbage = probe_tls(vec![], |_| vec![Step::Write("220 mail ready\r\n\r\n".into()), Step::Hang]).await;
+    let garbage = probe_tls(vec![], |_| vec![Step::write("220 mail ready\r\n\r\n"), Step::Hang]).await;
     assert_ends(&garbage, ProbeResult::Malformed, Some(Phase::Wait));
 }
 
@@ -111,7 +118,7 @@ async fn answers_have_their_results() {
         assert_ends(&probe, expected, None);
     }
     let endless = probe_tls(vec![], |_| {
-        vec![Step::Write(head(200, TEXT, 3 << 20)), Step::Write("healthy: ".repeat(1 << 18)), Step::Hang]
+        vec![Step::write(head(200, TEXT, 3 << 20)), Step::write("healthy: ".repeat(1 << 18)), Step::Hang]
     });
     assert_ends(&endless.await, ProbeResult::UnexpectedAnswer, None);
 }

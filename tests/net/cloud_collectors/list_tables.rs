@@ -1,6 +1,11 @@
 //! The signed probe.
 
-use crate::fakes::server::{Authority, DELAY, Request, Server, Step, answer, head, nobody};
+use super::DELAY;
+use crate::fakes::{
+    authority::Authority,
+    http::Request,
+    server::{Server, Step, answer, closed_port, head},
+};
 use aws_credential_types::Credentials;
 use onnet::{
     model::{NameKind, Phase, Probe, ProbeResult, Seconds, ServiceName, Testimony},
@@ -111,12 +116,12 @@ async fn a_name_without_tls_has_no_tls_phase() {
 
 #[tokio::test]
 async fn a_slow_handshake_is_in_the_tls_phase() {
-    assert_delay_is_in(&probe_tls(vec![Step::Delay], |_| answer(200, JSON, TABLES)).await, Phase::Tls);
+    assert_delay_is_in(&probe_tls(vec![Step::Wait(DELAY)], |_| answer(200, JSON, TABLES)).await, Phase::Tls);
 }
 
 #[tokio::test]
 async fn a_slow_service_is_in_the_wait_phase() {
-    let script = |_: &Request| [vec![Step::Delay], answer(200, JSON, TABLES)].concat();
+    let script = |_: &Request| [vec![Step::Wait(DELAY)], answer(200, JSON, TABLES)].concat();
     assert_delay_is_in(&probe_tls(vec![], script).await, Phase::Wait);
 }
 
@@ -124,8 +129,8 @@ async fn a_slow_service_is_in_the_wait_phase() {
 async fn a_slow_body_is_in_the_receive_phase() {
     let script = |_: &Request| {
         let (first, rest) = TABLES.split_at(5);
-        let head = Step::Write(head(200, JSON, TABLES.len()) + first);
-        vec![head, Step::Delay, Step::Write(rest.to_owned())]
+        let head = Step::write(head(200, JSON, TABLES.len()) + first);
+        vec![head, Step::Wait(DELAY), Step::write(rest)]
     };
     assert_delay_is_in(&probe_tls(vec![], script).await, Phase::Receive);
 }
@@ -134,25 +139,15 @@ async fn a_slow_body_is_in_the_receive_phase() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_lost_syn_is_in_the_connect_phase() {
-    let (listener, fillers) = full_backlog().await;
+    let (listener, _fillers) = full_backlog().await;
     let address = listener.local_addr().unwrap();
-    let serving = tokio::spawn(async move {
+    let serve = async {
         tokio::time::sleep(DELAY).await;
-        let mut connections = Vec::new();
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            if fillers.iter().any(|f| f.local_addr().unwrap() == stream.peer_addr().unwrap()) {
-                connections.push(stream);
-                continue;
-            }
-            tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096]).await.unwrap();
-            let whole = head(200, JSON, TABLES.len()) + TABLES;
-            tokio::io::AsyncWriteExt::write_all(&mut stream, whole.as_bytes()).await.unwrap();
-            connections.push(stream);
-        }
-    });
-    assert_delay_is_in(&probe(&Authority::new(), address, false).await, Phase::Connect);
-    serving.abort();
+        Server::at(listener, |_| answer(200, JSON, TABLES))
+    };
+    let authority = Authority::new();
+    let (_server, probe) = tokio::join!(serve, probe(&authority, address, false));
+    assert_delay_is_in(&probe, Phase::Connect);
 }
 
 #[cfg(target_os = "linux")]
@@ -182,7 +177,7 @@ async fn full_backlog() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>)
 
 #[tokio::test]
 async fn a_refused_connection_is_told_at_once() {
-    let probe = probe(&Authority::new(), nobody().await, true).await;
+    let probe = probe(&Authority::new(), closed_port(), true).await;
     assert_fails(&probe, ProbeResult::ConnectRefused, Phase::Connect);
     assert_eq!(probe.local, None);
 }
@@ -224,14 +219,14 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
 #[tokio::test]
 async fn an_expired_certificate_is_refused() {
     let authority = Authority::new();
-    let server = Server::tls(authority.expired_identity(NAME), vec![], |_| answer(200, JSON, TABLES)).await;
+    let server = Server::tls(authority.expired_server(&[NAME]).config(), vec![], |_| answer(200, JSON, TABLES)).await;
     let probe = probe(&authority, server.address, true).await;
     assert_fails(&probe, ProbeResult::TlsCertificate, Phase::Tls);
 }
 
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_fails_the_handshake() {
-    let probe = probe_tls(vec![Step::Write("SSH-2.0-OpenSSH_9.6\r\n".into()), Step::Hang], |_| vec![]).await;
+    let probe = probe_tls(vec![Step::write("SSH-2.0-OpenSSH_9.6\r\n"), Step::Hang], |_| vec![]).await;
     assert_fails(&probe, ProbeResult::TlsFailed, Phase::Tls);
 }
 
@@ -255,25 +250,25 @@ async fn a_connection_closed_instead_of_an_answer_is_told_as_such() {
 
 #[tokio::test]
 async fn a_body_that_stalls_is_a_receive_timeout() {
-    let probe = probe_tls(vec![], |_| vec![Step::Write(head(200, JSON, 99) + "{"), Step::Hang]).await;
+    let probe = probe_tls(vec![], |_| vec![Step::write(head(200, JSON, 99) + "{"), Step::Hang]).await;
     assert_fails(&probe, ProbeResult::ReceiveTimeout, Phase::Receive);
 }
 
 #[tokio::test]
 async fn a_head_that_stalls_is_a_receive_timeout() {
-    let probe = probe_tls(vec![], |_| vec![Step::Write("HTTP/1.1 200 OK\r\nx-a".into()), Step::Hang]).await;
+    let probe = probe_tls(vec![], |_| vec![Step::write("HTTP/1.1 200 OK\r\nx-a"), Step::Hang]).await;
     assert_fails(&probe, ProbeResult::ReceiveTimeout, Phase::Receive);
 }
 
 #[tokio::test]
 async fn a_body_cut_short_is_a_closed_connection() {
-    let probe = probe_tls(vec![], |_| vec![Step::Write(head(200, JSON, 99) + "{"), Step::Close]).await;
+    let probe = probe_tls(vec![], |_| vec![Step::write(head(200, JSON, 99) + "{"), Step::Close]).await;
     assert_fails(&probe, ProbeResult::ConnectionClosed, Phase::Receive);
 }
 
 #[tokio::test]
 async fn what_is_not_http_is_malformed() {
-    let probe = probe_tls(vec![], |_| vec![Step::Write("220 mail ready\r\n\r\n".into()), Step::Hang]).await;
+    let probe = probe_tls(vec![], |_| vec![Step::write("220 mail ready\r\n\r\n"), Step::Hang]).await;
     assert_fails(&probe, ProbeResult::Malformed, Phase::Receive);
 }
 
@@ -290,14 +285,14 @@ async fn an_answer_is_read_up_to_the_limit_and_no_further() {
 async fn a_body_without_end_is_cut_off() {
     let endless = |_: &Request| {
         let head = head(200, JSON, 3 << 20);
-        vec![Step::Write(head), Step::Write(" ".repeat(3 << 20)), Step::Hang]
+        vec![Step::write(head), Step::write(" ".repeat(3 << 20)), Step::Hang]
     };
     assert_fails(&probe_tls(vec![], endless).await, ProbeResult::UnexpectedAnswer, Phase::Receive);
 }
 
 #[tokio::test]
 async fn sixteen_interim_answers_are_passed_over_and_no_more() {
-    let interim = |count| Step::Write("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count));
+    let interim = |count| Step::write("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count));
     let before = |count| probe_tls(vec![], move |_| [vec![interim(count)], answer(200, JSON, TABLES)].concat());
     assert_eq!(before(16).await.result, ProbeResult::Ok);
     let probe = before(17).await;

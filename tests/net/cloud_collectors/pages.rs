@@ -1,8 +1,10 @@
 //! Listings in pages: a listing without a proved end does not count, for every operation that has pages.
 
+use super::{DELAY, config, keys};
 use crate::fakes::{
-    ec2::{Ec2, config, good, keys, parameter, refusal},
-    server::{Authority, DELAY, Server, Step},
+    authority::Authority,
+    ec2::{Ec2, good, parameter, refusal},
+    server::{Server, Step},
 };
 use onnet::{
     model::{Gap, Observed},
@@ -282,7 +284,7 @@ async fn as_long_as_pages_come_the_longest_time_counts_and_not_the_deadline() {
         let items = (OPERATIONS[0].item)(page, false);
         let next = token.map(|token| format!("<nextToken>{token}</nextToken>")).unwrap_or_default();
         let page = good("DescribeRouteTables", &format!("<routeTableSet><item>{items}</item></routeTableSet>{next}"));
-        [vec![Step::Delay], page].concat()
+        [vec![Step::Wait(DELAY)], page].concat()
     })
     .await;
     let config = config(&format!("http://{}", server.address), &Authority::new(), keys());

@@ -1,12 +1,15 @@
 use super::http;
-use crate::fakes::imds::*;
+use crate::fakes::{
+    imds::*,
+    server::{Server, Step, closed_port},
+};
 use aws_config::{imds::Client, provider_config::ProviderConfig};
 use onnet::{
     model::{Gap, Instance},
     observe::imds::{ImdsError, instance},
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Barrier, time::Instant};
+use tokio::{sync::Barrier, time::Instant};
 
 fn client(address: SocketAddr) -> Client {
     Client::builder()
@@ -178,15 +181,9 @@ async fn every_failure_has_its_reason_and_names_the_path() {
 #[tokio::test]
 async fn a_token_that_is_a_web_page_is_malformed() {
     // A captive portal answers everything with its page, without the lifetime of a token.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let _ = stream.read(&mut [0; 4096]).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>").await;
-    });
-    let gap = instance(&client(address)).await.unwrap_err().gap();
+    let page = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>";
+    let portal = Server::plain(move |_| vec![Step::write(page), Step::Close]).await;
+    let gap = instance(&client(portal.address)).await.unwrap_err().gap();
     assert_eq!(gap.reason(), "malformed", "{gap}");
     assert!(gap.to_string().contains(TOKEN), "{gap}");
 }
@@ -237,10 +234,7 @@ async fn an_attribute_that_is_late_once_does_not_lose_the_instance() {
 
 #[tokio::test]
 async fn a_refused_connection_is_unreachable_at_once() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let gap = instance(&client(address)).await.unwrap_err().gap();
+    let gap = instance(&client(closed_port())).await.unwrap_err().gap();
     assert_eq!(gap.reason(), "unreachable", "{gap}");
     assert!(gap.to_string().contains("refused"), "{gap}");
 }

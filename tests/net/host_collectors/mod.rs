@@ -7,6 +7,7 @@ pub(crate) mod imds;
 mod names;
 mod round;
 
+use crate::fakes::authority::Authority;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use onnet::observe::{
     aws::{Lookups, Proxies, control_plane},
@@ -15,8 +16,6 @@ use onnet::observe::{
 
 /// onnet's own HTTP client for AWS, which trusts only a certificate that no server has.
 fn http() -> SharedHttpClient {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let nobody = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-    let roots = Roots::usable(vec![nobody.der().clone()]).unwrap();
+    let roots = Roots::usable(vec![Authority::new().certificate()]).unwrap();
     control_plane(&roots, Proxies::None, Lookups::default()).unwrap()
 }

@@ -2,17 +2,11 @@
 
 use crate::{
     ONNET,
+    fakes::server::{Server, answer},
     lab::{self, Lab, METADATA_TOKEN, Mode, SECRET_KEY, SESSION_TOKEN, World},
 };
 use serde_json::Value;
-use std::{
-    fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -21,55 +15,29 @@ const PLANTED: &str = "PLANTED";
 
 /// A server that returns credentials by HTTP: STS, SSO, or the agent of a container. Ends with the process.
 fn provider() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let request = request(&mut stream);
-            let body = if request.starts_with("GET /credentials") {
-                "{\"AccessKeyId\":\"AKID\",\"SecretAccessKey\":\"PLANTED-container\",\"Token\":\"PLANTED-container-token\",\
-                 \"Expiration\":\"2099-01-01T00:00:00Z\"}"
-                    .to_owned()
-            } else if request.starts_with("GET /federation") {
-                "{\"roleCredentials\":{\"accessKeyId\":\"AKID\",\"secretAccessKey\":\"PLANTED-sso\",\"sessionToken\":\
-                 \"PLANTED-sso-token\",\"expiration\":4070908800000}}"
-                    .to_owned()
-            } else {
-                let action =
-                    if request.contains("WithWebIdentity") { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
-                format!(
-                    "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
-                     <AccessKeyId>AKID</AccessKeyId><SecretAccessKey>PLANTED-sts</SecretAccessKey>\
-                     <SessionToken>PLANTED-sts-token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
-                     </Credentials><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/r/s</Arn>\
-                     <AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser></{action}Result></{action}Response>"
-                )
-            };
-            let _ =
-                write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-        }
-    });
-    address
-}
-
-fn request(stream: &mut impl Read) -> String {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length =
-                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                return text;
-            }
-        }
-        match stream.read(&mut chunk).unwrap_or(0) {
-            0 => return text,
-            length => bytes.extend_from_slice(&chunk[..length]),
-        }
-    }
+    Server::on_a_thread(|request| {
+        let body = if request.path.starts_with("/credentials") {
+            "{\"AccessKeyId\":\"AKID\",\"SecretAccessKey\":\"PLANTED-container\",\"Token\":\"PLANTED-container-token\",\
+             \"Expiration\":\"2099-01-01T00:00:00Z\"}"
+                .to_owned()
+        } else if request.path.starts_with("/federation") {
+            "{\"roleCredentials\":{\"accessKeyId\":\"AKID\",\"secretAccessKey\":\"PLANTED-sso\",\"sessionToken\":\
+             \"PLANTED-sso-token\",\"expiration\":4070908800000}}"
+                .to_owned()
+        } else {
+            let action =
+                if request.body.contains("WithWebIdentity") { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
+            format!(
+                "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
+                 <AccessKeyId>AKID</AccessKeyId><SecretAccessKey>PLANTED-sts</SecretAccessKey>\
+                 <SessionToken>PLANTED-sts-token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
+                 </Credentials><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/r/s</Arn>\
+                 <AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser></{action}Result></{action}Response>"
+            )
+        };
+        let kind = if body.starts_with('<') { "text/xml" } else { "application/json" };
+        answer(200, kind, &body)
+    })
 }
 
 /// The places of secrets, and whether they are used for EC2.

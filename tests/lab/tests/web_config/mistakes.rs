@@ -35,7 +35,7 @@ pub(super) fn good_files_are_accepted() {
         WebConfig::load(&setup.folder.path("web.yml")).unwrap_or_else(|error| panic!("{config}\n{error}"));
     }
     // Supported by newer versions of the toolkit than Debian's.
-    let server = setup.servers.server();
+    let server = setup.servers.localhost();
     let indented = |pem: &str| pem.replace('\n', "\n    ");
     let inline = format!(
         "tls_server_config:\n  cert: |\n    {}\n  key: |\n    {}\n  client_ca: |\n    {}\n  client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [scraper.example.com, 'spiffe://example.com/scraper', 192.0.2.1]\nrate_limit:\n  interval: 100ms\n  burst: 10\n",

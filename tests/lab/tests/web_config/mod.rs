@@ -3,8 +3,13 @@
 mod mistakes;
 
 use crate::{
-    Test, is_installed, named,
-    web::{Authority, Folder, Leaf, Server, client, load, local, now, until},
+    Test, is_installed,
+    lab::fakes::{
+        authority::{Authority, Leaf},
+        server::closed_port,
+    },
+    named,
+    web::{Folder, Server, load, now, until},
 };
 use libtest_mimic::{Failed, Trial};
 use mistakes::{
@@ -12,7 +17,7 @@ use mistakes::{
     good_files_are_accepted,
 };
 use onnet::serve::{Limits, WebConfig};
-use rcgen::{ExtendedKeyUsagePurpose, SanType};
+use rcgen::SanType;
 use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -77,8 +82,8 @@ const TLS: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: serv
 
 impl Setup {
     fn new(config: &str) -> Self {
-        let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
-        let server = servers.server();
+        let (servers, clients) = (Authority::named("servers"), Authority::named("clients"));
+        let server = servers.localhost();
         let folder = Folder::new(&[
             ("web.yml", config),
             ("server.pem", &server.certificate),
@@ -101,6 +106,29 @@ impl Setup {
     async fn get(&self, server: &Server, leaf: Option<&Leaf>) -> Result<String, reqwest::Error> {
         get(server, &client(&self.servers, leaf), None).await.map(|(_, body)| body)
     }
+}
+
+/// A client that trusts `authority`, and sends a certificate if it has one.
+fn client(authority: &Authority, leaf: Option<&Leaf>) -> reqwest::Client {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.certificate()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let tls = match leaf {
+        None => builder.with_no_client_auth(),
+        Some(leaf) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(leaf.certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+    };
+    // Every request has its own connection, unless a test keeps the client.
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 
 async fn get(
@@ -140,9 +168,9 @@ fn a_client_certificate_may_be_required() {
         let right = setup.clients.client("scraper.example.com");
         assert_eq!(setup.get(&server, Some(&right)).await.unwrap(), "onnet is healthy\n");
         assert!(setup.get(&server, None).await.is_err(), "without a certificate");
-        let other = Authority::new("clients").client("scraper.example.com"); // another authority with the same name
+        let other = Authority::named("clients").client("scraper.example.com"); // another authority with the same name
         assert!(setup.get(&server, Some(&other)).await.is_err(), "with a certificate of another authority");
-        let server_leaf = setup.clients.server();
+        let server_leaf = setup.clients.localhost();
         assert!(setup.get(&server, Some(&server_leaf)).await.is_err(), "with one that is for servers");
     });
 }
@@ -152,7 +180,7 @@ fn a_client_certificate_may_be_required_by_name() {
         let names = "  client_allowed_sans: [scraper.example.com, 192.0.2.1, 'spiffe://example.com/scraper']\n";
         let setup = Setup::new(&format!("{TLS}{REQUIRED}{names}"));
         let server = Server::start(setup.web(), Limits::default());
-        let leaf = |names: &[&str], more| setup.clients.leaf(names, more, ExtendedKeyUsagePurpose::ClientAuth);
+        let leaf = |names: &[&str], more| setup.clients.client_with(names, more);
         let uri = |text: &str| SanType::URI(text.try_into().unwrap());
         let right = [
             leaf(&["other.example.com", "scraper.example.com"], vec![]),
@@ -182,7 +210,7 @@ fn a_client_certificate_may_be_verified_if_given() {
         let server = Server::start(setup.web(), Limits::default());
         assert!(setup.get(&server, None).await.is_ok());
         assert!(setup.get(&server, Some(&setup.clients.client("x"))).await.is_ok());
-        let other = Authority::new("other").client("x");
+        let other = Authority::named("other").client("x");
         assert!(setup.get(&server, Some(&other)).await.is_err());
     });
 }
@@ -484,7 +512,7 @@ fn prometheus_scrapes() -> Result<(), Failed> {
         );
         setup.folder.put("prometheus.yml", &config);
         // A port that is free now, because Prometheus cannot report a port that the kernel chooses.
-        let port = std::net::TcpListener::bind(local(0))?.local_addr()?.port();
+        let port = closed_port().port();
         let _prometheus = Running(
             Command::new(PROMETHEUS)
                 .arg(format!("--config.file={}", setup.folder.path("prometheus.yml").display()))

@@ -1,6 +1,6 @@
 //! Lists as EC2 writes them, within an answer.
 
-pub(crate) const TABLES: &str = "<routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId>
+pub const TABLES: &str = "<routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId>
   <ownerId>111122223333</ownerId>
   <associationSet>
     <item><main>true</main><routeTableId>rtb-1</routeTableId>
@@ -25,7 +25,7 @@ pub(crate) const TABLES: &str = "<routeTableSet><item><routeTableId>rtb-1</route
       <origin>NewOrigin</origin><state>filtered</state></item>
   </routeSet></item></routeTableSet>";
 
-pub(crate) const ENDPOINTS: &str = "<vpcEndpointSet>
+pub const ENDPOINTS: &str = "<vpcEndpointSet>
   <item><vpcEndpointId>vpce-1</vpcEndpointId><vpcEndpointType>Gateway</vpcEndpointType><vpcId>vpc-1</vpcId>
     <serviceName>com.amazonaws.us-east-1.dynamodb</serviceName><state>available</state>
     <routeTableIdSet><item>rtb-1</item></routeTableIdSet></item>
@@ -39,9 +39,9 @@ pub(crate) const ENDPOINTS: &str = "<vpcEndpointSet>
   <item><vpcEndpointId>vpce-5</vpcEndpointId><vpcId>vpc-1</vpcId><serviceName>x</serviceName></item>
 </vpcEndpointSet>";
 
-pub(crate) const NO_ENDPOINTS: &str = "<vpcEndpointSet/>";
+pub const NO_ENDPOINTS: &str = "<vpcEndpointSet/>";
 
-pub(crate) const LISTS: &str = "<prefixListSet>
+pub const LISTS: &str = "<prefixListSet>
   <item><prefixListId>pl-s3</prefixListId><prefixListName>com.amazonaws.us-east-1.s3</prefixListName>
     <cidrSet><item>3.5.0.0/19</item></cidrSet></item>
   <item><prefixListId>pl-ddb</prefixListId><prefixListName>com.amazonaws.us-east-1.dynamodb</prefixListName>
@@ -49,21 +49,21 @@ pub(crate) const LISTS: &str = "<prefixListSet>
 </prefixListSet>";
 
 /// As moto has them: no entries.
-pub(crate) const BARE_LISTS: &str = "<prefixListSet>
+pub const BARE_LISTS: &str = "<prefixListSet>
   <item><prefixListId>pl-ddb</prefixListId><prefixListName>com.amazonaws.us-east-1.dynamodb</prefixListName></item>
   <item><prefixListId>pl-ddb6</prefixListId><prefixListName>com.amazonaws.us-east-1.ipv6.dynamodb</prefixListName>
     <cidrSet/></item>
 </prefixListSet>";
 
-pub(crate) const ENTRIES: &str =
+pub const ENTRIES: &str =
     "<entrySet><item><cidr>192.0.2.129/25</cidr><description>ours</description></item></entrySet>";
 
-pub(crate) const INTERFACES: &str = "<networkInterfaceSet><item><networkInterfaceId>eni-1</networkInterfaceId>
+pub const INTERFACES: &str = "<networkInterfaceSet><item><networkInterfaceId>eni-1</networkInterfaceId>
   <privateIpAddress>10.0.0.5</privateIpAddress>
   <privateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></privateIpAddressesSet>
   <ipv6AddressesSet><item><ipv6Address>2001:db8::5</ipv6Address></item></ipv6AddressesSet></item></networkInterfaceSet>";
 
-pub(crate) const SUBNETS: &str = "<subnetSet>
+pub const SUBNETS: &str = "<subnetSet>
   <item><subnetId>subnet-1</subnetId><vpcId>vpc-1</vpcId><cidrBlock>10.0.0.0/24</cidrBlock>
     <ipv6CidrBlockAssociationSet>
       <item><ipv6CidrBlock>2001:db8::/64</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState></item>
