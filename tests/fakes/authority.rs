@@ -63,14 +63,14 @@ impl Authority {
         self.client_with(&[name], Vec::new())
     }
 
-    /// A client's certificate with these names, and more of other kinds.
+    /// A client's certificate with these names, and with names of other kinds.
     pub fn client_with(&self, names: &[&str], more: Vec<SanType>) -> Leaf {
         let mut params = params(names, 2020, 2099);
         params.subject_alt_names.extend(more);
         self.issue(params, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    /// What a server under this name shows.
+    /// The TLS settings of a server with this name.
     pub fn identity(&self, name: &str) -> Arc<ServerConfig> {
         self.server(&[name]).config()
     }
@@ -84,7 +84,8 @@ impl Authority {
     }
 }
 
-/// Names and addresses, the first of which is the common name too, from the first day of one year to that of another.
+/// For these names and addresses, of which the first is also the common name; valid from the start of one year to the start of
+/// another.
 fn params(names: &[&str], from: i32, until: i32) -> CertificateParams {
     let all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(all).unwrap();
@@ -96,7 +97,7 @@ fn params(names: &[&str], from: i32, until: i32) -> CertificateParams {
 }
 
 impl Leaf {
-    /// A server that shows it.
+    /// The TLS settings of a server with this certificate.
     pub fn config(&self) -> Arc<ServerConfig> {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();

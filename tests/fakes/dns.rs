@@ -1,4 +1,4 @@
-//! The one loop of a name server over UDP, the one over TCP, and a name server that answers by a function.
+//! The loops of a name server, over UDP and over TCP, and a name server whose answers a function makes.
 
 use super::server::accept;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What a query came by.
+/// How a query was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Datagram,
@@ -30,11 +30,11 @@ pub enum Transport {
 
 /// What answers queries.
 pub trait Resolver: Sync {
-    /// The answer's bytes, or silence.
+    /// The bytes of the answer, or `None` for no answer.
     fn answer(&self, query: Message, by: Transport) -> impl Future<Output = Option<Vec<u8>>> + Send;
 }
 
-/// Answers datagrams, each on its own, so that a late answer delays no other. What is not a query gets none.
+/// Answers datagrams, all at the same time, so that a late answer does not delay others. What is not a query gets no answer.
 pub async fn datagrams(socket: &UdpSocket, resolver: &impl Resolver) {
     let mut pending = FuturesUnordered::new();
     let mut buffer = [0; 4096];
@@ -53,7 +53,7 @@ pub async fn datagrams(socket: &UdpSocket, resolver: &impl Resolver) {
     }
 }
 
-/// Answers the queries of one connection. What is not a query ends it.
+/// Answers the queries of one connection. What is not a query ends the connection.
 pub async fn stream(mut stream: TcpStream, resolver: &impl Resolver) -> io::Result<()> {
     loop {
         let mut query = vec![0; usize::from(stream.read_u16().await?)];
@@ -66,7 +66,7 @@ pub async fn stream(mut stream: TcpStream, resolver: &impl Resolver) -> io::Resu
     }
 }
 
-/// A query as it came in.
+/// A query as it was received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     pub name: String,
@@ -74,10 +74,10 @@ pub struct Asked {
     pub tcp: bool,
 }
 
-/// The answer's bytes, or silence. The message is an empty answer to the query, to be filled.
+/// Makes the bytes of an answer, or `None` for no answer, from an empty answer to the query.
 type Answer = dyn Fn(&Asked, Message) -> Option<Vec<u8>> + Send + Sync;
 
-/// What answers, and what it was asked.
+/// The function that answers, and the queries so far.
 struct Script {
     answer: Box<Answer>,
     log: Mutex<Vec<Asked>>,

@@ -9,7 +9,7 @@ pub struct Request {
     pub method: String,
     /// Path and query, as sent.
     pub path: String,
-    /// All that precedes the body, as sent.
+    /// Request line and headers, as sent.
     pub head: String,
     headers: Vec<(String, String)>,
     pub body: String,
@@ -47,7 +47,7 @@ impl Response {
         Self::new(status, "text/html", page)
     }
 
-    /// All that precedes the body, which is announced with this length.
+    /// Status line and headers, which announce a body of this length.
     pub fn head(&self, length: usize) -> String {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         head += &format!("content-type: {}\r\ncontent-length: {length}\r\n", self.content_type);
@@ -57,7 +57,7 @@ impl Response {
         head + "\r\n"
     }
 
-    /// All of it, to be written at once as a server with a full buffer does: two small segments cost a round trip.
+    /// Head and body, to be written at once as a server with a buffer does: two small segments cost a round trip.
     pub fn bytes(&self) -> Vec<u8> {
         [self.head(self.body.len()).as_bytes(), &self.body].concat()
     }

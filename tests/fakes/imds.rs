@@ -1,4 +1,4 @@
-//! An instance metadata service that answers by a script.
+//! An instance metadata service that answers as a script says.
 
 use super::{
     http::{Request, Response},
@@ -102,7 +102,7 @@ fn answer(script: &Script, request: &Request) -> Vec<Step> {
     if !is_token && !has_token {
         return vec![status(401)];
     }
-    // A page that is served as text: no one is warned by its type.
+    // Always as text, also a web page: the content type alone must not show the error.
     let text = |text: &[u8]| {
         let answer = Response::new(200, "text/plain", text);
         if is_token { answer.with("x-aws-ec2-metadata-token-ttl-seconds", "21600") } else { answer }

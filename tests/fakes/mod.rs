@@ -1,5 +1,5 @@
-//! Servers that do to each connection what a script says, and the one implementation of what they speak: HTTP, DNS and TLS.
-//! The services of the lab run on them too. Nothing in here uses onnet's own code.
+//! Servers that treat each connection as a script says, with the only implementation of HTTP, of DNS over UDP and TCP, and of
+//! certificate authorities in the tests. The lab's services use them too. Nothing here uses onnet's own code.
 
 pub mod authority;
 pub mod dns;

@@ -1,5 +1,5 @@
-//! The one loop that accepts connections, the one that answers the requests of a connection, and a server on port 0 that runs
-//! both by a script, over TCP or TLS.
+//! The loop that accepts connections, the loop that answers the requests of a connection, and a server on a free port that
+//! answers as a script says, over TCP or TLS.
 
 use super::http::{self, Request, Response};
 use rustls::ServerConfig;
@@ -26,12 +26,12 @@ pub enum Step {
     /// Writes the text again and again, with a pause after each 4 KiB, or 64 KiB where there is none.
     Repeat(&'static str, Duration),
     Wait(Duration),
-    /// Waits until so many connections wait together.
+    /// Waits until as many connections as the barrier names are at this step.
     Meet(Arc<Barrier>),
     Hang,
-    /// Ends the connection as it should be ended, TLS included.
+    /// Closes the connection in order: over TLS, with a `close_notify`.
     End,
-    /// Drops the connection.
+    /// Closes the connection at once: over TLS, without a `close_notify`.
     Close,
 }
 
@@ -41,12 +41,12 @@ impl Step {
     }
 }
 
-/// A complete answer of this status, type and body, as a service of AWS gives it.
+/// A complete answer with this status, type and body, and a request ID as AWS services send it.
 pub fn answer(status: u16, kind: &'static str, body: &str) -> Vec<Step> {
     vec![Step::Write(of_aws(status, kind, body).bytes())]
 }
 
-/// The head of such an answer whose body is to be `length` bytes.
+/// The head of such an answer, which announces a body of `length` bytes.
 pub fn head(status: u16, kind: &'static str, length: usize) -> String {
     of_aws(status, kind, "").head(length)
 }
@@ -55,11 +55,11 @@ fn of_aws(status: u16, kind: &'static str, body: &str) -> Response {
     Response::new(status, kind, body).with("x-amzn-requestid", "REQ1")
 }
 
-/// Accepts connections for ever.
+/// Accepts connections, without end.
 pub async fn accept(listener: &TcpListener, mut serve: impl FnMut(TcpStream, SocketAddr)) {
     loop {
         let Ok((stream, peer)) = listener.accept().await else { continue };
-        // It fails where the client has gone away, which its own loop finds out.
+        // An error here means that the client has closed the connection: the next read reports it.
         let _ = stream.set_nodelay(true);
         serve(stream, peer);
     }
@@ -67,7 +67,7 @@ pub async fn accept(listener: &TcpListener, mut serve: impl FnMut(TcpStream, Soc
 
 /// What answers the requests of a connection.
 pub trait Service: Sync {
-    /// Answers a request. Whether the connection may be used again.
+    /// Answers a request, and returns whether the connection can be used again.
     fn answer(
         &self,
         request: &Request,
@@ -75,7 +75,8 @@ pub trait Service: Sync {
     ) -> impl Future<Output = io::Result<bool>> + Send;
 }
 
-/// Answers the requests of one connection, one after the other, until it is over or, between two requests, `ended` is.
+/// Answers the requests of one connection, one after the other, until the connection ends, or `ended` completes between two
+/// requests.
 pub async fn converse(
     mut stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     service: &impl Service,
@@ -97,7 +98,7 @@ pub async fn converse(
     }
 }
 
-/// Does each step. Whether the connection may be used again.
+/// Does each step, and returns whether the connection can be used again.
 pub async fn perform<S: AsyncWrite + Unpin>(stream: &mut S, steps: Vec<Step>) -> io::Result<bool> {
     for step in steps {
         match step {
@@ -133,10 +134,10 @@ pub async fn perform<S: AsyncWrite + Unpin>(stream: &mut S, steps: Vec<Step>) ->
     Ok(true)
 }
 
-/// What to do for a request.
+/// The steps for a request.
 type Steps = dyn Fn(&Request) -> Vec<Step> + Send + Sync;
 
-/// What to do for each request, and the requests so far.
+/// The steps for each request, and the requests so far.
 struct Script {
     steps: Box<Steps>,
     seen: Arc<Mutex<Vec<Request>>>,
@@ -162,12 +163,12 @@ impl Server {
         Self::at(listen().await, script)
     }
 
-    /// The same by a listener that exists.
+    /// The same with an existing listener.
     pub fn at(listener: TcpListener, script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> Self {
         Self::start(listener, None, Vec::new(), script)
     }
 
-    /// The same over TLS, after `before` is done to the bare connection.
+    /// The same over TLS, after the steps `before` on the TCP connection.
     pub async fn tls(
         identity: Arc<ServerConfig>,
         before: Vec<Step>,
@@ -176,7 +177,7 @@ impl Server {
         Self::start(listen().await, Some(identity.into()), before, script)
     }
 
-    /// Answers as `script` says, on a thread of its own that ends with the process.
+    /// Answers as `script` says, on a separate thread that ends with the process.
     pub fn on_a_thread(script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> SocketAddr {
         let (ready, address) = mpsc::channel();
         std::thread::spawn(move || {
@@ -229,7 +230,7 @@ async fn serve(
     }
 }
 
-/// An address of this host where nothing listens.
+/// An address of this host on which no program listens.
 pub fn closed_port() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -222,7 +222,7 @@ fn is_dropped(world: &World, service: Service, address: IpAddr) -> bool {
     world.carrier(&world.interfaces[world.default_interface], address) == Carrier::Nothing
 }
 
-/// Answers the requests of one connection, which does not outlive what broke the service, or fixed it.
+/// Answers the requests of one connection, until the fault of the service changes.
 async fn converse<S>(shared: &Shared, service: Service, call: Call, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -239,7 +239,7 @@ where
     server::converse(stream, &Called { shared, service, call }, changed).await
 }
 
-/// A service that was called.
+/// A service, and how it was called.
 struct Called<'a> {
     shared: &'a Shared,
     service: Service,
@@ -282,7 +282,7 @@ fn steps(response: &Response, fault: Option<Fault>, pace: Pace, slowness: Durati
     // 124 bytes.
     const CHUNK: &str = "7c\r\n<more>more more more more more more more more more more</more>\
                          <more>more more more more more more more more more more</more>\r\n";
-    // What only time ends does not have to be fast.
+    // Where only a timeout ends the answer, it does not have to be fast.
     const PAUSE: Duration = Duration::from_millis(1);
     let endless = |start: &str, tail, pause| vec![Step::write(start), Step::Repeat(tail, pause)];
     let body = &response.body;

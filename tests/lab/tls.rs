@@ -9,9 +9,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// What the TLS services show, by fault.
 pub struct Certificates {
-    /// Made for this lab alone.
+    /// The authority of this lab only.
     pub authority: Authority,
-    /// The right certificate, for servers that are not the lab's.
+    /// The right certificate, for servers outside the lab.
     pub good: Leaf,
     shown: Arc<ServerConfig>,
     bad: BTreeMap<Fault, Arc<ServerConfig>>,
