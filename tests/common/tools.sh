@@ -5,7 +5,7 @@
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/onnet
 tools=$cache/e2e-tools
 pinned=("moto[server]==5.2.1" "awscli==1.45.11")
-# With all it depends on. AGPL: a process of its own in the tests, never linked and never shipped.
+# With all dependencies. AGPL: it runs as a separate process in the tests, and is never linked or shipped.
 evaluator=(@cloud-copilot/iam-{simulate@0.1.173,data@0.21.202609261,policy@0.1.109,utils@0.1.82})
 packagers=(cargo-deb@3.8.0 cargo-generate-rpm@0.21.1)
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
@@ -46,7 +46,6 @@ install_from_npm() {
   if [ "$(cat "$into/pinned" 2>/dev/null)" = "${evaluator[*]}" ]; then return; fi
   rm -rf "$into"
   mkdir -p "$into"
-  # Not in the directory that it is called in, whose package.json it would otherwise follow.
   npm install --prefix "$into" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund "${evaluator[@]}"
   echo "${evaluator[*]}" > "$into/pinned"
 }

@@ -1,5 +1,5 @@
-// What @cloud-copilot/iam-simulate decides: reads an array of simulations on standard input, and writes an array of results.
-// A process of its own, and no part of the product.
+// Runs @cloud-copilot/iam-simulate: reads an array of simulations from standard input and writes an array of results.
+// It runs as a separate process and is not shipped.
 const { runSimulation } = require('@cloud-copilot/iam-simulate')
 
 const read = async () => {

@@ -1,4 +1,4 @@
-//! DynamoDB: `ListTables` and `DescribeTable` as IAM decides, `GET /`, and its own word on the path of a request.
+//! DynamoDB: `ListTables` and `DescribeTable`, authorized by the IAM engine, and `GET /`.
 
 use super::{
     fakes::http::{Request, Response},
@@ -72,7 +72,7 @@ fn operation(world: &World, call: Call, request: &Request, target: &str, fault: 
         (Some(Fault::Denied), _) => {
             Some(format!("because no identity-based policy allows the {} action", asked.action))
         }
-        // A gateway endpoint's policy binds what comes through it, and nothing else.
+        // The policy of an endpoint applies only to requests through it.
         (Some(Fault::EndpointPolicy), Some(_)) => {
             Some(format!("because no VPC endpoint policy allows the {} action", asked.action))
         }
@@ -121,12 +121,12 @@ fn description(arn: &str, table: &str) -> Value {
     })
 }
 
-/// How a call arrived: the address it was made to decides its route, the one it was made from its network interface.
+/// How a call arrived. Its destination address selects the route, its source address the network interface.
 fn arrival(world: &World, call: Call) -> Arrival {
     let is_own = |own: &Ipv4Addr| IpAddr::V4(*own) == call.from;
     match world.interfaces.iter().find(|interface| interface.addresses().iter().any(is_own)) {
         Some(sender) => world.arrival(sender, call.from, call.to),
-        // On loopback: as if from the interface with the default route.
+        // On loopback the source address is not an address of an interface: use the one with the default route.
         None => {
             let sender = &world.interfaces[world.default_interface];
             world.arrival(sender, sender.address.into(), call.to)
@@ -134,12 +134,12 @@ fn arrival(world: &World, call: Call) -> Arrival {
     }
 }
 
-/// Whether a request is signed with what instance metadata give out.
+/// Whether a request is signed with the credentials of the instance metadata.
 fn is_of_instance(authorization: &str) -> bool {
     authorization.contains(&format!("Credential={}/", imds::ACCESS_KEY_ID))
 }
 
-/// The keys of the request context by which policies are written for paths.
+/// The request context: the keys that depend on the path, on the instance and on the principal.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
 fn context(world: &World, arrival: &Arrival, of_instance: bool) -> Context {

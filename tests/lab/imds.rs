@@ -10,7 +10,7 @@ pub const TOKEN_PATH: &str = "/latest/api/token";
 const TOKEN_TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 /// Any token would do; this one is not mistaken for a real one.
 pub const METADATA_TOKEN: &str = "bGFiLXRva2VuLW5vdC1hLXNlY3JldA==";
-/// By which requests show that they are the instance's.
+/// It identifies the instance's own requests.
 pub const ACCESS_KEY_ID: &str = "ASIAEXAMPLEONNETLAB0";
 /// What the instance's role signs with. The lab does not check signatures.
 pub const SECRET_KEY: &str = "not-a-secret-the-lab-does-not-check-it00";

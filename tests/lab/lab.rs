@@ -289,7 +289,7 @@ impl Lab {
         self.ask_dynamodb("ListTables", "{}")?.map_err(io::Error::other)
     }
 
-    /// What DynamoDB answers in the instance, to the same client: the body of a success, or of an error.
+    /// Sends one request to DynamoDB from the instance, with the same client: the body of the answer or of the error.
     ///
     /// # Errors
     /// If it cannot be started.

@@ -135,21 +135,21 @@ pub enum Carrier {
     Nothing,
 }
 
-/// What is behind a route's target that passes packets on: a NAT gateway, an appliance, a firewall endpoint, a transit
-/// gateway, a peering connection.
+/// A route's target that forwards packets: a NAT gateway, an appliance, a firewall endpoint, a transit gateway or a peering
+/// connection.
 #[derive(Clone, Debug)]
 pub struct Hop {
     /// The target's id.
     pub id: String,
-    /// The source address from there on. `None`: it is kept.
+    /// The source address after it. `None`: it does not change.
     pub source: Option<Ipv4Addr>,
     pub next: Next,
 }
 
-/// Where a hop passes packets on to.
+/// Where a hop sends packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Where the route table of this subnet says.
+    /// To the target in the route table of this subnet.
     Subnet(String),
     /// An endpoint of another VPC.
     Endpoint(VpcEndpoint),
@@ -171,7 +171,7 @@ pub struct Arrival {
     pub source: IpAddr,
 }
 
-/// As many hops as one packet makes here: further ones are a loop.
+/// The limit of hops for one packet: more are a loop.
 const MOST_HOPS: usize = 4;
 
 /// Why the EC2 API refuses a call: its own code, and a sentence.
@@ -201,9 +201,9 @@ pub struct World {
     pub default_interface: usize,
     pub route_tables: Vec<RouteTable>,
     pub endpoints: Vec<Endpoint>,
-    /// What is known of the targets of routes. Others deliver packets to DynamoDB, but not through an endpoint.
+    /// The targets of routes that forward packets. Other NAT gateways and the like deliver to DynamoDB, not through an endpoint.
     pub hops: Vec<Hop>,
-    /// What the instance's requests to DynamoDB are decided by.
+    /// They authorize the instance's requests to DynamoDB.
     pub policies: Policies,
     pub prefix_lists: Vec<PrefixList>,
     pub tables: Vec<String>,
@@ -240,7 +240,7 @@ fn nets(cidrs: &[&str]) -> Vec<IpNet> {
     cidrs.iter().map(|cidr| cidr.parse().expect("a literal CIDR")).collect()
 }
 
-/// What onnet's role has at least.
+/// The permission that the role has in every world.
 fn list_tables_only() -> Policy {
     let text = r#"{ "Version": "2012-10-17", "Statement":
         { "Effect": "Allow", "Action": "dynamodb:ListTables", "Resource": "*" } }"#;
@@ -401,18 +401,18 @@ impl World {
         self
     }
 
-    /// A NAT gateway with this private address in a subnet. A route to it is a change of its own.
+    /// A NAT gateway with this private address in a subnet. No route is added.
     pub fn with_nat_gateway(self, id: &str, subnet: &str, address: Ipv4Addr) -> Self {
         self.with_hop(Hop { id: id.into(), source: Some(address), next: Next::Subnet(subnet.into()) })
     }
 
-    /// What is behind a route's target.
+    /// A hop. No route is added.
     pub fn with_hop(mut self, hop: Hop) -> Self {
         self.hops.push(hop);
         self
     }
 
-    /// The role's policies, beside the one that every world has for `ListTables`.
+    /// More policies for the role, in addition to the one for `ListTables`.
     pub fn with_role_policies(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
         self.policies.identity.extend(policies);
         self
@@ -555,7 +555,7 @@ impl World {
         self.carrier_from(&interface.subnet, interface.public.is_some(), IpNet::from(address), MOST_HOPS)
     }
 
-    /// The same for every address of a range that no route divides.
+    /// The same for a range within which all addresses have the same routes.
     fn carrier_from(&self, subnet: &str, public: bool, range: IpNet, hops: usize) -> Carrier {
         let local_endpoint = self.endpoints.iter().find(|endpoint| {
             endpoint.state == "available"
@@ -602,12 +602,12 @@ impl World {
             },
             _ if self.hop(id).is_some() => Carrier::Other(id.clone()),
             // `local` (nothing else lives in this VPC), an internet gateway without a public address, a peering
-            // connection or a virtual private gateway of which nothing is known: DynamoDB is not behind them.
+            // connection or a virtual private gateway without a hop: DynamoDB is not behind them.
             _ => Carrier::Nothing,
         }
     }
 
-    /// By which endpoint a packet from an interface's address arrives, if by one, and with which source address.
+    /// The endpoint through which a packet of an interface arrives, if any, and its source address there.
     pub fn arrival(&self, interface: &Interface, source: IpAddr, address: IpAddr) -> Arrival {
         let mut arrival = Arrival { endpoint: None, source };
         let mut subnet = interface.subnet.as_str();

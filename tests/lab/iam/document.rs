@@ -1,4 +1,4 @@
-//! Policy documents: read from JSON, and whether a statement of theirs is about a request.
+//! Policy documents: the parser, and which statements match a request.
 
 use super::{
     Context, Request, Unreadable, Value,
@@ -6,12 +6,12 @@ use super::{
 };
 use serde_json::{Map, Value as Json};
 
-/// A policy with what a denial says of it.
+/// A policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Of a managed policy.
+    /// Only managed policies have one. A denial may name it.
     pub arn: Option<String>,
-    /// As it was written, for programs that evaluate the same policy.
+    /// The JSON that it was read from, for the third-party evaluator.
     pub document: Json,
     statements: Vec<Statement>,
 }
@@ -30,7 +30,7 @@ struct Statement {
     conditions: Vec<Condition>,
 }
 
-/// What `Action` or `NotAction`, `Resource` or `NotResource` have.
+/// The value of `Action` or `Resource`, or (`except`) of `NotAction` or `NotResource`.
 #[derive(Clone, Debug)]
 struct List<T> {
     except: bool,
@@ -40,7 +40,7 @@ struct List<T> {
 #[derive(Clone, Debug)]
 enum Resource {
     Everything,
-    /// The six parts of an ARN. A wildcard does not go beyond its own.
+    /// The six parts of an ARN. A wildcard matches only within its part.
     Parts(Vec<Pattern>),
 }
 
@@ -80,7 +80,7 @@ impl Policy {
         known(document, &["Version", "Id", "Statement"])?;
         let variables = match document.get("Version").map(|version| version.as_str()) {
             Some(Some("2012-10-17")) => true,
-            // Absent, it has the first version.
+            // A policy without a Version has the first one.
             Some(Some("2008-10-17")) | None => false,
             Some(other) => return Err(Unreadable(format!("a policy has no Version {other:?}"))),
         };
@@ -102,9 +102,9 @@ impl Policy {
         Ok(Self { arn: Some(arn.to_owned()), ..Self::inline(text)? })
     }
 
-    /// Whether a statement with this effect is about the request.
+    /// Whether a statement with this effect matches the request.
     pub(super) fn has(&self, effect: Effect, request: &Request) -> bool {
-        self.statements.iter().any(|statement| statement.effect == effect && statement.is_about(request))
+        self.statements.iter().any(|statement| statement.effect == effect && statement.matches(request))
     }
 }
 
@@ -119,7 +119,7 @@ impl Statement {
             Some("Deny") => Effect::Deny,
             other => return Err(Unreadable(format!("a statement has no Effect {other:?}"))),
         };
-        // All that a gateway endpoint's policy and an RCP may have; other types have no such element.
+        // Policies of gateway endpoints and RCPs allow no other value; the other types do not have the element.
         if statement.get("Principal").is_some_and(|principal| principal != "*") {
             return Err(Unreadable("a Principal is \"*\"".to_owned()));
         }
@@ -143,7 +143,7 @@ impl Statement {
         })
     }
 
-    fn is_about(&self, request: &Request) -> bool {
+    fn matches(&self, request: &Request) -> bool {
         let action = request.action.to_lowercase();
         self.actions.contains(|pattern| pattern.compare(&action, &request.context))
             && self.resources.contains(|resource| resource.compare(&request.resource, &request.context))
@@ -177,7 +177,7 @@ impl Resource {
         let Self::Parts(patterns) = self else { return Comparison::Equal };
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let mut compared = patterns.iter().zip(&parts).map(|(pattern, part)| pattern.compare(part, context));
-        // What differs already differs whatever the variable has.
+        // A part that differs decides, also if the variable of another part has no value.
         compared.find(|one| *one != Comparison::Equal).unwrap_or(Comparison::Equal)
     }
 }
@@ -230,7 +230,7 @@ impl Condition {
         };
         let Some(value) = value else {
             return match self.set {
-                // True of no values at all.
+                // It is true if the request has no values.
                 Some(Set::ForAllValues) => true,
                 Some(Set::ForAnyValue) => self.if_exists,
                 None => self.if_exists || differs,
@@ -240,7 +240,7 @@ impl Condition {
             Value::One(value) => std::slice::from_ref(value),
             Value::Many(values) => values,
         };
-        // A variable without value is null: nothing equals it, so that inverted operators match.
+        // A variable without a value is null. Nothing equals null, so that inverted operators match.
         // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-no-value
         let holds_for = |value: &String| {
             let equal = self.values.iter().any(|pattern| pattern.compare(value, context) == Comparison::Equal);

@@ -22,10 +22,10 @@ impl Case {
     }
 }
 
-/// Yes, or no by this type of policy and whether by a `Deny` statement.
+/// `None`: allowed. Otherwise the type of policy that denies, and whether by a `Deny` statement.
 pub type Answer = Option<(Kind, bool)>;
 
-/// The same of a decision.
+/// A decision in this form.
 pub fn answer_of(decision: &Decision) -> Answer {
     match decision {
         Decision::Allowed => None,
@@ -52,7 +52,7 @@ pub const ENDPOINT_POLICY: &str =
 #[derive(Clone, Copy, Debug)]
 struct Path {
     name: &'static str,
-    /// The endpoint, its VPC, and the source address it has seen.
+    /// The endpoint, its VPC, and the source address of the request at the endpoint.
     endpoint: Option<(&'static str, &'static str, &'static str)>,
 }
 
@@ -76,7 +76,7 @@ const QUESTIONS: [&str; 5] = [
 
 type Rows = Vec<(Path, [Answer; 5])>;
 
-/// The policy alone.
+/// The role's policy without the guard.
 fn row_by_row() -> Rows {
     vec![
         (OWN, [YES, YES, NO, YES, NO]),
@@ -126,7 +126,7 @@ fn question(name: &str, policies: &Policies, path: Path, table: &str, answer: An
     }
 }
 
-/// Where the policy would allow the request if its variables were none.
+/// Whether the policy would allow the request if its variables were resolved.
 fn resolved(path: Path, table: &str) -> bool {
     row_by_row().iter().any(|(of, answers)| {
         let at = QUESTIONS.iter().position(|question| *question == table);
@@ -216,7 +216,7 @@ fn guarded_ids() -> Rows {
     ]
 }
 
-/// No identity-based policy allows what this type does not mention, so the type is named where it comes first.
+/// Policies of the other types, each beside the role's policy.
 fn of_other_types() -> Vec<(&'static str, Policies, Rows)> {
     let with = |change: &dyn Fn(&mut Policies)| {
         let mut policies = role(&[ROLE]);

@@ -1,4 +1,4 @@
-//! IAM as far as DynamoDB's answers need it: which policies apply to a request, and what they decide.
+//! An IAM engine for the requests that the lab's DynamoDB knows: which policies apply to a request, and what they decide.
 //!
 //! Written from AWS's documentation of the policy elements and of the evaluation logic:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>. The end-to-end run compares it
@@ -13,11 +13,11 @@ pub use document::Policy;
 use document::Effect;
 use std::{collections::BTreeMap, fmt};
 
-/// The context of a request: keys in lower case, as IAM compares them without case.
+/// The context of a request. Keys are in lower case: IAM ignores their case.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Context(BTreeMap<String, Value>);
 
-/// What a context key has.
+/// The value of a context key.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -40,12 +40,12 @@ impl Context {
         self
     }
 
-    /// The key's value. One without values counts as absent.
+    /// The key's value. A key with an empty list is absent.
     fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(&key.to_lowercase()).filter(|value| !matches!(value, Value::Many(values) if values.is_empty()))
     }
 
-    /// What a policy variable with this key resolves to: a multivalued key does not.
+    /// The value of a policy variable with this key. A multivalued key has none.
     fn variable(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
             Value::One(value) => Some(value),
@@ -54,7 +54,7 @@ impl Context {
     }
 }
 
-/// A request as IAM has it.
+/// A request to authorize.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The session: `arn:aws:sts::111122223333:assumed-role/NAME/SESSION`.
@@ -64,7 +64,7 @@ pub struct Request {
     pub context: Context,
 }
 
-/// The types of policies, by which a denial names them.
+/// The types of policies. A denial names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     ServiceControl,
@@ -102,11 +102,11 @@ pub enum Decision {
     Denied(Denial),
 }
 
-/// Which type of policy denies a request: only one is named, whatever the number of those that deny it.
+/// Which type of policy denies a request. If several do, one is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     pub by: Kind,
-    /// By a `Deny` statement; otherwise no statement allows it.
+    /// A `Deny` statement matches; otherwise no `Allow` statement does.
     pub explicit: bool,
     /// The ARN of the policy with the `Deny` statement, where the policy has one. Inline policies have none.
     pub policy: Option<String>,
@@ -130,7 +130,7 @@ impl Denial {
     }
 }
 
-/// DynamoDB's message for a request that is denied, with whatever is given as the reason.
+/// DynamoDB's message for a request that is denied for this reason.
 pub fn refusal(request: &Request, because: &str) -> String {
     let Request { principal, action, resource, .. } = request;
     format!("User: {principal} is not authorized to perform: {action} on resource: {resource} {because}")
@@ -155,8 +155,8 @@ pub struct Policies {
 impl Policies {
     /// Decides a request, which came through this endpoint or through none.
     ///
-    /// A `Deny` anywhere decides. Otherwise each type that applies has to allow it. AWS names one of several types that deny
-    /// a request and does not document which: here it is the first in the order of [`Kind`].
+    /// A `Deny` in any policy decides. Otherwise each type that applies must allow the request. If several types deny it, AWS
+    /// names one and does not document which; this engine names the first in the order of [`Kind`].
     pub fn decide(&self, request: &Request, endpoint: Option<&str>) -> Decision {
         let levels: Vec<(Kind, &[Policy])> = self.applicable(endpoint);
         for (kind, policies) in &levels {

@@ -1,4 +1,4 @@
-//! A text of a policy that is compared with one of the request: wildcards, and variables that the request fills in.
+//! Strings of a policy with wildcards and variables, which are compared with strings of the request.
 
 use super::Context;
 
@@ -15,19 +15,19 @@ enum Token {
     },
 }
 
-/// One such text.
+/// One such string.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(Vec<Token>);
 
-/// What may stand in a text.
+/// What has a special meaning in the string.
 #[derive(Clone, Copy, Debug)]
 pub struct Syntax {
     pub wildcards: bool,
-    /// Only under Version 2012-10-17: otherwise `${…}` are the characters themselves.
+    /// Only under Version 2012-10-17. Otherwise `${…}` is literal.
     pub variables: bool,
 }
 
-/// The end of a comparison.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     Equal,
@@ -59,7 +59,7 @@ impl Pattern {
         for token in &self.0 {
             match token {
                 Token::Literal(_) | Token::One | Token::Any => resolved.push(token.clone()),
-                // A value has no wildcards, whatever its characters.
+                // `*` and `?` in a value are literal.
                 Token::Variable { key, default } => match context.variable(key).or(default.as_deref()) {
                     Some(value) => resolved.extend(value.chars().map(Token::Literal)),
                     None => return Comparison::Unresolved,

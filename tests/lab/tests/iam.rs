@@ -1,4 +1,4 @@
-//! The lab's IAM engine, and what its DynamoDB does with the decisions.
+//! The lab's IAM engine, and the answers of its DynamoDB.
 
 use crate::{
     Done, Test,
@@ -42,7 +42,7 @@ fn every_request() -> Done {
     Ok(())
 }
 
-/// As in AWS's page on access denied messages, and in messages that people have published.
+/// The formats of AWS's page on access denied messages.
 fn words() -> Done {
     let request = Request {
         principal: "arn:aws:sts::111122223333:assumed-role/onnet/i-0a".to_owned(),
@@ -187,7 +187,7 @@ fn arrivals() -> Done {
     Ok(())
 }
 
-/// What DynamoDB says of a table: the error's name and message, or `200`.
+/// DynamoDB's answer about a table: the error's name and message, or `200`.
 fn describe(lab: &Lab, table: &str) -> Result<String, Failed> {
     let answer = lab.ask_dynamodb("DescribeTable", &json!({ "TableName": table }).to_string())?;
     Ok(match answer {
