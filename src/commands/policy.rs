@@ -11,11 +11,11 @@ use onnet::{
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArgs {
     /// Print the denies for roles that allow dynamodb:*, in place of what the role is allowed.
-    #[arg(long, env = "ONNET_POLICY_GUARD", conflicts_with = "endpoint_policy", hide_env_values = true)]
+    #[arg(long, env = "ONNET_GUARD", conflicts_with = "endpoint_policy", hide_env_values = true)]
     guard: bool,
 
     /// Print what the policy of a VPC endpoint has to allow, if it does not allow everything.
-    #[arg(long, env = "ONNET_POLICY_ENDPOINT", hide_env_values = true)]
+    #[arg(long, env = "ONNET_ENDPOINT_POLICY", hide_env_values = true)]
     endpoint_policy: bool,
 
     /// The partition of the ARNs, such as aws or aws-cn [default: the instance's, from instance metadata].

@@ -285,7 +285,8 @@ impl Daemon {
         if instance || routes || vpc {
             self.schedule.bring_forward(now, Source::Witness);
         }
-        if self.facts.lacks_statements() {
+        // What is under way may bring them.
+        if !self.schedule.is_in_flight(Source::Witness) && self.facts.lacks_statements() {
             self.schedule.at_once(now, Source::Witness);
         }
     }

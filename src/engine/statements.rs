@@ -60,7 +60,7 @@ impl Statements {
         if is_known && says_nothing(&attempt.statement) {
             return;
         }
-        if attempt.statement.seen().is_some_and(|statement| is_control(statement)) {
+        if attempt.statement.seen().is_some_and(is_control) {
             self.attempts.retain(|(question, address, _), _| *question != Question::Direct || in_use.contains(address));
         }
         self.attempts.insert(key.clone(), attempt);
@@ -112,7 +112,11 @@ impl Statements {
             match statement.reply {
                 Reply::No => questions.push(direct(target)),
                 Reply::Yes if control.insert(&statement.credentials) => questions.push(direct(target)),
-                _ => {}
+                Reply::Yes
+                | Reply::EndpointPolicy
+                | Reply::OtherPolicy { .. }
+                | Reply::TableExists
+                | Reply::Failed { .. } => {}
             }
         }
         questions

@@ -24,6 +24,9 @@
 //! network interfaces of interface endpoints, another page. The same holds for an account-based name, which is known with
 //! the credentials and then resolved and probed. Where the environment has the Region or credentials, three are enough.
 //!
+//! With `--witness` DynamoDB is asked after the probe, which has the process to itself: five answers in sequence, and a sixth where the
+//! question whether requests come through no endpoint follows. All other questions are sent together.
+//!
 //! Connecting (one round trip) and TLS 1.3 (one more) are not delayed and not counted, for each of EC2's three parallel
 //! connections and each probe.
 
@@ -35,7 +38,12 @@ mod spread;
 
 use anstream::{eprintln, println};
 use clap::Parser;
-use lab::{Lab, Mode, World, faults::Seen, rights};
+use lab::{
+    Lab, Mode, World,
+    faults::Seen,
+    iam::{Policy, matrix::ROLE},
+    rights,
+};
 use spread::Spread;
 use std::{
     error::Error,
@@ -46,6 +54,8 @@ use std::{
 
 /// The delay of every answer: none, and one that is much longer than everything else.
 const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(50)];
+
+const AWS: &str = "AWS CLI";
 
 /// The requests of `check`, sent by the AWS CLI.
 const AWS_CLI: &str = include_str!("check.sh");
@@ -81,28 +91,46 @@ fn main() -> ExitCode {
 }
 
 fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
-    let mut world = World::on_net();
-    // As large as EC2's own pages, so that paging is not measured.
-    world.page_size = 1000;
-    let lab = Lab::start(world, Mode::Namespaces)?;
+    let role = || Policy::inline(ROLE).expect("the policy that `onnet policy` prints");
+    let lab = |world: World| {
+        let mut world = world.with_role_policies([role()]);
+        // As large as EC2's own pages, so that paging is not measured.
+        world.page_size = 1000;
+        Lab::start(world, Mode::Namespaces)
+    };
+    let endpoint = lab(World::on_net())?;
     let contestants = contestants(options);
+    let runs = run(options, &endpoint, &contestants)?;
+    print_table(&contestants, &runs);
+    print_requests(&runs[0][1]);
+    drop(endpoint);
 
+    println!("\nwithout an endpoint, where the question after the others is asked too\n");
+    let follow_up = [check("onnet check"), witness()];
+    print_table(&follow_up, &run(options, &lab(World::tutorial())?, &follow_up)?);
+    Ok(())
+}
+
+/// The runs of each contestant, in turn.
+fn run(
+    options: &Options,
+    lab: &Lab,
+    contestants: &[Contestant],
+) -> Result<Vec<[Vec<Run>; DELAYS.len()]>, Box<dyn Error>> {
     // The first run of each fills the caches and is not counted.
     let mut runs: Vec<_> = contestants.iter().map(|_| [const { Vec::new() }; DELAYS.len()]).collect();
     for round in 0..=options.runs {
         for (contestant, runs) in contestants.iter().zip(&mut runs) {
             for (delay, runs) in DELAYS.into_iter().zip(runs) {
                 lab.delay_every_answer(delay);
-                let run = contestant.run(&lab)?;
+                let run = contestant.run(lab)?;
                 if round > 0 {
                     runs.push(run);
                 }
             }
         }
     }
-    print_table(&contestants, &runs);
-    print_requests(&runs[0][1]);
-    Ok(())
+    Ok(runs)
 }
 
 /// A program that sends the requests of `check`.
@@ -111,17 +139,26 @@ struct Contestant {
     command: Vec<String>,
 }
 
+fn check(name: &'static str) -> Contestant {
+    Contestant { name, command: vec![env!("CARGO_BIN_EXE_onnet").to_owned(), "check".to_owned()] }
+}
+
+fn witness() -> Contestant {
+    let Contestant { mut command, .. } = check("");
+    command.push("--witness".to_owned());
+    Contestant { name: "… --witness", command }
+}
+
 fn contestants(options: &Options) -> Vec<Contestant> {
-    let check = |onnet: &Path| vec![onnet.display().to_string(), "check".to_owned()];
-    let mut contestants =
-        vec![Contestant { name: "onnet check", command: check(Path::new(env!("CARGO_BIN_EXE_onnet"))) }];
+    let mut contestants = vec![check("onnet check"), witness()];
     if let Some(other) = &options.against {
-        contestants.push(Contestant { name: "the other onnet", command: check(other) });
+        let command = vec![other.display().to_string(), "check".to_owned()];
+        contestants.push(Contestant { name: "the other onnet", command });
     }
     let has =
         |program| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok_and(|it| it.success());
     if has("aws") && has("curl") {
-        contestants.push(Contestant { name: "AWS CLI", command: vec!["bash".into(), "-c".into(), AWS_CLI.into()] });
+        contestants.push(Contestant { name: AWS, command: vec!["bash".into(), "-c".into(), AWS_CLI.into()] });
     } else {
         println!("no aws or no curl on the PATH: not measured against the AWS CLI");
     }
@@ -140,19 +177,19 @@ impl Contestant {
     fn run(&self, lab: &Lab) -> Result<Run, Box<dyn Error>> {
         const TIMED: &str = r#"TIMEFORMAT='%R %U %S'; time "$@" >/dev/null"#;
         let mut shell = lab.command(Path::new("bash"))?;
-        // The AWS CLI has certificates of its own.
-        shell
-            .args(["-c", TIMED, "bash"])
-            .args(&self.command)
-            .env("AWS_CA_BUNDLE", lab.ca_bundle())
-            .stdin(Stdio::null());
+        shell.args(["-c", TIMED, "bash"]).args(&self.command).stdin(Stdio::null());
+        if self.name == AWS {
+            // It has certificates of its own.
+            shell.env("AWS_CA_BUNDLE", lab.ca_bundle());
+        }
         let before = lab.requests().len();
         let output = shell.output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let last = said.lines().last().unwrap_or_default();
         let seconds: Vec<f64> = last.split(' ').filter_map(|number| number.parse().ok()).collect();
         match seconds.as_slice() {
-            [wall, user, system] if output.status.success() => {
+            // Off-net is an answer too.
+            [wall, user, system] if output.status.code().is_some_and(|code| code <= 2) => {
                 let asked = lab.requests().split_off(before);
                 Ok(Run { wall: wall * 1e3, processor: (user + system) * 1e3, asked })
             }

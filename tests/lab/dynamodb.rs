@@ -96,8 +96,8 @@ const INVALID_TABLE_NAME: &str = "Invalid table/index name.  Table/index names m
                                   contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'";
 
 /// The table a request is about, given by its name or ARN.
-pub fn table_name(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+pub fn table_name(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
     let given = body["TableName"].as_str()?;
     let name = given.rsplit_once(":table/").map_or(given, |(_, name)| name);
     let is_valid = (3..=255).contains(&name.len())

@@ -136,7 +136,7 @@ impl<'s> Row<'s> {
             (_, _) if direct && address.is_ipv6() => Said::NoEndpointByIpv6,
             (_, _) if direct => Said::NoEndpoint,
             (_, _) => Said::Unclear(
-                "it denied every question: the role has not the policy that `onnet policy` prints, or requests come through \
+                "it denied every question: the role does not have the policy that `onnet policy` prints, or requests come through \
                  another VPC's endpoint"
                     .to_owned(),
             ),
@@ -176,7 +176,9 @@ fn control(snapshot: &Snapshot, credentials: &str) -> Result<(), String> {
                 Reply::No => denied = true,
                 // Another address may go through no endpoint.
                 Reply::Yes => allowed = true,
-                _ => unclear = why_unclear(statement),
+                Reply::EndpointPolicy | Reply::OtherPolicy { .. } | Reply::TableExists | Reply::Failed { .. } => {
+                    unclear = why_unclear(statement);
+                }
             },
             Err(reason) => gap = Some(reason),
         }
@@ -269,19 +271,15 @@ pub(super) fn weigh(verdict: Verdict, said: &Said, address: IpAddr, interface: &
 const NO_ENDPOINT: &str = "DynamoDB says that the request came through no VPC endpoint";
 
 fn without_endpoint(verdict: Verdict, address: IpAddr) -> Weighed {
-    match verdict {
-        Verdict::Via(path) if !path.is_dynamodb_endpoint => Weighed::as_is(Verdict::Via(path)),
-        verdict => {
-            let overruled = match &verdict {
-                Verdict::Via(path) => Some(format!("by its route {address} goes through {path}, but {NO_ENDPOINT}")),
-                Verdict::Dropped(drop) => {
-                    Some(format!("by its route packets to {address} are dropped ({drop}), but {NO_ENDPOINT}"))
-                }
-                Verdict::Ambiguous(_) | Verdict::Undetermined(_) => None,
-            };
-            Weighed { overruled, ..Weighed::as_is(Verdict::Via(PathTarget::NoEndpointTestified.into())) }
+    let overruled = match &verdict {
+        Verdict::Via(path) if !path.is_dynamodb_endpoint => return Weighed::as_is(verdict),
+        Verdict::Via(path) => Some(format!("by its route {address} goes through {path}, but {NO_ENDPOINT}")),
+        Verdict::Dropped(drop) => {
+            Some(format!("by its route packets to {address} are dropped ({drop}), but {NO_ENDPOINT}"))
         }
-    }
+        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => None,
+    };
+    Weighed { overruled, ..Weighed::as_is(Verdict::Via(PathTarget::NoEndpointTestified.into())) }
 }
 
 fn through_endpoint(verdict: Verdict, not_through: Option<&str>, address: IpAddr, interface: &Interface) -> Weighed {

@@ -120,13 +120,13 @@ impl MaxAge {
     /// How old a fact may be.
     pub fn of_fact(&self, fact: &FactPath) -> Seconds {
         let of_source = self.of(fact.source());
-        match fact {
-            // Collected when the kernel reports a change, and every 5 minutes.
-            FactPath::KernelPaths => of_source.max(Duration::from_secs(900).into()),
-            // Asked once an hour: CloudTrail records each denial.
-            FactPath::Statement { question: Question::Direct, .. } => of_source.max(CONTROL_AGE.into()),
-            _ => of_source,
+        // Collected when the kernel reports a change, and every 5 minutes.
+        if *fact == FactPath::KernelPaths {
+            return of_source.max(Duration::from_secs(900).into());
         }
+        // Asked once an hour: CloudTrail records each denial.
+        let is_control = matches!(fact, FactPath::Statement { question: Question::Direct, .. });
+        if is_control { of_source.max(CONTROL_AGE.into()) } else { of_source }
     }
 
     /// The shortest of all.

@@ -132,7 +132,7 @@ fn steps(page: &mut Page, trace: &Trace) {
         page.label("  answer").wrapped(INDENT, &format!("from DynamoDB: {message}"));
     }
     if let Some(statements) = words::statements(trace) {
-        page.label("  witness").wrapped(INDENT, &format!("DynamoDB says that the request came {statements}"));
+        page.label("  witness").wrapped(INDENT, &format!("DynamoDB says of the request: {statements}"));
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn proof(level: ProofLevel) -> &'static str {
     match level {
         ProofLevel::Inferred => "inferred: from the configuration alone, no probe confirms it",
         ProofLevel::Consistent => "consistent: a probe through the judged network interface was answered",
-        ProofLevel::Proved => "proved: DynamoDB's denial names a VPC endpoint policy",
+        ProofLevel::Proved => "proved: DynamoDB itself said how the request came",
     }
 }
 
@@ -161,24 +161,34 @@ pub(super) fn lost_by(why: LostBy) -> &'static str {
 
 /// What DynamoDB answered about the request, in words; `None` where it was not asked.
 pub(super) fn statements(trace: &Trace) -> Option<String> {
-    let statement = |(table, reply): (&str, &Reply)| {
+    let what = |table: &str| {
         let about = table.strip_prefix(WITNESS_TABLE).unwrap_or(table).trim_start_matches('.');
-        let what = match about.split_once('.') {
+        match about.split_once('.') {
             Some(("vpc", vpc)) => format!("through an endpoint of {vpc}"),
             Some(("from", address)) => format!("from {address} through an endpoint"),
             Some(("endpoint", endpoint)) => format!("through {endpoint}"),
             Some(_) | None => "through no endpoint".to_owned(),
-        };
-        let reply = match reply {
-            Reply::Yes | Reply::No => reply.name().to_owned(),
+        }
+    };
+    let replied = |wanted: &Reply| -> Vec<String> {
+        trace.statements().filter(|(_, reply)| *reply == wanted).map(|(table, _)| what(table)).collect()
+    };
+    let mut said = Vec::new();
+    for (word, statements) in [("it came", replied(&Reply::Yes)), ("it did not come", replied(&Reply::No))] {
+        if !statements.is_empty() {
+            said.push(format!("{word} {}", statements.join(", ")));
+        }
+    }
+    for (table, reply) in trace.statements() {
+        let unclear = match reply {
+            Reply::Yes | Reply::No => continue,
             Reply::EndpointPolicy => "denied by a VPC endpoint policy".to_owned(),
             Reply::OtherPolicy { policy: Some(policy) } => format!("denied by a {policy}"),
             Reply::OtherPolicy { policy: None } => "denied by a policy that is not named".to_owned(),
-            Reply::TableExists => "not known, for a table of this name exists".to_owned(),
-            Reply::Failed { result } => format!("not known ({result})"),
+            Reply::TableExists => "a table of this name exists".to_owned(),
+            Reply::Failed { result } => result.to_string(),
         };
-        format!("{what}: {reply}")
-    };
-    let statements: Vec<String> = trace.statements().map(statement).collect();
-    (!statements.is_empty()).then(|| statements.join("; "))
+        said.push(format!("whether it came {} is not known ({unclear})", what(table)));
+    }
+    (!said.is_empty()).then(|| said.join("; "))
 }

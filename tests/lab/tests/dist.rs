@@ -108,6 +108,8 @@ fn is_possible(label: &str, value: &str) -> bool {
         "source" => Source::ALL.iter().map(|source| source.name()).collect(),
         "reason" => ProbeResult::ALL.iter().map(|result| result.name()).collect(),
         "operation" => EC2_OPERATIONS.into(),
+        "question" => Question::ALL.iter().map(|question| question.name()).collect(),
+        "answer" => Reply::NAMES.into(),
         "result" => Ec2Result::ALL.map(Ec2Result::name).into(),
         _ => return true,
     };

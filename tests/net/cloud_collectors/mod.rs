@@ -4,6 +4,7 @@ mod ec2;
 mod health;
 mod list_tables;
 mod pages;
+mod witness;
 
 use crate::fakes::{authority::Authority, server::Server};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};

@@ -133,7 +133,7 @@ fn steps(trace: &Trace) -> Markup {
         }
         @for message in trace.testimony() { li { "reported by the service: " (safe(message)) } }
         @if let Some(statements) = words::statements(trace) {
-            li { "DynamoDB says that the request came " (safe(&statements)) }
+            li { "DynamoDB says of the request: " (safe(&statements)) }
         }
     }
 }
