@@ -3,8 +3,8 @@
 use super::{collectors::Session, facts::Facts};
 use crate::model::{
     Ec2Request, Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, KernelPaths, KernelRoute, Observed,
-    ProbeAttempt, ProbeKind, Question, Resolution, Seconds, ServiceName, Snapshot, Source, VpcFacts, VpcId,
-    WitnessAttempt, visit_instance,
+    ProbeAttempt, ProbeKind, ProbeResult, Question, Reply, Resolution, Seconds, ServiceName, Snapshot, Source,
+    VpcFacts, VpcId, WitnessAttempt, visit_instance,
 };
 use crate::observe::kernel::Wanted;
 use serde::{Deserialize, Serialize};
@@ -388,6 +388,13 @@ impl Answer {
     pub(super) fn gaps(&mut self) -> Vec<Gap> {
         let mut gaps = Gaps::default();
         self.visit_facts(&mut gaps);
+        if let Self::Statement(WitnessAttempt { statement: Observed::Seen { value, .. }, .. }) = self
+            && let Reply::Failed { result } = value.reply
+        {
+            let detail = value.message.clone().unwrap_or_else(|| result.to_string());
+            let is_throttled = result == ProbeResult::Throttled;
+            gaps.0.push(if is_throttled { Gap::Throttled { detail } } else { Gap::Failed { detail } });
+        }
         gaps.0
     }
 }

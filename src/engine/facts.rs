@@ -101,11 +101,13 @@ impl Facts {
     /// Nothing is known yet.
     pub fn new(scope: Scope) -> Self {
         let known = Snapshot::unknown(scope.interface.clone(), scope.max_age);
+        // Facts count for three periods.
+        let every = scope.max_age.of(Source::Witness).as_duration() / 3;
         Self {
             scope,
             known,
             probes: BTreeMap::new(),
-            statements: Statements::new(&[]),
+            statements: Statements::new(every),
             uses_account: false,
             took: BTreeMap::new(),
             paths_of: None,
@@ -116,7 +118,7 @@ impl Facts {
     /// The control was asked by another process, with these answers.
     #[must_use]
     pub fn with_controls(self, controls: &[WitnessAttempt]) -> Self {
-        Self { statements: Statements::new(controls), ..self }
+        Self { statements: self.statements.with_controls(controls), ..self }
     }
 
     /// Takes in what a collection brought.
@@ -261,9 +263,24 @@ impl Facts {
         self.statements.lacks(&self.leaving())
     }
 
-    /// Decides whether the control is due.
+    /// The time, by which DynamoDB's answers grow old.
     pub(super) fn set_now(&mut self, now: Timestamp) {
         self.statements.set_now(now);
+    }
+
+    /// Something that DynamoDB's answers depend on changed.
+    pub(super) fn forget_statements(&mut self) {
+        self.statements.forget();
+    }
+
+    /// Something may have changed: DynamoDB is asked everything again.
+    pub(super) fn ask_all(&mut self) {
+        self.statements.ask_all();
+    }
+
+    /// A round of questions begins.
+    pub(super) fn questions_begun(&mut self) {
+        self.statements.begun();
     }
 
     /// Puts what was collected in the place of what was known, except for facts that are missing for a passing reason.
@@ -449,6 +466,7 @@ impl Facts {
         self.known.visit_facts(&mut restamp);
         self.probes.values_mut().for_each(|attempt| attempt.visit_facts(&mut restamp));
         self.statements.visit_facts(&mut restamp);
+        self.statements.restamp(step);
     }
 }
 

@@ -143,6 +143,7 @@ impl Daemon {
         loop {
             let now = self.read_clock();
             self.supervisor.alive(now.moment);
+            self.facts.set_now(now.wall);
             self.begin_due(now);
             self.report(now);
             let wait = self.next_wake(now.moment).since(now.moment);
@@ -209,12 +210,12 @@ impl Daemon {
                     let is_due = self.paths.begin(now.moment, self.facts.wanted_paths()).is_some();
                     self.facts.set_paths_due(is_due);
                 }
-                if source == Source::Witness {
-                    self.facts.set_now(now.wall);
-                }
                 let session = self.collectors.session(Instant::now() + self.settings.collect.timeout, ANSWERS_COMING);
                 let only = BySource::from_fn(|other| other == source);
                 self.batches.begin(only, Arc::new(session), now, &self.facts);
+                if source == Source::Witness {
+                    self.facts.questions_begun();
+                }
             }
         }
     }
@@ -283,6 +284,7 @@ impl Daemon {
             self.schedule.bring_forward(now, Source::Ec2);
         }
         if instance || routes || vpc {
+            self.facts.forget_statements();
             self.schedule.bring_forward(now, Source::Witness);
         }
         // What is under way may bring them.
@@ -296,6 +298,7 @@ impl Daemon {
         let now = now().moment;
         tracing::debug!("an address, a link, a route or a rule changed");
         self.paths.changed();
+        self.facts.ask_all();
         for source in [Source::Imds, Source::Kernel, Source::Ec2, Source::Witness] {
             self.schedule.bring_forward(now, source);
         }

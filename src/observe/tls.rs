@@ -70,7 +70,10 @@ impl Roots {
                 check_store()?;
                 // Errors are for single files of the store; what matters is whether anything is left.
                 let found = rustls_native_certs::load_native_certs().certs;
-                Self::usable(found).ok_or(TlsError::EmptySystemStore)
+                let roots = Self::usable(found).ok_or(TlsError::EmptySystemStore)?;
+                // Each of these replaces the system's.
+                let instead = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(SettingsFile::in_environment);
+                Ok(Self { bundle: instead.map(|file| file.to_string()), ..roots })
             }
         }
     }
@@ -108,10 +111,16 @@ impl Roots {
     pub fn anchor(&self, chain: &[CertificateDer<'_>]) -> Option<TrustAnchor> {
         let key = anchor_key(&self.store, chain)?;
         let outside = self.bundle.as_ref().filter(|_| {
-            let system = SYSTEM_STORE.get_or_init(|| Self::usable(rustls_native_certs::load_native_certs().certs));
+            let system = SYSTEM_STORE.get_or_init(Self::of_system);
             system.as_ref().is_none_or(|system| anchor_key(&system.store, chain).is_none())
         });
         Some(TrustAnchor { key_sha256: key, outside_system_store: outside.cloned() })
+    }
+
+    /// The system's, whatever the environment names in their place.
+    fn of_system() -> Option<Self> {
+        let file = SYSTEM_BUNDLES.iter().map(Path::new).find(|file| file.is_file())?;
+        Self::usable(rustls_native_certs::load_certs_from_paths(Some(file), None).certs)
     }
 
     /// The same, with a client certificate for servers that ask for one.
@@ -119,6 +128,14 @@ impl Roots {
         config(Arc::clone(&self.store), shown)
     }
 }
+
+/// Where distributions have the system's certificates in one file: Debian and Ubuntu, Amazon Linux and Fedora, SUSE, Alpine.
+const SYSTEM_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 
 /// The system's certificates, where they are only compared with.
 static SYSTEM_STORE: OnceLock<Option<Roots>> = OnceLock::new();

@@ -16,7 +16,7 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 11] = [
+const DISAGREE: [&str; 15] = [
     "answer_through_a_dropped_route_contradicts_it",
     "probe_from_another_source_contradicts_the_kernel",
     "endpoint_lists_a_table_that_has_no_route_to_it",
@@ -28,6 +28,10 @@ const DISAGREE: [&str; 11] = [
     "own_endpoint_against_an_internet_gateway_is_a_contradiction",
     "own_endpoint_does_not_settle_a_tie",
     "readings_that_contradict_each_other_are_not_settled",
+    "appliance_before_an_endpoint_that_is_not_listed_is_a_contradiction",
+    "transit_gateway_before_an_endpoint_is_a_contradiction",
+    "an_endpoint_and_none_at_once_is_unclear",
+    "two_answers_to_one_question_are_unclear",
 ];
 
 /// What remains of two facts that disagree may say what it would have said without the other, and nothing better.

@@ -10,16 +10,17 @@ use crate::{
 use clap::Args;
 use client::{Access, Fetched};
 use onnet::{engine, judge, model::WitnessAttempt, observe::seen::chain, present};
-use std::{env, error::Error, path::PathBuf, time::Duration};
+use std::{error::Error, path::PathBuf, time::Duration};
 
 const LOCAL_DAEMON: &str = "http://127.0.0.1:10953";
 
 /// How long the local daemon may take to say what it asked DynamoDB.
 const LOCAL_ANSWER: Duration = Duration::from_millis(250);
 
-/// The control that the local daemon asked DynamoDB within the last hour, so that it need not be asked, and denied, again.
+/// The control that the local daemon, at its default address, asked DynamoDB within the last hour, so that it need not be asked,
+/// and denied, again.
 pub(super) async fn local_controls() -> Vec<WitnessAttempt> {
-    let access = Access::url(&env::var("ONNET_URL").unwrap_or_else(|_| LOCAL_DAEMON.to_owned())).map(|url| Access {
+    let access = Access::url(LOCAL_DAEMON).map(|url| Access {
         url,
         timeout: LOCAL_ANSWER,
         ca_file: None,

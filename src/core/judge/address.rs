@@ -71,12 +71,16 @@ pub(super) fn judge_address<'s>(
     let said = known
         .map_or(Said::Nothing, |egress| testimony::said(snapshot, hostname, address, egress.interface, egress.source));
     let Weighed { verdict, hop, against, overruled } = match known {
-        Some(egress) => testimony::weigh(verdict, &said, address, egress.interface),
+        Some(egress) => {
+            let none_listed = reader.lists_no_dynamodb_endpoint(&egress.interface.vpc);
+            testimony::weigh(verdict, &said, address, egress.interface, none_listed)
+        }
         None => Weighed { verdict, hop: None, against: None, overruled: None },
     };
     let verdict = match &egress {
-        Some(egress) => require_public_ipv4(verdict, egress.interface, egress.source),
-        None => verdict,
+        // DynamoDB got the request, so it was sent.
+        Some(egress) if said != Said::NoEndpoint => require_public_ipv4(verdict, egress.interface, egress.source),
+        Some(_) | None => verdict,
     };
     let trace = Trace {
         egress: step,

@@ -4,6 +4,7 @@ use super::{
     address::{Judged, may_be_remote_endpoint, proxy_for},
     findings::contradiction,
     round::{Named, Round, hostname_missing},
+    testimony::Said,
 };
 use crate::model::{Decision, Outcome, ProxyStep, Severity, Snapshot, Verdict};
 use std::cmp::Reverse;
@@ -62,7 +63,7 @@ fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {
     }
     match &report.verdict {
         Verdict::Via(path) if path.is_dynamodb_endpoint => Standing::OnNet,
-        Verdict::Via(_) if may_be_remote_endpoint(report) => Standing::Unknown,
+        Verdict::Via(_) if judged.said != Said::NoEndpoint && may_be_remote_endpoint(report) => Standing::Unknown,
         Verdict::Via(_) => Standing::OffNet,
         Verdict::Dropped(_) => Standing::Dropped,
         Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Standing::Unknown,

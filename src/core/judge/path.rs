@@ -85,6 +85,13 @@ impl<'a> Reader<'a> {
         Some(Gap::Conflicting { one, other: format!("its name is {name}") })
     }
 
+    /// Whether every endpoint of `vpc` is listed, and none can be DynamoDB's.
+    pub(super) fn lists_no_dynamodb_endpoint(&self, vpc: &VpcId) -> bool {
+        let may_be_ours = |endpoint: &VpcEndpoint| endpoint.vpc == *vpc && self.is_dynamodb(endpoint).unwrap_or(true);
+        let listed = self.facts.vpc_endpoints.seen();
+        listed.is_some_and(|endpoints| !endpoints.iter().any(may_be_ours)) && self.hidden(vpc).is_none()
+    }
+
     /// DynamoDB's prefix list in a sentence.
     pub(super) fn list_words(&self) -> String {
         self.region.map_or("DynamoDB's prefix list".to_owned(), |region| format!("DynamoDB's prefix list in {region}"))

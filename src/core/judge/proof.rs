@@ -18,9 +18,18 @@ fn level(round: &Round<'_>, judged: &Judged<'_>) -> ProofLevel {
     if contradiction(round.snapshot, judged).is_some() {
         return ProofLevel::Inferred;
     }
-    match judged.said {
-        Said::OwnEndpoint { .. } | Said::NoEndpoint => return ProofLevel::Proved,
-        Said::Nothing | Said::OtherSource | Said::NoEndpointByIpv6 | Said::Unclear(_) => {}
+    let verdict = &judged.report.verdict;
+    // It is about onnet's own requests, which no proxy carries.
+    let is_proved = judged.report.trace.proxy.is_none()
+        && match judged.said {
+            Said::OwnEndpoint { .. } => verdict.is_on_net(),
+            Said::NoEndpoint => verdict.is_off_net(),
+            Said::Nothing | Said::OtherSource | Said::NoEndpointByIpv6 | Said::OwnEndpointByIpv6 | Said::Unclear(_) => {
+                false
+            }
+        };
+    if is_proved {
+        return ProofLevel::Proved;
     }
     if is_testified(round.snapshot, address) && !judged.report.verdict.is_off_net() {
         return ProofLevel::Proved;

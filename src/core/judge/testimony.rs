@@ -6,12 +6,15 @@
 //! | through a NAT gateway or proxy, then such an endpoint | yes | no | no |
 //! | through no endpoint | no | no | yes |
 
-use super::{address::may_precede_endpoint, path::undetermined};
+use super::{
+    address::{is_testified, may_precede_endpoint},
+    path::undetermined,
+};
 use crate::model::{
     Beyond, CONTROL_AGE, Gap, Interface, Missing, Observed, Path, PathKind, PathTarget, Question, Reply, Snapshot,
     Statement, Timestamp, Verdict, Witness, WitnessAttempt,
 };
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 /// What DynamoDB said of the requests to one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(super) enum Said {
     NoEndpoint,
     /// The same of an IPv6 address, about whose source there is no question: it contradicts, and decides nothing.
     NoEndpointByIpv6,
+    /// They come through an endpoint of the own VPC, and the address is an IPv6 one: it contradicts, and decides nothing.
+    OwnEndpointByIpv6,
     /// It fits no row, for this reason.
     Unclear(String),
 }
@@ -41,26 +46,78 @@ pub(super) fn said(
     interface: &Interface,
     source: Option<IpAddr>,
 ) -> Said {
-    let mut attempts = attempts(snapshot, hostname, address).filter(|attempt| attempt.question != Question::Direct);
-    if attempts.next().is_none() {
+    let denied = |attempt: &WitnessAttempt| {
+        attempt.question == Question::Direct && attempt.statement.seen().is_none_or(|one| one.reply != Reply::Yes)
+    };
+    // The control alone says nothing of one address.
+    if attempts(snapshot, hostname, address).all(denied) {
         return Said::Nothing;
     }
     match Row::read(snapshot, hostname, address, interface, source) {
-        Ok(row) => row.said(address),
+        Ok(row) => row.said(snapshot, address),
         Err(why) => Said::Unclear(why),
     }
 }
 
-/// The answers about one address, as far as they are about this request.
+/// The answers about one address, as far as they are about these requests and were given together.
 struct Row<'s> {
     vpc: &'s Statement,
     /// `None` for IPv6: `aws:VpcSourceIp` is IPv4's.
     from: Option<&'s Statement>,
-    /// Of the same address, in the same round.
     direct: Option<&'s Statement>,
+    endpoint: Option<&'s Statement>,
     /// Whether the credentials that asked were denied what no condition would let through.
     control: Result<(), String>,
-    endpoint: Option<&'s Statement>,
+    /// Whether they were sent from the address that `aws:Ec2InstanceSourcePrivateIPv4` has.
+    from_primary: bool,
+}
+
+/// Answers that were given further apart are no row: the path may have changed in between.
+const TOGETHER: Duration = Duration::from_secs(60);
+
+/// One question as it should have been asked.
+struct Asked<'a> {
+    hostname: &'a str,
+    address: IpAddr,
+    interface: &'a Interface,
+    source: Option<IpAddr>,
+}
+
+impl Asked<'_> {
+    /// The answer to a question, and when it was given; `None` where it was not asked.
+    ///
+    /// # Errors
+    /// Why the answer is missing, contradicts another one, or is about something else.
+    fn read<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        question: Question,
+        subject: Option<&str>,
+    ) -> Result<Option<(&'s Statement, Timestamp)>, String> {
+        let mut asked = attempts(snapshot, self.hostname, self.address).filter(|attempt| attempt.question == question);
+        let Some(attempt) = asked.next() else { return Ok(None) };
+        if asked.any(|other| other != attempt) {
+            return Err(format!("the question {question} has two answers"));
+        }
+        let (statement, at) = match &attempt.statement {
+            Observed::Seen { value, at, .. } => (value, *at),
+            Observed::Unseen(gap) => return Err(format!("the question {question}: {gap}")),
+        };
+        let is_about = subject.is_none_or(|subject| statement.subject.as_deref() == Some(subject));
+        if statement.question != question || !is_about {
+            return Err(format!("the question {question} was not asked about {}", subject.unwrap_or("the endpoint")));
+        }
+        let local = statement.local.map(|local| local.ip());
+        let is_ours = |local| self.interface.addresses.contains(&local) && self.source.is_none_or(|s| s == local);
+        if !local.is_some_and(is_ours) {
+            let from = local.map_or_else(|| "an unknown address".to_owned(), |local| local.to_string());
+            return Err(format!("the question {question} was sent from {from}, not from the address judged here"));
+        }
+        if statement.anchor.is_none() {
+            return Err("the server that answered was not verified by a certificate".to_owned());
+        }
+        Ok(Some((statement, at)))
+    }
 }
 
 impl<'s> Row<'s> {
@@ -71,56 +128,52 @@ impl<'s> Row<'s> {
         interface: &Interface,
         source: Option<IpAddr>,
     ) -> Result<Self, String> {
-        let about = |question, subject: &str| -> Result<&'s Statement, String> {
-            let attempt = attempts(snapshot, hostname, address).find(|attempt| attempt.question == question);
-            let attempt = attempt.ok_or_else(|| format!("the question {question} was not asked"))?;
-            let statement = attempt.statement.get().map_err(|gap| format!("the question {question}: {gap}"))?;
-            if statement.question != question || statement.subject.as_deref() != Some(subject) {
-                return Err(format!("the question {question} was not asked about {subject}"));
-            }
-            let local = statement.local.map(|local| local.ip());
-            if local.is_none_or(|local| !interface.addresses.contains(&local) || source.is_some_and(|s| s != local)) {
-                let from = local.map_or_else(|| "an unknown address".to_owned(), |local| local.to_string());
-                return Err(format!("the question {question} was sent from {from}, not from the address judged here"));
-            }
-            if statement.anchor.is_none() {
-                return Err("the server that answered was not verified by a certificate".to_owned());
-            }
-            Ok(statement)
-        };
-        let vpc = about(Question::Vpc, interface.vpc.as_str())?;
+        let asked = Asked { hostname, address, interface, source };
+        let not_asked = |question: Question| format!("the question {question} was not asked");
+        let vpc = asked.read(snapshot, Question::Vpc, Some(interface.vpc.as_str()))?;
+        let (vpc, at) = vpc.ok_or_else(|| not_asked(Question::Vpc))?;
         let from = match (address, vpc.local) {
-            (IpAddr::V4(_), Some(local)) => Some(about(Question::From, &local.ip().to_string())?),
+            (IpAddr::V4(_), Some(local)) => {
+                let from = asked.read(snapshot, Question::From, Some(&local.ip().to_string()))?;
+                Some(from.ok_or_else(|| not_asked(Question::From))?)
+            }
             (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
         };
-        if from.is_some_and(|from| from.credentials != vpc.credentials) {
+        if from.is_some_and(|(from, _)| from.credentials != vpc.credentials) {
             return Err("the questions were signed with different credentials".to_owned());
         }
-        let same_credentials = |statement: &&Statement| statement.credentials == vpc.credentials;
-        let of_question = |question| {
-            let mut attempts = attempts(snapshot, hostname, address).filter(move |one| one.question == question);
-            attempts.find_map(|one| one.statement.seen())
-        };
-        let follow_up = attempts(snapshot, hostname, address).find(|one| one.question == Question::Direct);
-        if let Some(gap) = follow_up.and_then(|one| one.statement.gap()).filter(|_| vpc.reply == Reply::No) {
-            return Err(format!("the question {}: {gap}", Question::Direct));
+        let apart = |other: Timestamp| at.since(other).max(other.since(at)) > TOGETHER;
+        if from.is_some_and(|(_, of_from)| apart(of_from)) {
+            return Err(format!("the questions {} and {} were not answered together", Question::Vpc, Question::From));
         }
+        let together = |(one, of_one): (&'s Statement, Timestamp)| {
+            (one.credentials == vpc.credentials && !apart(of_one)).then_some(one)
+        };
+        // Where an endpoint of the VPC carried the request, the control may be of an hour ago, and missing now.
+        let direct = match asked.read(snapshot, Question::Direct, None) {
+            Ok(direct) => direct.and_then(together),
+            Err(why) if vpc.reply == Reply::No => return Err(why),
+            Err(_) => None,
+        };
         Ok(Self {
             vpc,
-            from,
-            direct: of_question(Question::Direct).filter(same_credentials).filter(|one| one.anchor.is_some()),
+            from: from.map(|(from, _)| from),
+            direct,
+            endpoint: asked.read(snapshot, Question::Endpoint, None)?.and_then(together),
             control: control(snapshot, &vpc.credentials),
-            endpoint: of_question(Question::Endpoint).filter(same_credentials).filter(|one| one.anchor.is_some()),
+            from_primary: interface.device_number == 0
+                && interface.addresses.iter().find(|own| own.is_ipv4()) == vpc.local.map(|local| local.ip()).as_ref(),
         })
     }
 
-    fn said(&self, address: IpAddr) -> Said {
-        let asked = [Some(self.vpc), self.from, self.direct].into_iter().flatten();
+    fn said(&self, snapshot: &Snapshot, address: IpAddr) -> Said {
+        let asked = [Some(self.vpc), self.from, self.direct, self.endpoint].into_iter().flatten();
         if let Some(why) = asked.clone().find_map(why_unclear) {
             return Said::Unclear(why);
         }
         let is = |statement: Option<&Statement>, reply: &Reply| statement.map(|one| one.reply == *reply);
         let direct = is(self.direct, &Reply::Yes).unwrap_or(false);
+        let through_some = is(self.endpoint, &Reply::Yes) == Some(true) || is_testified(snapshot, address);
         match (&self.vpc.reply, is(self.from, &Reply::Yes)) {
             (Reply::Yes, _) if direct => Said::Unclear(BROAD.to_owned()),
             (Reply::Yes, from) => match (&self.control, from) {
@@ -129,10 +182,18 @@ impl<'s> Row<'s> {
                     let denied = self.endpoint.filter(|one| one.reply == Reply::No);
                     Said::OwnEndpoint { not_through: denied.and_then(|one| one.subject.clone()) }
                 }
-                (Ok(()), Some(false)) => Said::OtherSource,
-                (Ok(()), None) => Said::Nothing,
+                (Ok(()), Some(false)) if self.from_primary => Said::OtherSource,
+                (Ok(()), Some(false)) => Said::Unclear(
+                    "it denied the question about the source address, which is not the primary one of the instance: the denies \
+                     of `onnet policy --guard` are about that one alone"
+                        .to_owned(),
+                ),
+                (Ok(()), None) => Said::OwnEndpointByIpv6,
             },
             (_, Some(true)) => Said::Unclear("it confirmed the source address, and not the VPC".to_owned()),
+            (_, _) if direct && through_some => {
+                Said::Unclear("it said that the request came through an endpoint, and through none".to_owned())
+            }
             (_, _) if direct && address.is_ipv6() => Said::NoEndpointByIpv6,
             (_, _) if direct => Said::NoEndpoint,
             (_, _) => Said::Unclear(
@@ -173,7 +234,8 @@ fn control(snapshot: &Snapshot, credentials: &str) -> Result<(), String> {
         match attempt.statement.get() {
             Ok(statement) if statement.credentials != credentials || statement.anchor.is_none() => {}
             Ok(statement) => match &statement.reply {
-                Reply::No => denied = true,
+                Reply::No if statement.is_control => denied = true,
+                Reply::No => unclear = Some("nothing else was allowed when the control was denied".to_owned()),
                 // Another address may go through no endpoint.
                 Reply::Yes => allowed = true,
                 Reply::EndpointPolicy | Reply::OtherPolicy { .. } | Reply::TableExists | Reply::Failed { .. } => {
@@ -198,7 +260,7 @@ fn control(snapshot: &Snapshot, credentials: &str) -> Result<(), String> {
 pub fn controls(snapshot: &Snapshot, now: Timestamp) -> Vec<WitnessAttempt> {
     let is_fresh = |attempt: &&WitnessAttempt| match &attempt.statement {
         Observed::Seen { value, at, .. } => {
-            attempt.question == Question::Direct && value.reply == Reply::No && now.since(*at) < CONTROL_AGE
+            attempt.question == Question::Direct && value.is_control && now.since(*at) < CONTROL_AGE
         }
         Observed::Unseen(_) => false,
     };
@@ -255,14 +317,35 @@ impl Weighed {
 }
 
 /// Weighs the verdict on `address`, whose packets leave through `interface`.
-pub(super) fn weigh(verdict: Verdict, said: &Said, address: IpAddr, interface: &Interface) -> Weighed {
+///
+/// `none_listed`: EC2 lists every endpoint of the VPC, and none can carry DynamoDB.
+pub(super) fn weigh(
+    verdict: Verdict,
+    said: &Said,
+    address: IpAddr,
+    interface: &Interface,
+    none_listed: bool,
+) -> Weighed {
     match said {
         Said::Nothing | Said::Unclear(_) => Weighed::as_is(verdict),
         Said::NoEndpoint => without_endpoint(verdict, address),
         Said::NoEndpointByIpv6 if verdict.is_on_net() => {
             Weighed::against(verdict, format!("{address} is routed to an endpoint, but {NO_ENDPOINT}"))
         }
-        Said::NoEndpointByIpv6 => Weighed::as_is(verdict),
+        Said::OwnEndpointByIpv6 if verdict.path().is_some_and(|path| is_outside(path)) => {
+            let says = "DynamoDB says that the request came through an endpoint of this VPC";
+            let what =
+                verdict.path().map_or(String::new(), |path| format!("{address} is routed to {path}, but {says}"));
+            Weighed::against(verdict, what)
+        }
+        Said::NoEndpointByIpv6 | Said::OwnEndpointByIpv6 => Weighed::as_is(verdict),
+        Said::OwnEndpoint { .. } if none_listed => {
+            let vpc = &interface.vpc;
+            let what = format!(
+                "DynamoDB says that the request to {address} came through an endpoint of {vpc}, but EC2 lists none of DynamoDB's"
+            );
+            Weighed::against(verdict, what)
+        }
         Said::OwnEndpoint { not_through } => through_endpoint(verdict, not_through.as_deref(), address, interface),
         Said::OtherSource => behind_another(verdict, address),
     }
@@ -320,13 +403,16 @@ fn contradicts(missing: &Missing) -> bool {
     matches!(missing.why, Gap::Conflicting { .. } | Gap::OtherHost { .. } | Gap::SpoofedSource { .. })
 }
 
-/// Whether packets may go through this and reach an endpoint of the VPC with the address they were sent from.
+/// Whether it leads out, past every endpoint of the VPC.
+fn is_outside(path: &Path) -> bool {
+    !path.is_dynamodb_endpoint && path.kind().beyond() == Beyond::Outside
+}
+
+/// Whether packets may go through this and reach an endpoint of the VPC with the address they were sent from: an appliance of the
+/// VPC. A NAT gateway replaces the address, and from other networks no gateway endpoint can be reached.
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
 fn keeps_source(kind: PathKind) -> bool {
-    match kind.beyond() {
-        Beyond::AnotherTable => kind != PathKind::NatGateway,
-        Beyond::Unknown => true,
-        Beyond::Outside | Beyond::Nothing => false,
-    }
+    matches!(kind, PathKind::NetworkInterface | PathKind::Instance | PathKind::GatewayLoadBalancerEndpoint)
 }
 
 fn behind_another(verdict: Verdict, address: IpAddr) -> Weighed {

@@ -126,7 +126,7 @@ impl MaxAge {
         }
         // Asked once an hour: CloudTrail records each denial.
         let is_control = matches!(fact, FactPath::Statement { question: Question::Direct, .. });
-        if is_control { of_source.max(CONTROL_AGE.into()) } else { of_source }
+        if is_control { CONTROL_AGE.into() } else { of_source }
     }
 
     /// The shortest of all.

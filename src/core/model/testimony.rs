@@ -133,6 +133,10 @@ pub struct Statement {
     /// Which credentials signed it: the first 16 digits of the SHA-256 of the access key id. Statements support each other only
     /// where these are equal.
     pub credentials: String,
+    /// Whether this is the control: [`Question::Direct`] was denied, and [`Question::Vpc`] at the same address, with the same
+    /// credentials, was not. A role that may do nothing is denied everything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_control: bool,
     /// The service's request id, to find the call in CloudTrail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

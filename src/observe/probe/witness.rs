@@ -38,6 +38,7 @@ pub(super) async fn ask(
         local: None,
         anchor: None,
         credentials: fingerprint(credentials.access_key_id()),
+        is_control: false,
         request_id: None,
     };
     let transport = match Transport::new(prober, name, address, Clock::new(), deadline) {

@@ -47,7 +47,7 @@
 //!   Each is the base world's probe with these changes.
 //! - `statements`: what DynamoDB says of requests, as `QUESTION ANSWER`: the question is `vpc`, `from`, `endpoint` or `direct`, the
 //!   answer `yes`, `no`, `endpoint_policy`, `table_exists`, `other_policy:KIND` or `failed:RESULT`. Then `about SUBJECT`, `at ADDRESS`,
-//!   `from LOCAL`, `by CREDENTIALS`, `anchor SETTING` (`none` without TLS).
+//!   `from LOCAL`, `by CREDENTIALS`, `anchor SETTING` (`none` without TLS), `control unpaired`.
 //!
 //! **Everywhere**
 //! - Instead of a fact, the reason why it is missing: `denied ec2:DescribeRouteTables`, `timed out 3s`,

@@ -35,8 +35,8 @@ impl TryFrom<String> for StatementText {
         };
         let mut options = Vec::new();
         while let Some(option) = words.next() {
-            if !["about", "at", "from", "by", "anchor"].contains(&option) {
-                return Err(format!("{text:?}: expected about, at, from, by or anchor, found {option:?}"));
+            if !["about", "at", "from", "by", "anchor", "control"].contains(&option) {
+                return Err(format!("{text:?}: expected about, at, from, by, anchor or control, found {option:?}"));
             }
             let value = words.next().ok_or_else(|| format!("{text:?}: what follows {option}?"))?;
             options.push((option.to_owned(), value.to_owned()));
@@ -84,6 +84,9 @@ impl StatementText {
                 local: Some(SocketAddr::new(local, 40_001)),
                 anchor,
                 credentials: self.option("by").unwrap_or("0123456789abcdef").to_owned(),
+                is_control: self.question == Question::Direct
+                    && *reply == Reply::No
+                    && self.option("control") != Some("unpaired"),
                 request_id: None,
             }),
         };

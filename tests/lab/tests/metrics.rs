@@ -25,15 +25,15 @@ use std::{
 
 pub(crate) fn trials() -> Vec<Trial> {
     let tests: [(&str, Test); 7] = [
-        ("a_round_that_found_much", a_round),
-        ("the_first_moments", first_moments),
-        ("what_is_not_known_is_absent", absence),
-        ("on_net_is_absent_where_it_is_not_known_of_all_traffic", on_net),
-        ("a_scrape_changes_nothing", twice),
-        ("the_page_of_metrics_lists_every_metric", documented),
-        ("no_label_clashes_with_those_of_targets", labels),
+        ("metrics::a_round_that_found_much", a_round),
+        ("metrics::the_first_moments", first_moments),
+        ("metrics::what_is_not_known_is_absent", absence),
+        ("metrics::on_net_is_absent_where_it_is_not_known_of_all_traffic", on_net),
+        ("metrics::a_scrape_changes_nothing", twice),
+        ("metrics::the_page_of_metrics_lists_every_metric", documented),
+        ("metrics::no_label_clashes_with_those_of_targets", labels),
     ];
-    let with_promtool: [(&str, Test); 1] = [("promtool_finds_nothing_to_complain_of", promtool)];
+    let with_promtool: [(&str, Test); 1] = [("metrics::promtool_finds_nothing_to_complain_of", promtool)];
     [named(tests, true), named(with_promtool, is_installed("promtool"))].into_iter().flatten().collect()
 }
 

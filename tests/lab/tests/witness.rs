@@ -16,6 +16,7 @@ use crate::{
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use std::{net::Ipv4Addr, path::Path, time::Duration};
+use tokio::time::Instant;
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
     let tests: [(&'static str, Test); 5] = [
@@ -162,8 +163,8 @@ fn worlds() -> Vec<Expected> {
             || {
                 let world = with_policy(World::on_net());
                 let subnet = world.subnets[1].id.clone();
-                through(world, Target::gateway("tgw-0a")).with_hop(Hop {
-                    id: "tgw-0a".to_owned(),
+                through(world, Target::gateway("eni-0f")).with_hop(Hop {
+                    id: "eni-0f".to_owned(),
                     source: None,
                     next: Next::Subnet(subnet),
                 })
@@ -388,10 +389,10 @@ fn noise() -> Done {
     let lab = Lab::start(with_policy(World::on_net()), Mode::Namespaces)?;
     let daemon = Daemon::start(&lab, Path::new(ONNET), &["--witness", "--witness-every", "200ms"])?;
     daemon.outcome(0, "on_net")?;
-    let until = std::time::Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(60);
     let rounds = || asked(&lab).iter().filter(|table| table.starts_with("vpc.")).count();
     while rounds() < 10 {
-        assert!(std::time::Instant::now() < until, "{:?}", asked(&lab));
+        assert!(Instant::now() < until, "{:?}", asked(&lab));
         std::thread::sleep(Duration::from_millis(20));
     }
     let all = asked(&lab);

@@ -56,7 +56,7 @@ impl Rule for code::TrustAnchor {
         let anchors = world.snapshot.into_iter().flat_map(other_anchors);
         let draft = |anchor: &str| {
             Draft::new(format!(
-                "the server that answered for DynamoDB was verified by a certificate of {anchor}, which is not in the system's                  trust store: a proxy that inspects TLS could answer in DynamoDB's place"
+                "the server that answered for DynamoDB was verified by a certificate of {anchor}, which is not in the system's trust store: a proxy that inspects TLS could answer in DynamoDB's place"
             ))
         };
         anchors.map(draft).collect()
@@ -68,7 +68,7 @@ impl Rule for code::CoverageUnknown {
         let testified = world.judged().find(|judged| judged.is_testified_endpoint());
         let draft = |judged: &Judged<'_>| {
             Draft::new(format!(
-                "DynamoDB says that requests to {} come through a VPC endpoint; where the rest of its prefix list goes was not                  seen, and the next DNS answer may be an address of it",
+                "DynamoDB says that requests to {} come through a VPC endpoint; where the rest of its prefix list goes was not seen, and the next DNS answer may be an address of it",
                 judged.report.address
             ))
         };
@@ -81,7 +81,7 @@ impl Rule for code::HopBeforeEndpoint {
         let draft = |judged: &Judged<'_>| {
             let (address, hop) = (judged.report.address, judged.hop.as_ref()?);
             Some(Draft::new(format!(
-                "{address} is routed to {hop}, and DynamoDB says that the request then came through an endpoint of this VPC:                  what {hop} does with packets is not known"
+                "{address} is routed to {hop}, and DynamoDB says that the request then came through an endpoint of this VPC: what {hop} does with packets is not known"
             )))
         };
         world.judged().filter_map(draft).collect()
