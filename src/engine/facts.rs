@@ -49,6 +49,9 @@ pub struct Scope {
     /// Whether DynamoDB is asked how requests come.
     #[serde(default)]
     pub witness: bool,
+    /// How often: an answer is not asked for again before.
+    #[serde(default)]
+    pub witness_every: Seconds,
     /// How old a fact may be before it supports no verdict.
     pub max_age: MaxAge,
 }
@@ -101,8 +104,7 @@ impl Facts {
     /// Nothing is known yet.
     pub fn new(scope: Scope) -> Self {
         let known = Snapshot::unknown(scope.interface.clone(), scope.max_age);
-        // Facts count for three periods.
-        let every = scope.max_age.of(Source::Witness).as_duration() / 3;
+        let every = scope.witness_every.as_duration();
         Self {
             scope,
             known,

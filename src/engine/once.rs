@@ -11,10 +11,11 @@ use super::{
     clock::now,
     collectors::{CollectSettings, Collectors},
     facts::{Facts, Scope},
+    schedule::Periods,
 };
 use crate::{
     judge::judge,
-    model::{BySource, MaxAge, Snapshot, Source},
+    model::{BySource, MaxAge, Seconds, Snapshot, Source},
     observe::{environment, seen::Stopwatch},
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -38,6 +39,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
         interface: settings.interface.clone(),
         c_library: settings.c_library.is_some(),
         witness: settings.witness,
+        witness_every: Seconds::from(Periods::default().of(Source::Witness)),
         max_age: MaxAge::default(),
     })
     .with_controls(&settings.controls);

@@ -99,6 +99,7 @@ impl Daemon {
             interface: collect.interface.clone(),
             c_library: collect.c_library.is_some(),
             witness: collect.witness,
+            witness_every: periods.of(Source::Witness).into(),
             max_age: periods.max_age(collect.timeout),
         };
         if let Some(recorder) = &mut recorder {

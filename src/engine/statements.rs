@@ -34,6 +34,8 @@ type Key = (Question, IpAddr, String);
 struct Kept {
     attempt: WitnessAttempt,
     at: Timestamp,
+    /// The round of questions that it belongs to.
+    round: u64,
 }
 
 /// The answers, and what is to be asked.
@@ -43,6 +45,7 @@ pub(super) struct Statements {
     /// For how long an answer is not asked for again.
     every: Duration,
     now: Timestamp,
+    round: u64,
     control_due: bool,
     /// Something may have changed: everything is asked.
     all_due: bool,
@@ -62,7 +65,7 @@ impl Statements {
     /// None yet. Each is asked for again after `every`.
     pub(super) fn new(every: Duration) -> Self {
         let now = std::time::UNIX_EPOCH.into();
-        Self { kept: BTreeMap::new(), every, now, control_due: true, all_due: false }
+        Self { kept: BTreeMap::new(), every, now, round: 0, control_due: true, all_due: false }
     }
 
     /// With answers to the control that another process got.
@@ -76,7 +79,10 @@ impl Statements {
 
     fn insert(&mut self, attempt: WitnessAttempt) {
         let at = if let Observed::Seen { at, .. } = &attempt.statement { *at } else { self.now };
-        self.kept.insert((attempt.question, attempt.address, attempt.hostname.clone()), Kept { attempt, at });
+        self.kept.insert(
+            (attempt.question, attempt.address, attempt.hostname.clone()),
+            Kept { attempt, at, round: self.round },
+        );
     }
 
     /// Takes in an answer. The control stays where another one did not come.
@@ -107,7 +113,8 @@ impl Statements {
         else {
             return;
         };
-        let Some(Kept { attempt, at: of_direct }) = self.kept.get_mut(&(Question::Direct, address, hostname)) else {
+        let Some(Kept { attempt, at: of_direct, round: _ }) = self.kept.get_mut(&(Question::Direct, address, hostname))
+        else {
             return;
         };
         let is_together = at.since(*of_direct).max(of_direct.since(at)) <= TOGETHER;
@@ -141,6 +148,7 @@ impl Statements {
     /// A round of questions begins.
     pub(super) fn begun(&mut self) {
         self.all_due = false;
+        self.round += 1;
     }
 
     /// When a question was last asked; `None` where it was not.
@@ -192,13 +200,9 @@ impl Statements {
         let mut control: BTreeSet<&str> =
             controls.filter_map(|kept| Some(kept.attempt.statement.seen()?.credentials.as_str())).collect();
         for Leaving { target, .. } in leaving {
-            let Some((statement, at)) =
-                self.asked_at(Question::Vpc, target).and_then(|kept| Some((kept.attempt.statement.seen()?, kept.at)))
-            else {
-                continue;
-            };
-            let asked = self.asked_at(Question::Direct, target);
-            let is_asked = asked.is_some_and(|kept| at.since(kept.at) <= TOGETHER);
+            let Some(vpc) = self.asked_at(Question::Vpc, target) else { continue };
+            let Some(statement) = vpc.attempt.statement.seen() else { continue };
+            let is_asked = self.asked_at(Question::Direct, target).is_some_and(|direct| direct.round == vpc.round);
             match statement.reply {
                 Reply::No if !is_asked => questions.push(direct(target)),
                 Reply::Yes if control.insert(&statement.credentials) && !is_asked => questions.push(direct(target)),
@@ -299,8 +303,11 @@ mod tests {
     ) -> Vec<(Question, u8)> {
         statements.set_now(at(second));
         let mut all = Vec::new();
-        for step in [Statements::questions, Statements::follow_ups] {
+        for (number, step) in [Statements::questions, Statements::follow_ups].into_iter().enumerate() {
             let asked = step(statements, leaving);
+            if number == 0 {
+                statements.begun();
+            }
             for asked in &asked {
                 let statement = Statement {
                     question: asked.question,
@@ -324,7 +331,6 @@ mod tests {
             }
             all.extend(questions(&asked));
         }
-        statements.begun();
         all
     }
 
@@ -381,6 +387,18 @@ mod tests {
         assert_eq!(known(&statements, &one), 1, "the control");
         statements.set_now(at(610));
         assert!(statements.lacks(&one));
+    }
+
+    #[test]
+    fn a_no_is_followed_up_though_the_control_was_denied_just_before() {
+        let mut statements = Statements::new(PERIOD);
+        let one = [leaving(1)];
+        round(&mut statements, 0, &one, through);
+        statements.ask_all();
+        assert_eq!(
+            round(&mut statements, 5, &one, past),
+            [(Question::Vpc, 1), (Question::From, 1), (Question::Direct, 1)]
+        );
     }
 
     #[test]
