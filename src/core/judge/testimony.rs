@@ -332,7 +332,7 @@ pub(super) fn weigh(
         Said::NoEndpointByIpv6 if verdict.is_on_net() => {
             Weighed::against(verdict, format!("{address} is routed to an endpoint, but {NO_ENDPOINT}"))
         }
-        Said::OwnEndpointByIpv6 if verdict.path().is_some_and(|path| is_outside(path)) => {
+        Said::OwnEndpointByIpv6 if verdict.path().is_some_and(is_outside) => {
             let says = "DynamoDB says that the request came through an endpoint of this VPC";
             let what =
                 verdict.path().map_or(String::new(), |path| format!("{address} is routed to {path}, but {says}"));
