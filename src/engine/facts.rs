@@ -98,6 +98,8 @@ pub struct Changed {
     pub probe_failed: bool,
     /// The route tables or the endpoints.
     pub vpc: bool,
+    /// The credentials, since DynamoDB was asked how requests come.
+    pub credentials: bool,
 }
 
 impl Facts {
@@ -190,11 +192,14 @@ impl Facts {
     fn take_probe(&mut self, answer: Answer) -> Changed {
         let Answer::Probe(attempt) = answer else { return Changed::default() };
         let probe_failed = attempt.probe.seen().is_some_and(|probe| !probe.result.reached_service());
+        let in_use = self.addresses();
+        let signed_with = attempt.probe.seen().and_then(|probe| probe.credentials.as_deref());
+        let credentials = signed_with.is_some_and(|credentials| self.statements.are_of_others(credentials, &in_use));
         // The names may have changed while the probe was under way.
         if self.is_in_use(attempt.address) {
             self.probes.insert(key(&attempt), attempt);
         }
-        Changed { probe_failed, ..Changed::default() }
+        Changed { probe_failed, credentials, ..Changed::default() }
     }
 
     fn take_vpc(&mut self, mut answer: Answer) -> Changed {

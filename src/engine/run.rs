@@ -266,7 +266,7 @@ impl Daemon {
 
     /// What one change means for the other sources.
     fn follow(&mut self, changed: Changed, now: Moment) {
-        let Changed { instance, names, addresses, strangers, routes, probe_failed, vpc } = changed;
+        let Changed { instance, names, addresses, strangers, routes, probe_failed, vpc, credentials } = changed;
         if names {
             self.schedule.at_once(now, Source::Dns);
         }
@@ -286,6 +286,10 @@ impl Daemon {
         }
         if instance || routes || vpc {
             self.facts.forget_statements();
+            self.schedule.bring_forward(now, Source::Witness);
+        }
+        if credentials {
+            self.facts.ask_all();
             self.schedule.bring_forward(now, Source::Witness);
         }
         // What is under way may bring them.

@@ -140,6 +140,13 @@ impl Statements {
         self.kept.retain(|_, kept| kept.is_control());
     }
 
+    /// Whether the answers about addresses in use were given to other credentials than these.
+    pub(super) fn are_of_others(&self, credentials: &str, in_use: &BTreeSet<IpAddr>) -> bool {
+        let attempts = self.kept.values().map(|kept| &kept.attempt);
+        let mut of_use = attempts.filter(|one| one.question == Question::Vpc && in_use.contains(&one.address));
+        of_use.any(|one| one.statement.seen().is_some_and(|statement| statement.credentials != credentials))
+    }
+
     /// Something may have changed: all is asked again.
     pub(super) fn ask_all(&mut self) {
         self.all_due = true;

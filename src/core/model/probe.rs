@@ -275,6 +275,9 @@ pub struct Probe {
     /// The service's request id, which identifies the call in CloudTrail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Which credentials signed it, as [`super::Statement::credentials`] has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
     /// How long each phase took.
     pub phases: Phases,
     /// The time from the start of the first phase to the end of the last.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::model::{
     AddressReport, CoverageRange, EgressStep, EndpointInterfaceStep, Gap, InstanceSummary, InterfaceId, Observed,
-    Probe, ProxyStep, Report, RouteTableId, RoutingStep, SubnetId, Trace, VpcId, grouped,
+    Probe, ProxyStep, Report, RouteTableId, RoutingStep, Seconds, SubnetId, Trace, VpcId, grouped,
 };
 use std::net::IpAddr;
 
@@ -47,6 +47,20 @@ fn answer(page: &mut Page, report: &Report) {
         page.label("instance").flowed(INDENT, " · ", place(instance));
     }
     page.label("collected").put(report.taken_at).put(" in ").put(report.snapshot.took).end();
+    if let Some(age) = control(report) {
+        let asked =
+            if age == Seconds::default() { "now".to_owned() } else { format!("{age} ago, and not asked again") };
+        page.label("control").wrapped(INDENT, &format!("denied by DynamoDB as it should be: asked {asked}"));
+    }
+}
+
+/// How long before the round the control was asked; nothing if in the round itself.
+fn control(report: &Report) -> Option<Seconds> {
+    let mut controls = report.snapshot.statements.iter().filter_map(|attempt| match &attempt.statement {
+        Observed::Seen { value, at, .. } if value.is_control => Some(*at),
+        Observed::Seen { .. } | Observed::Unseen(_) => None,
+    });
+    controls.next().map(|at| report.taken_at.since(at).into())
 }
 
 /// Where the instance stands, as far as it is known.

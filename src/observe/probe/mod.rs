@@ -57,7 +57,8 @@ impl Prober {
     ) -> Probe {
         let clock = Clock::new();
         let ending = list_tables::probe(self, credentials, name, address, &clock, deadline).await;
-        ending.into_probe(ProbeKind::ListTables, name, address, &clock, resolve)
+        let probe = ending.into_probe(ProbeKind::ListTables, name, address, &clock, resolve);
+        Probe { credentials: Some(fingerprint(credentials)), ..probe }
     }
 
     /// Asks DynamoDB about the request itself, over a connection of its own.
@@ -128,6 +129,7 @@ impl Ending {
             detail: self.detail,
             testimony: self.testimony,
             request_id: self.request_id,
+            credentials: None,
             total: Seconds::from(phases.sum()),
             phases,
         }
@@ -148,4 +150,10 @@ fn url(name: &ServiceName) -> String {
 /// The host without the brackets that an IPv6 literal has in a URL.
 fn bare_host(name: &ServiceName) -> &str {
     name.hostname.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// Which credentials these are, without the access key id.
+fn fingerprint(credentials: &Credentials) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, credentials.access_key_id().as_bytes());
+    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

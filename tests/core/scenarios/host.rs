@@ -310,6 +310,7 @@ impl ProbeChange {
             detail: self.detail,
             testimony: self.testimony.map(Into::into),
             request_id: self.request_id,
+            credentials: None,
             total: phases.sum().into(),
             phases,
         };

@@ -342,6 +342,8 @@ fn asks() -> Done {
     let directs = |asked: &[String]| asked.iter().filter(|table| *table == "direct").count();
     assert_eq!(directs(&after), directs(&before), "the daemon's control is used: {after:?}");
     assert_eq!(after.len(), before.len() + 3, "{after:?}");
+    let ran = lab.onnet(Path::new(ONNET), &["check", "--witness"])?;
+    assert!(ran.stdout.contains("ago, and not asked again"), "{}", ran.stdout);
     Ok(())
 }
 

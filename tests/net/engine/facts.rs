@@ -75,6 +75,7 @@ fn take_all(facts: &mut Facts, answers: Vec<Answer>) -> Changed {
         all.routes |= changed.routes;
         all.probe_failed |= changed.probe_failed;
         all.vpc |= changed.vpc;
+        all.credentials |= changed.credentials;
     }
     all
 }
@@ -138,7 +139,11 @@ fn observed_later(world: &Snapshot, later: Duration) -> Snapshot {
 fn answers_taken_in_one_by_one_make_the_snapshot_they_came_from() {
     let mut compared = 0;
     // What schema 1 has instead of the kernel's paths is not collected.
-    for (name, Scenario { world, .. }) in scenarios::all().iter().filter(|(_, s)| s.world.host_routes.is_none()) {
+    // And one question is asked once.
+    let is_collected = |(name, scenario): &(&String, &Scenario)| {
+        scenario.world.host_routes.is_none() && name.as_str() != "two_answers_to_one_question_are_unclear"
+    };
+    for (name, Scenario { world, .. }) in scenarios::all().iter().filter(is_collected) {
         let (whole, taken_in) = (judge(world.clone()), judged(&known(world), world, Duration::ZERO));
         assert_eq!(taken_in.outcome, whole.outcome, "{name}: {} / {}", taken_in.summary, whole.summary);
         assert_eq!(taken_in.summary, whole.summary, "{name}");
