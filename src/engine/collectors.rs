@@ -291,30 +291,35 @@ impl Session {
         region: &str,
         Target { name, address, resolve }: &Target,
     ) -> Observed<Probe> {
-        match (self.prober(region), self.credentials().await) {
-            (Ok(prober), Ok(credentials)) => {
+        match self.signing(region).await {
+            Ok((prober, credentials)) => {
                 self.in_turn(prober.list_tables(&credentials, name, *address, *resolve, self.deadline - MARGIN)).await
             }
-            (Err(gap), _) => Observed::Unseen(gap.clone()),
-            (Ok(_), Err(gap @ Gap::Credentials { .. })) => Observed::Unseen(gap),
-            // The probe was not sent: that says nothing about its path.
-            (Ok(_), Err(gap)) => Observed::Unseen(Gap::Credentials { detail: gap.to_string() }),
+            Err(gap) => Observed::Unseen(gap),
         }
     }
 
     /// DynamoDB's answer to one question, over a connection of its own.
     pub(super) async fn statement(&self, region: &str, asked: &Asked) -> Observed<Statement> {
-        match (self.prober(region), self.credentials().await) {
-            (Ok(prober), Ok(credentials)) => {
+        match self.signing(region).await {
+            Ok((prober, credentials)) => {
                 let Asked { name, address, question, subject } = asked;
                 let watch = Stopwatch::start();
                 let about = (*question, subject.as_deref());
-                let statement = prober.witness(&credentials, name, *address, about, self.deadline - MARGIN).await;
-                watch.seen(statement)
+                watch.seen(prober.witness(&credentials, name, *address, about, self.deadline - MARGIN).await)
             }
-            (Err(gap), _) => Observed::Unseen(gap.clone()),
-            (Ok(_), Err(gap @ Gap::Credentials { .. })) => Observed::Unseen(gap),
-            (Ok(_), Err(gap)) => Observed::Unseen(Gap::Credentials { detail: gap.to_string() }),
+            Err(gap) => Observed::Unseen(gap),
+        }
+    }
+
+    /// What a signed request takes.
+    async fn signing(&self, region: &str) -> Result<(&Prober, Credentials), Gap> {
+        match (self.prober(region), self.credentials().await) {
+            (Ok(prober), Ok(credentials)) => Ok((prober, credentials)),
+            (Err(gap), _) => Err(gap.clone()),
+            (Ok(_), Err(gap @ Gap::Credentials { .. })) => Err(gap),
+            // The request was not sent: that says nothing about its path.
+            (Ok(_), Err(gap)) => Err(Gap::Credentials { detail: gap.to_string() }),
         }
     }
 

@@ -5,7 +5,7 @@
 //! piece then; its sending cannot be distinguished, so there is no send phase here, and the answer's headers, not their
 //! first byte, end the wait.
 
-use super::{Ending, Prober, bare_host, failure::Failure, timeline::Clock, url};
+use super::{Ending, Prober, bare_host, failure::Failure, request_id, timeline::Clock, url};
 use crate::{
     model::{Phase, ProbeResult, ServiceName},
     observe::limits::PROBE_ANSWER,
@@ -83,7 +83,7 @@ async fn whole(mut response: Response) -> Result<Answer, reqwest::Error> {
     let mut answer = Answer {
         status: response.status(),
         local: response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr),
-        request_id: response.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok()).map(str::to_owned),
+        request_id: request_id(response.headers()),
         body: None,
     };
     let mut body = Vec::new();

@@ -1,9 +1,9 @@
 //! `ListTables`, limit 1: the smallest signed request there is, and what its answers say.
 
-use super::{Ending, Prober, failure::Failure, timeline::Clock, transport::Transport, url};
+use super::{Ending, Prober, request_id, timeline::Clock, transport::Transport, url};
 use crate::{
     model::{ProbeResult, ServiceName, Testimony},
-    observe::aws::{behavior_version, root_cause, sleep},
+    observe::aws::{behavior_version, sleep},
 };
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
@@ -39,14 +39,9 @@ pub(super) async fn probe(
     let answer = client(prober, credentials, name, &transport).list_tables().limit(1).send().await;
 
     let record = transport.record();
-    let mut ending = match &record.outcome {
-        Some(Ok(raw)) => judge_answer(raw, &answer, name),
-        Some(Err(failure)) => Ending::failed(failure.clone()),
-        None => Ending::failed(Failure {
-            result: ProbeResult::ConnectFailed,
-            phase: None,
-            detail: answer.map_or_else(|error| root_cause(&error), |_| "nothing was sent".into()),
-        }),
+    let mut ending = match record.answer(&answer) {
+        Ok(raw) => judge_answer(raw, &answer, name),
+        Err(failure) => Ending::failed(failure),
     };
     ending.local = record.local;
     ending
@@ -95,7 +90,7 @@ fn judge_answer(raw: &Response<Bytes>, answer: &Answer, name: &ServiceName) -> E
     };
 
     let listed = answer.as_ref().is_ok_and(|tables| tables.table_names.is_some());
-    let request_id = raw.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let request_id = request_id(raw.headers());
     // An error page with neither is some proxy's or load balancer's.
     let is_dynamodbs = code.is_some() || request_id.is_some();
     let mut ending = if status.is_success() && listed {

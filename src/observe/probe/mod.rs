@@ -12,8 +12,9 @@ use super::{
     aws::{Aws, AwsError},
     tls::Roots,
 };
-use crate::model::{Phase, Probe, ProbeKind, ProbeResult, Question, Seconds, ServiceName, Statement, Testimony};
+use crate::model::{Phase, Probe, ProbeKind, ProbeResult, Seconds, ServiceName, Testimony};
 use aws_credential_types::Credentials;
+use http::HeaderMap;
 use rustls::ClientConfig;
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -59,18 +60,6 @@ impl Prober {
         let ending = list_tables::probe(self, credentials, name, address, &clock, deadline).await;
         let probe = ending.into_probe(ProbeKind::ListTables, name, address, &clock, resolve);
         Probe { credentials: Some(fingerprint(credentials)), ..probe }
-    }
-
-    /// Asks DynamoDB about the request itself, over a connection of its own.
-    pub async fn witness(
-        &self,
-        credentials: &Credentials,
-        name: &ServiceName,
-        address: IpAddr,
-        (question, subject): (Question, Option<&str>),
-        deadline: Instant,
-    ) -> Statement {
-        witness::ask(self, credentials, name, address, (question, subject), deadline).await
     }
 
     /// Sends an unsigned `GET /`.
@@ -156,4 +145,9 @@ fn bare_host(name: &ServiceName) -> &str {
 fn fingerprint(credentials: &Credentials) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, credentials.access_key_id().as_bytes());
     digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The service's id of a request.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    headers.get("x-amzn-requestid").and_then(|id| id.to_str().ok()).map(str::to_owned)
 }

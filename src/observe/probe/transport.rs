@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     model::{Phase, ProbeResult, ServiceName},
-    observe::limits::{INTERIM_ANSWERS, PROBE_ANSWER},
+    observe::{
+        aws::root_cause,
+        limits::{INTERIM_ANSWERS, PROBE_ANSWER},
+    },
 };
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture},
@@ -44,8 +47,25 @@ pub(super) struct Record {
     pub(super) local: Option<SocketAddr>,
     /// The whole answer, or why there is none; `None` if the SDK never sent anything.
     pub(super) outcome: Option<Result<Response<Bytes>, Failure>>,
-    /// The certificates that the server showed, its own first.
+    /// The certificates that the server showed, its own first; none unless [`Transport::keeping_certificates`].
     pub(super) certificates: Vec<CertificateDer<'static>>,
+}
+
+impl Record {
+    /// The whole answer, where `sdk` is what the SDK makes of it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn answer<T>(&self, sdk: &Result<T, impl Error + 'static>) -> Result<&Response<Bytes>, Failure> {
+        match &self.outcome {
+            Some(Ok(raw)) => Ok(raw),
+            Some(Err(failure)) => Err(failure.clone()),
+            None => {
+                let detail = sdk.as_ref().map_or_else(|error| root_cause(error), |_| "nothing was sent".to_owned());
+                Err(Failure { result: ProbeResult::ConnectFailed, phase: None, detail })
+            }
+        }
+    }
 }
 
 /// Sends one request to one address.
@@ -55,6 +75,7 @@ pub(super) struct Transport {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     clock: Clock,
     deadline: Instant,
+    keeps_certificates: bool,
     record: Arc<Mutex<Record>>,
 }
 
@@ -85,7 +106,12 @@ impl Transport {
             None
         };
         let address = SocketAddr::new(address, name.port);
-        Ok(Self { address, tls, clock, deadline, record: Arc::default() })
+        Ok(Self { address, tls, clock, deadline, keeps_certificates: false, record: Arc::default() })
+    }
+
+    /// One whose record has the certificates that the server showed. A timed request does without.
+    pub(super) fn keeping_certificates(self) -> Self {
+        Self { keeps_certificates: true, ..self }
     }
 
     /// What became of the request so far.
@@ -119,8 +145,10 @@ impl Transport {
             Some((connector, server)) => {
                 self.clock.enter(Phase::Tls);
                 let stream = connector.connect(server.clone(), stream).await?;
-                let shown = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
-                self.note(|record| record.certificates = shown);
+                if self.keeps_certificates {
+                    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+                    self.note(|record| record.certificates = shown);
+                }
                 self.converse(stream, request).await
             }
         }

@@ -5,13 +5,11 @@ use super::{
     failure::Failure,
     fingerprint,
     list_tables::{by_code, client},
+    request_id,
     timeline::Clock,
     transport::Transport,
 };
-use crate::{
-    model::{ProbeResult, Question, Reply, ServiceName, Statement},
-    observe::aws::root_cause,
-};
+use crate::model::{ProbeResult, Question, Reply, ServiceName, Statement};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -22,56 +20,49 @@ use http::Response;
 use std::net::IpAddr;
 use tokio::time::Instant;
 
-/// Asks. The client is made for this request alone, so that its connection is too.
-pub(super) async fn ask(
-    prober: &Prober,
-    credentials: &Credentials,
-    name: &ServiceName,
-    address: IpAddr,
-    (question, subject): (Question, Option<&str>),
-    deadline: Instant,
-) -> Statement {
-    let mut statement = Statement {
-        question,
-        subject: subject.map(str::to_owned),
-        reply: Reply::Failed { result: ProbeResult::ConnectFailed },
-        message: None,
-        local: None,
-        anchor: None,
-        credentials: fingerprint(credentials),
-        is_control: false,
-        request_id: None,
-    };
-    let transport = match Transport::new(prober, name, address, Clock::new(), deadline) {
-        Ok(transport) => transport,
-        Err(failure) => return failed(statement, failure),
-    };
-    let table = question.table(subject);
-    let answer = client(prober, credentials, name, &transport).describe_table().table_name(table).send().await;
+impl Prober {
+    /// Asks DynamoDB about the request itself, over a connection of its own.
+    pub async fn witness(
+        &self,
+        credentials: &Credentials,
+        name: &ServiceName,
+        address: IpAddr,
+        (question, subject): (Question, Option<&str>),
+        deadline: Instant,
+    ) -> Statement {
+        let statement = Statement {
+            question,
+            subject: subject.map(str::to_owned),
+            reply: Reply::Failed { result: ProbeResult::ConnectFailed },
+            message: None,
+            local: None,
+            anchor: None,
+            credentials: fingerprint(credentials),
+            is_control: false,
+            request_id: None,
+        };
+        let transport = match Transport::new(self, name, address, Clock::new(), deadline) {
+            Ok(transport) => transport.keeping_certificates(),
+            Err(failure) => return failed(statement, failure),
+        };
+        let table = question.table(subject);
+        let answer = client(self, credentials, name, &transport).describe_table().table_name(table).send().await;
 
-    let record = transport.record();
-    statement.local = record.local;
-    match &record.outcome {
-        Some(Ok(raw)) => {
-            statement.request_id = header(raw, "x-amzn-requestid");
-            (statement.reply, statement.message) = reply(raw, &answer);
-            statement.anchor = prober.roots.anchor(&record.certificates);
-            statement
-        }
-        Some(Err(failure)) => failed(statement, failure.clone()),
-        None => {
-            let detail = answer.map_or_else(|error| root_cause(&error), |_| "nothing was sent".to_owned());
-            failed(statement, Failure { result: ProbeResult::ConnectFailed, phase: None, detail })
+        let record = transport.record();
+        let statement = Statement { local: record.local, ..statement };
+        match record.answer(&answer) {
+            Ok(raw) => {
+                let (reply, message) = reply(raw, &answer);
+                let anchor = self.roots.anchor(&record.certificates);
+                Statement { reply, message, anchor, request_id: request_id(raw.headers()), ..statement }
+            }
+            Err(failure) => failed(statement, failure),
         }
     }
 }
 
 fn failed(statement: Statement, failure: Failure) -> Statement {
     Statement { reply: Reply::Failed { result: failure.result }, message: Some(failure.detail), ..statement }
-}
-
-fn header(raw: &Response<Bytes>, name: &str) -> Option<String> {
-    raw.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 type Answer = Result<DescribeTableOutput, SdkError<DescribeTableError>>;
