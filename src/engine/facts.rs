@@ -192,9 +192,9 @@ impl Facts {
     fn take_probe(&mut self, answer: Answer) -> Changed {
         let Answer::Probe(attempt) = answer else { return Changed::default() };
         let probe_failed = attempt.probe.seen().is_some_and(|probe| !probe.result.reached_service());
-        let in_use = self.addresses();
         let signed_with = attempt.probe.seen().and_then(|probe| probe.credentials.as_deref());
-        let credentials = signed_with.is_some_and(|credentials| self.statements.are_of_others(credentials, &in_use));
+        let is_new = |credentials: &str| self.statements.are_of_others(credentials, &self.addresses());
+        let credentials = self.scope.witness && signed_with.is_some_and(is_new);
         // The names may have changed while the probe was under way.
         if self.is_in_use(attempt.address) {
             self.probes.insert(key(&attempt), attempt);
@@ -213,9 +213,9 @@ impl Facts {
         }
         let Answer::Vpc { facts, .. } = &answer else { return Changed::default() };
         let vpc = &self.known.vpc;
-        let is_new = |changed: bool| self.scope.witness && changed;
-        let vpc =
-            is_new(differ(&vpc.route_tables, &facts.route_tables) || differ(&vpc.vpc_endpoints, &facts.vpc_endpoints));
+        // Large tables are compared only where someone wants to know.
+        let vpc = self.scope.witness
+            && (differ(&vpc.route_tables, &facts.route_tables) || differ(&vpc.vpc_endpoints, &facts.vpc_endpoints));
         self.replace(answer);
         Changed { vpc, ..Changed::default() }
     }

@@ -9,7 +9,7 @@ use super::{
     keep::is_passing,
 };
 use crate::model::{
-    FactVisitor, Gap, Observed, Question, Reply, ServiceName, Statement, Timestamp, VpcEndpointId, VpcId,
+    FactVisitor, Gap, Observed, Question, Reply, ServiceName, Statement, TOGETHER, Timestamp, VpcEndpointId, VpcId,
     WitnessAttempt,
 };
 use std::{
@@ -20,9 +20,6 @@ use std::{
 
 /// How often the control is asked.
 const CONTROL_EVERY: Duration = Duration::from_secs(3600 - 30);
-
-/// Answers that were given further apart are not of one path.
-const TOGETHER: Duration = Duration::from_secs(60);
 
 /// How many answers are kept: of DynamoDB's addresses, which change by the second, those that may be in use again.
 const KEPT: usize = 512;
@@ -158,8 +155,8 @@ impl Statements {
         self.round += 1;
     }
 
-    /// When a question was last asked; `None` where it was not.
-    fn asked_at(&self, question: Question, target: &Target) -> Option<&Kept> {
+    /// The last answer to a question; `None` where it was not asked.
+    fn last(&self, question: Question, target: &Target) -> Option<&Kept> {
         self.kept.get(&(question, target.address, target.name.hostname.clone()))
     }
 
@@ -185,14 +182,12 @@ impl Statements {
                     let about = kept.attempt.statement.seen().and_then(|one| one.subject.as_ref());
                     self.is_fresh(kept) && !says_nothing(&kept.attempt.statement) && about == subject.as_ref()
                 };
-                self.asked_at(*question, target).filter(is_answer).is_some()
+                self.last(*question, target).filter(is_answer).is_some()
             };
             // The endpoint may become known later than the rest.
-            let due: Vec<_> = match asked.iter().filter(|one| one.0 != Question::Endpoint).all(is_known) {
-                true if !self.all_due => asked.into_iter().filter(|one| !is_known(one)).collect(),
-                true | false => asked,
-            };
-            questions.extend(due.into_iter().map(|(question, subject)| asked_of(name, *address, question, subject)));
+            let only_endpoint = !self.all_due && asked.iter().filter(|one| one.0 != Question::Endpoint).all(is_known);
+            let due = asked.into_iter().filter(|one| !only_endpoint || !is_known(one));
+            questions.extend(due.map(|(question, subject)| asked_of(name, *address, question, subject)));
         }
         let first = leaving.first().filter(|_| self.control_due);
         questions.extend(first.map(|Leaving { target, .. }| direct(target)));
@@ -207,9 +202,9 @@ impl Statements {
         let mut control: BTreeSet<&str> =
             controls.filter_map(|kept| Some(kept.attempt.statement.seen()?.credentials.as_str())).collect();
         for Leaving { target, .. } in leaving {
-            let Some(vpc) = self.asked_at(Question::Vpc, target) else { continue };
+            let Some(vpc) = self.last(Question::Vpc, target) else { continue };
             let Some(statement) = vpc.attempt.statement.seen() else { continue };
-            let is_asked = self.asked_at(Question::Direct, target).is_some_and(|direct| direct.round == vpc.round);
+            let is_asked = self.last(Question::Direct, target).is_some_and(|direct| direct.round == vpc.round);
             match statement.reply {
                 Reply::No if !is_asked => questions.push(direct(target)),
                 Reply::Yes if control.insert(&statement.credentials) && !is_asked => questions.push(direct(target)),
@@ -227,7 +222,7 @@ impl Statements {
     /// Whether one of these was not asked about within the period.
     pub(super) fn lacks(&self, leaving: &[Leaving]) -> bool {
         leaving.iter().any(|Leaving { target, .. }| {
-            self.asked_at(Question::Vpc, target).is_none_or(|kept| self.now.since(kept.at) > self.every)
+            self.last(Question::Vpc, target).is_none_or(|kept| self.now.since(kept.at) > self.every)
         })
     }
 

@@ -71,11 +71,8 @@ pub(super) fn judge_address<'s>(
     let said = known
         .map_or(Said::Nothing, |egress| testimony::said(snapshot, hostname, address, egress.interface, egress.source));
     let Weighed { verdict, hop, against, overruled } = match known {
-        Some(egress) => {
-            let none_listed = reader.lists_no_dynamodb_endpoint(&egress.interface.vpc);
-            testimony::weigh(verdict, &said, address, egress.interface, none_listed)
-        }
-        None => Weighed { verdict, hop: None, against: None, overruled: None },
+        Some(egress) => testimony::weigh(reader, verdict, &said, address, egress.interface),
+        None => Weighed::as_is(verdict),
     };
     let verdict = match &egress {
         // DynamoDB got the request, so it was sent.
@@ -89,7 +86,7 @@ pub(super) fn judge_address<'s>(
         proxy: proxy_for(snapshot, hostname),
         witnesses: witnesses(snapshot, address).chain(testimony::statements(snapshot, hostname, address)).collect(),
     };
-    let reason = reason(address, &verdict, is_testified(snapshot, address) || said == Said::OtherSource);
+    let reason = reason(address, &verdict, then_an_endpoint(snapshot, address, &said));
     let report = AddressReport { address, hostname: hostname.to_owned(), in_use, verdict, reason, trace };
     Judged { report, egress, table, said, hop, against, overruled }
 }
@@ -193,6 +190,11 @@ pub(super) fn probes_of(snapshot: &Snapshot, address: IpAddr) -> impl Iterator<I
 /// Whether the service itself said that requests to this address come through a VPC endpoint.
 pub(super) fn is_testified(snapshot: &Snapshot, address: IpAddr) -> bool {
     probes_of(snapshot, address).any(|probe| matches!(probe.testimony, Some(Testimony::VpcEndpointPolicy { .. })))
+}
+
+/// Whether DynamoDB said that requests come through a VPC endpoint behind the path that the configuration shows.
+pub(super) fn then_an_endpoint(snapshot: &Snapshot, address: IpAddr, said: &Said) -> bool {
+    is_testified(snapshot, address) || *said == Said::OtherSource
 }
 
 fn reason(address: IpAddr, verdict: &Verdict, testified: bool) -> String {

@@ -102,9 +102,10 @@ impl<'s> Round<'s> {
         let covered = if needs_coverage { cover_tables(&reader, &names, usable) } else { Vec::new() };
         let coverage_of = |id: &RouteTableId| covered.iter().find(|covered| covered.id == id)?.coverage.as_ref().ok();
         let elsewhere = kernel_paths(snapshot, &names, coverage_of, has_ipv6);
-        let mut missing = missing(snapshot, &names, &covered, &elsewhere);
-        let testified = in_use(&names).any(Judged::is_testified_endpoint);
-        missing.extend(own_subnets_table(&reader, &names).filter(|_| needs_coverage && !testified));
+        // Where DynamoDB's word stands for the tables, what was not seen of the list is a finding of its own.
+        let needs_list = !in_use(&names).any(Judged::is_testified_endpoint);
+        let mut missing = missing(snapshot, &names, &covered, &elsewhere, needs_list);
+        missing.extend(own_subnets_table(&reader, &names).filter(|_| needs_coverage && needs_list));
         let rest = rest_of_list(snapshot, &names).filter(|_| needs_coverage);
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
         let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking);
@@ -245,9 +246,8 @@ fn missing(
     names: &[Named<'_>],
     covered: &[Covered<'_, '_>],
     elsewhere: &Elsewhere,
+    needs_list: bool,
 ) -> Vec<Missing> {
-    // What was not seen of the list is a finding of its own there.
-    let needs_list = !in_use(names).any(Judged::is_testified_endpoint);
     let of_tables = covered.iter().filter(|_| needs_list).flat_map(|covered| match &covered.coverage {
         Ok(coverage) => missing_of(&coverage.report()),
         Err(missing) => vec![missing.clone()],

@@ -1,12 +1,11 @@
 //! The answer in one sentence, about what decided it.
 
 use super::{
-    address::{Judged, is_testified, off_net_words},
+    address::{Judged, off_net_words, then_an_endpoint},
     egress::{detour_of_metadata, silent_servers},
     findings::contradiction,
     outcome::{About, Standing, Subject},
     round::{Round, hostname_missing},
-    testimony::Said,
 };
 use crate::model::{AddressReport, Drop, Gap, METADATA_V4, Missing, Outcome, Severity, Verdict};
 use std::{borrow::Cow, net::IpAddr};
@@ -29,7 +28,7 @@ fn of_address(round: &Round<'_>, outcome: Outcome, standing: Standing, judged: &
     let name = &report.hostname;
     match (standing, &report.verdict) {
         (Standing::OffNet, Verdict::Via(path)) => {
-            let testified = is_testified(round.snapshot, report.address) || judged.said == Said::OtherSource;
+            let testified = then_an_endpoint(round.snapshot, report.address, &judged.said);
             Some(off_net_words(name, path, testified))
         }
         (Standing::Dropped, Verdict::Dropped(drop)) if outcome == Outcome::Dropped => {

@@ -8,13 +8,13 @@
 
 use super::{
     address::{is_testified, may_precede_endpoint},
-    path::undetermined,
+    path::Reader,
 };
 use crate::model::{
-    Beyond, CONTROL_AGE, Gap, Interface, Missing, Observed, Path, PathKind, PathTarget, Question, Reply, Snapshot,
-    Statement, Timestamp, Verdict, Witness, WitnessAttempt,
+    Beyond, CONTROL_AGE, Drop, Gap, Interface, Missing, Observed, Path, PathKind, PathTarget, Question, Reply,
+    Snapshot, Statement, TOGETHER, Timestamp, Verdict, Witness, WitnessAttempt,
 };
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 /// What DynamoDB said of the requests to one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +71,6 @@ struct Row<'s> {
     /// Whether they were sent from the address that `aws:Ec2InstanceSourcePrivateIPv4` has.
     from_primary: bool,
 }
-
-/// Answers that were given further apart are no row: the path may have changed in between.
-const TOGETHER: Duration = Duration::from_secs(60);
 
 /// One question as it should have been asked.
 struct Asked<'a> {
@@ -307,24 +304,36 @@ pub(super) struct Weighed {
 }
 
 impl Weighed {
-    fn as_is(verdict: Verdict) -> Self {
+    pub(super) fn as_is(verdict: Verdict) -> Self {
         Self { verdict, hop: None, against: None, overruled: None }
     }
 
     fn against(verdict: Verdict, what: String) -> Self {
         Self { against: Some(what), ..Self::as_is(verdict) }
     }
+
+    /// By its route `address` goes elsewhere than `says`, or nowhere. Without a known route nothing is said against it.
+    fn against_route(verdict: Verdict, address: IpAddr, says: &str) -> Self {
+        let what = match &verdict {
+            Verdict::Via(path) => format!("{address} is routed to {path}, but {says}"),
+            Verdict::Dropped(drop) => dropped(address, drop, says),
+            Verdict::Ambiguous(_) | Verdict::Undetermined(_) => return Self::as_is(verdict),
+        };
+        Self::against(verdict, what)
+    }
+}
+
+fn dropped(address: IpAddr, drop: &Drop, says: &str) -> String {
+    format!("by its route packets to {address} are dropped ({drop}), but {says}")
 }
 
 /// Weighs the verdict on `address`, whose packets leave through `interface`.
-///
-/// `none_listed`: EC2 lists every endpoint of the VPC, and none can carry DynamoDB.
 pub(super) fn weigh(
+    reader: &Reader<'_>,
     verdict: Verdict,
     said: &Said,
     address: IpAddr,
     interface: &Interface,
-    none_listed: bool,
 ) -> Weighed {
     match said {
         Said::Nothing | Said::Unclear(_) => Weighed::as_is(verdict),
@@ -334,12 +343,10 @@ pub(super) fn weigh(
         }
         Said::OwnEndpointByIpv6 if verdict.path().is_some_and(is_outside) => {
             let says = "DynamoDB says that the request came through an endpoint of this VPC";
-            let what =
-                verdict.path().map_or(String::new(), |path| format!("{address} is routed to {path}, but {says}"));
-            Weighed::against(verdict, what)
+            Weighed::against_route(verdict, address, says)
         }
         Said::NoEndpointByIpv6 | Said::OwnEndpointByIpv6 => Weighed::as_is(verdict),
-        Said::OwnEndpoint { .. } if none_listed => {
+        Said::OwnEndpoint { .. } if reader.lists_no_dynamodb_endpoint(&interface.vpc) => {
             let vpc = &interface.vpc;
             let what = format!(
                 "DynamoDB says that the request to {address} came through an endpoint of {vpc}, but EC2 lists none of DynamoDB's"
@@ -357,9 +364,7 @@ fn without_endpoint(verdict: Verdict, address: IpAddr) -> Weighed {
     let overruled = match &verdict {
         Verdict::Via(path) if !path.is_dynamodb_endpoint => return Weighed::as_is(verdict),
         Verdict::Via(path) => Some(format!("by its route {address} goes through {path}, but {NO_ENDPOINT}")),
-        Verdict::Dropped(drop) => {
-            Some(format!("by its route packets to {address} are dropped ({drop}), but {NO_ENDPOINT}"))
-        }
+        Verdict::Dropped(drop) => Some(dropped(address, drop, NO_ENDPOINT)),
         Verdict::Ambiguous(_) | Verdict::Undetermined(_) => None,
     };
     Weighed { overruled, ..Weighed::as_is(Verdict::Via(PathTarget::NoEndpointTestified.into())) }
@@ -369,8 +374,6 @@ fn through_endpoint(verdict: Verdict, not_through: Option<&str>, address: IpAddr
     let vpc = &interface.vpc;
     let testified =
         || Verdict::Via(Path { is_dynamodb_endpoint: true, ..PathTarget::VpcEndpointTestified(vpc.clone()).into() });
-    let says =
-        format!("DynamoDB says that the request came from the instance's own address through an endpoint of {vpc}");
     match &verdict {
         Verdict::Via(path) if path.is_dynamodb_endpoint => match not_through {
             Some(endpoint) if path.target.as_str() == endpoint => {
@@ -385,16 +388,13 @@ fn through_endpoint(verdict: Verdict, not_through: Option<&str>, address: IpAddr
         Verdict::Via(path) if keeps_source(path.kind()) => {
             Weighed { hop: Some(path.clone()), ..Weighed::as_is(testified()) }
         }
-        Verdict::Via(path) => {
-            let what = format!("{address} is routed to {path}, but {says}");
-            Weighed::against(verdict, what)
-        }
-        Verdict::Dropped(drop) => {
-            let what = format!("by its route packets to {address} are dropped ({drop}), but {says}");
-            Weighed::against(verdict, what)
-        }
         Verdict::Undetermined(missing) if !missing.iter().any(contradicts) => Weighed::as_is(testified()),
-        Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Weighed::as_is(verdict),
+        Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) | Verdict::Undetermined(_) => {
+            let says = format!(
+                "DynamoDB says that the request came from the instance's own address through an endpoint of {vpc}"
+            );
+            Weighed::against_route(verdict, address, &says)
+        }
     }
 }
 
@@ -417,27 +417,16 @@ fn keeps_source(kind: PathKind) -> bool {
 
 fn behind_another(verdict: Verdict, address: IpAddr) -> Weighed {
     const SAYS: &str = "DynamoDB says that the request came through an endpoint of this VPC, from another address";
-    match &verdict {
+    let more = match verdict {
         Verdict::Via(path) if may_precede_endpoint(path.kind()) || path.kind().beyond() == Beyond::Unknown => {
-            Weighed::as_is(verdict)
+            return Weighed::as_is(Verdict::Via(path));
         }
-        Verdict::Via(path) => {
-            let what = format!("{address} is routed to {path}, but {SAYS}");
-            Weighed::against(verdict, what)
-        }
-        Verdict::Dropped(drop) => {
-            let what = format!("by its route packets to {address} are dropped ({drop}), but {SAYS}");
-            Weighed::against(verdict, what)
-        }
-        Verdict::Undetermined(_) | Verdict::Ambiguous(_) => {
-            let gap =
-                Gap::NotFound { detail: format!("{SAYS}; the route tables would show which NAT gateway or proxy") };
-            let mut weighed =
-                Weighed::as_is(undetermined(format!("what replaces the source address before {address}"), &gap));
-            if let (Verdict::Undetermined(more), Verdict::Undetermined(missing)) = (&verdict, &mut weighed.verdict) {
-                missing.extend(more.iter().cloned());
-            }
-            weighed
-        }
-    }
+        Verdict::Via(_) | Verdict::Dropped(_) => return Weighed::against_route(verdict, address, SAYS),
+        Verdict::Undetermined(missing) => missing,
+        Verdict::Ambiguous(_) => Vec::new(),
+    };
+    let detail = format!("{SAYS}; the route tables would show which NAT gateway or proxy");
+    let replaced =
+        Missing { what: format!("what replaces the source address before {address}"), why: Gap::NotFound { detail } };
+    Weighed::as_is(Verdict::Undetermined([vec![replaced], more].concat()))
 }

@@ -11,11 +11,15 @@ use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 use strum::{IntoStaticStr, VariantArray};
 
 /// What the names of all these tables begin with.
 pub const WITNESS_TABLE: &str = "onnet-witness";
+
+/// Answers that were given further apart are not of one path: it may have changed in between.
+pub const TOGETHER: Duration = Duration::from_secs(60);
 
 /// What DynamoDB is asked about the request itself.
 #[derive(
