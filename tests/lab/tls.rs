@@ -20,7 +20,8 @@ pub struct Certificates {
 impl Certificates {
     /// Certificates for these names.
     pub fn new(names: &[&str]) -> Self {
-        let (authority, stranger) = (Authority::named("onnet lab"), Authority::named("nobody trusts this"));
+        let (authority, stranger) =
+            (Authority::named("onnet lab"), Authority::named("an authority that is not trusted"));
         let good = authority.server(names);
         let bad = BTreeMap::from([
             (Fault::WrongCertificate, authority.identity("www.example.com")),
