@@ -1,9 +1,13 @@
 //! Compares the report of every scenario with its expectation, and checks what holds for all of them.
 
 use crate::common::scenarios::{self, Scenario};
+use ipnet::IpNet;
 use onnet_core::{
     judge::judge,
-    model::{FindingCode, Gap, Observed, Outcome, ProbeResult, ProofLevel, Report, Severity},
+    model::{
+        EndpointType, FindingCode, Gap, Observed, Outcome, ProbeResult, ProofLevel, Report, Route, Severity, Target,
+        Verdict, VpcEndpoint, WithoutEndpoint,
+    },
 };
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,6 +131,64 @@ fn no_sentence_claims_that_traffic_crosses_the_internet() {
     }
 }
 
+/// The oracle deletes DynamoDB's gateway endpoints and the routes to them, and judges that world.
+#[test]
+fn what_takes_over_is_what_the_same_vpc_does_without_its_endpoints() {
+    let (mut open, mut closed) = (0, 0);
+    for (name, report, scenario) in scenarios() {
+        let Some(answer) = &report.without_endpoint else {
+            assert!(!report.coverage.iter().any(|range| range.verdict.is_on_net()), "{name}");
+            continue;
+        };
+        let mut world = scenario.world.clone();
+        let mut gone = Vec::new();
+        if let Observed::Seen { value, .. } = &mut world.vpc.vpc_endpoints {
+            let goes = |endpoint: &mut VpcEndpoint| {
+                let service = endpoint.service.as_deref();
+                endpoint.kind == EndpointType::Gateway && service.is_some_and(|name| name.ends_with(".dynamodb"))
+            };
+            gone.extend(value.extract_if(.., goes).map(|endpoint| endpoint.id));
+        }
+        if let Observed::Seen { value, .. } = &mut world.vpc.route_tables {
+            for table in value {
+                let stays = |route: &Route| !matches!(&route.target, Target::VpcEndpoint(id) if gone.contains(id));
+                table.routes = table.routes.iter().filter(|route| stays(route)).cloned().collect::<Vec<_>>().into();
+            }
+        }
+        let after = judge(world);
+        // A custom endpoint needs the whole list only where a gateway endpoint carries it.
+        if after.coverage.is_empty() {
+            continue;
+        }
+        let was_carried = |range: &IpNet| {
+            report.coverage.iter().any(|before| before.cidr.contains(range) && before.verdict.is_on_net())
+        };
+        let ranges = || after.coverage.iter().filter(|range| was_carried(&range.cidr)).map(|range| &range.verdict);
+        match answer {
+            WithoutEndpoint::Open { paths } => {
+                let ways = |verdict: &Verdict| match verdict {
+                    Verdict::Via(path) => vec![path.clone()],
+                    Verdict::Ambiguous(paths) => paths.clone(),
+                    Verdict::Dropped(_) | Verdict::Undetermined(_) => Vec::new(),
+                };
+                let ways: BTreeSet<String> = ranges().flat_map(ways).map(|path| path.to_string()).collect();
+                assert_eq!(ways, paths.iter().map(ToString::to_string).collect(), "{name}");
+                open += 1;
+            }
+            WithoutEndpoint::Closed => {
+                assert!(
+                    ranges().all(|verdict| matches!(verdict, Verdict::Dropped(_))),
+                    "{name}: {ways:?}",
+                    ways = ranges().collect::<Vec<_>>()
+                );
+                closed += 1;
+            }
+            WithoutEndpoint::Unknown { missing } => assert!(!missing.is_empty(), "{name}"),
+        }
+    }
+    assert!(open > 20 && closed > 5, "{open} fail open, {closed} fail closed");
+}
+
 // ── The language ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const EXPECT: &str = "expect: {outcome: on_net, findings: [], addresses: []}";
@@ -214,7 +276,14 @@ fn an_expectation_that_does_not_hold_is_reported() {
         "outcome: on_net, findings: [], addresses: [52.94.0.10 off-net via gateway_endpoint vpce-0d]",
         "outcome: on_net, findings: [], addresses: []",
     ];
-    let more = ["proof: proved", "coverage: 5 of 6 CIDRs", "ranges: [?]", "fixes: [?]", "mentions: [?]"];
+    let more = [
+        "proof: proved",
+        "coverage: 5 of 6 CIDRs",
+        "without_endpoint: closed",
+        "ranges: [?]",
+        "fixes: [?]",
+        "mentions: [?]",
+    ];
     let right = "outcome: on_net, findings: [], addresses: [52.94.0.10 on-net via gateway_endpoint vpce-0d]";
     let more = more.iter().map(|more| format!("{right}, {more}"));
     for (expect, differences) in

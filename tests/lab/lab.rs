@@ -97,6 +97,7 @@ impl Lab {
         let more = [world.account_host(), "sts.amazonaws.com".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
         let certificates = Certificates::new(&names.iter().chain(&more).map(String::as_str).collect::<Vec<_>>());
         let files = write_files(directory.path(), &world, &certificates.authority.pem)?;
+        fs::write(directory.path().join("stranger.pem"), &certificates.stranger.pem)?;
         fs::write(directory.path().join("server.pem"), &certificates.good.certificate)?;
         fs::write(directory.path().join("server.key"), &certificates.good.key)?;
 

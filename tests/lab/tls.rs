@@ -11,6 +11,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Certificates {
     /// The authority of this lab only.
     pub authority: Authority,
+    /// Another one, which signs under [`Fault::UntrustedAuthority`].
+    pub stranger: Authority,
     /// The right certificate, for servers outside the lab.
     pub good: Leaf,
     shown: Arc<ServerConfig>,
@@ -28,7 +30,7 @@ impl Certificates {
             (Fault::ExpiredCertificate, authority.expired_server(names).config()),
             (Fault::UntrustedAuthority, stranger.server(names).config()),
         ]);
-        Self { shown: good.config(), authority, good, bad }
+        Self { shown: good.config(), authority, stranger, good, bad }
     }
 
     /// The right certificate, unless the fault is a wrong one.

@@ -203,6 +203,8 @@ pub struct World {
     pub endpoints: Vec<Endpoint>,
     /// The targets of routes that forward packets. Other NAT gateways and the like deliver to DynamoDB, not through an endpoint.
     pub hops: Vec<Hop>,
+    /// How requests arrive, where EC2's answers say something else: `Some(None)` is through no endpoint.
+    pub unlike_the_tables: Option<Option<VpcEndpoint>>,
     /// They authorize the instance's requests to DynamoDB.
     pub policies: Policies,
     pub prefix_lists: Vec<PrefixList>,
@@ -287,6 +289,7 @@ impl World {
             }],
             endpoints: Vec::new(),
             hops: Vec::new(),
+            unlike_the_tables: None,
             policies: Policies { identity: vec![list_tables_only()], ..Policies::default() },
             prefix_lists: vec![
                 aws_list("pl-63a5400a", "s3", &["52.216.0.0/15", "54.231.0.0/16", "3.5.0.0/19"]),
@@ -409,6 +412,12 @@ impl World {
     /// A hop. No route is added.
     pub fn with_hop(mut self, hop: Hop) -> Self {
         self.hops.push(hop);
+        self
+    }
+
+    /// Requests arrive through this endpoint, or through none, whatever the route tables say.
+    pub fn unlike_the_tables(mut self, endpoint: Option<VpcEndpoint>) -> Self {
+        self.unlike_the_tables = Some(endpoint);
         self
     }
 
@@ -609,6 +618,9 @@ impl World {
 
     /// The endpoint through which a packet of an interface arrives, if any, and its source address there.
     pub fn arrival(&self, interface: &Interface, source: IpAddr, address: IpAddr) -> Arrival {
+        if let Some(endpoint) = &self.unlike_the_tables {
+            return Arrival { endpoint: endpoint.clone(), source };
+        }
         let mut arrival = Arrival { endpoint: None, source };
         let mut subnet = interface.subnet.as_str();
         let mut public = interface.public.is_some();

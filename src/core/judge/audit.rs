@@ -6,6 +6,7 @@ use super::{
     findings::{self, Table, World},
     path::{Reader, service_name},
     subnet::{Associations, despite_gaps},
+    without_endpoint::{Counterfactual, answer},
 };
 use crate::model::{
     AssociationKind, Audit, CoverageRange, Finding, Gap, Inventory, Missing, Observed, Outcome, RouteTable, SCHEMA,
@@ -16,8 +17,13 @@ use std::{cmp::Reverse, collections::BTreeMap};
 /// Judges every subnet of the inventory, or of one VPC.
 pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     let reader = Reader::of_inventory(inventory);
-    let mut tables =
-        Tables { reader: &reader, associations: Associations::of(reader.facts), inventory, covered: BTreeMap::new() };
+    let mut tables = Tables {
+        reader: &reader,
+        counterfactual: Counterfactual::of(&reader),
+        associations: Associations::of(reader.facts),
+        inventory,
+        covered: BTreeMap::new(),
+    };
     let mut subnets: Vec<SubnetAudit> = match &inventory.subnets {
         Observed::Seen { value, .. } => value
             .iter()
@@ -60,6 +66,7 @@ fn missing(inventory: &Inventory, vpc: Option<&VpcId>, without_subnets: bool) ->
 /// The route tables, and what each does with DynamoDB's prefix list: many subnets share one.
 struct Tables<'f> {
     reader: &'f Reader<'f>,
+    counterfactual: Counterfactual,
     associations: Result<Associations<'f>, &'f Gap>,
     inventory: &'f Inventory,
     /// By the table itself: files may list one twice, and differently.
@@ -86,9 +93,9 @@ impl Tables<'_> {
                 if let Some(gap) = unknown_ranges {
                     coverage.open_where_subnet_could_hold(&subnet.id, gap);
                 }
-                judged(self.reader, subnet, used, &coverage)
+                judged((self.reader, &self.counterfactual), subnet, used, &coverage)
             }
-            Ok(coverage) => judged(self.reader, subnet, used, coverage),
+            Ok(coverage) => judged((self.reader, &self.counterfactual), subnet, used, coverage),
             Err(missing) => {
                 let missing = missing.clone();
                 self.not_judged(subnet, Some(used), missing)
@@ -108,7 +115,7 @@ impl Tables<'_> {
 }
 
 fn judged(
-    reader: &Reader<'_>,
+    (reader, counterfactual): (&Reader<'_>, &Counterfactual),
     subnet: &Subnet,
     used: (&RouteTable, AssociationKind),
     coverage: &Coverage<'_>,
@@ -117,7 +124,8 @@ fn judged(
     let table = Table::new(reader, coverage, &subnet.vpc, &subnet.id, &[]);
     let findings = findings::find(&World::of_audit(reader, &[table], &missing_of(&ranges)));
     let outcome = outcome(&ranges, &findings);
-    subnet_audit(subnet, Some(used), outcome, ranges, findings)
+    let without_endpoint = answer(counterfactual.verdicts(reader, coverage));
+    SubnetAudit { without_endpoint, ..subnet_audit(subnet, Some(used), outcome, ranges, findings) }
 }
 
 fn subnet_audit(
@@ -134,6 +142,7 @@ fn subnet_audit(
         association: used.map(|(_, association)| association),
         outcome,
         coverage,
+        without_endpoint: None,
         findings,
     }
 }

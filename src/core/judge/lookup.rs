@@ -162,6 +162,25 @@ pub fn select<'t>(table: &'t RouteTable, lists: &'t PrefixLists, dest: IpAddr) -
     select_among(matches.into_iter(), &unread, is_ipv4)
 }
 
+/// A selection of `table` for a range, if the routes that are `removed` were not there. All addresses of the range match the same
+/// routes.
+pub fn without<'t>(
+    selection: &Selection<'t>,
+    table: &'t RouteTable,
+    lists: &'t PrefixLists,
+    range: IpNet,
+    removed: impl Fn(&Route) -> bool,
+) -> Selection<'t> {
+    let (first, others): (&[Match<'t>], &[(Match<'t>, LostBy)]) = match selection {
+        Selection::One { winner, losers } => (std::slice::from_ref(winner), losers),
+        Selection::Tied { tied, losers } => (tied, losers),
+        Selection::NoRoute | Selection::NeedsLists(_) => return selection.clone(),
+    };
+    let unread: Vec<_> = table.routes.iter().filter_map(|route| ranges(route, lists).err()).collect();
+    let matching = first.iter().chain(others.iter().map(|(m, _)| m)).copied();
+    select_among(matching.filter(|m| !removed(m.route)), &unread, range.addr().is_ipv4())
+}
+
 /// Expands every prefix list of the table.
 pub fn expand<'t>(table: &'t RouteTable, lists: &'t PrefixLists) -> Expanded<'t> {
     let mut expanded = Expanded { matches: Vec::new(), unread: Vec::new() };

@@ -24,6 +24,7 @@ mod round;
 mod subnet;
 mod summary;
 mod testimony;
+mod without_endpoint;
 
 use crate::model::SubnetId;
 pub use crate::model::{CatalogueEntry, catalogue};

@@ -4,6 +4,7 @@ use super::{
     address::{Judged, addresses_of, judge_address},
     audit::missing_of,
     coverage::{Coverage, cover},
+    egress::require_public_ipv4,
     findings::{self, Table, World},
     fresh::without_stale,
     idle::idle_endpoint,
@@ -13,10 +14,11 @@ use super::{
     proof::proof,
     subnet::whole_table_of,
     summary::summary,
+    without_endpoint::{Counterfactual, answer, of_address},
 };
 use crate::model::{
     CoverageSummary, Finding, Gap, InstanceSummary, Interface, KernelRoute, Missing, Observed, PathKind, Report,
-    Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
+    Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict, WithoutEndpoint,
 };
 use ipnet::IpNet;
 use std::{
@@ -46,6 +48,7 @@ pub fn judge(snapshot: Snapshot) -> Report {
         coverage_summary: round.coverage_summary(),
         probes: fresh.probes.iter().filter_map(|attempt| attempt.probe.seen().cloned()).collect(),
         idle_endpoint: decided.and_then(|subject| idle_endpoint(&reader(&fresh), subject)),
+        without_endpoint: round.without_endpoint,
         decided_by,
         findings: round.findings,
         snapshot,
@@ -89,6 +92,8 @@ pub(super) struct Round<'s> {
     pub(super) missing: Vec<Missing>,
     /// Worst first.
     pub(super) findings: Vec<Finding>,
+    /// What would become of the traffic that endpoints carry if they were deleted.
+    without_endpoint: Option<WithoutEndpoint>,
 }
 
 impl<'s> Round<'s> {
@@ -109,8 +114,9 @@ impl<'s> Round<'s> {
         let rest = rest_of_list(snapshot, &names).filter(|_| needs_coverage);
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
         let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking);
+        let without_endpoint = without_endpoint(&reader, &names, &covered);
         let coverages = covered.into_iter().filter_map(|covered| covered.coverage.ok()).collect();
-        Self { snapshot, names, needs_coverage, coverages, missing, findings }
+        Self { snapshot, names, needs_coverage, coverages, missing, findings, without_endpoint }
     }
 
     pub(super) fn judged(&self) -> impl Iterator<Item = &Judged<'s>> {
@@ -172,6 +178,8 @@ fn needs_coverage(names: &[Named<'_>]) -> bool {
 /// A route table that an address in use goes by, and what it does with the whole list.
 struct Covered<'n, 's> {
     interface: &'s Interface,
+    /// The address that packets carry, if it is known.
+    source: Option<IpAddr>,
     id: &'n RouteTableId,
     coverage: Result<Coverage<'s>, Missing>,
 }
@@ -201,9 +209,21 @@ fn cover_tables<'n, 's>(
             coverage.require_public_ipv4(egress.interface, egress.source);
             coverage
         });
-        all.push(Covered { interface: egress.interface, id: &table.id, coverage });
+        all.push(Covered { interface: egress.interface, source: egress.source, id: &table.id, coverage });
     }
     all
+}
+
+/// What would become of what endpoints carry if they were deleted: the rest of each route table decides.
+fn without_endpoint(reader: &Reader<'_>, names: &[Named<'_>], covered: &[Covered<'_, '_>]) -> Option<WithoutEndpoint> {
+    let counterfactual = Counterfactual::of(reader);
+    let of_addresses = in_use(names).filter_map(|judged| of_address(reader, &judged.report.verdict));
+    let of_tables = covered.iter().filter_map(|covered| Some((covered, covered.coverage.as_ref().ok()?)));
+    let of_tables = of_tables.flat_map(|(covered, coverage)| {
+        let verdicts = counterfactual.verdicts(reader, coverage).into_iter();
+        verdicts.map(|verdict| require_public_ipv4(verdict, covered.interface, covered.source))
+    });
+    answer(of_addresses.chain(of_tables))
 }
 
 /// Whether a program here could use an address of this entry of the prefix list.

@@ -30,6 +30,7 @@ mod time;
 mod trace;
 mod verdict;
 mod vpc;
+mod without_endpoint;
 
 pub use by_source::*;
 pub use catalogue::*;
@@ -59,6 +60,7 @@ pub use time::*;
 pub use trace::*;
 pub use verdict::*;
 pub use vpc::*;
+pub use without_endpoint::*;
 
 /// The version of every JSON document onnet writes. A reader refuses a newer one, and reads saved rounds of older ones.
 pub const SCHEMA: u32 = 2;

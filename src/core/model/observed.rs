@@ -48,6 +48,14 @@ impl<T> Observed<T> {
         }
     }
 
+    /// The fact, if it was observed, to be changed.
+    pub fn seen_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Seen { value, .. } => Some(value),
+            Self::Unseen(_) => None,
+        }
+    }
+
     /// The fact, if it was observed.
     pub fn seen(&self) -> Option<&T> {
         self.get().ok()

@@ -3,7 +3,7 @@
 use super::{
     AssociationKind, Decision, Destination, Finding, FindingCode, IdleEndpoint, InstanceId, InterfaceId, Loser, Origin,
     Outcome, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Severity, Snapshot, SubnetId, Timestamp, Trace,
-    Verdict, VpcId, destination_as_text,
+    Verdict, VpcId, WithoutEndpoint, destination_as_text,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -91,6 +91,9 @@ pub struct Report {
     pub decided_by: Option<Decision>,
     /// The DynamoDB endpoint of the VPC that the deciding path does not use; `None` if it uses one, or is not known.
     pub idle_endpoint: Option<IdleEndpoint>,
+    /// What would become of the traffic if the DynamoDB endpoints that carry it were deleted; `None` if none carries any.
+    #[serde(default)]
+    pub without_endpoint: Option<WithoutEndpoint>,
     /// The name that decided the outcome, else the one that an SDK would use; `None` if it is not known.
     pub hostname: Option<String>,
     /// The instance; `None` if it is not known.
@@ -231,6 +234,9 @@ pub struct SubnetAudit {
     pub outcome: Outcome,
     /// The verdict on every range of the prefix list.
     pub coverage: Vec<CoverageRange>,
+    /// What would become of the traffic if the DynamoDB endpoints that carry it were deleted; `None` if none carries any.
+    #[serde(default)]
+    pub without_endpoint: Option<WithoutEndpoint>,
     /// The findings, worst first.
     pub findings: Vec<Finding>,
 }

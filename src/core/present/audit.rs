@@ -5,7 +5,9 @@ use super::{
     page::{INDENT, Page},
     words::{self, BOLD},
 };
-use crate::model::{Audit, Finding, FindingCode, Outcome, RouteTableId, SubnetAudit, VpcId, addresses_in, grouped};
+use crate::model::{
+    Audit, Finding, FindingCode, Outcome, RouteTableId, SubnetAudit, VpcId, WithoutEndpoint, addresses_in, grouped,
+};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -77,7 +79,11 @@ fn table(page: &mut Page, subnets: &[&SubnetAudit], widths: &Widths) {
     for subnet in subnets {
         page.put("  ").styled(words::outcome_style(subnet.outcome), words::outcome(subnet.outcome));
         page.to(second).put(&subnet.subnet).to(third).put(table_of(subnet));
-        page.to(fourth).put(covered(subnet)).to(fifth).put(ways(subnet)).end();
+        page.to(fourth).put(covered(subnet)).to(fifth).put(ways(subnet));
+        if let Some(answer) = &subnet.without_endpoint {
+            page.put("; ").put(fails(answer));
+        }
+        page.end();
     }
 }
 
@@ -115,6 +121,18 @@ fn ways(subnet: &SubnetAudit) -> String {
     let more = ways.len().saturating_sub(MOST);
     let named: Vec<String> = ways.into_iter().take(MOST).map(|(way, _)| way).collect();
     if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
+}
+
+/// What would take over if the endpoint were deleted, in a few words.
+fn fails(answer: &WithoutEndpoint) -> String {
+    match answer {
+        WithoutEndpoint::Open { paths } => {
+            let paths: Vec<&str> = paths.iter().map(|path| path.target.as_str()).collect();
+            format!("fails open to {}", paths.join(", "))
+        }
+        WithoutEndpoint::Closed => "fails closed".to_owned(),
+        WithoutEndpoint::Unknown { .. } => "if deleted: not known".to_owned(),
+    }
 }
 
 /// One finding of a route table, and the subnets that have it. Subnets of one table share their findings and their fix. A missing

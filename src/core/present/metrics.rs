@@ -7,7 +7,7 @@
 use super::{event::deciding_route, words};
 use crate::model::{
     CoverageRange, InstanceSummary, Outcome, PathKind, ProofLevel, Report, RouteTableId, SettingsStatus, Status,
-    Timestamp, Verdict, addresses_in,
+    Timestamp, Verdict, WithoutEndpoint, addresses_in,
 };
 use std::collections::BTreeMap;
 
@@ -49,6 +49,8 @@ metrics! {
         "Addresses of DynamoDB's prefix list, by path. Absent if the list is not known.";
     COVERED gauge "onnet_prefix_list_covered_ratio" []
         "Part of DynamoDB's prefix list that a DynamoDB endpoint carries, 0 to 1. Absent if the list is not known.";
+    FAILS_OPEN gauge "onnet_fails_open" []
+        "Whether another path would take over if the DynamoDB endpoints were deleted: 1 if so, 0 if packets would be dropped. Absent if not known, or if none carries traffic.";
     FINDINGS gauge "onnet_findings" ["code" "severity"]
         "Findings of the last report. A code without findings is absent.";
     ROUTE gauge "onnet_route_info" ["subnet" "route_table" "path" "target"]
@@ -187,6 +189,10 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
         if summary.addresses > 0 {
             gauges.gauge(COVERED, summary.addresses_on_net as f64 / summary.addresses as f64);
         }
+    }
+
+    if let Some(fails_open) = report.without_endpoint.as_ref().and_then(WithoutEndpoint::fails_open) {
+        gauges.gauge(FAILS_OPEN, truth(fails_open));
     }
 
     let mut findings = BTreeMap::new();

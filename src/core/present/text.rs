@@ -28,6 +28,7 @@ pub fn text(report: &Report) -> String {
         address(page, group, decided.is_some_and(|decided| group.contains(&decided)));
     }
     coverage(page, report);
+    without_endpoint(page, report);
     probes(page, report);
     if !report.findings.is_empty() {
         page.gap().put("findings").end();
@@ -105,8 +106,9 @@ fn address(page: &mut Page, group: &[&AddressReport], decides: bool) {
     page.end();
     let reason = first.reason.as_str();
     page.to(INDENT).wrapped(INDENT, reason);
-    let way = way(&first.trace);
+    let mut way = way(&first.trace);
     if !way.is_empty() {
+        way.extend(first.verdict.path().map(|path| path.target.as_str().to_owned()));
         page.label("  path").flowed(INDENT, " → ", way);
     }
     steps(page, &first.trace);
@@ -163,6 +165,15 @@ fn coverage(page: &mut Page, report: &Report) {
     let by = if by.is_empty() { "a DynamoDB endpoint".to_owned() } else { by.join(", ") };
     page.gap().label("coverage").wrapped(INDENT, &format!("{covered} {by}"));
     let elsewhere: Vec<&CoverageRange> = report.coverage.iter().filter(|range| !range.verdict.is_on_net()).collect();
+    if let [first, rest @ ..] = elsewhere.as_slice()
+        && !rest.is_empty()
+        && elsewhere.len() == report.coverage.len()
+        && rest.iter().all(|range| range.verdict == first.verdict)
+    {
+        page.to(INDENT).styled(words::verdict_style(&first.verdict), words::verdict(&first.verdict));
+        page.put("  all: ").wrapped(INDENT, &words::brief(&first.verdict));
+        return;
+    }
     let width = elsewhere.iter().map(|range| range.cidr.to_string().len()).max().unwrap_or(0);
     for range in elsewhere.iter().take(MOST_RANGES) {
         page.to(INDENT).put(range.cidr).to(INDENT + width + 2);
@@ -174,6 +185,15 @@ fn coverage(page: &mut Page, report: &Report) {
         page.to(INDENT).put(format_args!("and {} more ranges (all in --format json)", grouped(unlisted as u64)));
         page.end();
     }
+}
+
+/// What would happen if the endpoint were deleted.
+fn without_endpoint(page: &mut Page, report: &Report) {
+    let Some(answer) = &report.without_endpoint else { return };
+    if report.coverage_summary.is_none() {
+        page.gap();
+    }
+    page.label("if deleted").wrapped(INDENT, &words::without_endpoint(answer));
 }
 
 /// The DynamoDB endpoints that carry some of the list.

@@ -2,7 +2,7 @@
 
 use crate::model::{
     Destination, Drop, LostBy, Matched, Outcome, ProbeKind, ProofLevel, Reply, RouteState, Severity, Source, Trace,
-    Verdict, WITNESS_TABLE,
+    Verdict, WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
 
@@ -110,6 +110,22 @@ fn dropped(why: &Drop) -> String {
         Drop::Blackhole { target } => format!("blackhole: {target} is gone"),
         Drop::NoPublicAddress { target } => format!("{target}, but no public address"),
         Drop::NoKernelRoute { detail } => format!("no route on this host: {detail}"),
+    }
+}
+
+/// What would become of the traffic if its endpoints were deleted.
+pub(super) fn without_endpoint(answer: &WithoutEndpoint) -> String {
+    match answer {
+        WithoutEndpoint::Open { paths } => {
+            let ways: Vec<String> = paths.iter().map(ToString::to_string).collect();
+            let cost = if answer.has_nat_gateway() { ", which charges for each gigabyte" } else { "" };
+            format!("fails open: traffic would go through {}{cost}", ways.join(", "))
+        }
+        WithoutEndpoint::Closed => "fails closed: packets to DynamoDB would be dropped".to_owned(),
+        WithoutEndpoint::Unknown { missing } => {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            format!("not known: {}", missing.join(", "))
+        }
     }
 }
 

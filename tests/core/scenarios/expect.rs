@@ -2,7 +2,7 @@
 
 use onnet_core::model::{
     AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, Outcome, Path, PathTarget, ProofLevel,
-    Report, Severity, Verdict,
+    Report, Severity, Verdict, WithoutEndpoint,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +20,8 @@ pub(crate) struct Expect {
     /// Every address, in the report's order.
     addresses: Vec<String>,
     coverage: Option<String>,
+    /// `closed`, `open nat_gateway nat-0a, …`, `unknown timed_out`.
+    without_endpoint: Option<String>,
     /// Some of the ranges of the coverage.
     #[serde(default)]
     ranges: Vec<String>,
@@ -76,6 +78,9 @@ impl Expect {
         if let Some(expected) = &self.coverage {
             differ("coverage", expected.clone(), report.coverage_summary.as_ref().map_or("none".to_owned(), coverage));
         }
+        if let Some(expected) = &self.without_endpoint {
+            differ("without_endpoint", expected.clone(), without_endpoint(report.without_endpoint.as_ref()));
+        }
         let mut lacks = |what: &str, expected: &[String], is: Vec<String>, holds: fn(&str, &str) -> bool| {
             for expected in expected {
                 if !is.iter().any(|is| holds(is, expected)) {
@@ -109,6 +114,20 @@ fn decision(decision: &Decision) -> String {
         Decision::Address { hostname, address } => format!("{address} of {hostname}"),
         Decision::Proxy { hostname, .. } => format!("the proxy of {hostname}"),
         Decision::Name { hostname, .. } => format!("the name {hostname}"),
+    }
+}
+
+fn without_endpoint(answer: Option<&WithoutEndpoint>) -> String {
+    match answer {
+        None => "none".to_owned(),
+        Some(WithoutEndpoint::Closed) => "closed".to_owned(),
+        Some(WithoutEndpoint::Open { paths }) => {
+            format!("open {}", paths.iter().map(words).collect::<Vec<_>>().join(", "))
+        }
+        Some(WithoutEndpoint::Unknown { missing }) => {
+            let reasons: BTreeSet<&str> = missing.iter().map(|missing| missing.why.reason()).collect();
+            format!("unknown {}", reasons.into_iter().collect::<Vec<_>>().join(" "))
+        }
     }
 }
 

@@ -9,21 +9,23 @@ use crate::{
             Policy,
             matrix::{GUARD, ROLE},
         },
+        run,
         world::{Destination, Hop, MAIN_TABLE, Next, Target, VpcEndpoint},
     },
     named,
 };
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
-use std::{net::Ipv4Addr, path::Path, time::Duration};
+use std::{fs, net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
 use tokio::time::Instant;
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&'static str, Test); 5] = [
+    let tests: [(&'static str, Test); 6] = [
         ("witness::policy_prints_what_the_lab_evaluates", prints),
         ("witness::a_check_asks_as_often_as_it_must_and_uses_the_daemons_control", asks),
         ("witness::an_endpoint_that_is_removed_is_noticed_by_its_own_period", removed),
         ("witness::a_local_change_brings_the_questions_forward", local_change),
+        ("witness::behind_a_proxy_that_inspects_tls_the_proof_has_a_warning", inspected),
         ("witness::while_all_is_well_only_the_control_is_denied", noise),
     ];
     let worlds = worlds().into_iter().map(|world| {
@@ -176,6 +178,28 @@ fn worlds() -> Vec<Expected> {
             &["coverage-unknown", "endpoint-not-associated", "hop-before-endpoint"],
         ),
         world(
+            "endpoint_in_the_tables_and_requests_through_none",
+            || with_policy(World::on_net()).unlike_the_tables(None),
+            "off_net",
+            2,
+            "proved",
+            "gateway_endpoint",
+            &["evidence-disagrees"],
+        ),
+        world(
+            "no_endpoint_in_the_tables_and_requests_through_one",
+            || {
+                let world = with_policy(World::tutorial());
+                let own = VpcEndpoint { id: "vpce-0e".to_owned(), vpc: world.vpc.clone() };
+                world.unlike_the_tables(Some(own))
+            },
+            "undetermined",
+            3,
+            "consistent",
+            "undetermined",
+            &["evidence-disagrees"],
+        ),
+        world(
             "interface_endpoint",
             || {
                 with_policy(World::tutorial().with_interface_endpoint(Ipv4Addr::new(172, 31, 32, 9)))
@@ -307,6 +331,27 @@ fn prints() -> Done {
     let ran = lab.onnet(Path::new(ONNET), &["policy"])?;
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
     assert!(ran.stderr.contains("give --partition aws, aws-cn or aws-us-gov"), "{ran:?}");
+    Ok(())
+}
+
+/// The proxy's authority is in `AWS_CA_BUNDLE`, as companies do it. Without the bundle there is no connection at all.
+fn inspected() -> Done {
+    let lab = Lab::start(with_policy(World::on_net()), Mode::Namespaces)?;
+    lab.set_fault(Service::DynamoDb, Some(Fault::UntrustedAuthority));
+    let (untold, _) = report(&lab, &["check", "--witness"])?;
+    assert_eq!(untold["probes"][0]["result"], "failed", "{untold:#}");
+
+    let bundle = lab.directory().join("bundle.pem");
+    let authorities = [lab.ca_bundle().to_owned(), lab.directory().join("stranger.pem")].map(fs::read_to_string);
+    fs::write(&bundle, authorities.into_iter().collect::<Result<String, _>>()?)?;
+    let mut command = lab.command(Path::new(ONNET))?;
+    command.args(["check", "--witness"]).env("AWS_CA_BUNDLE", &bundle).stdin(Stdio::null()).stdout(Stdio::piped());
+    let ran = run(&mut command, crate::lab::daemon::PATIENCE)?;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in ["trust-anchor", "AWS_CA_BUNDLE=", "a proxy that inspects TLS could answer", "proved"] {
+        assert!(text.contains(expected), "{expected}: {}", ran.stdout);
+    }
     Ok(())
 }
 
