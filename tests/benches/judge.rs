@@ -82,6 +82,7 @@ fn vpc(extent: Extent) -> Inventory {
     }
     let association = Association { with: AssociatedWith::Subnet(SUBNET.into()), state: AssociationState::Associated };
     let table = RouteTable {
+        firewalled: Vec::new(),
         id: "rtb-0a".into(),
         vpc: "vpc-0a".into(),
         owner: None,

@@ -97,7 +97,14 @@ fn largest() -> Snapshot {
     };
     for number in tables.len()..200 {
         let (id, vpc) = (format!("rtb-{number:017x}").into(), tables[0].vpc.clone());
-        tables.push(RouteTable { id, vpc, owner: None, associations: Vec::new(), routes: Vec::new().into() });
+        tables.push(RouteTable {
+            id,
+            vpc,
+            owner: None,
+            associations: Vec::new(),
+            routes: Vec::new().into(),
+            firewalled: Vec::new(),
+        });
     }
     for (number, table) in tables.iter_mut().enumerate() {
         let more = (table.routes.len()..500).map(|n| route(number, n));

@@ -304,6 +304,7 @@ fn route() -> impl Strategy<Value = Route> {
 
 fn table() -> impl Strategy<Value = RouteTable> {
     prop::collection::vec(route(), 0..12).prop_map(|routes| RouteTable {
+        firewalled: Vec::new(),
         id: "rtb-1".into(),
         vpc: "vpc-1".into(),
         owner: None,
@@ -450,8 +451,14 @@ fn a_route_of_unknown_origin_ties_with_what_it_may_lose_to() {
     let lists = PrefixLists::from([("pl-1".into(), seen(entries))]);
     let select_with = |other: Route| {
         let (id, vpc) = ("rtb-1".into(), "vpc-1".into());
-        let table =
-            RouteTable { id, vpc, owner: None, associations: Vec::new(), routes: vec![list.clone(), other].into() };
+        let table = RouteTable {
+            id,
+            vpc,
+            owner: None,
+            associations: Vec::new(),
+            routes: vec![list.clone(), other].into(),
+            firewalled: Vec::new(),
+        };
         winners(&select(&table, &lists, "10.0.0.9".parse().unwrap())).len()
     };
     assert_eq!(select_with(route("10.0.0.0/24", nat(), Origin::CreateRoute)), 1);

@@ -21,6 +21,9 @@ pub const TABLES: &str = "<routeTableSet><item><routeTableId>rtb-1</routeTableId
       <networkInterfaceId>eni-9</networkInterfaceId><origin>CreateRoute</origin><state>blackhole</state></item>
     <item><destinationCidrBlock>198.51.100.0/24</destinationCidrBlock><origin>EnableVgwRoutePropagation</origin>
       <state>blackhole</state></item>
+    <item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>igw-1</gatewayId><igwFirewall>
+      <firewallArn>arn:aws:network-firewall:us-east-1:111122223333:firewall/f</firewallArn><status>complete</status></igwFirewall>
+      <origin>CreateRoute</origin><state>active</state></item>
     <item><destinationCidrBlock>203.0.113.0/24</destinationCidrBlock><odbNetworkArn>arn:odb</odbNetworkArn>
       <origin>NewOrigin</origin><state>filtered</state></item>
   </routeSet></item></routeTableSet>";

@@ -96,7 +96,7 @@ fn world() -> impl Strategy<Value = World> {
             });
         }
         let (id, vpc, associations) = ("rtb-1".into(), "vpc-1".into(), Vec::new());
-        (RouteTable { id, vpc, owner: None, associations, routes: table.into() }, lists)
+        (RouteTable { id, vpc, owner: None, associations, routes: table.into(), firewalled: Vec::new() }, lists)
     })
 }
 

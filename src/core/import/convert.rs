@@ -294,6 +294,7 @@ pub fn route_state(word: Option<&str>) -> RouteState {
     match word.map(str::to_ascii_lowercase).as_deref() {
         Some("active") => RouteState::Active,
         Some("blackhole") => RouteState::Blackhole,
+        Some("filtered") => RouteState::Filtered,
         Some(word) => RouteState::Other(word.to_owned()),
         None => RouteState::Absent,
     }
@@ -386,6 +387,9 @@ fn endpoint_type(word: Option<&str>) -> EndpointType {
         "gateway" => EndpointType::Gateway,
         "interface" => EndpointType::Interface,
         "gatewayloadbalancer" => EndpointType::GatewayLoadBalancer,
+        "resource" => EndpointType::Resource,
+        "servicenetwork" => EndpointType::ServiceNetwork,
+        "tunnel" => EndpointType::Tunnel,
         _ => EndpointType::Other(word.to_owned()),
     }
 }
@@ -478,12 +482,14 @@ mod tests {
 
     #[test]
     fn words_we_do_not_know_are_kept_and_missing_ones_said() {
-        assert_eq!(route_state(Some("filtered")), RouteState::Other("filtered".into()));
+        assert_eq!(route_state(Some("filtered")), RouteState::Filtered);
+        assert_eq!(route_state(Some("asleep")), RouteState::Other("asleep".into()));
         assert_eq!(route_state(None), RouteState::Absent);
         assert_eq!(origin(Some("Advertisement")), Origin::Advertisement);
         assert_eq!(origin(None), Origin::Absent);
         assert_eq!(endpoint_type(None), EndpointType::Absent);
-        assert_eq!(endpoint_type(Some("Tunnel")), EndpointType::Other("Tunnel".into()));
+        assert_eq!(endpoint_type(Some("Tunnel")), EndpointType::Tunnel);
+        assert_eq!(endpoint_type(Some("Wormhole")), EndpointType::Other("Wormhole".into()));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::{
     testimony::{self, Said, Weighed},
 };
 use crate::model::{
-    AddressReport, AssociationKind, Beyond, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed, Path,
-    PathKind, PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, SubnetId, Target,
+    AddressReport, AssociationKind, Beyond, Drop, EndpointInterfaceStep, Gap, Interface, LostBy, Missing, Observed,
+    Path, PathKind, PathTarget, Probe, ProxyStep, ProxyVariable, RouteTable, RoutingStep, Snapshot, SubnetId, Target,
     Testimony, Trace, Verdict, Witness,
 };
 use std::{collections::HashSet, fmt, net::IpAddr};
@@ -76,7 +76,19 @@ pub(super) fn judge_address<'s>(
     };
     let verdict = match &egress {
         // DynamoDB got the request, so it was sent.
-        Some(egress) if said != Said::NoEndpoint => require_public_ipv4(verdict, egress.interface, egress.source),
+        Some(egress) if said != Said::NoEndpoint => {
+            match require_public_ipv4(reader.facts, verdict, egress.interface, egress.source) {
+                Verdict::Dropped(Drop::NoPublicAddress { target })
+                    if testimony::has_reply(snapshot, hostname, address, egress.interface) =>
+                {
+                    let one =
+                        format!("{} has no public address, which internet gateway {target} needs", egress.interface.id);
+                    let gap = Gap::Conflicting { one, other: format!("DynamoDB answered requests to {address}") };
+                    Verdict::Undetermined(vec![Missing::new(format!("whether packets to {address} are dropped"), &gap)])
+                }
+                verdict => verdict,
+            }
+        }
         Some(_) | None => verdict,
     };
     let trace = Trace {

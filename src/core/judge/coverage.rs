@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     CoverageRange, CoverageSummary, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable, SubnetId, Verdict,
-    VpcId, addresses_in,
+    VpcFacts, VpcId, addresses_in,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -156,9 +156,9 @@ impl Coverage<'_> {
     }
 
     /// See [`require_public_ipv4`].
-    pub(super) fn require_public_ipv4(&mut self, interface: &Interface, source: Option<IpAddr>) {
+    pub(super) fn require_public_ipv4(&mut self, facts: &VpcFacts, interface: &Interface, source: Option<IpAddr>) {
         for range in &mut self.ranges {
-            range.verdict = require_public_ipv4(range.verdict.clone(), interface, source);
+            range.verdict = require_public_ipv4(facts, range.verdict.clone(), interface, source);
         }
     }
 

@@ -5,8 +5,8 @@ use super::{
     path::undetermined,
 };
 use crate::model::{
-    DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, KernelRoute, Missing, Observed,
-    Path, PathTarget, Resolution, Snapshot, Verdict,
+    DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, InternetGatewayId, KernelRoute,
+    Missing, Observed, Path, PathTarget, Resolution, Snapshot, Verdict, VpcFacts,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -144,7 +144,13 @@ fn primary_address(interface: &Interface, destination: IpAddr) -> Option<IpAddr>
 
 /// An internet gateway carries IPv4 only from an address that has a public one.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html>
-pub(super) fn require_public_ipv4(verdict: Verdict, interface: &Interface, source: Option<IpAddr>) -> Verdict {
+/// An Automated Internet Firewall at the gateway may let others out too: the subnet's connectivity type decides, which is not read.
+pub(super) fn require_public_ipv4(
+    facts: &VpcFacts,
+    verdict: Verdict,
+    interface: &Interface,
+    source: Option<IpAddr>,
+) -> Verdict {
     let Verdict::Via(Path { target: PathTarget::InternetGateway(target), .. }) = &verdict else { return verdict };
     if source.is_some_and(|source| source.is_ipv6()) {
         return verdict;
@@ -155,6 +161,19 @@ pub(super) fn require_public_ipv4(verdict: Verdict, interface: &Interface, sourc
             undetermined(what, gap)
         }
         Ok(public) if public.iter().any(|p| source.is_none_or(|source| p.private == source)) => verdict,
+        Ok(_) if has_firewall(facts, target) => {
+            let what = format!(
+                "whether the Automated Internet Firewall at {target} lets {} out without a public address",
+                interface.id
+            );
+            let because = format!("the connectivity type of {} was not read", interface.subnet);
+            undetermined(what, &Gap::NotTried { because })
+        }
         Ok(_) => Verdict::Dropped(Drop::NoPublicAddress { target: target.clone() }),
     }
+}
+
+fn has_firewall(facts: &VpcFacts, gateway: &InternetGatewayId) -> bool {
+    let tables = facts.route_tables.seen().into_iter().flatten();
+    tables.into_iter().any(|table| table.firewalled.contains(gateway))
 }

@@ -1,6 +1,6 @@
 //! What a winning route means to DynamoDB traffic: which of its targets is an endpoint, and whose.
 
-use super::lookup::{Match, Selection, covers, read};
+use super::lookup::{Match, Selection, covers, read, without};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
@@ -114,6 +114,9 @@ impl<'a> Reader<'a> {
                 let other = "within a VPC's own range only routes for whole subnets can be added".to_owned();
                 undetermined(what, &Gap::Conflicting { one, other })
             }
+            Selection::One { winner, .. } if winner.route.state == RouteState::Filtered => {
+                self.with_and_without(table, selection, winner, range)
+            }
             Selection::One { winner, .. } => self.follow(table, winner, range),
             Selection::Tied { tied, .. } => self.tied(table, tied, range),
             Selection::NeedsLists(lists) => Verdict::Undetermined(
@@ -123,6 +126,24 @@ impl<'a> Reader<'a> {
                     .collect(),
             ),
         }
+    }
+
+    /// A route that is `filtered` wins: the verdict is known where it is the same with the route in effect and without it.
+    fn with_and_without(
+        &self,
+        table: &RouteTable,
+        selection: &Selection<'_>,
+        winner: &Match<'_>,
+        range: IpNet,
+    ) -> Verdict {
+        let others =
+            without(selection, table, &self.facts.prefix_lists, range, |route| std::ptr::eq(route, winner.route));
+        let (with, without) = (self.lead(table, winner, range), self.verdict(table, &others, range));
+        if with == without {
+            return with;
+        }
+        let what = format!("whether the filtered route to {} is in effect", winner.route.destination);
+        undetermined(what, &undocumented("State", "filtered"))
     }
 
     /// A route that a DynamoDB gateway endpoint says `table` has to it, and that the table has not, where it would win: EC2 is
@@ -200,11 +221,14 @@ impl<'a> Reader<'a> {
     }
 
     fn follow(&self, table: &RouteTable, m: &Match<'_>, range: IpNet) -> Verdict {
-        let target = &m.route.target;
         match &m.route.state {
             RouteState::Active => {}
             RouteState::Blackhole => {
-                return Verdict::Dropped(Drop::Blackhole { target: target.id().into() });
+                return Verdict::Dropped(Drop::Blackhole { target: m.route.target.id().into() });
+            }
+            RouteState::Filtered => {
+                let what = format!("whether the filtered route to {} is in effect", m.route.destination);
+                return undetermined(what, &undocumented("State", "filtered"));
             }
             RouteState::Absent => {
                 return undetermined(format!("the state of the route to {}", m.route.destination), &absent("State"));
@@ -214,7 +238,12 @@ impl<'a> Reader<'a> {
                 return undetermined(what, &undocumented("State", state));
             }
         }
-        match target.leads() {
+        self.lead(table, m, range)
+    }
+
+    /// Where a route leads that is in effect.
+    fn lead(&self, table: &RouteTable, m: &Match<'_>, range: IpNet) -> Verdict {
+        match m.route.target.leads() {
             Leads::WithinVpc => self.within_vpc(&table.vpc, range),
             Leads::ToEndpoint(id) => self.endpoint(table, &id, m.route, range),
             Leads::Through(target) => via(target),
@@ -346,9 +375,15 @@ impl<'a> Reader<'a> {
                 service: endpoint.service.clone(),
                 ..PathTarget::GatewayLoadBalancerEndpoint(id.clone()).into()
             }),
-            EndpointType::Interface => {
+            EndpointType::Interface | EndpointType::Resource | EndpointType::ServiceNetwork | EndpointType::Tunnel => {
                 let one = format!("a route of {} leads to it", table.id);
-                let gap = Gap::Conflicting { one, other: "an interface endpoint is the target of no route".to_owned() };
+                let kind = match &endpoint.kind {
+                    EndpointType::Resource => "a resource endpoint",
+                    EndpointType::ServiceNetwork => "a service-network endpoint",
+                    EndpointType::Tunnel => "a tunnel endpoint",
+                    _ => "an interface endpoint",
+                };
+                let gap = Gap::Conflicting { one, other: format!("{kind} is the target of no route") };
                 undetermined(format!("whether {id} carries traffic"), &gap)
             }
             EndpointType::Absent => undetermined(format!("what kind of endpoint {id} is"), &absent("VpcEndpointType")),

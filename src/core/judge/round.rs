@@ -206,7 +206,7 @@ fn cover_tables<'n, 's>(
         }
         let coverage = cover(reader, table).and_then(|coverage| coverage.only(reader, &usable)).map(|mut coverage| {
             coverage.take_out_subnet_of(reader, egress.interface);
-            coverage.require_public_ipv4(egress.interface, egress.source);
+            coverage.require_public_ipv4(reader.facts, egress.interface, egress.source);
             coverage
         });
         all.push(Covered { interface: egress.interface, source: egress.source, id: &table.id, coverage });
@@ -221,7 +221,7 @@ fn without_endpoint(reader: &Reader<'_>, names: &[Named<'_>], covered: &[Covered
     let of_tables = covered.iter().filter_map(|covered| Some((covered, covered.coverage.as_ref().ok()?)));
     let of_tables = of_tables.flat_map(|(covered, coverage)| {
         let verdicts = counterfactual.verdicts(reader, coverage).into_iter();
-        verdicts.map(|verdict| require_public_ipv4(verdict, covered.interface, covered.source))
+        verdicts.map(|verdict| require_public_ipv4(reader.facts, verdict, covered.interface, covered.source))
     });
     answer(of_addresses.chain(of_tables))
 }

@@ -274,6 +274,15 @@ fn attempts<'s>(
     snapshot.statements.iter().filter(move |attempt| attempt.address == address && attempt.hostname == hostname)
 }
 
+/// Whether DynamoDB answered any question to an address that was sent from this network interface: it got the request.
+pub(super) fn has_reply(snapshot: &Snapshot, hostname: &str, address: IpAddr, interface: &Interface) -> bool {
+    let sent_here = |one: &Statement| one.local.is_some_and(|local| interface.addresses.contains(&local.ip()));
+    let replied = |one: &Statement| !matches!(one.reply, Reply::Failed { .. });
+    attempts(snapshot, hostname, address)
+        .filter_map(|attempt| attempt.statement.seen())
+        .any(|one| sent_here(one) && replied(one))
+}
+
 /// The answers about an address, for its trace.
 pub(super) fn statements<'s>(
     snapshot: &'s Snapshot,

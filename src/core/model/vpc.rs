@@ -1,7 +1,8 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
 use super::{
-    AccountId, Gap, InterfaceId, Observed, PrefixListId, RouteTableId, Shared, SubnetId, Target, VpcEndpointId, VpcId,
+    AccountId, Gap, InterfaceId, InternetGatewayId, Observed, PrefixListId, RouteTableId, Shared, SubnetId, Target,
+    VpcEndpointId, VpcId,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -114,9 +115,11 @@ pub enum RouteState {
     Active,
     /// The target does not exist any more: matching packets are dropped.
     Blackhole,
+    /// EC2's model has it, and AWS does not say what it means. It is judged as active and as absent.
+    Filtered,
     /// The API names no state.
     Absent,
-    /// Any other value, such as the undocumented `filtered`, as the API returned it.
+    /// Any other value, as the API returned it.
     #[serde(untagged)]
     Other(String),
 }
@@ -184,6 +187,10 @@ pub struct RouteTable {
     pub owner: Option<AccountId>,
     /// Its rows, in the API's order.
     pub routes: Shared<Vec<Route>>,
+    /// The internet gateways of its rows at which an Automated Internet Firewall inspects traffic (`IgwFirewall`): it may let out
+    /// a network interface without a public address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firewalled: Vec<InternetGatewayId>,
 }
 
 impl RouteTable {
@@ -226,6 +233,12 @@ pub enum EndpointType {
     Interface,
     /// An appliance or firewall that inspects traffic.
     GatewayLoadBalancer,
+    /// Network interfaces for a resource of VPC Lattice.
+    Resource,
+    /// Network interfaces for a service network of VPC Lattice.
+    ServiceNetwork,
+    /// The end of a tunnel that starts at a host: no route leads to it.
+    Tunnel,
     /// The API names no type.
     Absent,
     /// Any other value, as the API returned it.

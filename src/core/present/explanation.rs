@@ -84,6 +84,7 @@ fn state(state: &RouteState) -> &str {
     match state {
         RouteState::Active => "active",
         RouteState::Blackhole => "blackhole",
+        RouteState::Filtered => "filtered",
         RouteState::Absent => "without a state",
         RouteState::Other(word) => word,
     }

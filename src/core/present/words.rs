@@ -146,6 +146,7 @@ pub(super) fn matched_parts(matched: &Matched) -> (String, String) {
     let state = match &route.state {
         RouteState::Active => String::new(),
         RouteState::Blackhole => ", blackhole".to_owned(),
+        RouteState::Filtered => ", filtered".to_owned(),
         RouteState::Absent => ", without a state".to_owned(),
         RouteState::Other(word) => format!(", state {word}"),
     };

@@ -4,6 +4,7 @@ use super::{
     convert, gap,
     listing::{Listed, Listing, ListingLimits},
     truncated::RejectTruncated,
+    unmodelled::Unmodelled,
 };
 use crate::{
     model::{
@@ -77,6 +78,7 @@ impl From<Instant> for Patience {
 #[derive(Clone, Debug)]
 pub(crate) struct Ec2 {
     client: Client,
+    unmodelled: Unmodelled,
     patience: Patience,
     limits: ListingLimits,
     progress: Arc<Mutex<Progress>>,
@@ -118,16 +120,17 @@ impl PageError {
 impl Ec2 {
     /// Listings within these limits.
     pub(crate) fn new(config: &SdkConfig, limits: ListingLimits, patience: impl Into<Patience>) -> Self {
+        let unmodelled = Unmodelled::default();
         let timeouts =
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_LIMIT).operation_timeout(PAGE_LIMIT).build();
         let mut ec2 = aws_sdk_ec2::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .timeout_config(timeouts);
         if let Some(http) = config.http_client() {
-            ec2 = ec2.http_client(RejectTruncated(http));
+            ec2 = ec2.http_client(RejectTruncated(http, unmodelled.clone()));
         }
         let client = Client::from_conf(ec2.build());
-        Self { client, patience: patience.into(), limits, progress: Arc::default() }
+        Self { client, unmodelled, patience: patience.into(), limits, progress: Arc::default() }
     }
 
     /// What was asked so far, and how each request ended. A page is a request; the SDK's second attempt at one does not
@@ -162,7 +165,10 @@ impl Ec2 {
             call.set_next_token(token).send()
         };
         let parts = |page: DescribeRouteTablesOutput| (page.route_tables, page.next_token);
-        self.all(self.operation("ec2:DescribeRouteTables", PAGE_SIZES), ask, parts, convert::route_table).await
+        self.all(self.operation("ec2:DescribeRouteTables", PAGE_SIZES), ask, parts, |table| {
+            convert::route_table(table, &self.unmodelled)
+        })
+        .await
     }
 
     /// Of every service and type: a route to a firewall's endpoint must be distinguished from one to DynamoDB's.

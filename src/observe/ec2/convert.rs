@@ -1,17 +1,20 @@
 //! From the SDK's types, where everything is optional, to the model's. What does not fit is named, never dropped.
 
+use super::unmodelled::Unmodelled;
 use crate::{
     import::convert::{self, ConvertError, RawAssociation, RawEndpoint, RawRoute},
     model::{Association, EndpointInterface, Gap, PrefixList, PrefixListId, Route, RouteTable, Subnet, VpcEndpoint},
 };
 use aws_sdk_ec2::types;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
-pub(super) fn route_table(table: &types::RouteTable) -> Result<RouteTable, Gap> {
+pub(super) fn route_table(table: &types::RouteTable, unmodelled: &Unmodelled) -> Result<RouteTable, Gap> {
     let id = required(table.route_table_id(), "a route table", "RouteTableId")?;
     let place = format!("route table {id}");
+    let gateways: BTreeSet<&str> = table.routes().iter().filter_map(|route| given(route.gateway_id())).collect();
     Ok(RouteTable {
+        firewalled: gateways.into_iter().filter(|id| unmodelled.is_firewalled(id)).map(Into::into).collect(),
         id: id.into(),
         vpc: required(table.vpc_id(), &place, "VpcId")?.into(),
         owner: given(table.owner_id()).map(Into::into),

@@ -4,8 +4,8 @@
 use crate::{
     model::{
         AccountId, AddressType, AssociatedWith, Association, AssociationState, Destination, EndpointInterface,
-        EndpointState, EndpointType, Gap, InterfaceId, Origin, PrefixList, Route, RouteState, RouteTable, RouteTableId,
-        Subnet, Target, VpcEndpoint,
+        EndpointState, EndpointType, Gap, InterfaceId, InternetGatewayId, Origin, PrefixList, Route, RouteState,
+        RouteTable, RouteTableId, Subnet, Target, VpcEndpoint,
     },
     observe::limits::over,
 };
@@ -138,10 +138,14 @@ impl Listed for RouteTable {
     }
 
     fn heap(&self) -> usize {
-        let Self { id, vpc, associations, owner, routes } = self;
+        let Self { id, vpc, associations, owner, routes, firewalled } = self;
         let associations: usize = associations.iter().map(of_association).sum();
         let routes: usize = routes.iter().map(of_route).sum();
-        texts([id.as_str(), vpc.as_str(), of_owner(owner.as_ref())]) + associations + routes
+        let own = [id.as_str(), vpc.as_str(), of_owner(owner.as_ref())];
+        texts(own.into_iter().chain(firewalled.iter().map(InternetGatewayId::as_str)))
+            + size_of_val(&firewalled[..])
+            + associations
+            + routes
     }
 }
 
@@ -312,6 +316,7 @@ mod tests {
             state: AssociationState::Other(id.to_owned()),
         };
         let table = |id: &str| RouteTable {
+            firewalled: Vec::new(),
             id: id.into(),
             vpc: id.into(),
             associations: vec![association(id)],

@@ -7,6 +7,7 @@ mod listing;
 mod merge;
 mod thread;
 mod truncated;
+mod unmodelled;
 
 use crate::model::{
     Ec2Request, EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable,

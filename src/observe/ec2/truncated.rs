@@ -3,6 +3,7 @@
 //! The SDK's parser is lenient: of an answer that was cut inside an element it keeps what came before, so that a table's
 //! routes, or the tables themselves, would seem to be fewer than they are. Here a successful answer must be XML, whole.
 
+use super::unmodelled::Unmodelled;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -34,28 +35,30 @@ pub(super) enum TruncatedResponse {
     Empty,
 }
 
-/// The same client, which refuses truncated answers.
+/// The same client, which refuses truncated answers, and reads from whole ones what the SDK does not.
 #[derive(Debug)]
-pub(super) struct RejectTruncated(pub(super) SharedHttpClient);
+pub(super) struct RejectTruncated(pub(super) SharedHttpClient, pub(super) Unmodelled);
 
 impl HttpClient for RejectTruncated {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(RejectTruncatedConnector(self.0.http_connector(settings, components)))
+        SharedHttpConnector::new(RejectTruncatedConnector(self.0.http_connector(settings, components), self.1.clone()))
     }
 }
 
 #[derive(Debug)]
-struct RejectTruncatedConnector(SharedHttpConnector);
+struct RejectTruncatedConnector(SharedHttpConnector, Unmodelled);
 
 impl HttpConnector for RejectTruncatedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = self.0.call(request);
+        let unmodelled = self.1.clone();
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
             if answer.status().is_success() {
                 let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
                 let body = body.collect().await.map_err(ConnectorError::io)?.to_bytes();
                 check(&body).map_err(|error| ConnectorError::other(BoxError::from(error), None))?;
+                unmodelled.read(&body);
                 *answer.body_mut() = SdkBody::from(body);
             }
             Ok(answer)

@@ -21,6 +21,8 @@ pub(super) struct TableChange {
     id: String,
     vpc: Option<String>,
     owner: Option<String>,
+    #[serde(default)]
+    firewalled: Vec<String>,
     associations: Option<Vec<AssociationText>>,
     #[serde(default)]
     routes: Vec<RouteChange>,
@@ -30,6 +32,7 @@ impl TableChange {
     fn of(self, base: Option<&RouteTable>) -> Result<RouteTable, String> {
         id::<String>("rtb-", self.id.clone())?;
         let mut table = base.cloned().unwrap_or_else(|| RouteTable {
+            firewalled: Vec::new(),
             id: self.id.as_str().into(),
             vpc: VPC.into(),
             owner: None,
@@ -39,6 +42,7 @@ impl TableChange {
         if let Some(vpc) = self.vpc {
             table.vpc = id("vpc-", vpc)?;
         }
+        table.firewalled = self.firewalled.into_iter().map(|igw| id("igw-", igw)).collect::<Result<_, _>>()?;
         table.owner = self.owner.map(Into::into).or(table.owner);
         if let Some(associations) = self.associations {
             table.associations = associations.into_iter().map(|text| text.0).collect::<Vec<Association>>();

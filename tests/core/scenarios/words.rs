@@ -135,7 +135,7 @@ impl TryFrom<String> for Moment {
     }
 }
 
-/// Reads a field that has a documented set of values; any other value must be marked: `undocumented filtered`.
+/// Reads a field that has a documented set of values; any other value must be marked: `undocumented asleep`.
 fn documented<T: DeserializeOwned>(text: &str, is_other: fn(&T) -> bool) -> Result<T, String> {
     let marked = text.strip_prefix("undocumented ");
     let word = marked.unwrap_or(text);
@@ -240,6 +240,7 @@ impl TryFrom<String> for RouteChange {
                 "advertised" => route.origin = Origin::Advertisement,
                 "created_with_table" => route.origin = Origin::CreateRouteTable,
                 "blackhole" => route.state = RouteState::Blackhole,
+                "filtered" => route.state = RouteState::Filtered,
                 "stateless" => route.state = RouteState::Absent,
                 "undocumented" => {
                     let state = format!("undocumented {}", words.next().unwrap_or_default());

@@ -58,13 +58,15 @@ async fn good_answers_become_facts() {
             (cidr("::/0"), Target::EgressOnlyInternetGateway("eigw-1".into())),
             (cidr("192.0.2.0/24"), Target::Instance("i-1".into())),
             (cidr("198.51.100.0/24"), other("none", "none")),
+            (cidr("0.0.0.0/0"), Target::InternetGateway("igw-1".into())),
             (cidr("203.0.113.0/24"), other("OdbNetworkArn", "arn:odb")),
         ]
     );
+    assert_eq!(table.firewalled, ["igw-1".into()], "read from the answer itself: the SDK's model does not have it");
     assert_eq!(table.routes[4].state, RouteState::Blackhole);
     assert_eq!(table.routes[5].origin, Origin::EnableVgwRoutePropagation);
-    assert_eq!(table.routes[6].origin, Origin::Other("NewOrigin".into()));
-    assert_eq!(table.routes[6].state, RouteState::Other("filtered".into()));
+    assert_eq!(table.routes[7].origin, Origin::Other("NewOrigin".into()));
+    assert_eq!(table.routes[7].state, RouteState::Filtered);
 
     let endpoints = facts.vpc_endpoints.get().unwrap();
     let kinds: Vec<_> = endpoints.iter().map(|e| (e.kind.clone(), e.state.clone())).collect();

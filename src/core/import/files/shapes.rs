@@ -501,6 +501,8 @@ checked!(ReadTable, RouteTableJson<'_>, |json| {
         owner: json.owner_id.as_deref().map(Into::into),
         associations: associations.iter().filter_map(|one| one.convert().transpose()).collect::<Result<_, _>>()?,
         routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?).into(),
+        // Matters only to a network interface, and files are judged by subnet.
+        firewalled: Vec::new(),
     };
     Ok(ReadTable { table, unclear })
 });
@@ -788,7 +790,12 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
     let of_another_type = match &endpoint.kind {
         EndpointType::Gateway => interfaces.first().map(|id| ("NetworkInterfaceIds", id)),
         EndpointType::Interface => tables.first().map(|id| ("RouteTableIds", id)),
-        EndpointType::GatewayLoadBalancer | EndpointType::Absent | EndpointType::Other(_) => None,
+        EndpointType::GatewayLoadBalancer
+        | EndpointType::Resource
+        | EndpointType::ServiceNetwork
+        | EndpointType::Tunnel
+        | EndpointType::Absent
+        | EndpointType::Other(_) => None,
     };
     if let Some((other, id)) = of_another_type {
         let value = json.vpc_endpoint_type.as_deref().unwrap_or_default().to_owned();

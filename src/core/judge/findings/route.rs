@@ -91,7 +91,7 @@ impl Rule for code::UnknownRouteState {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let unknown = |range: &Range<'_>| {
             matches!(&range.selection, Selection::One { winner, .. }
-                if matches!(winner.route.state, RouteState::Absent | RouteState::Other(_)))
+                if matches!(winner.route.state, RouteState::Filtered | RouteState::Absent | RouteState::Other(_)))
         };
         let draft = |table: &Table<'_>, winner: &Match<'_>| {
             Draft::new(format!(

@@ -134,7 +134,12 @@ fn endpoint_of<'t>(reader: &Reader<'_>, coverage: &Coverage<'t>) -> Option<&'t V
     let another = |id: &VpcEndpointId| {
         let endpoints = reader.facts.vpc_endpoints.seen().map_or(&[][..], Vec::as_slice);
         let known = |e: &VpcEndpoint| match e.kind {
-            EndpointType::Gateway | EndpointType::Interface | EndpointType::GatewayLoadBalancer => true,
+            EndpointType::Gateway
+            | EndpointType::Interface
+            | EndpointType::GatewayLoadBalancer
+            | EndpointType::Resource
+            | EndpointType::ServiceNetwork
+            | EndpointType::Tunnel => true,
             EndpointType::Absent | EndpointType::Other(_) => false,
         };
         let mut listed = endpoints.iter().filter(|e| e.id == *id).peekable();
