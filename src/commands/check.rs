@@ -11,6 +11,7 @@ use onnet::{
     import::saved,
     judge::{self, judge},
     model::Report,
+    present,
 };
 use std::{path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -20,6 +21,10 @@ pub(crate) struct CheckArgs {
     /// How to print the report.
     #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
     format: ReportFormat,
+
+    /// Also print every network interface of the instance, judged by its subnet's route table (text; JSON always has them).
+    #[arg(long, env = "ONNET_ALL_INTERFACES", hide_env_values = true)]
+    all_interfaces: bool,
 
     /// Also write all collected facts to this file, for `onnet judge`.
     #[arg(long, env = "ONNET_SAVE", value_name = "FILE", hide_env_values = true)]
@@ -57,7 +62,10 @@ pub(crate) fn run(args: &CheckArgs) -> Answer {
     };
     let report = block_on(check(&args.collect, args.timeout.timeout, args.wait, print_change))?;
     let saved = args.save.as_deref().map_or(Ok(()), |file| saved::write(file, &report.snapshot));
-    let output = Output::report(&report, args.format);
+    let mut output = Output::report(&report, args.format);
+    if args.all_interfaces && matches!(args.format, ReportFormat::Text) {
+        output.text.push_str(&present::interfaces(&report));
+    }
     if let Err(error) = saved {
         // The report is valid even though the file cannot be written.
         terminal::print(&output.text)?;

@@ -24,8 +24,8 @@
 //! network interfaces of interface endpoints, another page. The same holds for an account-based name, which is known with
 //! the credentials and then resolved and probed. Where the environment has the Region or credentials, three are enough.
 //!
-//! With `--witness` DynamoDB is asked after the probe, which has the process to itself: five answers in sequence, and a sixth where the
-//! question whether requests come through no endpoint follows. All other questions are sent together.
+//! With `--witness` DynamoDB is asked after the probe, which has the process to itself: five answers in sequence, for all questions are sent
+//! together. A sixth follows only where the control is the local daemon's, so that it was not asked, and the others leave it open.
 //!
 //! Connecting (one round trip) and TLS 1.3 (one more) are not delayed and not counted, for each of EC2's three parallel
 //! connections and each probe.

@@ -98,6 +98,7 @@ fn vpc(extent: Extent) -> Inventory {
         state: EndpointState::Available,
         route_tables: vec!["rtb-0a".into()],
         interfaces: Vec::new(),
+        service_region: None,
         address_type: None,
         failure: None,
     };

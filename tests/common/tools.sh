@@ -7,6 +7,8 @@ tools=$cache/e2e-tools
 pinned=("moto[server]==5.2.1" "awscli==1.45.11")
 # With all dependencies. AGPL: it runs as a separate process in the tests, and is never linked or shipped.
 evaluator=(@cloud-copilot/iam-{simulate@0.1.173,data@0.21.202609261,policy@0.1.109,utils@0.1.82})
+# EC2's model: what onnet makes of it is compared with this version. The newest is only reported.
+model=botocore==1.44.8
 packagers=(cargo-deb@3.8.0 cargo-generate-rpm@0.21.1)
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 export PATH=$cache/tools/bin:$PATH
@@ -39,6 +41,17 @@ install_from_pypi() {
   python3 -m venv "$tools" 2>/dev/null || { rm -rf "$tools" && install_packages python3-venv && python3 -m venv "$tools"; }
   "$tools/bin/pip" install -q "${pinned[@]}"
   echo "${pinned[*]}" > "$tools/pinned"
+}
+
+install_models() {
+  local pinned=$tools/botocore-pinned newest=$tools/botocore-newest
+  if [ "$(cat "$pinned/version" 2>/dev/null)" != "$model" ]; then
+    rm -rf "$pinned"
+    "$tools/bin/pip" install -q --no-deps --target "$pinned" "$model"
+    echo "$model" > "$pinned/version"
+  fi
+  rm -rf "$newest"
+  "$tools/bin/pip" install -q --no-deps --target "$newest" botocore || echo "the newest botocore is not available"
 }
 
 install_from_npm() {

@@ -280,6 +280,7 @@ fn an_expectation_that_does_not_hold_is_reported() {
         "proof: proved",
         "coverage: 5 of 6 CIDRs",
         "without_endpoint: closed",
+        "interfaces: [?]",
         "ranges: [?]",
         "fixes: [?]",
         "mentions: [?]",

@@ -10,6 +10,7 @@
 mod iam;
 #[path = "../lab/mod.rs"]
 mod lab;
+mod model;
 
 use lab::{
     Fault, Lab, Mode, Ran, Service, World,
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("the_tutorial_with_moto_nginx_unbound_and_the_aws_cli", tutorial),
         Trial::test("the_lab_answers_as_the_api_model_says", shapes),
+        Trial::test("every_field_and_value_of_the_api_model_is_known", model::model),
         Trial::test("iam_decides_as_the_independent_evaluator_does", iam::matrix),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

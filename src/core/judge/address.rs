@@ -77,16 +77,17 @@ pub(super) fn judge_address<'s>(
     let verdict = match &egress {
         // DynamoDB got the request, so it was sent.
         Some(egress) if said != Said::NoEndpoint => {
-            match require_public_ipv4(reader.facts, verdict, egress.interface, egress.source) {
-                Verdict::Dropped(Drop::NoPublicAddress { target })
-                    if testimony::has_reply(snapshot, hostname, address, egress.interface) =>
-                {
-                    let one =
-                        format!("{} has no public address, which internet gateway {target} needs", egress.interface.id);
-                    let gap = Gap::Conflicting { one, other: format!("DynamoDB answered requests to {address}") };
-                    Verdict::Undetermined(vec![Missing::new(format!("whether packets to {address} are dropped"), &gap)])
-                }
-                verdict => verdict,
+            let verdict = require_public_ipv4(reader.facts, verdict, egress.interface, egress.source);
+            let is_answered = || testimony::has_reply(snapshot, hostname, address, egress.interface);
+            if let Verdict::Dropped(Drop::NoPublicAddress { target }) = &verdict
+                && is_answered()
+            {
+                let one =
+                    format!("{} has no public address, which internet gateway {target} needs", egress.interface.id);
+                let gap = Gap::Conflicting { one, other: format!("DynamoDB answered requests to {address}") };
+                Verdict::Undetermined(vec![Missing::new(format!("whether packets to {address} are dropped"), &gap)])
+            } else {
+                verdict
             }
         }
         Some(_) | None => verdict,

@@ -123,7 +123,7 @@ fn judged(
     let ranges = coverage.report();
     let table = Table::new(reader, coverage, &subnet.vpc, &subnet.id, &[]);
     let findings = findings::find(&World::of_audit(reader, &[table], &missing_of(&ranges)));
-    let outcome = outcome(&ranges, &findings);
+    let outcome = outcome_of(&ranges, &findings);
     let without_endpoint = answer(counterfactual.verdicts(reader, coverage));
     SubnetAudit { without_endpoint, ..subnet_audit(subnet, Some(used), outcome, ranges, findings) }
 }
@@ -163,7 +163,7 @@ pub(super) fn missing_of(coverage: &[CoverageRange]) -> Vec<Missing> {
 }
 
 /// What the ranges of the list come to where no address is known to be in use.
-fn outcome(coverage: &[CoverageRange], findings: &[Finding]) -> Outcome {
+pub(super) fn outcome_of(coverage: &[CoverageRange], findings: &[Finding]) -> Outcome {
     let any = |test: fn(&Verdict) -> bool| coverage.iter().any(|range| test(&range.verdict));
     let on_net = any(Verdict::is_on_net);
     let off_net = any(Verdict::is_off_net);

@@ -14,6 +14,7 @@ mod findings;
 mod fresh;
 mod host_routes;
 mod idle;
+mod interfaces;
 mod kernel_paths;
 pub mod lookup;
 mod next_hop;

@@ -69,9 +69,14 @@ impl<'a> Reader<'a> {
         let Some(service) = &endpoint.service else {
             return Err(Missing::new(format!("the service of {}", endpoint.id), &absent("ServiceName")));
         };
-        match self.region {
-            Ok(region) => Ok(is_dynamodb_endpoint_service(service, region)),
-            Err(gap) => Err(Missing::new(format!("the Region that {} would have to serve", endpoint.id), gap)),
+        match (self.region, &endpoint.service_region) {
+            (Ok(region), Some(other)) if is_dynamodb_endpoint_service(service, region) && other != region => {
+                let one = format!("its service is {service}");
+                let gap = Gap::Conflicting { one, other: format!("its ServiceRegion is {other}") };
+                Err(Missing::new(format!("the service of {}", endpoint.id), &gap))
+            }
+            (Ok(region), _) => Ok(is_dynamodb_endpoint_service(service, region)),
+            (Err(gap), _) => Err(Missing::new(format!("the Region that {} would have to serve", endpoint.id), gap)),
         }
     }
 
@@ -375,17 +380,10 @@ impl<'a> Reader<'a> {
                 service: endpoint.service.clone(),
                 ..PathTarget::GatewayLoadBalancerEndpoint(id.clone()).into()
             }),
-            EndpointType::Interface | EndpointType::Resource | EndpointType::ServiceNetwork | EndpointType::Tunnel => {
-                let one = format!("a route of {} leads to it", table.id);
-                let kind = match &endpoint.kind {
-                    EndpointType::Resource => "a resource endpoint",
-                    EndpointType::ServiceNetwork => "a service-network endpoint",
-                    EndpointType::Tunnel => "a tunnel endpoint",
-                    _ => "an interface endpoint",
-                };
-                let gap = Gap::Conflicting { one, other: format!("{kind} is the target of no route") };
-                undetermined(format!("whether {id} carries traffic"), &gap)
-            }
+            EndpointType::Interface => target_of_no_route(table, id, "an interface endpoint"),
+            EndpointType::Resource => target_of_no_route(table, id, "a resource endpoint"),
+            EndpointType::ServiceNetwork => target_of_no_route(table, id, "a service-network endpoint"),
+            EndpointType::Tunnel => target_of_no_route(table, id, "a tunnel endpoint"),
             EndpointType::Absent => undetermined(format!("what kind of endpoint {id} is"), &absent("VpcEndpointType")),
             EndpointType::Other(kind) => {
                 undetermined(format!("what kind of endpoint {id} is"), &undocumented("VpcEndpointType", kind))
@@ -512,6 +510,13 @@ fn contradictory(
 fn is_within_vpc(winner: &Match<'_>, losers: &[(Match<'_>, LostBy)]) -> bool {
     matches!(winner.route.destination, Destination::PrefixList(_))
         && losers.iter().any(|(loser, _)| loser.route.target == Target::Local)
+}
+
+/// A route leads to an endpoint of a kind that is the target of none.
+fn target_of_no_route(table: &RouteTable, id: &VpcEndpointId, kind: &str) -> Verdict {
+    let one = format!("a route of {} leads to it", table.id);
+    let gap = Gap::Conflicting { one, other: format!("{kind} is the target of no route") };
+    undetermined(format!("whether {id} carries traffic"), &gap)
 }
 
 fn listed_twice(id: &str) -> Gap {

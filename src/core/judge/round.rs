@@ -8,6 +8,7 @@ use super::{
     findings::{self, Table, World},
     fresh::without_stale,
     idle::idle_endpoint,
+    interfaces::interfaces,
     kernel_paths::{Elsewhere, kernel_paths, may_route_ipv6, may_route_unknown_ipv6},
     outcome::{About, Subject, deciding, outcome, subjects},
     path::{Reader, SeenBy},
@@ -17,8 +18,8 @@ use super::{
     without_endpoint::{Counterfactual, answer, of_address},
 };
 use crate::model::{
-    CoverageSummary, Finding, Gap, InstanceSummary, Interface, KernelRoute, Missing, Observed, PathKind, Report,
-    Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict, WithoutEndpoint,
+    CoverageSummary, Finding, Gap, InstanceSummary, Interface, InterfaceReport, KernelRoute, Missing, Observed,
+    PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict, WithoutEndpoint,
 };
 use ipnet::IpNet;
 use std::{
@@ -46,6 +47,7 @@ pub fn judge(snapshot: Snapshot) -> Report {
         addresses: round.judged().map(|judged| judged.report.clone()).collect(),
         coverage: round.coverages.iter().flat_map(Coverage::report).collect(),
         coverage_summary: round.coverage_summary(),
+        interfaces: round.interfaces,
         probes: fresh.probes.iter().filter_map(|attempt| attempt.probe.seen().cloned()).collect(),
         idle_endpoint: decided.and_then(|subject| idle_endpoint(&reader(&fresh), subject)),
         without_endpoint: round.without_endpoint,
@@ -90,6 +92,8 @@ pub(super) struct Round<'s> {
     pub(super) coverages: Vec<Coverage<'s>>,
     /// Facts other than names and addresses without which the outcome cannot be on-net.
     pub(super) missing: Vec<Missing>,
+    /// Every network interface of the instance.
+    interfaces: Vec<InterfaceReport>,
     /// Worst first.
     pub(super) findings: Vec<Finding>,
     /// What would become of the traffic that endpoints carry if they were deleted.
@@ -113,10 +117,11 @@ impl<'s> Round<'s> {
         missing.extend(own_subnets_table(&reader, &names).filter(|_| needs_coverage && needs_list));
         let rest = rest_of_list(snapshot, &names).filter(|_| needs_coverage);
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
-        let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking);
+        let interfaces = interfaces(&reader, snapshot, &names, usable);
+        let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking, &interfaces);
         let without_endpoint = without_endpoint(&reader, &names, &covered);
         let coverages = covered.into_iter().filter_map(|covered| covered.coverage.ok()).collect();
-        Self { snapshot, names, needs_coverage, coverages, missing, findings, without_endpoint }
+        Self { snapshot, names, needs_coverage, coverages, missing, interfaces, findings, without_endpoint }
     }
 
     pub(super) fn judged(&self) -> impl Iterator<Item = &Judged<'s>> {
@@ -296,12 +301,13 @@ fn find_all(
     covered: &[Covered<'_, '_>],
     elsewhere: &Elsewhere,
     missing: &[Missing],
+    interfaces: &[InterfaceReport],
 ) -> Vec<Finding> {
     let addresses: Vec<IpAddr> = in_use(names).map(|judged| judged.report.address).collect();
     let tables: Vec<Table<'_>> = covered.iter().filter_map(|covered| covered.table(reader, &addresses)).collect();
     let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
     let missing: Vec<Missing> = hostname_missing(snapshot).iter().chain(of_names).chain(missing).cloned().collect();
-    findings::find(&World::of_round(reader, snapshot, names, &tables, elsewhere, &missing))
+    findings::find(&World::of_round(reader, snapshot, names, &tables, elsewhere, &missing).with_interfaces(interfaces))
 }
 
 /// Why the names in use are not all known.

@@ -2,8 +2,8 @@
 
 use super::{coverage::Coverage, lookup::without, path::Reader};
 use crate::model::{
-    Drop, EndpointType, Gap, Missing, Path, PathTarget, Route, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts,
-    WithoutEndpoint,
+    Drop, EndpointType, Gap, Missing, Path, PathKind, PathTarget, Route, Target, Verdict, VpcEndpoint, VpcEndpointId,
+    VpcFacts, WithoutEndpoint,
 };
 
 /// The facts of a VPC, and the same without DynamoDB's gateway endpoints.
@@ -47,15 +47,13 @@ impl Counterfactual {
 /// What becomes of traffic to an address in use that does not go by the list: `None` where no endpoint carries it. The address
 /// of an interface endpoint goes away with the endpoint.
 pub(super) fn of_address(reader: &Reader<'_>, verdict: &Verdict) -> Option<Verdict> {
-    match verdict.path()?.target {
-        PathTarget::VpcEndpointTestified(_) => {
-            let because = "which route leads to the endpoint is not known".to_owned();
-            let gap = reader.facts.route_tables.gap().cloned().unwrap_or(Gap::NotTried { because });
-            Some(Verdict::Undetermined(vec![Missing::new("the route that would take over", &gap)]))
-        }
-        PathTarget::InterfaceEndpoint(_) if verdict.is_on_net() => Some(Verdict::Dropped(Drop::NoRoute)),
-        _ => None,
+    let kind = verdict.path()?.kind();
+    if kind == PathKind::VpcEndpointTestified {
+        let because = "which route leads to the endpoint is not known".to_owned();
+        let gap = reader.facts.route_tables.gap().cloned().unwrap_or(Gap::NotTried { because });
+        return Some(Verdict::Undetermined(vec![Missing::new("the route that would take over", &gap)]));
     }
+    (kind == PathKind::InterfaceEndpoint && verdict.is_on_net()).then_some(Verdict::Dropped(Drop::NoRoute))
 }
 
 /// The answer of all of these; `None` where no endpoint carries anything.
@@ -82,7 +80,7 @@ pub(super) fn answer(verdicts: impl IntoIterator<Item = Verdict>) -> Option<With
             }
         }
     }
-    any.then(|| match (open.is_empty(), lacking.is_empty()) {
+    any.then_some(match (open.is_empty(), lacking.is_empty()) {
         (false, _) => WithoutEndpoint::Open { paths: open },
         (true, false) => WithoutEndpoint::Unknown { missing: lacking },
         (true, true) => WithoutEndpoint::Closed,

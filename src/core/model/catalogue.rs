@@ -169,6 +169,11 @@ macro_rules! finding_catalogue {
                 evidence: "the kernel's answers for such packets; where it cannot be asked, its rules and tables",
                 fix: "remove the rule, or give its table the routes of the main one for DynamoDB's prefix list",
             }
+            OtherInterfaceOffNet = "other-interface-off-net" Info {
+                meaning: "another network interface of the instance, or another address of it, would not use an endpoint",
+                evidence: "the route tables of the subnets of the instance's network interfaces, and their public addresses",
+                fix: "associate the endpoint with the route table of that subnet, if programs or pods send from these addresses",
+            }
             // Probes
             ProbeFailed = "probe-failed" Warning {
                 meaning: "a probe was not answered as it should be; the message names the phase",
@@ -321,6 +326,7 @@ impl FindingCode {
             | Self::LeavesByTunnel
             | Self::HostRouteDiverts
             | Self::PolicyRuleMayDivert
+            | Self::OtherInterfaceOffNet
             | Self::ProbeFailed
             | Self::AccessDenied => false,
         }

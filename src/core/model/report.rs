@@ -61,6 +61,28 @@ pub struct InstanceSummary {
     pub route_table: Option<RouteTableId>,
 }
 
+/// A network interface of the instance, or some of its addresses, judged by the route table of its subnet: what becomes of DynamoDB
+/// traffic from these addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InterfaceReport {
+    /// `eni-…`
+    pub interface: InterfaceId,
+    /// Its subnet.
+    pub subnet: SubnetId,
+    /// Its VPC.
+    pub vpc: VpcId,
+    /// The addresses: all of them, or those that differ from the others.
+    pub addresses: Vec<IpAddr>,
+    /// Whether the kernel sends traffic to an address of DynamoDB in use from one of them.
+    pub in_use: bool,
+    /// The route table of the subnet; `None` if it is not known.
+    pub route_table: Option<RouteTableId>,
+    /// The outcome for the whole prefix list.
+    pub outcome: Outcome,
+    /// Where the list goes, in words.
+    pub reason: String,
+}
+
 /// The part of the prefix list that is on-net, in CIDRs and in addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CoverageSummary {
@@ -106,6 +128,9 @@ pub struct Report {
     pub coverage: Vec<CoverageRange>,
     /// The coverage in numbers; `None` if the list is not known.
     pub coverage_summary: Option<CoverageSummary>,
+    /// Every network interface of the instance. The outcome is that of the one in use.
+    #[serde(default)]
+    pub interfaces: Vec<InterfaceReport>,
     /// The probes that were made.
     pub probes: Vec<Probe>,
     /// The facts of the round.

@@ -327,6 +327,9 @@ pub struct VpcEndpoint {
     /// `com.amazonaws.us-east-1.dynamodb`; `None` where the answer has none, as for a VPC Lattice endpoint.
     #[serde(default, deserialize_with = "absent_as_none")]
     pub service: Option<String>,
+    /// `ServiceRegion`: the Region of the service, where the answer has it. Endpoints of some services may be of another Region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_region: Option<String>,
     /// The state.
     pub state: EndpointState,
     /// The tables it is associated with, for a gateway endpoint.

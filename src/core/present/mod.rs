@@ -27,7 +27,7 @@ pub use page::{sanitized, sanitized_json};
 pub use policy::{PolicyKind, policy_json, policy_terraform};
 pub use schema::{Contract, schema};
 pub use status_page::status_page;
-pub use text::text;
+pub use text::{interfaces, text};
 
 use serde::Serialize;
 use std::{

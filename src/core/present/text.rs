@@ -6,8 +6,9 @@ use super::{
     words,
 };
 use crate::model::{
-    AddressReport, CoverageRange, EgressStep, EndpointInterfaceStep, Gap, InstanceSummary, InterfaceId, Observed,
-    Probe, ProxyStep, Report, RouteTableId, RoutingStep, Seconds, SubnetId, Trace, VpcId, grouped,
+    AddressReport, CoverageRange, EgressStep, EndpointInterfaceStep, Gap, InstanceSummary, InterfaceId,
+    InterfaceReport, Observed, Probe, ProxyStep, Report, RouteTableId, RoutingStep, Seconds, SubnetId, Trace, VpcId,
+    grouped,
 };
 use std::net::IpAddr;
 
@@ -194,6 +195,26 @@ fn without_endpoint(page: &mut Page, report: &Report) {
         page.gap();
     }
     page.label("if deleted").wrapped(INDENT, &words::without_endpoint(answer));
+}
+
+/// Every network interface of the instance: `onnet check --all-interfaces`.
+pub fn interfaces(report: &Report) -> String {
+    let page = &mut Page::default();
+    page.gap().put("network interfaces").end();
+    if report.interfaces.is_empty() {
+        page.put("  not known").end();
+    }
+    let words = |one: &InterfaceReport| words::outcome(one.outcome);
+    let width = report.interfaces.iter().map(|one| words(one).len()).max().unwrap_or(0);
+    let second = 2 + width + 2;
+    for one in &report.interfaces {
+        page.put("  ").styled(words::outcome_style(one.outcome), words(one)).to(second);
+        page.put(&one.interface).put(if one.in_use { " (in use)  " } else { "  " });
+        page.flowed(second, ", ", &one.addresses);
+        let table = one.route_table.as_ref().map_or("table not known", RouteTableId::as_str);
+        page.to(second).wrapped(second, &format!("{} → {table}: {}", one.subnet, one.reason));
+    }
+    std::mem::take(page).finish()
 }
 
 /// The DynamoDB endpoints that carry some of the list.

@@ -73,6 +73,7 @@ pub(super) fn vpc_endpoint(from: &types::VpcEndpoint) -> Result<VpcEndpoint, Gap
         vpc_id: given(from.vpc_id()),
         owner_id: given(from.owner_id()),
         service_name: service.into_iter().find_map(given),
+        service_region: given(from.service_region()),
         state: given(from.state().map(|state| state.as_str())),
         route_table_ids: from.route_table_ids().iter().map(String::as_str).collect(),
         network_interface_ids: from.network_interface_ids().iter().map(String::as_str).collect(),

@@ -180,14 +180,26 @@ impl Listed for VpcEndpoint {
     }
 
     fn heap(&self) -> usize {
-        let Self { id, kind, vpc, owner, service, state, route_tables, interfaces, address_type, failure } = self;
+        let Self {
+            id,
+            kind,
+            vpc,
+            owner,
+            service,
+            service_region,
+            state,
+            route_tables,
+            interfaces,
+            address_type,
+            failure,
+        } = self;
         let ids = route_tables.iter().map(RouteTableId::as_str).chain(interfaces.iter().map(InterfaceId::as_str));
         let kind = if let EndpointType::Other(kind) = kind { kind } else { "" };
         let state = if let EndpointState::Other(state) = state { state } else { "" };
         let address_type = if let Some(AddressType::Other(word)) = address_type { word } else { "" };
-        let [service, failure] = [service, failure].map(|text| text.as_deref().unwrap_or_default());
-        let own = [id.as_str(), kind, vpc.as_str(), of_owner(owner.as_ref()), service, state, address_type, failure];
-        size_of_val(&route_tables[..]) + size_of_val(&interfaces[..]) + texts(ids.chain(own))
+        let given = [service, service_region, failure].map(|text| text.as_deref().unwrap_or_default());
+        let own = [id.as_str(), kind, vpc.as_str(), of_owner(owner.as_ref()), state, address_type];
+        size_of_val(&route_tables[..]) + size_of_val(&interfaces[..]) + texts(ids.chain(own).chain(given))
     }
 }
 
@@ -316,26 +328,27 @@ mod tests {
             state: AssociationState::Other(id.to_owned()),
         };
         let table = |id: &str| RouteTable {
-            firewalled: Vec::new(),
+            firewalled: vec![id.into()],
             id: id.into(),
             vpc: id.into(),
             associations: vec![association(id)],
             owner: Some(id.into()),
             routes: [route(id)].into_iter().collect(),
         };
-        assert_eq!(table(&long()).heap() - table("").heap(), 10 * 1_000);
+        assert_eq!(table(&long()).heap() - table("").heap(), 11 * 1_000);
         let endpoint = |id: &str| VpcEndpoint {
             id: id.into(),
             kind: EndpointType::Other(id.to_owned()),
             vpc: id.into(),
             owner: Some(id.into()),
             service: Some(id.to_owned()),
+            service_region: Some(id.to_owned()),
             state: EndpointState::Other(id.to_owned()),
             route_tables: vec![id.into()],
             interfaces: vec![id.into()],
             address_type: Some(AddressType::Other(id.to_owned())),
             failure: Some(id.to_owned()),
         };
-        assert_eq!(endpoint(&long()).heap() - endpoint("").heap(), 10 * 1_000);
+        assert_eq!(endpoint(&long()).heap() - endpoint("").heap(), 11 * 1_000);
     }
 }

@@ -37,25 +37,22 @@ fn firewalled(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let (mut gateway, mut has_firewall) = (None, false);
     for token in Tokenizer::from(text).map_while(Result::ok) {
-        match token {
-            Token::ElementStart { local, .. } => {
-                open.push(local.as_str());
-                match open.as_slice() {
-                    [.., "routeSet", "item"] => (gateway, has_firewall) = (None, false),
-                    [.., "routeSet", "item", FIREWALL] => has_firewall = true,
-                    _ => {}
-                }
+        if let Token::ElementStart { local, .. } = token {
+            open.push(local.as_str());
+            match open.as_slice() {
+                [.., "routeSet", "item"] => (gateway, has_firewall) = (None, false),
+                [.., "routeSet", "item", FIREWALL] => has_firewall = true,
+                [..] => {}
             }
-            Token::Text { text } if matches!(open.as_slice(), [.., "routeSet", "item", "gatewayId"]) => {
-                gateway = Some(text.as_str().trim());
+        } else if let Token::Text { text } = token
+            && matches!(open.as_slice(), [.., "routeSet", "item", "gatewayId"])
+        {
+            gateway = Some(text.as_str().trim());
+        } else if let Token::ElementEnd { end: ElementEnd::Close(..) | ElementEnd::Empty, .. } = token {
+            if let ([.., "routeSet", "item"], Some(gateway), true) = (open.as_slice(), gateway, has_firewall) {
+                found.push(gateway.to_owned());
             }
-            Token::ElementEnd { end: ElementEnd::Close(..) | ElementEnd::Empty, .. } => {
-                if let ([.., "routeSet", "item"], Some(gateway), true) = (open.as_slice(), gateway, has_firewall) {
-                    found.push(gateway.to_owned());
-                }
-                open.pop();
-            }
-            _ => {}
+            open.pop();
         }
     }
     found

@@ -1,8 +1,8 @@
 //! What a scenario expects of its report.
 
 use onnet_core::model::{
-    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, Outcome, Path, PathTarget, ProofLevel,
-    Report, Severity, Verdict, WithoutEndpoint,
+    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, InterfaceReport, Outcome, Path,
+    PathTarget, ProofLevel, Report, Severity, Verdict, WithoutEndpoint,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +20,8 @@ pub(crate) struct Expect {
     /// Every address, in the report's order.
     addresses: Vec<String>,
     coverage: Option<String>,
+    /// Every network interface: `eni-0a 172.31.16.10 on_net (in use)`.
+    interfaces: Option<Vec<String>>,
     /// `closed`, `open nat_gateway nat-0a, …`, `unknown timed_out`.
     without_endpoint: Option<String>,
     /// Some of the ranges of the coverage.
@@ -78,6 +80,9 @@ impl Expect {
         if let Some(expected) = &self.coverage {
             differ("coverage", expected.clone(), report.coverage_summary.as_ref().map_or("none".to_owned(), coverage));
         }
+        if let Some(expected) = &self.interfaces {
+            differ("interfaces", list(expected), list(report.interfaces.iter().map(interface)));
+        }
         if let Some(expected) = &self.without_endpoint {
             differ("without_endpoint", expected.clone(), without_endpoint(report.without_endpoint.as_ref()));
         }
@@ -115,6 +120,13 @@ fn decision(decision: &Decision) -> String {
         Decision::Proxy { hostname, .. } => format!("the proxy of {hostname}"),
         Decision::Name { hostname, .. } => format!("the name {hostname}"),
     }
+}
+
+/// `eni-0a 172.31.16.10 on_net (in use)`.
+fn interface(one: &InterfaceReport) -> String {
+    let addresses: Vec<String> = one.addresses.iter().map(ToString::to_string).collect();
+    let in_use = if one.in_use { " (in use)" } else { "" };
+    format!("{} {} {}{in_use}", one.interface, addresses.join(","), one.outcome.name())
 }
 
 fn without_endpoint(answer: Option<&WithoutEndpoint>) -> String {

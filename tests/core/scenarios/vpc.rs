@@ -103,6 +103,7 @@ pub(super) struct EndpointChange {
     kind: Option<TypeText>,
     vpc: Option<String>,
     service: Option<String>,
+    service_region: Option<String>,
     state: Option<StateText>,
     address_type: Option<String>,
     failure: Option<String>,
@@ -124,6 +125,7 @@ impl EndpointChange {
                 state: EndpointState::Available,
                 route_tables: Vec::new(),
                 interfaces: Vec::new(),
+                service_region: None,
                 address_type: None,
                 failure: None,
             },
@@ -140,6 +142,9 @@ impl EndpointChange {
         }
         if let Some(word) = self.address_type {
             endpoint.address_type = Some(AddressType::parse(&word));
+        }
+        if self.service_region.is_some() {
+            endpoint.service_region = self.service_region;
         }
         if self.failure.is_some() {
             endpoint.failure = self.failure;

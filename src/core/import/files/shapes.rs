@@ -302,6 +302,7 @@ impl Row for ListedEndpoint {
                 "NetworkInterfaceIds",
                 same_list(&mut self.has_interfaces, &mut one.interfaces, other.has_interfaces, &two.interfaces),
             ),
+            ("ServiceRegion", same_or_absent(&mut one.service_region, &two.service_region)),
             ("IpAddressType", same_or_absent(&mut one.address_type, &two.address_type)),
             ("LastError and FailureReason", same_or_absent(&mut one.failure, &two.failure)),
         ])
@@ -779,6 +780,7 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
         vpc_id: json.vpc_id.as_deref(),
         owner_id: json.owner_id.as_deref(),
         service_name: json.service_name.as_deref(),
+        service_region: json.service_region.as_deref(),
         state: json.state.as_deref(),
         route_table_ids: tables.iter().map(String::as_str).collect(),
         network_interface_ids: interfaces.iter().map(String::as_str).collect(),

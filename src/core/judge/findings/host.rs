@@ -3,7 +3,7 @@
 use super::{Draft, Rule, code, world::World};
 use crate::{
     judge::egress::silent_servers,
-    model::{AddressReport, Path, PathTarget, ProxyVariable, Severity, Snapshot, Verdict},
+    model::{AddressReport, InterfaceReport, Outcome, Path, PathTarget, ProxyVariable, Severity, Snapshot, Verdict},
 };
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -30,6 +30,22 @@ impl Rule for code::ProxyConfigured {
             Some(draft)
         };
         proxies(world).filter_map(draft).collect()
+    }
+}
+
+impl Rule for code::OtherInterfaceOffNet {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let is_off = |one: &&InterfaceReport| !one.in_use && matches!(one.outcome, Outcome::OffNet | Outcome::AtRisk);
+        let draft = |one: &InterfaceReport| {
+            let addresses: Vec<String> = one.addresses.iter().map(ToString::to_string).collect();
+            Draft::new(format!(
+                "DynamoDB traffic from {} of {} would go {}",
+                addresses.join(", "),
+                one.interface,
+                one.reason
+            ))
+        };
+        world.interfaces.iter().filter(is_off).map(draft).collect()
     }
 }
 

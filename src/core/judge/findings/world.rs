@@ -11,8 +11,8 @@ use crate::{
         round::Named,
     },
     model::{
-        AddressReport, Destination, EndpointType, Missing, RouteTableId, Severity, Snapshot, SubnetId, Target,
-        VpcEndpoint, VpcEndpointId, VpcId, addresses_in,
+        AddressReport, Destination, EndpointType, InterfaceReport, Missing, RouteTableId, Severity, Snapshot, SubnetId,
+        Target, VpcEndpoint, VpcEndpointId, VpcId, addresses_in,
     },
 };
 use std::{collections::BTreeSet, net::IpAddr};
@@ -28,6 +28,8 @@ pub(in crate::judge) struct World<'a> {
     pub(super) tables: &'a [Table<'a>],
     /// What the kernel does elsewhere than with the addresses in use; `None` in an audit.
     pub(super) elsewhere: Option<&'a Elsewhere>,
+    /// Every network interface of the instance; none in an audit.
+    pub(super) interfaces: &'a [InterfaceReport],
     /// The facts that are missing and worth a finding.
     pub(super) lacks: Vec<Lack<'a>>,
 }
@@ -43,13 +45,18 @@ impl<'a> World<'a> {
         missing: &'a [Missing],
     ) -> Self {
         let lacks = lacks_of_round(snapshot, names, missing);
-        Self { reader, snapshot: Some(snapshot), names, tables, elsewhere: Some(elsewhere), lacks }
+        Self { reader, snapshot: Some(snapshot), names, tables, elsewhere: Some(elsewhere), interfaces: &[], lacks }
+    }
+
+    /// With the network interfaces of the instance.
+    pub(in crate::judge) fn with_interfaces(self, interfaces: &'a [InterfaceReport]) -> Self {
+        Self { interfaces, ..self }
     }
 
     /// One subnet of an audit, or what the audit as a whole lacks.
     pub(in crate::judge) fn of_audit(reader: &'a Reader<'a>, tables: &'a [Table<'a>], missing: &'a [Missing]) -> Self {
         let lacks = missing.iter().map(|missing| Lack::of(missing, Severity::Warning)).collect();
-        Self { reader, snapshot: None, names: &[], tables, elsewhere: None, lacks }
+        Self { reader, snapshot: None, names: &[], tables, elsewhere: None, interfaces: &[], lacks }
     }
 
     pub(super) fn names_in_use(&self) -> impl Iterator<Item = &'a Named<'a>> {

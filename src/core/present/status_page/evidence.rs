@@ -1,6 +1,6 @@
 //! The evidence: the whole prefix list, and every address step by step.
 
-use super::html::{Tone, code, safe, sentence, side_by_side};
+use super::html::{Tone, code, outcome_tone, safe, sentence, side_by_side};
 use crate::{
     model::{
         CoverageRange, EndpointInterfaceStep, ProxyStep, Report, RoutingStep, Trace, Verdict, addresses_in, grouped,
@@ -44,6 +44,40 @@ pub(super) fn coverage(report: &Report) -> Markup {
                 @if elsewhere.len() > MOST_RANGES {
                     p { "and " (grouped((elsewhere.len() - MOST_RANGES) as u64)) " more ranges, all of them in "
                         a href="/report.json" { "report.json" } }
+                }
+            }
+        }
+    }
+}
+
+/// Every network interface of the instance, where there are several or their addresses differ.
+pub(super) fn interfaces(report: &Report) -> Markup {
+    if report.interfaces.len() < 2 {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="interfaces" {
+            h2 #interfaces { "Network interfaces of the instance" }
+            p { "What the route tables of their subnets do with DynamoDB's prefix list. The outcome is that of the one in use." }
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "Network interface" } th scope="col" { "Addresses" } th scope="col" { "Outcome" }
+                        th scope="col" { "Path" }
+                    }
+                }
+                tbody {
+                    @for one in &report.interfaces {
+                        tr {
+                            th scope="row" { (code(&one.interface)) @if one.in_use { " in use" } }
+                            td { @for (n, address) in one.addresses.iter().enumerate() { @if n > 0 { ", " } (code(address)) } }
+                            td { span class={ "word " (outcome_tone(one.outcome).class()) } { (words::outcome(one.outcome)) } }
+                            td {
+                                (code(&one.subnet)) @if let Some(table) = &one.route_table { " → " (code(table)) } ": "
+                                (safe(&one.reason))
+                            }
+                        }
+                    }
                 }
             }
         }

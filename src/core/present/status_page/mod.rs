@@ -85,6 +85,7 @@ fn of_report(status: &Status, report: &Report, now: Timestamp) -> Markup {
         (sections::changes(&status.history))
         (evidence::coverage(report))
         (evidence::addresses(report))
+        (evidence::interfaces(report))
     }
 }
 
