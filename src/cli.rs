@@ -125,6 +125,10 @@ pub(crate) struct CollectArgs {
     #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true, value_parser = socket)]
     pub(crate) resolver: Option<SocketAddr>,
 
+    /// Also judge this name, which programs here use: account-based, dual-stack, FIPS, an interface endpoint's, …; may be repeated. Names of DynamoDB Streams and vector search are reported apart.
+    #[arg(long = "hostname", alias = "hostnames", env = "ONNET_HOSTNAMES", value_name = "NAME", value_delimiter = ',', hide_env_values = true, value_parser = host)]
+    pub(crate) hostnames: Vec<String>,
+
     /// Also ask DynamoDB itself how requests come: DescribeTable on tables that need not exist, with the role policy that `onnet policy` prints.
     #[arg(long, env = "ONNET_WITNESS", hide_env_values = true, value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL")]
     pub(crate) witness: bool,
@@ -142,6 +146,7 @@ impl CollectArgs {
             },
             interface: self.interface.clone(),
             resolver: self.resolver,
+            hostnames: self.hostnames.clone(),
             witness: self.witness,
             controls: Vec::new(),
             // The C library does not ask another name server than the system's.
@@ -284,7 +289,11 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, String> {
 pub(crate) fn host(text: &str) -> Result<String, String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let fits = !text.is_empty() && text.len() <= 253 && text.chars().all(is_name);
-    if fits { Ok(text.to_owned()) } else { Err("expected a name without a port, such as onnet.example.com".to_owned()) }
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a name without a scheme or port, such as onnet.example.com".to_owned())
+    }
 }
 
 fn interface(text: &str) -> Result<InterfaceId, String> {

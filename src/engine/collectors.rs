@@ -51,6 +51,8 @@ pub struct CollectSettings {
     pub interface: Option<InterfaceId>,
     /// The name server to ask in place of the system's.
     pub resolver: Option<SocketAddr>,
+    /// Names that programs here use, beside those of the SDK.
+    pub hostnames: Vec<String>,
     /// Whether DynamoDB is asked how requests come.
     pub witness: bool,
     /// Answers to the control that are known already: the local daemon's.
@@ -218,7 +220,10 @@ impl Session {
 
     pub(super) async fn names(&self, region: &str) -> Observed<Names> {
         match self.aws() {
-            Ok(aws) => seen("names", self.deadline, names(&aws.sdk_config(region)), NamesError::gap).await,
+            Ok(aws) => {
+                let names = seen("names", self.deadline, names(&aws.sdk_config(region)), NamesError::gap).await;
+                names.map(|names| names.and(&self.collectors.settings.hostnames))
+            }
             Err(gap) => Observed::Unseen(gap.clone()),
         }
     }

@@ -411,7 +411,11 @@ impl Facts {
 
     /// Whether a probe of this kind is to be sent there.
     pub(super) fn wants_probe(&self, kind: ProbeKind, target: &Target) -> bool {
+        // Streams and vector search know no ListTables.
+        let takes_tables = target.name.kind.takes_table_requests();
         match (self.scope.probe, kind) {
+            (ProbeChoice::ListTables, ProbeKind::ListTables) if !takes_tables => false,
+            (ProbeChoice::ListTables, ProbeKind::Health) if !takes_tables => true,
             (ProbeChoice::None, _) | (ProbeChoice::Health, ProbeKind::ListTables) => false,
             (ProbeChoice::Health, ProbeKind::Health) | (ProbeChoice::ListTables, ProbeKind::ListTables) => true,
             (ProbeChoice::ListTables, ProbeKind::Health) => {

@@ -40,6 +40,20 @@ pub struct Names {
     pub by_account: bool,
 }
 
+impl Names {
+    /// With the names that were given in addition, each once.
+    #[must_use]
+    pub fn and(mut self, given: &[String]) -> Self {
+        for name in given.iter().map(|name| ServiceName::given(name)) {
+            match self.names.iter_mut().find(|known| known.hostname == name.hostname) {
+                Some(known) => known.in_use |= name.in_use,
+                None => self.names.push(name),
+            }
+        }
+        self
+    }
+}
+
 /// The names an SDK with this configuration uses whatever its credentials are, its first choice first, and the plain
 /// regional one in any case.
 ///

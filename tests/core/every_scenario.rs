@@ -281,6 +281,7 @@ fn an_expectation_that_does_not_hold_is_reported() {
         "coverage: 5 of 6 CIDRs",
         "without_endpoint: closed",
         "interfaces: [?]",
+        "names: [?]",
         "ranges: [?]",
         "fixes: [?]",
         "mentions: [?]",

@@ -6,7 +6,9 @@ use super::{
     round::{Named, Round, hostname_missing},
     testimony::Said,
 };
-use crate::model::{Decision, Outcome, ProxyStep, Severity, Snapshot, Verdict};
+use crate::model::{
+    Decision, NameReport, Outcome, Path, PathKind, ProxyStep, ServiceName, Severity, Snapshot, Verdict,
+};
 use std::cmp::Reverse;
 
 /// How one subject counts towards the outcome. The greatest, which is the worst, decides.
@@ -52,6 +54,46 @@ pub(super) fn subjects<'r, 's>(snapshot: &Snapshot, names: &'r [Named<'s>]) -> V
         subjects.extend(named.in_use().map(of_address));
     }
     subjects
+}
+
+/// What becomes of requests to a name, whether or not it is in use.
+pub(super) fn of_name(snapshot: &Snapshot, named: &Named<'_>) -> NameReport {
+    let ServiceName { hostname, kind, in_use, .. } = named.name;
+    let worst = if proxy_for(snapshot, hostname).is_some() {
+        Standing::OffNet
+    } else {
+        let of_addresses = named.addresses.iter().map(|judged| match judged.report.verdict.path() {
+            Some(path) if !kind.takes_table_requests() => of_another_service(path),
+            Some(_) | None => standing(snapshot, judged),
+        });
+        let unknown = (!named.missing.is_empty() || named.addresses.is_empty()).then_some(Standing::Unknown);
+        of_addresses.chain(unknown).max().unwrap_or(Standing::Unknown)
+    };
+    let mut paths: Vec<Path> = Vec::new();
+    for path in named.addresses.iter().filter_map(|judged| judged.report.verdict.path()) {
+        if !paths.contains(path) {
+            paths.push(path.clone());
+        }
+    }
+    let outcome = match worst {
+        Standing::OnNet => Outcome::OnNet,
+        Standing::Dropped => Outcome::Dropped,
+        Standing::Unknown => Outcome::Undetermined,
+        Standing::OffNet => Outcome::OffNet,
+    };
+    NameReport { hostname: hostname.clone(), kind: *kind, in_use: *in_use, outcome, paths }
+}
+
+/// The same of a name of Streams or vector search. A gateway endpoint of DynamoDB may not serve it, though its addresses are in the list.
+fn of_another_service(path: &Path) -> Standing {
+    let is_of_streams = path.service.as_deref().is_some_and(|service| service.ends_with(".dynamodb-streams"));
+    if path.kind() == PathKind::InterfaceEndpoint && is_of_streams {
+        Standing::OnNet
+    } else if path.is_dynamodb_endpoint {
+        Standing::Unknown
+    } else {
+        Standing::OffNet
+    }
 }
 
 fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {

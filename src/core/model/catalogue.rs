@@ -122,6 +122,11 @@ macro_rules! finding_catalogue {
                 evidence: "the environment and the profile, as the AWS SDK reads them",
                 fix: "none if it is intended; otherwise remove the endpoint URL",
             }
+            NameNotServed = "name-not-served" Info {
+                meaning: "a name of DynamoDB Streams or vector search was given, which no gateway endpoint is known to serve",
+                evidence: "the name, and the routes of its addresses",
+                fix: "none for gateway endpoints; Streams has interface endpoints (com.amazonaws.<region>.dynamodb-streams)",
+            }
             OtherRegion = "other-region" Warning {
                 meaning: "SDKs on this instance use DynamoDB of another Region; an endpoint serves its own Region only",
                 evidence: "the Region that the AWS SDK chooses, and the Region in instance metadata",
@@ -318,6 +323,7 @@ impl FindingCode {
             | Self::OverlappingPrefixLists
             | Self::HostsFileOverride
             | Self::CustomEndpoint
+            | Self::NameNotServed
             | Self::OtherRegion
             | Self::NameNotResolved
             | Self::ResolutionDiffers

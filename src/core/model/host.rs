@@ -71,6 +71,14 @@ pub enum NameKind {
     AccountBased,
     /// An endpoint URL from the environment or the profile.
     Custom,
+    /// `vpce-….dynamodb.us-east-1.vpce.amazonaws.com`: an interface endpoint's own name, given with `--hostname`.
+    InterfaceEndpoint,
+    /// A name of DynamoDB Streams, given with `--hostname`. No gateway endpoint serves it.
+    Streams,
+    /// A name of DynamoDB's vector search, given with `--hostname`. No gateway endpoint is known to serve it.
+    VectorSearch,
+    /// Any other name that was given with `--hostname`.
+    Given,
 }
 
 impl NameKind {
@@ -78,8 +86,62 @@ impl NameKind {
     pub fn is_of_region(self) -> bool {
         match self {
             Self::Regional | Self::AccountBased => true,
-            Self::Custom => false,
+            Self::Custom | Self::InterfaceEndpoint | Self::Streams | Self::VectorSearch | Self::Given => false,
         }
+    }
+
+    /// Whether it is DynamoDB's itself: requests for tables can be sent to it. Streams and vector search have operations of their own.
+    pub fn takes_table_requests(self) -> bool {
+        match self {
+            Self::Regional | Self::AccountBased | Self::Custom | Self::InterfaceEndpoint | Self::Given => true,
+            Self::Streams | Self::VectorSearch => false,
+        }
+    }
+
+    /// The kind of a name that a user gives. <https://docs.aws.amazon.com/general/latest/gr/ddb.html>
+    pub fn of_given(hostname: &str) -> Self {
+        let name = hostname.trim_end_matches('.').to_ascii_lowercase();
+        let is_of_aws = OF_AWS.iter().any(|suffix| name.ends_with(suffix));
+        let labels: Vec<&str> = name.split('.').collect();
+        match labels.as_slice() {
+            _ if !is_of_aws => Self::Given,
+            ["dynamodb" | "dynamodb-fips", ..] => Self::Regional,
+            [_, "ddb" | "ddb-fips", ..] => Self::AccountBased,
+            ["streams", "dynamodb" | "dynamodb-fips", ..]
+            | ["streams-dynamodb" | "streams-dynamodb-fips", ..]
+            | [_, "streams-ddb" | "streams-ddb-fips", ..]
+            | [_, "streams", "dynamodb", _, "vpce", ..] => Self::Streams,
+            ["search-dynamodb" | "search-dynamodb-fips", ..] | [_, "search-ddb" | "search-ddb-fips", ..] => {
+                Self::VectorSearch
+            }
+            [_, "dynamodb" | "dynamodb-fips", _, "vpce", ..] => Self::InterfaceEndpoint,
+            [..] => Self::Given,
+        }
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Regional => "regional",
+            Self::AccountBased => "account-based",
+            Self::Custom => "endpoint URL",
+            Self::InterfaceEndpoint => "interface endpoint",
+            Self::Streams => "DynamoDB Streams",
+            Self::VectorSearch => "DynamoDB vector search",
+            Self::Given => "given",
+        }
+    }
+}
+
+/// What AWS's own names end with.
+const OF_AWS: [&str; 4] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"];
+
+impl ServiceName {
+    /// A name that a user gives: programs here use it, by HTTPS. Names that no gateway endpoint serves are judged apart.
+    pub fn given(hostname: &str) -> Self {
+        let kind = NameKind::of_given(hostname);
+        let in_use = kind.takes_table_requests();
+        Self { hostname: hostname.to_ascii_lowercase(), port: 443, tls: true, kind, in_use }
     }
 }
 
@@ -188,4 +250,35 @@ pub struct ProxyVariable {
     /// The hostnames that `NO_PROXY` exempts for some clients only, and the clients for which it does not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub applies_for: BTreeMap<String, Vec<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_given_name_is_of_the_kind_that_it_looks_like() {
+        let cases = [
+            ("dynamodb.us-east-1.amazonaws.com", NameKind::Regional),
+            ("DynamoDB.us-east-1.amazonaws.com.", NameKind::Regional),
+            ("dynamodb-fips.us-east-1.api.aws", NameKind::Regional),
+            ("dynamodb.cn-north-1.amazonaws.com.cn", NameKind::Regional),
+            ("111122223333.ddb.us-east-1.amazonaws.com", NameKind::AccountBased),
+            ("111122223333.ddb-fips.us-east-1.api.aws", NameKind::AccountBased),
+            ("streams.dynamodb.us-east-1.amazonaws.com", NameKind::Streams),
+            ("streams-dynamodb.us-east-1.api.aws", NameKind::Streams),
+            ("111122223333.streams-ddb.us-east-1.amazonaws.com", NameKind::Streams),
+            ("vpce-0a-1b.streams.dynamodb.us-east-1.vpce.amazonaws.com", NameKind::Streams),
+            ("search-dynamodb.us-east-1.amazonaws.com", NameKind::VectorSearch),
+            ("111122223333.search-ddb.us-east-1.api.aws", NameKind::VectorSearch),
+            ("vpce-0a-1b.dynamodb.us-east-1.vpce.amazonaws.com", NameKind::InterfaceEndpoint),
+            ("vpce-0a-1b-us-east-1a.dynamodb.us-east-1.vpce.amazonaws.com", NameKind::InterfaceEndpoint),
+            ("dynamodb.us-east-1.example.com", NameKind::Given),
+            ("tables.corp.example", NameKind::Given),
+            ("s3.us-east-1.amazonaws.com", NameKind::Given),
+        ];
+        for (name, kind) in cases {
+            assert_eq!(NameKind::of_given(name), kind, "{name}");
+        }
+    }
 }

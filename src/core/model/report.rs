@@ -1,9 +1,9 @@
 //! What was concluded. The only way into `present`.
 
 use super::{
-    AssociationKind, Decision, Destination, Finding, FindingCode, IdleEndpoint, InstanceId, InterfaceId, Loser, Origin,
-    Outcome, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Severity, Snapshot, SubnetId, Timestamp, Trace,
-    Verdict, VpcId, WithoutEndpoint, destination_as_text,
+    AssociationKind, Decision, Destination, Finding, FindingCode, IdleEndpoint, InstanceId, InterfaceId, Loser,
+    NameKind, Origin, Outcome, Path, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Severity, Snapshot,
+    SubnetId, Timestamp, Trace, Verdict, VpcId, WithoutEndpoint, destination_as_text,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -59,6 +59,21 @@ pub struct InstanceSummary {
     pub vpc: Option<VpcId>,
     /// The route table that subnet uses.
     pub route_table: Option<RouteTableId>,
+}
+
+/// A name of DynamoDB, and what becomes of requests to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NameReport {
+    /// The name.
+    pub hostname: String,
+    /// How it was chosen.
+    pub kind: NameKind,
+    /// Whether it counts towards the outcome: an SDK here, or a program that a user named, uses it.
+    pub in_use: bool,
+    /// The worst outcome of its addresses; undetermined where they are not all known.
+    pub outcome: Outcome,
+    /// The paths of its addresses, each once.
+    pub paths: Vec<Path>,
 }
 
 /// A network interface of the instance, or some of its addresses, judged by the route table of its subnet: what becomes of DynamoDB
@@ -122,6 +137,9 @@ pub struct Report {
     pub instance: Option<InstanceSummary>,
     /// The findings, worst first.
     pub findings: Vec<Finding>,
+    /// Every name, in the order in which SDKs here use them.
+    #[serde(default)]
+    pub names: Vec<NameReport>,
     /// The verdict on every address.
     pub addresses: Vec<AddressReport>,
     /// The verdict on every range of the prefix list.

@@ -19,6 +19,7 @@ const MOST_RANGES: usize = 12;
 pub fn text(report: &Report) -> String {
     let page = &mut Page::default();
     answer(page, report);
+    names(page, report);
     if !report.addresses.is_empty() {
         page.gap();
     }
@@ -53,6 +54,20 @@ fn answer(page: &mut Page, report: &Report) {
         let asked =
             if age == Seconds::default() { "now".to_owned() } else { format!("{age} ago, and not asked again") };
         page.label("control").wrapped(INDENT, &format!("denied by DynamoDB as it should be: asked {asked}"));
+    }
+}
+
+/// The names, where there are several.
+fn names(page: &mut Page, report: &Report) {
+    if report.names.len() < 2 {
+        return;
+    }
+    page.gap();
+    let width = report.names.iter().map(|name| words::outcome(name.outcome).len()).max().unwrap_or(0);
+    for (n, name) in report.names.iter().enumerate() {
+        page.label(if n == 0 { "names" } else { "" });
+        page.styled(words::outcome_style(name.outcome), words::outcome(name.outcome)).to(INDENT + width + 2);
+        page.put(&name.hostname).note(INDENT + width + 2, format_args!("({})", words::name(name))).end();
     }
 }
 

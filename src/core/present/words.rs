@@ -1,8 +1,8 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    Destination, Drop, LostBy, Matched, Outcome, ProbeKind, ProofLevel, Reply, RouteState, Severity, Source, Trace,
-    Verdict, WITNESS_TABLE, WithoutEndpoint,
+    Destination, Drop, LostBy, Matched, NameReport, Outcome, ProbeKind, ProofLevel, Reply, RouteState, Severity,
+    Source, Trace, Verdict, WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
 
@@ -127,6 +127,16 @@ pub(super) fn without_endpoint(answer: &WithoutEndpoint) -> String {
             format!("not known: {}", missing.join(", "))
         }
     }
+}
+
+/// How a name was chosen, and whether it counts.
+pub(super) fn name(name: &NameReport) -> String {
+    let counts = match (name.in_use, name.kind.takes_table_requests()) {
+        (true, _) => "in use",
+        (false, true) => "not the name applications here would use",
+        (false, false) => "reported apart",
+    };
+    format!("{}, {counts}", name.kind.words())
 }
 
 /// A route as it matched: `pl-02cd2c6b 52.94.0.0/22 → vpce-0a1b`.

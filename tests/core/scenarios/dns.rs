@@ -33,6 +33,8 @@ impl TryFrom<String> for NameText {
         if hostname.contains(' ') {
             return Err(format!("{text:?}: {hostname:?} is not a host"));
         }
+        // Streams and vector search are reported apart.
+        let in_use = in_use && kind.takes_table_requests();
         Ok(Self(ServiceName { hostname: hostname.to_owned(), port, tls: plain.is_none(), kind, in_use }))
     }
 }

@@ -1,8 +1,8 @@
 //! What a scenario expects of its report.
 
 use onnet_core::model::{
-    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, InterfaceReport, Outcome, Path,
-    PathTarget, ProofLevel, Report, Severity, Verdict, WithoutEndpoint,
+    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, InterfaceReport, NameReport, Outcome,
+    Path, PathTarget, ProofLevel, Report, Severity, Verdict, WithoutEndpoint,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +20,8 @@ pub(crate) struct Expect {
     /// Every address, in the report's order.
     addresses: Vec<String>,
     coverage: Option<String>,
+    /// Every name: `streams.dynamodb.us-east-1.amazonaws.com streams off_net (apart)`.
+    names: Option<Vec<String>>,
     /// Every network interface: `eni-0a 172.31.16.10 on_net (in use)`.
     interfaces: Option<Vec<String>>,
     /// `closed`, `open nat_gateway nat-0a, …`, `unknown timed_out`.
@@ -80,6 +82,9 @@ impl Expect {
         if let Some(expected) = &self.coverage {
             differ("coverage", expected.clone(), report.coverage_summary.as_ref().map_or("none".to_owned(), coverage));
         }
+        if let Some(expected) = &self.names {
+            differ("names", list(expected), list(report.names.iter().map(name)));
+        }
         if let Some(expected) = &self.interfaces {
             differ("interfaces", list(expected), list(report.interfaces.iter().map(interface)));
         }
@@ -120,6 +125,13 @@ fn decision(decision: &Decision) -> String {
         Decision::Proxy { hostname, .. } => format!("the proxy of {hostname}"),
         Decision::Name { hostname, .. } => format!("the name {hostname}"),
     }
+}
+
+/// `HOST regional on_net`, `HOST streams off_net (apart)`.
+fn name(name: &NameReport) -> String {
+    let kind = serde_json::to_value(name.kind).unwrap();
+    let apart = if name.kind.takes_table_requests() { "" } else { " (apart)" };
+    format!("{} {} {}{apart}", name.hostname, kind.as_str().unwrap(), name.outcome.name())
 }
 
 /// `eni-0a 172.31.16.10 on_net (in use)`.

@@ -183,7 +183,7 @@ fn worlds() -> Vec<Expected> {
             "off_net",
             2,
             "proved",
-            "gateway_endpoint",
+            "no_endpoint_testified",
             &["evidence-disagrees"],
         ),
         world(
@@ -195,9 +195,9 @@ fn worlds() -> Vec<Expected> {
             },
             "undetermined",
             3,
-            "consistent",
-            "undetermined",
-            &["evidence-disagrees"],
+            "inferred",
+            "internet_gateway",
+            &["evidence-disagrees", "no-endpoint"],
         ),
         world(
             "interface_endpoint",
@@ -339,7 +339,7 @@ fn inspected() -> Done {
     let lab = Lab::start(with_policy(World::on_net()), Mode::Namespaces)?;
     lab.set_fault(Service::DynamoDb, Some(Fault::UntrustedAuthority));
     let (untold, _) = report(&lab, &["check", "--witness"])?;
-    assert_eq!(untold["probes"][0]["result"], "failed", "{untold:#}");
+    assert_eq!(untold["probes"][0]["result"], "tls_certificate", "{untold:#}");
 
     let bundle = lab.directory().join("bundle.pem");
     let authorities = [lab.ca_bundle().to_owned(), lab.directory().join("stranger.pem")].map(fs::read_to_string);

@@ -76,7 +76,7 @@ async fn good_answers_become_facts() {
             (EndpointType::Gateway, EndpointState::Available),
             (EndpointType::Interface, EndpointState::Available),
             (EndpointType::GatewayLoadBalancer, EndpointState::PendingAcceptance),
-            (EndpointType::Other("Resource".into()), EndpointState::Available),
+            (EndpointType::Resource, EndpointState::Available),
             (EndpointType::Absent, EndpointState::Absent),
         ]
     );

@@ -127,3 +127,24 @@ async fn an_endpoint_that_is_no_url_is_a_failure() {
     let gap = names(&plain().into_builder().endpoint_url("not a url").build()).await.unwrap_err().gap();
     assert_eq!(gap.reason(), "failed", "{gap}");
 }
+
+#[tokio::test]
+async fn given_names_are_added_once_and_those_of_other_services_are_not_in_use() {
+    let given = [REGIONAL, ACCOUNT, "dynamodb.us-east-1.api.aws", "streams.dynamodb.us-east-1.amazonaws.com"];
+    let seen = names(&plain()).await.unwrap().and(&given.map(str::to_owned));
+    let expected = [
+        (REGIONAL, 443, NameKind::Regional, true),
+        (ACCOUNT, 443, NameKind::AccountBased, true),
+        ("dynamodb.us-east-1.api.aws", 443, NameKind::Regional, true),
+        ("streams.dynamodb.us-east-1.amazonaws.com", 443, NameKind::Streams, false),
+    ];
+    assert_eq!(summary(&seen.names), expected);
+}
+
+/// Beside a custom endpoint the regional name is not in use, unless somebody says so.
+#[tokio::test]
+async fn a_name_that_was_given_is_in_use() {
+    let config = plain().into_builder().endpoint_url("http://localhost:8000").build();
+    let seen = names(&config).await.unwrap().and(&[REGIONAL.to_owned()]);
+    assert_eq!(summary(&seen.names)[1], (REGIONAL, 443, NameKind::Regional, true));
+}

@@ -1,7 +1,10 @@
 //! Names: which one SDKs use, and what it resolves to.
 
 use super::{Draft, Rule, code, world::World};
-use crate::model::{AddressReport, Gap, Resolution, Severity};
+use crate::{
+    judge::round::Named,
+    model::{AddressReport, Gap, NameKind, Resolution, ServiceName, Severity},
+};
 use std::net::IpAddr;
 
 impl Rule for code::AddressNotInPrefixList {
@@ -33,7 +36,7 @@ impl Rule for code::HostsFileOverride {
 
 impl Rule for code::CustomEndpoint {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let custom = world.names_in_use().filter(|named| !named.name.kind.is_of_region());
+        let custom = world.names_in_use().filter(|named| named.name.kind == NameKind::Custom);
         let draft = |host: &str| {
             let message = format!(
                 "an endpoint URL from the environment or the profile makes SDKs here use {host}, not the regional name"
@@ -47,6 +50,28 @@ impl Rule for code::CustomEndpoint {
             }
         };
         custom.map(|named| draft(&named.name.hostname)).collect()
+    }
+}
+
+impl Rule for code::NameNotServed {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let apart = world.names.iter().filter(|named| !named.name.kind.takes_table_requests());
+        let draft = |named: &Named<'_>| {
+            let ServiceName { hostname, kind, .. } = named.name;
+            let mut ways: Vec<String> = Vec::new();
+            for judged in &named.addresses {
+                let way = match judged.report.verdict.path() {
+                    Some(path) => format!("go through {path}"),
+                    None => format!("are {}", judged.report.verdict.name()),
+                };
+                if !ways.contains(&way) {
+                    ways.push(way);
+                }
+            }
+            let ways = if ways.is_empty() { "have no known path".to_owned() } else { ways.join(" and ") };
+            Draft::new(format!("no gateway endpoint serves {hostname} ({}): requests to it {ways}", kind.words()))
+        };
+        apart.map(draft).collect()
     }
 }
 

@@ -50,6 +50,30 @@ pub(super) fn coverage(report: &Report) -> Markup {
     }
 }
 
+/// Every name, where there are several.
+pub(super) fn names(report: &Report) -> Markup {
+    if report.names.len() < 2 {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="names" {
+            h2 #names { "Names" }
+            table {
+                thead { tr { th scope="col" { "Name" } th scope="col" { "Outcome" } th scope="col" { "Path" } } }
+                tbody {
+                    @for name in &report.names {
+                        tr {
+                            th scope="row" { (code(&name.hostname)) " (" (words::name(name)) ")" }
+                            td { span class={ "word " (outcome_tone(name.outcome).class()) } { (words::outcome(name.outcome)) } }
+                            td { @for (n, path) in name.paths.iter().enumerate() { @if n > 0 { ", " } (safe(path)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Every network interface of the instance, where there are several or their addresses differ.
 pub(super) fn interfaces(report: &Report) -> Markup {
     if report.interfaces.len() < 2 {

@@ -84,6 +84,7 @@ fn of_report(status: &Status, report: &Report, now: Timestamp) -> Markup {
         (latency::latency(&status.history, now))
         (sections::changes(&status.history))
         (evidence::coverage(report))
+        (evidence::names(report))
         (evidence::addresses(report))
         (evidence::interfaces(report))
     }
