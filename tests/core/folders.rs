@@ -297,6 +297,18 @@ fn fields_of_one_row_that_contradict_each_other_are_named() {
             SUBNETS.to_owned(),
             "SubnetArn is subnet-2",
         ),
+        (
+            "subnets.json",
+            subnet("arn:aws-cn:ec2:us-east-1:111122223333:subnet/subnet-1"),
+            subnet("arn:aws:ec2:us-east-1:111122223333:subnet/subnet-1"),
+            "the partition of SubnetArn is aws-cn",
+        ),
+        (
+            "prefix-lists.json",
+            list(&arn("us-east-1", "pl-1").replace("arn:aws:", "arn:aws-us-gov:")),
+            list(&arn("us-east-1", "pl-1")),
+            "the partition of PrefixListArn is aws-us-gov",
+        ),
         ("vpc-endpoints.json", service("eu-west-1"), service("us-east-1"), "ServiceRegion is eu-west-1"),
     ];
     for (file, contradiction, agreement, expected) in cases {

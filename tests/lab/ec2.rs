@@ -216,6 +216,10 @@ fn matches(pattern: &str, value: &str) -> bool {
     }
 }
 
+/// As of an Automated Internet Firewall that inspects a route's traffic.
+const FIREWALL: &str = "<igwFirewall><firewallArn>arn:aws:network-firewall:us-east-1:111122223333:firewall/lab</firewallArn>\
+                        <status>complete</status></igwFirewall>";
+
 fn describe_route_tables(world: &mut World, call: &Form<'_>) -> Result<String, Refused> {
     if let Some(left) = world.lagging_answers.checked_sub(1) {
         world.lagging_answers = left;
@@ -265,6 +269,7 @@ fn describe_route_tables(world: &mut World, call: &Form<'_>) -> Result<String, R
             destination
                 + &leaf(route.target.field, &route.target.id)
                 + &leaf("state", route.state)
+                + if world.internet_firewall && route.target.id.starts_with("igw-") { FIREWALL } else { "" }
                 + &leaf("origin", route.origin)
         });
         leaf("routeTableId", &table.id)

@@ -36,7 +36,7 @@ pub struct Route {
     pub destination: Destination,
     pub target: Target,
     pub origin: &'static str,
-    /// `active` or `blackhole`.
+    /// `active`, `blackhole` or `filtered`.
     pub state: &'static str,
 }
 
@@ -205,6 +205,8 @@ pub struct World {
     pub hops: Vec<Hop>,
     /// How requests arrive, where EC2's answers say something else: `Some(None)` is through no endpoint.
     pub unlike_the_tables: Option<Option<VpcEndpoint>>,
+    /// Whether an Automated Internet Firewall at the internet gateway lets out interfaces without a public address.
+    pub internet_firewall: bool,
     /// They authorize the instance's requests to DynamoDB.
     pub policies: Policies,
     pub prefix_lists: Vec<PrefixList>,
@@ -290,6 +292,7 @@ impl World {
             endpoints: Vec::new(),
             hops: Vec::new(),
             unlike_the_tables: None,
+            internet_firewall: false,
             policies: Policies { identity: vec![list_tables_only()], ..Policies::default() },
             prefix_lists: vec![
                 aws_list("pl-63a5400a", "s3", &["52.216.0.0/15", "54.231.0.0/16", "3.5.0.0/19"]),
@@ -576,6 +579,8 @@ impl World {
         let routes = self.table_of(subnet).map(|table| table.routes.as_slice()).unwrap_or_default();
         let winner = routes
             .iter()
+            // AWS does not say what `filtered` means; here such a route is not in effect.
+            .filter(|route| route.state != "filtered")
             .flat_map(|route| self.ranges(&route.destination).into_iter().map(move |of_route| (of_route, route)))
             .filter(|(of_route, _)| of_route.contains(&range))
             .max_by_key(|(of_route, route)| (of_route.prefix_len(), matches!(route.destination, Destination::Cidr(_))));
@@ -597,11 +602,11 @@ impl World {
 
     fn carried_by(&self, public: bool, route: &Route) -> Carrier {
         let id = &route.target.id;
-        if route.state != "active" {
+        if route.state == "blackhole" {
             return Carrier::Nothing;
         }
         match id.split('-').next() {
-            Some("igw") if public => Carrier::Other(id.clone()),
+            Some("igw") if public || self.internet_firewall => Carrier::Other(id.clone()),
             Some("nat" | "tgw" | "eni") => Carrier::Other(id.clone()),
             Some("vpce") => match self.endpoints.iter().find(|endpoint| endpoint.id == *id) {
                 Some(endpoint) if endpoint.state != "available" => Carrier::Nothing,

@@ -5,7 +5,7 @@ use crate::{
     common::edits::improvements,
     lab::{
         self, Fault, Lab, Mode, Service, World,
-        world::{MAIN_TABLE, Target},
+        world::{AssociatedWith, Association, Destination, MAIN_TABLE, RouteTable, Target},
     },
     named,
     shown::disagreements,
@@ -177,6 +177,42 @@ fn worlds() -> Vec<(&'static str, Prepare, Disturb, Expected)> {
             expect("on_net", 0, "consistent", &[]),
         ),
         (
+            "a_second_interface_whose_subnet_has_no_endpoint",
+            || {
+                let mut world = World::on_net().with_second_interface();
+                let with = AssociatedWith::Subnet(world.subnets[1].id.clone());
+                let association = Association { id: "rtbassoc-0e5b".to_owned(), with };
+                let routes = world.route_tables[0].routes.iter().filter(|route| route.target.id == "local").cloned();
+                let routes = routes.collect();
+                world.route_tables.push(RouteTable {
+                    id: "rtb-0e5b".to_owned(),
+                    associations: vec![association],
+                    routes,
+                });
+                let everywhere = Destination::Cidr("0.0.0.0/0".parse().unwrap());
+                world.create_route("rtb-0e5b", everywhere, Target::nat("nat-0a1b2c3d")).unwrap();
+                world
+            },
+            calm,
+            expect("on_net", 0, "consistent", &["other-interface-off-net"]),
+        ),
+        (
+            "an_internet_firewall_lets_out_an_interface_without_a_public_address",
+            || {
+                let mut world = World::tutorial().private();
+                world.internet_firewall = true;
+                world
+            },
+            calm,
+            expect("undetermined", 3, "consistent", &["missing-fact", "no-endpoint"]),
+        ),
+        (
+            "a_filtered_route_that_loses",
+            || World::on_net().with_route("52.94.0.0/16", Target::nat("nat-0a1b2c3d"), "filtered"),
+            calm,
+            expect("on_net", 0, "consistent", &[]),
+        ),
+        (
             "credentials_with_an_account_id_bring_a_second_name",
             || {
                 let mut world = World::on_net();
@@ -215,7 +251,8 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
     let check = |(name, world, disturb, expected): (&str, Prepare, Disturb, Expected)| {
         Trial::test(format!("check::{name}"), move || check(world(), disturb, &expected)).with_ignored_flag(!namespaces)
     };
-    let others: [(&str, Test); 6] = [
+    let others: [(&str, Test); 7] = [
+        ("check::names_that_are_given_are_judged_too", given_names),
         ("check::a_gate_opens_where_traffic_is_known_to_be_on_net_and_nowhere_else", gates),
         ("check::a_search_list_in_the_environment", search_list_in_environment),
         ("check::an_exit_node_takes_metadata_the_name_server_or_dynamodb", exit_node),
@@ -224,6 +261,34 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         ("check::waits_until_the_path_is_right_or_for_as_long_as_it_may", waits),
     ];
     worlds().into_iter().map(check).chain(named(others, namespaces)).collect()
+}
+
+/// The account-based name counts; that of Streams, which the name server here does not know, is reported apart.
+fn given_names() -> Result<(), Failed> {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let account = lab.world().account_host();
+    let streams = "streams.dynamodb.us-east-1.amazonaws.com";
+    let (report, exit) = report(&lab, &["check", "--hostname", &account, "--hostname", streams])?;
+    let names = report["names"].as_array().ok_or("an array")?.iter();
+    let names: Vec<_> =
+        names.map(|name| [&name["hostname"], &name["kind"], &name["outcome"]].map(Value::as_str)).collect();
+    let regional = lab.world().dynamodb_host();
+    let expected = [
+        [regional.as_str(), "regional", "on_net"],
+        [account.as_str(), "account_based", "on_net"],
+        [streams, "streams", "undetermined"],
+    ];
+    assert_eq!(names, expected.map(|name| name.map(Some)), "{report:#}");
+    assert_eq!((exit, report["outcome"].as_str()), (Some(0), Some("on_net")), "{report:#}");
+    assert_eq!(report["findings"][0]["code"], "name-not-served", "{report:#}");
+    let signed =
+        lab.requests().into_iter().filter(|seen| seen.service == Service::DynamoDb && seen.what == "ListTables");
+    assert_eq!(signed.count(), 2, "one for each name that takes it");
+
+    let ran = lab.onnet(Path::new(ONNET), &["check", "--hostname", "https://dynamodb.example"])?;
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stderr.contains("expected a name without a scheme or port"), "{ran:?}");
+    Ok(())
 }
 
 fn report(lab: &Lab, arguments: &[&str]) -> Result<(Value, Option<i32>), Failed> {

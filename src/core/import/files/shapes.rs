@@ -226,6 +226,18 @@ fn region_of_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(3).filter(|region| !region.is_empty())
 }
 
+/// Compares the partition of an ARN with that of the Region in it, where that is known.
+fn same_partition(field: &'static str, arn: Option<&str>) -> Result<(), ConvertError> {
+    let partition = arn.and_then(|arn| arn.split(':').nth(1));
+    let of_region = arn.and_then(region_of_arn).and_then(|region| match region.split('-').next() {
+        Some("cn") => Some("aws-cn"),
+        _ if region.starts_with("us-gov-") => Some("aws-us-gov"),
+        Some("us" | "eu" | "ap" | "ca" | "sa" | "me" | "af" | "il" | "mx") if !region.contains("iso") => Some("aws"),
+        Some(_) | None => None,
+    });
+    convert::same((field, partition), ("that of the Region in it", of_region))
+}
+
 /// The account of an ARN; `aws` for what AWS owns.
 fn owner_of_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())
@@ -707,6 +719,7 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
     let whole = json.cidr_block.is_some() || json.ipv6_native;
     let of_zone = json.availability_zone.as_deref().and_then(region_of_zone);
     let of_arn = json.subnet_arn.as_deref().and_then(region_of_arn);
+    same_partition("the partition of SubnetArn", json.subnet_arn.as_deref())?;
     convert::same(("the Region of SubnetArn", of_arn), ("that of AvailabilityZone", of_zone))?;
     let id_of_arn = json.subnet_arn.as_deref().and_then(id_of_arn);
     convert::same(("the id in SubnetArn", id_of_arn), ("SubnetId", json.subnet_id.as_deref()))?;
@@ -831,6 +844,7 @@ impl PrefixListJson<'_> {
     fn region(&self) -> Result<Option<String>, ConvertError> {
         let of_arn = self.prefix_list_arn.as_deref().and_then(region_of_arn);
         let of_name = self.prefix_list_name.as_deref().and_then(region_of_name);
+        same_partition("the partition of PrefixListArn", self.prefix_list_arn.as_deref())?;
         convert::same(("the Region of PrefixListArn", of_arn), ("that of PrefixListName", of_name))?;
         let id_of_arn = self.prefix_list_arn.as_deref().and_then(id_of_arn);
         convert::same(("the id in PrefixListArn", id_of_arn), ("PrefixListId", self.prefix_list_id.as_deref()))?;
