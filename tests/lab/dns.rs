@@ -98,7 +98,7 @@ fn records(world: &mut World, name: &Name, kind: RecordType, fault: Option<Fault
 fn is_dynamodb(world: &World, name: &Name) -> bool {
     let name = name.to_ascii().to_ascii_lowercase();
     let name = name.trim_end_matches('.');
-    name == world.dynamodb_host() || name == world.account_host()
+    name == world.dynamodb_host() || name == world.account_host() || name == world.streams_host()
 }
 
 /// Sixty neighbours of an address, itself first.

@@ -93,7 +93,8 @@ impl Lab {
     pub fn start(world: World, mode: Mode) -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::Builder::new().prefix("onnet-lab-").tempdir()?;
         let world = if mode == Mode::Loopback { loopback::moved(world) } else { world };
-        let names = ["ec2", "sts", "dynamodb"].map(|service| format!("{service}.{}.amazonaws.com", world.region));
+        let names = ["ec2", "sts", "dynamodb", "streams.dynamodb"]
+            .map(|service| format!("{service}.{}.amazonaws.com", world.region));
         let more = [world.account_host(), "sts.amazonaws.com".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
         let certificates = Certificates::new(&names.iter().chain(&more).map(String::as_str).collect::<Vec<_>>());
         let files = write_files(directory.path(), &world, &certificates.authority.pem)?;

@@ -533,6 +533,10 @@ impl World {
         format!("dynamodb.{}.amazonaws.com", self.region)
     }
 
+    pub fn streams_host(&self) -> String {
+        format!("streams.{}", self.dynamodb_host())
+    }
+
     pub fn account_host(&self) -> String {
         format!("{}.ddb.{}.amazonaws.com", self.account, self.region)
     }

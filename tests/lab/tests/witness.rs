@@ -349,7 +349,9 @@ fn inspected() -> Done {
     let ran = run(&mut command, crate::lab::daemon::PATIENCE)?;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    for expected in ["trust-anchor", "AWS_CA_BUNDLE=", "a proxy that inspects TLS could answer", "proved"] {
+    for expected in
+        ["trust-anchor", "bundle.pem, which AWS_CA_BUNDLE names", "a proxy that inspects TLS could answer", "proved"]
+    {
         assert!(text.contains(expected), "{expected}: {}", ran.stdout);
     }
     Ok(())
