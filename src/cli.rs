@@ -125,7 +125,7 @@ pub(crate) struct CollectArgs {
     #[arg(long, env = "ONNET_RESOLVER", value_name = "ADDR:PORT", hide_env_values = true, value_parser = socket)]
     pub(crate) resolver: Option<SocketAddr>,
 
-    /// Also judge this name, which programs here use: account-based, dual-stack, FIPS, an interface endpoint's, …; may be repeated. Names of DynamoDB Streams and vector search are reported apart.
+    /// Also judge this name, which programs here use: account-based, dual-stack, FIPS, an interface endpoint's, …; may be repeated, and replaces ONNET_HOSTNAMES. Names of DynamoDB Streams and vector search are reported apart.
     #[arg(long = "hostname", alias = "hostnames", env = "ONNET_HOSTNAMES", value_name = "NAME", value_delimiter = ',', hide_env_values = true, value_parser = host)]
     pub(crate) hostnames: Vec<String>,
 
@@ -288,7 +288,8 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, String> {
 /// A name without a port; addresses need not be allowed.
 pub(crate) fn host(text: &str) -> Result<String, String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let fits = !text.is_empty() && text.len() <= 253 && text.chars().all(is_name);
+    let labels = text.strip_suffix('.').unwrap_or(text).split('.');
+    let fits = text.len() <= 253 && text.chars().all(is_name) && labels.into_iter().all(|label| !label.is_empty());
     if fits {
         Ok(text.to_owned())
     } else {

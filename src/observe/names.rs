@@ -45,7 +45,7 @@ impl Names {
     #[must_use]
     pub fn and(mut self, given: &[String]) -> Self {
         for name in given.iter().map(|name| ServiceName::given(name)) {
-            match self.names.iter_mut().find(|known| known.hostname == name.hostname) {
+            match self.names.iter_mut().find(|known| known.hostname.eq_ignore_ascii_case(&name.hostname)) {
                 Some(known) => known.in_use |= name.in_use,
                 None => self.names.push(name),
             }

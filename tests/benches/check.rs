@@ -25,7 +25,8 @@
 //! the credentials and then resolved and probed. Where the environment has the Region or credentials, three are enough.
 //!
 //! With `--witness` DynamoDB is asked after the probe, which has the process to itself: five answers in sequence, for all questions are sent
-//! together. A sixth follows only where the control is the local daemon's, so that it was not asked, and the others leave it open.
+//! together. A sixth follows where an address for which the control was not asked (a second one, or with the local daemon's control) is
+//! denied `vpc`.
 //!
 //! Connecting (one round trip) and TLS 1.3 (one more) are not delayed and not counted, for each of EC2's three parallel
 //! connections and each probe.

@@ -6,12 +6,13 @@ use super::{
     findings::{self, Table, World},
     path::{Reader, service_name},
     subnet::{Associations, despite_gaps},
-    without_endpoint::{Counterfactual, answer},
+    without_endpoint::{Afterwards, Counterfactual, answer},
 };
 use crate::model::{
     AssociationKind, Audit, CoverageRange, Finding, Gap, Inventory, Missing, Observed, Outcome, RouteTable, SCHEMA,
     Severity, Subnet, SubnetAudit, Verdict, VpcId,
 };
+use ipnet::IpNet;
 use std::{cmp::Reverse, collections::BTreeMap};
 
 /// Judges every subnet of the inventory, or of one VPC.
@@ -124,7 +125,9 @@ fn judged(
     let table = Table::new(reader, coverage, &subnet.vpc, &subnet.id, &[]);
     let findings = findings::find(&World::of_audit(reader, &[table], &missing_of(&ranges)));
     let outcome = outcome_of(&ranges, &findings);
-    let without_endpoint = answer(counterfactual.verdicts(reader, coverage));
+    let Afterwards { carried, open } = counterfactual.verdicts(reader, coverage);
+    let verdicts = |part: Vec<(IpNet, Verdict)>| part.into_iter().map(|(_, verdict)| verdict);
+    let without_endpoint = answer(verdicts(carried), verdicts(open));
     SubnetAudit { without_endpoint, ..subnet_audit(subnet, Some(used), outcome, ranges, findings) }
 }
 

@@ -157,7 +157,8 @@ impl Coverage<'_> {
 
     /// See [`require_public_ipv4`].
     pub(super) fn require_public_ipv4(&mut self, facts: &VpcFacts, interface: &Interface, source: Option<IpAddr>) {
-        for range in &mut self.ranges {
+        let source = source.filter(IpAddr::is_ipv4);
+        for range in self.ranges.iter_mut().filter(|range| range.cidr.addr().is_ipv4()) {
             range.verdict = require_public_ipv4(facts, range.verdict.clone(), interface, source);
         }
     }

@@ -2,15 +2,17 @@
 //! leave by another one than onnet's own requests.
 
 use super::{
-    audit::outcome_of,
+    audit::{missing_of, outcome_of},
     coverage::{Coverage, cover},
     explain::undetermined,
+    findings::{self, Table, World},
     path::Reader,
     round::Named,
     subnet::whole_table_of,
 };
 use crate::model::{
-    Instance, Interface, InterfaceReport, Missing, Outcome, RouteTable, RouteTableId, Snapshot, Verdict,
+    CoverageSummary, Instance, Interface, InterfaceReport, Missing, Outcome, RouteTable, RouteTableId, Snapshot,
+    Verdict,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -31,21 +33,21 @@ pub(super) fn interfaces(
         let sources: Vec<_> =
             leaves.filter(|egress| egress.interface.id == interface.id).map(|egress| egress.source).collect();
         let in_use = |own: &[IpAddr]| sources.iter().any(|source| source.is_none_or(|source| own.contains(&source)));
-        let report = |addresses: Vec<IpAddr>, outcome, reason, table: Option<&RouteTable>| InterfaceReport {
+        let report = |addresses: Vec<IpAddr>, judged: Judged, table: Option<&RouteTable>| InterfaceReport {
             interface: interface.id.clone(),
             subnet: interface.subnet.clone(),
             vpc: interface.vpc.clone(),
             in_use: in_use(&addresses),
             addresses,
             route_table: table.map(|table| table.id.clone()),
-            outcome,
-            reason,
+            outcome: judged.outcome,
+            coverage_summary: judged.summary,
+            reason: judged.reason,
         };
         let (table, _) = match judged {
             Ok(found) => found,
             Err(missing) => {
-                let reason = undetermined(&[missing]);
-                reports.push(report(interface.addresses.clone(), Outcome::Undetermined, reason, None));
+                reports.push(report(interface.addresses.clone(), Judged::not(undetermined(&[missing])), None));
                 continue;
             }
         };
@@ -55,43 +57,75 @@ pub(super) fn interfaces(
         let coverage = match coverage {
             Ok(coverage) => coverage,
             Err(missing) => {
-                let reason = undetermined(std::slice::from_ref(missing));
-                reports.push(report(interface.addresses.clone(), Outcome::Undetermined, reason, Some(table)));
+                let judged = Judged::not(undetermined(std::slice::from_ref(missing)));
+                reports.push(report(interface.addresses.clone(), judged, Some(table)));
                 continue;
             }
         };
-        for (addresses, outcome, reason) in by_source(reader, interface, coverage) {
-            reports.push(report(addresses, outcome, reason, Some(table)));
+        let groups = by_source(reader, interface, coverage);
+        if groups.is_empty() {
+            let judged = Judged::not("DynamoDB's prefix list has no range of its address family".to_owned());
+            reports.push(report(interface.addresses.clone(), judged, Some(table)));
+        }
+        for (addresses, judged) in groups {
+            reports.push(report(addresses, judged, Some(table)));
         }
     }
     reports
 }
 
-/// The addresses of a network interface by what becomes of packets from them.
-fn by_source(
-    reader: &Reader<'_>,
-    interface: &Interface,
-    coverage: &Coverage<'_>,
-) -> Vec<(Vec<IpAddr>, Outcome, String)> {
-    let mut groups: Vec<(Vec<IpAddr>, Outcome, String)> = Vec::new();
+/// What becomes of packets from some addresses.
+#[derive(PartialEq)]
+struct Judged {
+    outcome: Outcome,
+    summary: Option<CoverageSummary>,
+    reason: String,
+}
+
+impl Judged {
+    /// It is not known, for this reason.
+    fn not(reason: String) -> Self {
+        Self { outcome: Outcome::Undetermined, summary: None, reason }
+    }
+}
+
+/// The addresses of a network interface by what becomes of packets from them. It depends on the family and on whether the address has a
+/// public one: an interface has dozens of addresses, and at most four kinds.
+fn by_source(reader: &Reader<'_>, interface: &Interface, coverage: &Coverage<'_>) -> Vec<(Vec<IpAddr>, Judged)> {
+    let public = interface.public_addresses.seen();
+    let is_public = |address: &IpAddr| public.is_some_and(|public| public.iter().any(|one| one.private == *address));
+    let mut kinds: BTreeMap<(bool, bool), Vec<IpAddr>> = BTreeMap::new();
     for address in &interface.addresses {
+        kinds.entry((address.is_ipv6(), !is_public(address))).or_default().push(*address);
+    }
+    let mut groups: Vec<(Vec<IpAddr>, Judged)> = Vec::new();
+    for ((is_ipv6, _), addresses) in kinds {
         let mut of_source = coverage.clone();
-        of_source.ranges.retain(|range| range.cidr.addr().is_ipv4() == address.is_ipv4());
+        of_source.ranges.retain(|range| range.cidr.addr().is_ipv6() == is_ipv6);
         if of_source.ranges.is_empty() {
             // DynamoDB's list has nothing of this family.
             continue;
         }
         of_source.take_out_subnet_of(reader, interface);
-        of_source.require_public_ipv4(reader.facts, interface, Some(*address));
-        let outcome = outcome_of(&of_source.report(), &[]);
-        let reason = ways(&of_source);
-        match groups.iter_mut().find(|(_, other, why)| (*other, why) == (outcome, &reason)) {
-            Some((addresses, ..)) => addresses.push(*address),
-            None => groups.push((vec![*address], outcome, reason)),
+        of_source.require_public_ipv4(reader.facts, interface, addresses.first().copied());
+        let ranges = of_source.report();
+        let table = Table::new(reader, &of_source, &interface.vpc, &interface.subnet, &[]);
+        let findings = findings::find(&World::of_audit(reader, &[table], &missing_of(&ranges)));
+        let judged = Judged {
+            outcome: outcome_of(&ranges, &findings),
+            summary: Some(of_source.summary()),
+            reason: ways(&of_source),
+        };
+        match groups.iter_mut().find(|(_, other)| *other == judged) {
+            Some((known, _)) => known.extend(addresses),
+            None => groups.push((addresses, judged)),
         }
     }
     groups
 }
+
+/// More ways than this are counted.
+const MOST_WAYS: usize = 4;
 
 /// Where the list goes: each way once.
 fn ways(coverage: &Coverage<'_>) -> String {
@@ -110,5 +144,7 @@ fn ways(coverage: &Coverage<'_>) -> String {
             ways.push(way);
         }
     }
-    ways.join("; ")
+    let more = ways.len().saturating_sub(MOST_WAYS);
+    ways.truncate(MOST_WAYS);
+    if more > 0 { format!("{}; and {more} more", ways.join("; ")) } else { ways.join("; ") }
 }

@@ -176,7 +176,8 @@ pub fn without<'t>(
         Selection::Tied { tied, losers } => (tied, losers),
         Selection::NoRoute | Selection::NeedsLists(_) => return selection.clone(),
     };
-    let unread: Vec<_> = table.routes.iter().filter_map(|route| ranges(route, lists).err()).collect();
+    let others_routes = table.routes.iter().filter(|route| !removed(route));
+    let unread: Vec<_> = others_routes.filter_map(|route| ranges(route, lists).err()).collect();
     let matching = first.iter().chain(others.iter().map(|(m, _)| m)).copied();
     select_among(matching.filter(|m| !removed(m.route)), &unread, range.addr().is_ipv4())
 }

@@ -7,7 +7,7 @@ use super::{
     testimony::Said,
 };
 use crate::model::{
-    Decision, NameReport, Outcome, Path, PathKind, ProxyStep, ServiceName, Severity, Snapshot, Verdict,
+    Decision, NameKind, NameReport, Outcome, Path, PathKind, ProxyStep, ServiceName, Severity, Snapshot, Verdict,
 };
 use std::cmp::Reverse;
 
@@ -56,40 +56,50 @@ pub(super) fn subjects<'r, 's>(snapshot: &Snapshot, names: &'r [Named<'s>]) -> V
     subjects
 }
 
-/// What becomes of requests to a name, whether or not it is in use.
-pub(super) fn of_name(snapshot: &Snapshot, named: &Named<'_>) -> NameReport {
+/// What becomes of requests to a name, whether or not it is in use. It is no better than the round, whose prefix list and findings count
+/// for every name.
+pub(super) fn of_name(round: &Round<'_>, named: &Named<'_>, of_round: Outcome) -> NameReport {
+    let snapshot = round.snapshot;
     let ServiceName { hostname, kind, in_use, .. } = named.name;
-    let worst = if proxy_for(snapshot, hostname).is_some() {
-        Standing::OffNet
-    } else {
-        let of_addresses = named.addresses.iter().map(|judged| match judged.report.verdict.path() {
-            Some(path) if !kind.takes_table_requests() => of_another_service(path),
-            Some(_) | None => standing(snapshot, judged),
-        });
-        let unknown = (!named.missing.is_empty() || named.addresses.is_empty()).then_some(Standing::Unknown);
-        of_addresses.chain(unknown).max().unwrap_or(Standing::Unknown)
-    };
+    let judged: Vec<&Judged<'_>> = if *in_use { named.in_use().collect() } else { named.addresses.iter().collect() };
     let mut paths: Vec<Path> = Vec::new();
-    for path in named.addresses.iter().filter_map(|judged| judged.report.verdict.path()) {
+    for path in judged.iter().filter_map(|judged| judged.report.verdict.path()) {
         if !paths.contains(path) {
             paths.push(path.clone());
         }
     }
-    let outcome = match worst {
-        Standing::OnNet => Outcome::OnNet,
-        Standing::Dropped => Outcome::Dropped,
-        Standing::Unknown => Outcome::Undetermined,
-        Standing::OffNet => Outcome::OffNet,
+    let of_address = |judged: &&Judged<'_>| match judged.report.verdict.path() {
+        Some(path) if !kind.takes_table_requests() => of_another_service(*kind, path),
+        Some(_) | None => standing(snapshot, judged),
+    };
+    let standings: Vec<Standing> = judged.iter().map(of_address).collect();
+    let all = |standing| standings.iter().all(|one| *one == standing);
+    let outcome = if proxy_for(snapshot, hostname).is_some() || standings.contains(&Standing::OffNet) {
+        Outcome::OffNet
+    } else if standings.is_empty() || !named.missing.is_empty() || standings.contains(&Standing::Unknown) {
+        Outcome::Undetermined
+    } else if all(Standing::Dropped) {
+        Outcome::Dropped
+    } else if !all(Standing::OnNet) {
+        Outcome::AtRisk
+    } else {
+        match of_round {
+            Outcome::OnNet => Outcome::OnNet,
+            Outcome::Undetermined => Outcome::Undetermined,
+            Outcome::AtRisk | Outcome::OffNet | Outcome::Dropped => Outcome::AtRisk,
+        }
     };
     NameReport { hostname: hostname.clone(), kind: *kind, in_use: *in_use, outcome, paths }
 }
 
-/// The same of a name of Streams or vector search. A gateway endpoint of DynamoDB may not serve it, though its addresses are in the list.
-fn of_another_service(path: &Path) -> Standing {
+/// The same of a name of Streams or vector search. A gateway endpoint of DynamoDB may not serve it, though its addresses are in the list;
+/// and interface endpoints of Streams are not listed, so an address within the VPC may be one's.
+fn of_another_service(kind: NameKind, path: &Path) -> Standing {
     let is_of_streams = path.service.as_deref().is_some_and(|service| service.ends_with(".dynamodb-streams"));
-    if path.kind() == PathKind::InterfaceEndpoint && is_of_streams {
+    let is_within = [PathKind::InterfaceEndpoint, PathKind::Local].contains(&path.kind());
+    if is_of_streams && is_within && kind == NameKind::Streams {
         Standing::OnNet
-    } else if path.is_dynamodb_endpoint {
+    } else if path.is_dynamodb_endpoint || is_within {
         Standing::Unknown
     } else {
         Standing::OffNet

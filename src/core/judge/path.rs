@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
                 undetermined(what, &Gap::Conflicting { one, other })
             }
             Selection::One { winner, .. } if winner.route.state == RouteState::Filtered => {
-                self.with_and_without(table, selection, winner, range)
+                self.with_and_without(table, selection, range)
             }
             Selection::One { winner, .. } => self.follow(table, winner, range),
             Selection::Tied { tied, .. } => self.tied(table, tied, range),
@@ -133,21 +133,28 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A route that is `filtered` wins: the verdict is known where it is the same with the route in effect and without it.
-    fn with_and_without(
-        &self,
-        table: &RouteTable,
-        selection: &Selection<'_>,
-        winner: &Match<'_>,
-        range: IpNet,
-    ) -> Verdict {
-        let others =
-            without(selection, table, &self.facts.prefix_lists, range, |route| std::ptr::eq(route, winner.route));
-        let (with, without) = (self.lead(table, winner, range), self.verdict(table, &others, range));
-        if with == without {
-            return with;
-        }
-        let what = format!("whether the filtered route to {} is in effect", winner.route.destination);
+    /// A route that is `filtered` wins: the verdict is known where it is the same with the route in effect and without it, and so for
+    /// each filtered route that would win after it.
+    fn with_and_without(&self, table: &RouteTable, selection: &Selection<'_>, range: IpNet) -> Verdict {
+        let (mut selection, mut verdicts) = (selection.clone(), Vec::new());
+        let destination = loop {
+            match &selection {
+                Selection::One { winner, .. } if winner.route.state == RouteState::Filtered => {
+                    verdicts.push(self.lead(table, winner, range));
+                    let winner = winner.route;
+                    let is_it = |route: &Route| route.target == winner.target && route.state == RouteState::Filtered;
+                    selection = without(&selection, table, &self.facts.prefix_lists, range, is_it);
+                }
+                Selection::One { .. } | Selection::NoRoute | Selection::Tied { .. } | Selection::NeedsLists(_) => {
+                    let last = self.verdict(table, &selection, range);
+                    if verdicts.iter().all(|verdict| *verdict == last) {
+                        return last;
+                    }
+                    break range;
+                }
+            }
+        };
+        let what = format!("whether the filtered route for {destination} is in effect");
         undetermined(what, &undocumented("State", "filtered"))
     }
 

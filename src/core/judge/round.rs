@@ -1,11 +1,11 @@
 //! One round: every address, the whole prefix list, the findings, and what it all comes to.
 
 use super::{
-    address::{Judged, addresses_of, judge_address},
+    address::{Judged, addresses_of, judge_address, proxy_for},
     audit::missing_of,
     coverage::{Coverage, cover},
     egress::require_public_ipv4,
-    findings::{self, Table, World},
+    findings::{self, Table, World, contradiction},
     fresh::without_stale,
     idle::idle_endpoint,
     interfaces::interfaces,
@@ -15,7 +15,7 @@ use super::{
     proof::proof,
     subnet::whole_table_of,
     summary::summary,
-    without_endpoint::{Counterfactual, answer, of_address},
+    without_endpoint::{Counterfactual, answer, of_path},
 };
 use crate::model::{
     CoverageSummary, Finding, Gap, InstanceSummary, Interface, InterfaceReport, KernelRoute, Missing, Observed,
@@ -44,7 +44,7 @@ pub fn judge(snapshot: Snapshot) -> Report {
         taken_at: snapshot.taken_at,
         hostname: decided_by.as_ref().map(|decision| decision.hostname().to_owned()).or_else(sdk_name),
         instance: round.instance(decided),
-        names: round.names.iter().map(|named| of_name(&fresh, named)).collect(),
+        names: round.names.iter().map(|named| of_name(&round, named, outcome)).collect(),
         addresses: round.judged().map(|judged| judged.report.clone()).collect(),
         coverage: round.coverages.iter().flat_map(Coverage::report).collect(),
         coverage_summary: round.coverage_summary(),
@@ -120,7 +120,7 @@ impl<'s> Round<'s> {
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
         let interfaces = interfaces(&reader, snapshot, &names, usable);
         let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking, &interfaces);
-        let without_endpoint = without_endpoint(&reader, &names, &covered);
+        let without_endpoint = without_endpoint(&reader, snapshot, &names, &covered);
         let coverages = covered.into_iter().filter_map(|covered| covered.coverage.ok()).collect();
         Self { snapshot, names, needs_coverage, coverages, missing, interfaces, findings, without_endpoint }
     }
@@ -220,16 +220,61 @@ fn cover_tables<'n, 's>(
     all
 }
 
-/// What would become of what endpoints carry if they were deleted: the rest of each route table decides.
-fn without_endpoint(reader: &Reader<'_>, names: &[Named<'_>], covered: &[Covered<'_, '_>]) -> Option<WithoutEndpoint> {
+/// What would become of what endpoints carry if they were deleted: the rest of each route table decides. Requests that go to a proxy do
+/// not count.
+fn without_endpoint(
+    reader: &Reader<'_>,
+    snapshot: &Snapshot,
+    names: &[Named<'_>],
+    covered: &[Covered<'_, '_>],
+) -> Option<WithoutEndpoint> {
+    let direct = |named: &&Named<'_>| proxy_for(snapshot, &named.name.hostname).is_none();
+    let judged: Vec<&Judged<'_>> = names.iter().filter(direct).flat_map(Named::in_use).collect();
     let counterfactual = Counterfactual::of(reader);
-    let of_addresses = in_use(names).filter_map(|judged| of_address(reader, &judged.report.verdict));
-    let of_tables = covered.iter().filter_map(|covered| Some((covered, covered.coverage.as_ref().ok()?)));
-    let of_tables = of_tables.flat_map(|(covered, coverage)| {
-        let verdicts = counterfactual.verdicts(reader, coverage).into_iter();
-        verdicts.map(|verdict| require_public_ipv4(reader.facts, verdict, covered.interface, covered.source))
-    });
-    answer(of_addresses.chain(of_tables))
+    let (mut carried, mut open) = (Vec::new(), Vec::new());
+    for judged in &judged {
+        carried.extend(of_path(reader, &judged.report.verdict));
+        let through_gateway = judged
+            .report
+            .verdict
+            .path()
+            .is_some_and(|p| p.kind() == PathKind::GatewayEndpoint && p.is_dynamodb_endpoint);
+        if let (true, Some((table, _)), Some(egress)) = (through_gateway, judged.table, &judged.egress) {
+            let verdict = counterfactual.of_address(reader, table, judged.report.address);
+            carried.push(require_public_ipv4(reader.facts, verdict, egress.interface, egress.source));
+        }
+        if let Verdict::Undetermined(missing) = &judged.report.verdict {
+            open.push(Verdict::Undetermined(missing.clone()));
+        }
+        let against = contradiction(snapshot, judged).or_else(|| judged.overruled.clone());
+        if let Some(against) = against {
+            let gap = Gap::Conflicting { one: "the configuration says otherwise".to_owned(), other: against };
+            open.push(Verdict::Undetermined(vec![Missing::new("which way traffic takes now", &gap)]));
+        }
+    }
+    let uses = |covered: &&Covered<'_, '_>| {
+        judged.iter().any(|judged| judged.table.is_some_and(|(table, _)| table.id == *covered.id))
+    };
+    for covered in covered.iter().filter(uses) {
+        match &covered.coverage {
+            Ok(coverage) => {
+                let finish = |(range, verdict): (IpNet, Verdict)| match range {
+                    IpNet::V4(_) => require_public_ipv4(
+                        reader.facts,
+                        verdict,
+                        covered.interface,
+                        covered.source.filter(IpAddr::is_ipv4),
+                    ),
+                    IpNet::V6(_) => verdict,
+                };
+                let afterwards = counterfactual.verdicts(reader, coverage);
+                carried.extend(afterwards.carried.into_iter().map(finish));
+                open.extend(afterwards.open.into_iter().map(finish));
+            }
+            Err(missing) => open.push(Verdict::Undetermined(vec![missing.clone()])),
+        }
+    }
+    answer(carried, open)
 }
 
 /// Whether a program here could use an address of this entry of the prefix list.

@@ -44,9 +44,13 @@ fn of_address(round: &Round<'_>, outcome: Outcome, standing: Standing, judged: &
 
 /// One of several addresses is dropped: the others are on-net.
 fn one_dropped(round: &Round<'_>, report: &AddressReport, drop: &Drop) -> String {
-    let path = round.in_use().find_map(|judged| judged.report.verdict.path().filter(|path| path.is_dynamodb_endpoint));
-    let others = path.map_or_else(|| "a VPC endpoint".to_owned(), ToString::to_string);
     let AddressReport { address, hostname, .. } = report;
+    let on_net = |judged: &&Judged<'_>| judged.report.verdict.is_on_net();
+    let of_name = round.in_use().filter(on_net).find(|judged| judged.report.hostname == *hostname);
+    let path = of_name.and_then(|judged| judged.report.verdict.path());
+    let Some(others) = path else {
+        return format!("packets to {hostname} ({address}) are dropped: {drop}; other names go through a VPC endpoint");
+    };
     format!("packets to {address}, one of the addresses of {hostname}, are dropped: {drop}; others go through {others}")
 }
 

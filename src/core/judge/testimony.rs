@@ -277,7 +277,8 @@ fn attempts<'s>(
 /// Whether DynamoDB answered any question to an address that was sent from this network interface: it got the request.
 pub(super) fn has_reply(snapshot: &Snapshot, hostname: &str, address: IpAddr, interface: &Interface) -> bool {
     let sent_here = |one: &Statement| one.local.is_some_and(|local| interface.addresses.contains(&local.ip()));
-    let replied = |one: &Statement| !matches!(one.reply, Reply::Failed { .. });
+    // The control may be an hour old.
+    let replied = |one: &Statement| !one.is_control && !matches!(one.reply, Reply::Failed { .. });
     attempts(snapshot, hostname, address)
         .filter_map(|attempt| attempt.statement.seen())
         .any(|one| sent_here(one) && replied(one))

@@ -1,10 +1,16 @@
 //! What would take over if DynamoDB's gateway endpoints went away: the same judgement of the VPC without them.
 
-use super::{coverage::Coverage, lookup::without, path::Reader};
-use crate::model::{
-    Drop, EndpointType, Gap, Missing, Path, PathKind, PathTarget, Route, Target, Verdict, VpcEndpoint, VpcEndpointId,
-    VpcFacts, WithoutEndpoint,
+use super::{
+    coverage::Coverage,
+    lookup::{select, without},
+    path::Reader,
 };
+use crate::model::{
+    Drop, EndpointType, Gap, Missing, Path, PathKind, PathTarget, Route, RouteTable, Target, Verdict, VpcEndpoint,
+    VpcEndpointId, VpcFacts, WithoutEndpoint,
+};
+use ipnet::IpNet;
+use std::net::IpAddr;
 
 /// The facts of a VPC, and the same without DynamoDB's gateway endpoints.
 pub(super) struct Counterfactual {
@@ -30,23 +36,47 @@ impl Counterfactual {
         matches!(&route.target, Target::VpcEndpoint(id) if self.removed.contains(id))
     }
 
-    /// What the other routes of a table do with each range that an endpoint carries now.
-    pub(super) fn verdicts(&self, reader: &Reader<'_>, coverage: &Coverage<'_>) -> Vec<Verdict> {
+    /// What the other routes of a table do with each range that an endpoint carries now, or may carry: the first are carried for certain.
+    pub(super) fn verdicts(&self, reader: &Reader<'_>, coverage: &Coverage<'_>) -> Afterwards {
         let reader = Reader { facts: &self.facts, ..*reader };
-        let carried = coverage.ranges.iter().filter(|range| range.verdict.is_on_net());
-        let verdicts = carried.map(|range| {
-            let lists = &self.facts.prefix_lists;
-            let selection =
-                without(&range.selection, coverage.table, lists, range.cidr, |route| self.is_removed(route));
-            reader.verdict(coverage.table, &selection, range.cidr)
-        });
-        verdicts.collect()
+        let mut afterwards = Afterwards::default();
+        for range in &coverage.ranges {
+            let carried = range.verdict.is_on_net();
+            if carried || matches!(range.verdict, Verdict::Undetermined(_) | Verdict::Ambiguous(_)) {
+                let selection =
+                    without(&range.selection, coverage.table, &self.facts.prefix_lists, range.cidr, |route| {
+                        self.is_removed(route)
+                    });
+                let verdict = reader.verdict(coverage.table, &selection, range.cidr);
+                let part = if carried { &mut afterwards.carried } else { &mut afterwards.open };
+                part.push((range.cidr, verdict));
+            }
+        }
+        afterwards
+    }
+
+    /// The same of one address that a gateway endpoint carries, by a list that is not DynamoDB's own for example.
+    pub(super) fn of_address(&self, reader: &Reader<'_>, table: &RouteTable, address: IpAddr) -> Verdict {
+        let reader = Reader { facts: &self.facts, ..*reader };
+        let selection = select(table, &self.facts.prefix_lists, address);
+        let range = IpNet::from(address);
+        let selection = without(&selection, table, &self.facts.prefix_lists, range, |route| self.is_removed(route));
+        reader.verdict(table, &selection, range)
     }
 }
 
-/// What becomes of traffic to an address in use that does not go by the list: `None` where no endpoint carries it. The address
-/// of an interface endpoint goes away with the endpoint.
-pub(super) fn of_address(reader: &Reader<'_>, verdict: &Verdict) -> Option<Verdict> {
+/// The verdicts in the VPC without its endpoints.
+#[derive(Default)]
+pub(super) struct Afterwards {
+    /// On what endpoints carry now.
+    pub(super) carried: Vec<(IpNet, Verdict)>,
+    /// On what they may carry.
+    pub(super) open: Vec<(IpNet, Verdict)>,
+}
+
+/// What becomes of traffic to an address in use that does not go by a route to an endpoint: `None` where no endpoint carries it.
+/// The address of an interface endpoint goes away with the endpoint.
+pub(super) fn of_path(reader: &Reader<'_>, verdict: &Verdict) -> Option<Verdict> {
     let kind = verdict.path()?.kind();
     if kind == PathKind::VpcEndpointTestified {
         let because = "which route leads to the endpoint is not known".to_owned();
@@ -56,33 +86,53 @@ pub(super) fn of_address(reader: &Reader<'_>, verdict: &Verdict) -> Option<Verdi
     (kind == PathKind::InterfaceEndpoint && verdict.is_on_net()).then_some(Verdict::Dropped(Drop::NoRoute))
 }
 
-/// The answer of all of these; `None` where no endpoint carries anything.
-pub(super) fn answer(verdicts: impl IntoIterator<Item = Verdict>) -> Option<WithoutEndpoint> {
-    let (mut open, mut lacking): (Vec<Path>, Vec<Missing>) = (Vec::new(), Vec::new());
+/// The answer; `None` where no endpoint carries anything. What endpoints may carry, and what is not known, forbid *closed*.
+pub(super) fn answer(
+    carried: impl IntoIterator<Item = Verdict>,
+    open: impl IntoIterator<Item = Verdict>,
+) -> Option<WithoutEndpoint> {
+    let mut found = Found::default();
     let mut any = false;
-    for verdict in verdicts {
+    for verdict in carried {
         any = true;
+        found.add(verdict);
+    }
+    for verdict in open {
+        found.add(verdict);
+    }
+    let Found { paths, missing } = found;
+    any.then_some(match (paths.is_empty(), missing.is_empty()) {
+        (false, _) => WithoutEndpoint::Open { paths },
+        (true, false) => WithoutEndpoint::Unknown { missing },
+        (true, true) => WithoutEndpoint::Closed,
+    })
+}
+
+/// The paths that would take over, and the facts that are missing, each once.
+#[derive(Default)]
+struct Found {
+    paths: Vec<Path>,
+    missing: Vec<Missing>,
+}
+
+impl Found {
+    fn add(&mut self, verdict: Verdict) {
         let (paths, missing) = match verdict {
             Verdict::Via(path) => (vec![path], Vec::new()),
             Verdict::Ambiguous(paths) => (paths, Vec::new()),
             Verdict::Undetermined(missing) => (Vec::new(), missing),
-            Verdict::Dropped(_) => continue,
+            Verdict::Dropped(_) => return,
         };
         let leads = |path: &Path| !matches!(path.target, PathTarget::Blackhole(_));
         for path in paths.into_iter().filter(leads) {
-            if !open.contains(&path) {
-                open.push(path);
+            if !self.paths.contains(&path) {
+                self.paths.push(path);
             }
         }
         for fact in missing {
-            if !lacking.contains(&fact) {
-                lacking.push(fact);
+            if !self.missing.contains(&fact) {
+                self.missing.push(fact);
             }
         }
     }
-    any.then_some(match (open.is_empty(), lacking.is_empty()) {
-        (false, _) => WithoutEndpoint::Open { paths: open },
-        (true, false) => WithoutEndpoint::Unknown { missing: lacking },
-        (true, true) => WithoutEndpoint::Closed,
-    })
 }

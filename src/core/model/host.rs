@@ -101,7 +101,7 @@ impl NameKind {
     /// The kind of a name that a user gives. <https://docs.aws.amazon.com/general/latest/gr/ddb.html>
     pub fn of_given(hostname: &str) -> Self {
         let name = hostname.trim_end_matches('.').to_ascii_lowercase();
-        let is_of_aws = OF_AWS.iter().any(|suffix| name.ends_with(suffix));
+        let is_of_aws = is_name_of_aws(&name);
         let labels: Vec<&str> = name.split('.').collect();
         match labels.as_slice() {
             _ if !is_of_aws => Self::Given,
@@ -134,14 +134,37 @@ impl NameKind {
 }
 
 /// What AWS's own names end with.
-const OF_AWS: [&str; 4] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"];
+/// <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>
+const OF_AWS: [&str; 14] = [
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".api.amazonwebservices.eu",
+    ".c2s.ic.gov",
+    ".api.aws.ic.gov",
+    ".sc2s.sgov.gov",
+    ".api.aws.scloud",
+    ".cloud.adc-e.uk",
+    ".api.cloud-aws.adc-e.uk",
+    ".csp.hci.ic.gov",
+    ".api.aws.hci.ic.gov",
+];
+
+/// Whether AWS's own names end so, in any partition.
+pub fn is_name_of_aws(hostname: &str) -> bool {
+    let name = hostname.trim_end_matches('.').to_ascii_lowercase();
+    OF_AWS.iter().any(|suffix| name.ends_with(suffix))
+}
 
 impl ServiceName {
     /// A name that a user gives: programs here use it, by HTTPS. Names that no gateway endpoint serves are judged apart.
     pub fn given(hostname: &str) -> Self {
         let kind = NameKind::of_given(hostname);
         let in_use = kind.takes_table_requests();
-        Self { hostname: hostname.to_ascii_lowercase(), port: 443, tls: true, kind, in_use }
+        let hostname = hostname.trim_end_matches('.').to_ascii_lowercase();
+        Self { hostname, port: 443, tls: true, kind, in_use }
     }
 }
 
@@ -273,6 +296,8 @@ mod tests {
             ("111122223333.search-ddb.us-east-1.api.aws", NameKind::VectorSearch),
             ("vpce-0a-1b.dynamodb.us-east-1.vpce.amazonaws.com", NameKind::InterfaceEndpoint),
             ("vpce-0a-1b-us-east-1a.dynamodb.us-east-1.vpce.amazonaws.com", NameKind::InterfaceEndpoint),
+            ("streams.dynamodb.eusc-de-east-1.amazonaws.eu", NameKind::Streams),
+            ("dynamodb.us-iso-east-1.c2s.ic.gov", NameKind::Regional),
             ("dynamodb.us-east-1.example.com", NameKind::Given),
             ("tables.corp.example", NameKind::Given),
             ("s3.us-east-1.amazonaws.com", NameKind::Given),

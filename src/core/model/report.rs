@@ -94,6 +94,8 @@ pub struct InterfaceReport {
     pub route_table: Option<RouteTableId>,
     /// The outcome for the whole prefix list.
     pub outcome: Outcome,
+    /// How much of the list a DynamoDB endpoint carries; `None` if it is not known.
+    pub coverage_summary: Option<CoverageSummary>,
     /// Where the list goes, in words.
     pub reason: String,
 }

@@ -6,7 +6,8 @@ use super::{
     words::{self, BOLD},
 };
 use crate::model::{
-    Audit, Finding, FindingCode, Outcome, RouteTableId, SubnetAudit, VpcId, WithoutEndpoint, addresses_in, grouped,
+    Audit, Finding, FindingCode, Outcome, Path, PathKind, RouteTableId, SubnetAudit, VpcId, WithoutEndpoint,
+    addresses_in, grouped,
 };
 use std::{
     cmp::Reverse,
@@ -127,8 +128,11 @@ fn ways(subnet: &SubnetAudit) -> String {
 fn fails(answer: &WithoutEndpoint) -> String {
     match answer {
         WithoutEndpoint::Open { paths } => {
-            let paths: Vec<&str> = paths.iter().map(|path| path.target.as_str()).collect();
-            format!("fails open to {}", paths.join(", "))
+            let way = |path: &Path| {
+                let needs_public = path.kind() == PathKind::InternetGateway;
+                format!("{}{}", path.target, if needs_public { " where the source has a public address" } else { "" })
+            };
+            format!("fails open to {}", paths.iter().map(way).collect::<Vec<_>>().join(", "))
         }
         WithoutEndpoint::Closed => "fails closed".to_owned(),
         WithoutEndpoint::Unknown { .. } => "if deleted: not known".to_owned(),

@@ -5,6 +5,7 @@ use crate::model::{
     Source, Trace, Verdict, WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
+use std::net::IpAddr;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const WARN: Style = AnsiColor::Yellow.on_default().bold();
@@ -121,11 +122,21 @@ pub(super) fn without_endpoint(answer: &WithoutEndpoint) -> String {
             let cost = if answer.has_nat_gateway() { ", which charges for each gigabyte" } else { "" };
             format!("fails open: traffic would go through {}{cost}", ways.join(", "))
         }
-        WithoutEndpoint::Closed => "fails closed: packets to DynamoDB would be dropped".to_owned(),
+        WithoutEndpoint::Closed => "fails closed: what the endpoint carries would be dropped".to_owned(),
         WithoutEndpoint::Unknown { missing } => {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
             format!("not known: {}", missing.join(", "))
         }
+    }
+}
+
+/// Addresses, of which an interface may have dozens.
+pub(super) fn some_addresses(addresses: &[IpAddr]) -> String {
+    const MOST: usize = 4;
+    let some: Vec<String> = addresses.iter().take(MOST).map(ToString::to_string).collect();
+    match addresses.len().saturating_sub(MOST) {
+        0 => some.join(", "),
+        more => format!("{} and {more} more", some.join(", ")),
     }
 }
 

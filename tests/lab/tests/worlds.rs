@@ -285,7 +285,7 @@ fn given_names() -> Result<(), Failed> {
     let mut probes: Vec<_> =
         list("probes").iter().map(|probe| ["hostname", "kind"].map(|key| text(probe, key))).collect();
     probes.sort();
-    let expected = [[&*account, "list_tables"], [&*regional, "list_tables"], [&*streams, "health"]];
+    let expected = [[&*account, "list_tables"], [&*regional, "list_tables"]];
     assert_eq!(probes, expected, "{report:#}");
     assert_eq!((exit, text(&report, "outcome").as_str()), (Some(0), "on_net"), "{report:#}");
     assert_eq!(report["findings"][0]["code"], "name-not-served", "{report:#}");

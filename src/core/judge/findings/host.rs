@@ -35,17 +35,25 @@ impl Rule for code::ProxyConfigured {
 
 impl Rule for code::OtherInterfaceOffNet {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let is_off = |one: &&InterfaceReport| !one.in_use && matches!(one.outcome, Outcome::OffNet | Outcome::AtRisk);
+        let is_off = |one: &&InterfaceReport| {
+            let is_part = one.coverage_summary.is_some_and(|summary| summary.addresses_on_net < summary.addresses);
+            !one.in_use && is_part && matches!(one.outcome, Outcome::OffNet | Outcome::AtRisk)
+        };
         let draft = |one: &InterfaceReport| {
-            let addresses: Vec<String> = one.addresses.iter().map(ToString::to_string).collect();
+            let from = match one.addresses.as_slice() {
+                [address] => address.to_string(),
+                [first, second] => format!("{first} and {second}"),
+                [first, rest @ ..] => format!("{first} and {} more addresses", rest.len()),
+                [] => "it".to_owned(),
+            };
             Draft::new(format!(
-                "DynamoDB traffic from {} of {} would go {}",
-                addresses.join(", "),
-                one.interface,
-                one.reason
+                "DynamoDB traffic from {from} of {} would not all be carried by an endpoint: {}",
+                one.interface, one.reason
             ))
         };
-        world.interfaces.iter().filter(is_off).map(draft).collect()
+        // Where it is not known which one is in use, none is another one.
+        let is_known = world.interfaces.iter().any(|one| one.in_use);
+        world.interfaces.iter().filter(|one| is_known && is_off(one)).map(draft).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Draft, Rule, code, world::World};
 use crate::{
     judge::round::Named,
-    model::{AddressReport, Gap, NameKind, Resolution, ServiceName, Severity},
+    model::{AddressReport, Gap, NameKind, Resolution, ServiceName, Severity, is_name_of_aws},
 };
 use std::net::IpAddr;
 
@@ -69,7 +69,10 @@ impl Rule for code::NameNotServed {
                 }
             }
             let ways = if ways.is_empty() { "have no known path".to_owned() } else { ways.join(" and ") };
-            Draft::new(format!("no gateway endpoint serves {hostname} ({}): requests to it {ways}", kind.words()))
+            Draft::new(format!(
+                "no gateway endpoint is known to serve {hostname} ({}): requests to it {ways}",
+                kind.words()
+            ))
         };
         apart.map(draft).collect()
     }
@@ -104,7 +107,6 @@ impl Rule for code::OtherRegion {
 /// <https://docs.aws.amazon.com/general/latest/gr/ddb.html>
 fn is_another_name_of_aws(host: &str, region: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let is_of_aws = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"];
     let labels: Vec<&str> = host.split('.').collect();
     let is_dynamodb = match labels.as_slice() {
         ["dynamodb" | "dynamodb-fips", of, ..] => *of == region,
@@ -112,7 +114,7 @@ fn is_another_name_of_aws(host: &str, region: &str) -> bool {
         [.., "dynamodb", of, "vpce", _, _] => *of == region,
         _ => false,
     };
-    is_of_aws.iter().any(|suffix| host.ends_with(suffix)) && !is_dynamodb
+    is_name_of_aws(&host) && !is_dynamodb
 }
 
 impl Rule for code::NameNotResolved {

@@ -94,7 +94,7 @@ pub(super) fn interfaces(report: &Report) -> Markup {
                     @for one in &report.interfaces {
                         tr {
                             th scope="row" { (code(&one.interface)) @if one.in_use { " in use" } }
-                            td { @for (n, address) in one.addresses.iter().enumerate() { @if n > 0 { ", " } (code(address)) } }
+                            td { (code(words::some_addresses(&one.addresses))) }
                             td { span class={ "word " (outcome_tone(one.outcome).class()) } { (words::outcome(one.outcome)) } }
                             td {
                                 (code(&one.subnet)) @if let Some(table) = &one.route_table { " → " (code(table)) } ": "
