@@ -131,6 +131,21 @@ fn no_sentence_claims_that_traffic_crosses_the_internet() {
     }
 }
 
+#[test]
+fn an_interface_is_on_net_where_all_of_the_list_is() {
+    let mut on_net = 0;
+    for (name, report, _) in scenarios() {
+        for one in &report.interfaces {
+            let whole = one.coverage_summary.is_some_and(|summary| {
+                (summary.cidrs, summary.addresses) == (summary.cidrs_on_net, summary.addresses_on_net)
+            });
+            assert!(whole || one.outcome != Outcome::OnNet, "{name}: {one:?}");
+            on_net += usize::from(one.outcome == Outcome::OnNet);
+        }
+    }
+    assert!(on_net > 100, "{on_net}");
+}
+
 /// The oracle deletes DynamoDB's gateway endpoints and the routes to them, and judges that world.
 #[test]
 fn what_takes_over_is_what_the_same_vpc_does_without_its_endpoints() {

@@ -101,6 +101,7 @@ fn by_source(reader: &Reader<'_>, interface: &Interface, coverage: &Coverage<'_>
     let mut groups: Vec<(Vec<IpAddr>, Judged)> = Vec::new();
     for ((is_ipv6, _), addresses) in kinds {
         let mut of_source = coverage.clone();
+        of_source.entries.retain(|entry| entry.addr().is_ipv6() == is_ipv6);
         of_source.ranges.retain(|range| range.cidr.addr().is_ipv6() == is_ipv6);
         if of_source.ranges.is_empty() {
             // DynamoDB's list has nothing of this family.
