@@ -181,9 +181,8 @@ impl Facts {
         if let Answer::Resolution { hostname, took: Some(took), .. } = &answer {
             self.took.insert(hostname.clone(), *took);
         }
-        let is_apart = |name: &ServiceName| !name.kind.takes_table_requests();
-        let apart: Vec<String> = self.names().filter(|name| is_apart(name)).map(|name| name.hostname.clone()).collect();
-        let is_apart = matches!(&answer, Answer::Resolution { hostname, .. } if apart.contains(hostname));
+        let is_apart = matches!(&answer, Answer::Resolution { hostname, .. }
+            if self.names().any(|name| name.hostname == *hostname && !name.kind.takes_table_requests()));
         let before = self.addresses();
         self.replace(answer);
         self.forget_unused();
@@ -416,9 +415,10 @@ impl Facts {
     /// Whether a probe of this kind is to be sent there.
     pub(super) fn wants_probe(&self, kind: ProbeKind, target: &Target) -> bool {
         // Streams and vector search know no ListTables, and their failures are no alarm of DynamoDB's.
-        let takes_tables = target.name.kind.takes_table_requests();
+        if !target.name.kind.takes_table_requests() {
+            return false;
+        }
         match (self.scope.probe, kind) {
-            (ProbeChoice::ListTables | ProbeChoice::Health, _) if !takes_tables => false,
             (ProbeChoice::None, _) | (ProbeChoice::Health, ProbeKind::ListTables) => false,
             (ProbeChoice::Health, ProbeKind::Health) | (ProbeChoice::ListTables, ProbeKind::ListTables) => true,
             (ProbeChoice::ListTables, ProbeKind::Health) => {

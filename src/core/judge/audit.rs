@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     AssociationKind, Audit, CoverageRange, Finding, Gap, Inventory, Missing, Observed, Outcome, RouteTable, SCHEMA,
-    Severity, Subnet, SubnetAudit, Verdict, VpcId,
+    Severity, Subnet, SubnetAudit, SubnetId, Verdict, VpcId,
 };
 use ipnet::IpNet;
 use std::{cmp::Reverse, collections::BTreeMap};
@@ -121,14 +121,24 @@ fn judged(
     used: (&RouteTable, AssociationKind),
     coverage: &Coverage<'_>,
 ) -> SubnetAudit {
-    let ranges = coverage.report();
-    let table = Table::new(reader, coverage, &subnet.vpc, &subnet.id, &[]);
-    let findings = findings::find(&World::of_audit(reader, &[table], &missing_of(&ranges)));
-    let outcome = outcome_of(&ranges, &findings);
+    let (outcome, ranges, findings) = of_coverage(reader, coverage, &subnet.vpc, &subnet.id);
     let Afterwards { carried, open } = counterfactual.verdicts(reader, coverage);
     let verdicts = |part: Vec<(IpNet, Verdict)>| part.into_iter().map(|(_, verdict)| verdict);
     let without_endpoint = answer(verdicts(carried), verdicts(open));
     SubnetAudit { without_endpoint, ..subnet_audit(subnet, Some(used), outcome, ranges, findings) }
+}
+
+/// What a subnet's table makes of the list, where no address is known to be in use.
+pub(super) fn of_coverage(
+    reader: &Reader<'_>,
+    coverage: &Coverage<'_>,
+    vpc: &VpcId,
+    subnet: &SubnetId,
+) -> (Outcome, Vec<CoverageRange>, Vec<Finding>) {
+    let ranges = coverage.report();
+    let table = Table::new(reader, coverage, vpc, subnet, &[]);
+    let findings = findings::find(&World::of_audit(reader, &[table], &missing_of(&ranges)));
+    (outcome(&ranges, &findings), ranges, findings)
 }
 
 fn subnet_audit(
@@ -166,7 +176,7 @@ pub(super) fn missing_of(coverage: &[CoverageRange]) -> Vec<Missing> {
 }
 
 /// What the ranges of the list come to where no address is known to be in use.
-pub(super) fn outcome_of(coverage: &[CoverageRange], findings: &[Finding]) -> Outcome {
+fn outcome(coverage: &[CoverageRange], findings: &[Finding]) -> Outcome {
     let any = |test: fn(&Verdict) -> bool| coverage.iter().any(|range| test(&range.verdict));
     let on_net = any(Verdict::is_on_net);
     let off_net = any(Verdict::is_off_net);

@@ -2,7 +2,7 @@
 
 use super::{
     address::could_hold,
-    egress::require_public_ipv4,
+    egress::require_public_ipv4_for,
     lookup::{Selection, covers, expand, halves, read},
     path::Reader,
 };
@@ -155,11 +155,10 @@ impl Coverage<'_> {
         if self.entries.is_empty() { Err(empty(reader)) } else { Ok(self) }
     }
 
-    /// See [`require_public_ipv4`].
+    /// See [`require_public_ipv4_for`].
     pub(super) fn require_public_ipv4(&mut self, facts: &VpcFacts, interface: &Interface, source: Option<IpAddr>) {
-        let source = source.filter(IpAddr::is_ipv4);
-        for range in self.ranges.iter_mut().filter(|range| range.cidr.addr().is_ipv4()) {
-            range.verdict = require_public_ipv4(facts, range.verdict.clone(), interface, source);
+        for range in &mut self.ranges {
+            range.verdict = require_public_ipv4_for(facts, range.verdict.clone(), range.cidr, interface, source);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::model::{
     DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, InternetGatewayId, KernelRoute,
     Missing, Observed, Path, PathTarget, Resolution, Snapshot, Verdict, VpcFacts,
 };
+use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
 /// The network interface a packet goes out by.
@@ -170,6 +171,20 @@ pub(super) fn require_public_ipv4(
             undetermined(what, &Gap::NotTried { because })
         }
         Ok(_) => Verdict::Dropped(Drop::NoPublicAddress { target: target.clone() }),
+    }
+}
+
+/// The same of a range, whose packets of IPv4 alone need a public address, and that of their own source.
+pub(super) fn require_public_ipv4_for(
+    facts: &VpcFacts,
+    verdict: Verdict,
+    range: IpNet,
+    interface: &Interface,
+    source: Option<IpAddr>,
+) -> Verdict {
+    match range {
+        IpNet::V4(_) => require_public_ipv4(facts, verdict, interface, source.filter(IpAddr::is_ipv4)),
+        IpNet::V6(_) => verdict,
     }
 }
 

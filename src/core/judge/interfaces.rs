@@ -2,10 +2,9 @@
 //! leave by another one than onnet's own requests.
 
 use super::{
-    audit::{missing_of, outcome_of},
+    audit::of_coverage,
     coverage::{Coverage, cover},
     explain::undetermined,
-    findings::{self, Table, World},
     path::Reader,
     round::Named,
     subnet::whole_table_of,
@@ -109,14 +108,8 @@ fn by_source(reader: &Reader<'_>, interface: &Interface, coverage: &Coverage<'_>
         }
         of_source.take_out_subnet_of(reader, interface);
         of_source.require_public_ipv4(reader.facts, interface, addresses.first().copied());
-        let ranges = of_source.report();
-        let table = Table::new(reader, &of_source, &interface.vpc, &interface.subnet, &[]);
-        let findings = findings::find(&World::of_audit(reader, &[table], &missing_of(&ranges)));
-        let judged = Judged {
-            outcome: outcome_of(&ranges, &findings),
-            summary: Some(of_source.summary()),
-            reason: ways(&of_source),
-        };
+        let (outcome, ..) = of_coverage(reader, &of_source, &interface.vpc, &interface.subnet);
+        let judged = Judged { outcome, summary: Some(of_source.summary()), reason: ways(&of_source) };
         match groups.iter_mut().find(|(_, other)| *other == judged) {
             Some((known, _)) => known.extend(addresses),
             None => groups.push((addresses, judged)),

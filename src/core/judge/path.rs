@@ -137,25 +137,19 @@ impl<'a> Reader<'a> {
     /// each filtered route that would win after it.
     fn with_and_without(&self, table: &RouteTable, selection: &Selection<'_>, range: IpNet) -> Verdict {
         let (mut selection, mut verdicts) = (selection.clone(), Vec::new());
-        let destination = loop {
-            match &selection {
-                Selection::One { winner, .. } if winner.route.state == RouteState::Filtered => {
-                    verdicts.push(self.lead(table, winner, range));
-                    let winner = winner.route;
-                    let is_it = |route: &Route| route.target == winner.target && route.state == RouteState::Filtered;
-                    selection = without(&selection, table, &self.facts.prefix_lists, range, is_it);
-                }
-                Selection::One { .. } | Selection::NoRoute | Selection::Tied { .. } | Selection::NeedsLists(_) => {
-                    let last = self.verdict(table, &selection, range);
-                    if verdicts.iter().all(|verdict| *verdict == last) {
-                        return last;
-                    }
-                    break range;
-                }
-            }
-        };
-        let what = format!("whether the filtered route for {destination} is in effect");
-        undetermined(what, &undocumented("State", "filtered"))
+        while let Selection::One { winner, .. } = &selection
+            && winner.route.state == RouteState::Filtered
+        {
+            verdicts.push(self.lead(table, winner, range));
+            let target = &winner.route.target;
+            let is_it = |route: &Route| route.target == *target && route.state == RouteState::Filtered;
+            selection = without(&selection, table, &self.facts.prefix_lists, range, is_it);
+        }
+        let last = self.verdict(table, &selection, range);
+        if verdicts.iter().all(|verdict| *verdict == last) {
+            return last;
+        }
+        undetermined(format!("whether the filtered route for {range} is in effect"), &undocumented("State", "filtered"))
     }
 
     /// A route that a DynamoDB gateway endpoint says `table` has to it, and that the table has not, where it would win: EC2 is

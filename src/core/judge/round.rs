@@ -4,7 +4,7 @@ use super::{
     address::{Judged, addresses_of, judge_address, proxy_for},
     audit::missing_of,
     coverage::{Coverage, cover},
-    egress::require_public_ipv4,
+    egress::{require_public_ipv4, require_public_ipv4_for},
     findings::{self, Table, World, contradiction},
     fresh::without_stale,
     idle::idle_endpoint,
@@ -258,14 +258,8 @@ fn without_endpoint(
     for covered in covered.iter().filter(uses) {
         match &covered.coverage {
             Ok(coverage) => {
-                let finish = |(range, verdict): (IpNet, Verdict)| match range {
-                    IpNet::V4(_) => require_public_ipv4(
-                        reader.facts,
-                        verdict,
-                        covered.interface,
-                        covered.source.filter(IpAddr::is_ipv4),
-                    ),
-                    IpNet::V6(_) => verdict,
+                let finish = |(range, verdict)| {
+                    require_public_ipv4_for(reader.facts, verdict, range, covered.interface, covered.source)
                 };
                 let afterwards = counterfactual.verdicts(reader, coverage);
                 carried.extend(afterwards.carried.into_iter().map(finish));

@@ -3,7 +3,8 @@
 use super::html::{Tone, code, outcome_tone, safe, sentence, side_by_side};
 use crate::{
     model::{
-        CoverageRange, EndpointInterfaceStep, ProxyStep, Report, RoutingStep, Trace, Verdict, addresses_in, grouped,
+        CoverageRange, EndpointInterfaceStep, Outcome, ProxyStep, Report, RoutingStep, Trace, Verdict, addresses_in,
+        grouped,
     },
     present::{text, words},
 };
@@ -64,7 +65,7 @@ pub(super) fn names(report: &Report) -> Markup {
                     @for name in &report.names {
                         tr {
                             th scope="row" { (code(&name.hostname)) " (" (words::name(name)) ")" }
-                            td { span class={ "word " (outcome_tone(name.outcome).class()) } { (words::outcome(name.outcome)) } }
+                            td { (outcome_word(name.outcome)) }
                             td { @for (n, path) in name.paths.iter().enumerate() { @if n > 0 { ", " } (safe(path)) } }
                         }
                     }
@@ -95,7 +96,7 @@ pub(super) fn interfaces(report: &Report) -> Markup {
                         tr {
                             th scope="row" { (code(&one.interface)) @if one.in_use { " in use" } }
                             td { (code(words::some_addresses(&one.addresses))) }
-                            td { span class={ "word " (outcome_tone(one.outcome).class()) } { (words::outcome(one.outcome)) } }
+                            td { (outcome_word(one.outcome)) }
                             td {
                                 (code(&one.subnet)) @if let Some(table) = &one.route_table { " → " (code(table)) } ": "
                                 (safe(&one.reason))
@@ -106,6 +107,10 @@ pub(super) fn interfaces(report: &Report) -> Markup {
             }
         }
     }
+}
+
+fn outcome_word(outcome: Outcome) -> Markup {
+    html! { span class={ "word " (outcome_tone(outcome).class()) } { (words::outcome(outcome)) } }
 }
 
 /// The list as a bar: one part for each verdict, as wide as its share of the addresses.
