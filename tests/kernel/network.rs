@@ -10,13 +10,13 @@
 
 use nix::{
     sched::{CloneFlags, unshare},
-    sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket},
+    sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, recvfrom, sendto, socket},
     unistd::gettid,
 };
 use std::{
     collections::BTreeMap,
     io::Write as _,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     os::fd::{AsRawFd as _, OwnedFd},
     process::{Command, Stdio},
     rc::Rc,
@@ -144,6 +144,34 @@ impl Network {
         frames
     }
 
+    /// The VPC's router answers a packet to `destination` with an ICMP redirect to `gateway`.
+    pub(super) fn redirect(&self, destination: Ipv4Addr, gateway: Ipv4Addr) {
+        const REDIRECT_FOR_HOST: [u8; 4] = [5, 1, 0, 0];
+        let sender = UdpSocket::bind("0.0.0.0:0").unwrap();
+        sender.connect((destination, 9)).unwrap();
+        sender.send(b"a").unwrap();
+        let mut buffer = [0; 2048];
+        let (frame, from) = loop {
+            assert!(self.wait(), "no packet to {destination} was sent");
+            let (length, from) = recvfrom::<LinkAddr>(self.outside.as_raw_fd(), &mut buffer).unwrap();
+            if buffer[12..14] == [8, 0] && buffer[30..34] == destination.octets() {
+                break (&buffer[..length], from.unwrap());
+            }
+        };
+        // It contains the header of what was sent, and 8 bytes more.
+        let mut icmp = [&REDIRECT_FOR_HOST[..], &gateway.octets(), &frame[14..42]].concat();
+        let sum = checksum(&icmp);
+        icmp[2..4].copy_from_slice(&sum);
+        let length = u8::try_from(20 + icmp.len()).unwrap();
+        let mut header =
+            [&[0x45, 0, 0, length, 0, 0, 0, 0, 64, 1, 0, 0][..], &[172, 31, 16, 1], &frame[26..30]].concat();
+        let sum = checksum(&header);
+        header[10..12].copy_from_slice(&sum);
+        let redirect = [&frame[6..12], &ROUTER, &[8, 0], &header, &icmp].concat();
+        sendto(self.outside.as_raw_fd(), &redirect, &from, MsgFlags::empty()).unwrap();
+        self.wait();
+    }
+
     /// Waits a moment for packets.
     pub(super) fn wait(&self) -> bool {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -151,6 +179,16 @@ impl Network {
         let mut poll_on = [PollFd::new(self.outside.as_fd(), PollFlags::POLLIN)];
         poll(&mut poll_on, PollTimeout::from(100_u8)).unwrap() > 0
     }
+}
+
+/// The Internet checksum of RFC 1071.
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let words = bytes.chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)));
+    let sum = words.fold(0, |sum, word| {
+        let sum = sum + word;
+        (sum & 0xffff) + (sum >> 16)
+    });
+    (!u16::try_from(sum).unwrap()).to_be_bytes()
 }
 
 fn packet(frame: &[u8]) -> Packet {

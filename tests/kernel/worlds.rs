@@ -84,6 +84,23 @@ pub(super) fn an_inverted_rule_by_destination_diverts_what_it_does_not_name() {
     diverts("rule add pref 1000 not to 52.94.0.0/23 lookup 100", &["52.94.2.0/24", "table 100", "device vA"]);
 }
 
+pub(super) fn a_vrf_diverts_what_is_bound_to_it() {
+    // The kernel adds this rule with the first VRF and leaves it there.
+    harmless("rule add pref 1000 l3mdev\n-6 rule add pref 1000 l3mdev");
+    const WITH_VRF: &str = "link add blue type vrf table 77
+                            link set blue up
+                            route add default via 10.99.0.2 dev vA table 77";
+    in_network(|_network| async move {
+        if let Err(error) = try_ip(WITH_VRF) {
+            println!("not tested: this kernel has no VRF ({error})");
+            return;
+        }
+        let report = check(IN_USE).await;
+        assert_eq!(codes(&report), [FindingCode::PolicyRuleMayDivert], "{:#?}", report.findings);
+        mentions(&report, FindingCode::PolicyRuleMayDivert, &["oif blue lookup 77", "device vA"]);
+    });
+}
+
 pub(super) fn a_throw_route_in_a_policy_table_gives_the_next_table_its_turn() {
     diverts(
         "route add default via 172.31.16.1 dev ens5 table 200
@@ -115,6 +132,17 @@ pub(super) fn another_host_of_the_subnet_is_not_the_router() {
     diverts("route add 52.94.2.0/24 via 172.31.16.99 dev ens5", &["next hop 172.31.16.99"]);
     diverts("-6 route add 2600:1f70::/124 via fe80::99 dev ens5", &["next hop fe80::99"]);
     diverts("-6 route add 2600:1f70::/124 via 2001:db8:16::99 dev ens5", &["2001:db8:16::99"]);
+}
+
+pub(super) fn a_host_that_the_router_redirects_to_is_not_the_router() {
+    in_network(|network| async move {
+        let address = IN_USE.parse().unwrap();
+        network.redirect(address, "172.31.16.99".parse().unwrap());
+        let report = check(IN_USE).await;
+        assert_ne!(report.outcome, Outcome::OnNet, "{}", show());
+        let says = |finding: &onnet::model::Finding| finding.message.contains("172.31.16.99");
+        assert!(report.findings.iter().any(says), "{:#?}\n{}", report.findings, show());
+    });
 }
 
 pub(super) fn a_tunnel_and_a_blackhole_divert_what_they_take() {

@@ -13,36 +13,58 @@ use std::collections::BTreeMap;
 /// The kind of one end of a virtual Ethernet cable, which may stand for a network interface.
 const CABLE: &str = "veth";
 
-/// `IFLA_ADDRESS`, `IFLA_IFNAME`, `IFLA_LINKINFO`, `IFLA_EXT_MASK`, and within `IFLA_LINKINFO` `IFLA_INFO_KIND`.
+/// The kind of a VRF: packets of its devices, and of sockets bound to it, are routed by a table of its own.
+const VRF: &str = "vrf";
+
+/// `IFLA_ADDRESS`, `IFLA_IFNAME`, `IFLA_LINKINFO`, `IFLA_EXT_MASK`, within `IFLA_LINKINFO` `IFLA_INFO_KIND` and
+/// `IFLA_INFO_DATA`, and within that `IFLA_VRF_TABLE`.
 const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
 const LINK_INFO: u16 = 18;
 const EXT_MASK: u16 = 29;
 const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
+const VRF_TABLE: u16 = 1;
 
 /// `RTEXT_FILTER_SKIP_STATS`: counters are most of a message, and none of ours.
 const SKIP_STATS: u32 = 8;
 
 /// The devices of a network namespace, by index.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Devices(BTreeMap<u32, Device>);
+pub(super) struct Devices {
+    devices: BTreeMap<u32, Device>,
+    vrfs: Vec<Vrf>,
+}
+
+/// A VRF: its name and its routing table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Vrf {
+    pub(super) name: String,
+    pub(super) table: u32,
+}
 
 impl Devices {
     /// Reads them all, if there are not too many.
     pub(super) async fn read(limit: usize) -> Result<Self, KernelError> {
-        let mut devices = BTreeMap::new();
+        let (mut devices, mut vrfs) = (BTreeMap::new(), Vec::new());
         let question = Question::new(wire::GET_LINK, wire::DUMP, &[0; 16]).with_u32(EXT_MASK, SKIP_STATS);
         Socket::dump(question, "devices", |message| {
             if message.kind != wire::NEW_LINK {
                 return Ok(());
             }
-            let (index, device) = device(&message).map_err(|error| KernelError::malformed(error, "devices"))?;
+            let (index, device, table) = device(&message).map_err(|error| KernelError::malformed(error, "devices"))?;
+            vrfs.extend(table.map(|table| Vrf { name: device.name.to_string(), table }));
             devices.insert(index, device);
             KernelError::limit("network devices", limit, devices.len())
         })
         .await?;
         name_twins(&mut devices);
-        Ok(Self(devices))
+        Ok(Self { devices, vrfs })
+    }
+
+    /// The VRFs.
+    pub(super) fn vrfs(&self) -> &[Vrf] {
+        &self.vrfs
     }
 
     /// The device with an index.
@@ -50,13 +72,14 @@ impl Devices {
     /// # Errors
     /// If there is none: it came, or went, since they were read.
     pub(super) fn get(&self, index: u32) -> Result<&Device, KernelError> {
-        self.0.get(&index).ok_or(KernelError::Changing { what: "devices" })
+        self.devices.get(&index).ok_or(KernelError::Changing { what: "devices" })
     }
 }
 
-fn device(message: &Message<'_>) -> Result<(u32, Device), Malformed> {
+/// The index, the device, and the table of a VRF.
+fn device(message: &Message<'_>) -> Result<(u32, Device, Option<u32>), Malformed> {
     let (fixed, attributes) = message.split::<16>()?;
-    let (mut name, mut mac, mut kind) = (None, None, None);
+    let (mut name, mut mac, mut kind, mut table) = (None, None, None, None);
     for attribute in attributes {
         match attribute? {
             (NAME, value) => name = Some(wire::name(value)),
@@ -64,21 +87,33 @@ fn device(message: &Message<'_>) -> Result<(u32, Device), Malformed> {
             (ADDRESS, value) => {
                 mac = <[u8; 6]>::try_from(value).ok().filter(|mac| *mac != [0; 6]).map(MacAddress::from_bytes);
             }
-            (LINK_INFO, value) => kind = kind_of(value)?,
+            (LINK_INFO, value) => (kind, table) = kind_of(value)?,
             _ => {}
         }
     }
     let name = name.filter(|name| !name.is_empty()).ok_or(Malformed("a name"))?;
-    Ok((wire::u32_at(fixed, 4), Device { name: name.into(), mac, kind, same_mac: Vec::new() }))
+    Ok((wire::u32_at(fixed, 4), Device { name: name.into(), mac, kind, same_mac: Vec::new() }, table))
 }
 
-fn kind_of(link_info: &[u8]) -> Result<Option<String>, Malformed> {
+/// The kind, and the table of a VRF.
+fn kind_of(link_info: &[u8]) -> Result<(Option<String>, Option<u32>), Malformed> {
+    let (mut kind, mut data) = (None, &[][..]);
     for attribute in Attributes(link_info) {
-        if let (INFO_KIND, value) = attribute? {
-            return Ok(Some(wire::name(value)));
+        match attribute? {
+            (INFO_KIND, value) => kind = Some(wire::name(value)),
+            (INFO_DATA, value) => data = value,
+            _ => {}
         }
     }
-    Ok(None)
+    if kind.as_deref() != Some(VRF) {
+        return Ok((kind, None));
+    }
+    for attribute in Attributes(data) {
+        if let (VRF_TABLE, value) = attribute? {
+            return Ok((kind, Some(wire::number(value)?)));
+        }
+    }
+    Err(Malformed("the table of a VRF"))
 }
 
 /// Notes of each device which others have its hardware address and could be the network interface just as well.
@@ -105,6 +140,24 @@ fn name_twins(devices: &mut BTreeMap<u32, Device>) {
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vrf_has_a_table() {
+        let attribute = |kind: u16, value: &[u8]| {
+            let mut bytes = [u16::try_from(value.len() + 4).unwrap().to_ne_bytes(), kind.to_ne_bytes()].concat();
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes
+        };
+        let kind = |name: &str| attribute(INFO_KIND, format!("{name}\0").as_bytes());
+        let table = attribute(VRF_TABLE, &10_u32.to_ne_bytes());
+        let vrf = [kind("vrf"), attribute(INFO_DATA, &table)].concat();
+        assert_eq!(kind_of(&vrf), Ok((Some("vrf".to_owned()), Some(10))));
+        // The same number is the mode of a macvlan.
+        let macvlan = [kind("macvlan"), attribute(INFO_DATA, &table)].concat();
+        assert_eq!(kind_of(&macvlan), Ok((Some("macvlan".to_owned()), None)));
+        assert!(kind_of(&kind("vrf")).is_err(), "where it leads is not known");
+    }
 
     #[test]
     fn a_twin_is_a_device_that_could_be_the_network_interface_just_as_well() {

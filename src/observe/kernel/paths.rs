@@ -87,6 +87,7 @@ impl<'w> Collection<'w> {
             let is_wanted = self.cut.has_family(family == wire::INET6);
             if is_wanted {
                 self.read_rules(family).await?;
+                self.resolve_vrfs(family).await?;
             }
             // Whether there is IPv6 at all matters where the list has none.
             if is_wanted || family == wire::INET6 {
@@ -135,6 +136,17 @@ impl<'w> Collection<'w> {
             KernelError::limit("rules", limits.rules, rules.len())
         })
         .await
+    }
+
+    /// Puts a rule for each VRF in the place of one for all.
+    async fn resolve_vrfs(&mut self, family: u8) -> Result<(), KernelError> {
+        let rules = &mut self.rules[usize::from(family == wire::INET6)];
+        if rules.iter().any(|rule| rule.by_vrf) {
+            let devices = Devices::read(self.limits.devices).await?;
+            *rules = std::mem::take(rules).into_iter().flat_map(|rule| rule.of_each(devices.vrfs())).collect();
+            KernelError::limit("rules", self.limits.rules, rules.len())?;
+        }
+        Ok(())
     }
 
     /// Reads the routes as they come. Of a full BGP table few mention the list; these are kept only where a rule may choose

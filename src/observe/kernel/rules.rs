@@ -3,6 +3,7 @@
 use super::{
     answer::PacketKind,
     cut::Range,
+    devices::Vrf,
     wire::{self, Malformed, Message},
 };
 use ipnet::IpNet;
@@ -77,7 +78,9 @@ pub(super) struct Rule {
     pub(super) protocol: Option<u8>,
     pub(super) source_ports: Option<Span<u16>>,
     pub(super) ports: Option<Span<u16>>,
-    /// Has a selector whose value cannot be known here: a VRF, a tunnel's number, one of a newer kernel.
+    /// Stands for one rule for each VRF (`l3mdev`), until [`Rule::of_each`] replaces it by these.
+    pub(super) by_vrf: bool,
+    /// Has a selector whose value cannot be known here: a tunnel's number, one of a newer kernel.
     pub(super) unknown: bool,
 }
 
@@ -108,6 +111,7 @@ impl Rule {
             protocol: None,
             source_ports: None,
             ports: None,
+            by_vrf: false,
             unknown: false,
         };
         let mut reader = Reader { table: table.into(), shows_users, ..Reader::default() };
@@ -120,6 +124,25 @@ impl Rule {
             rule.action = Action::Nothing;
         }
         Ok(rule)
+    }
+
+    /// The rules that it stands for: each VRF's sockets and devices are routed by the VRF's table.
+    /// <https://docs.kernel.org/networking/vrf.html>
+    pub(super) fn of_each(self, vrfs: &[Vrf]) -> Vec<Self> {
+        if !self.by_vrf {
+            return vec![self];
+        }
+        if self.inverted || self.input.is_some() || self.output.is_some() {
+            return vec![Self { by_vrf: false, unknown: true, ..self }];
+        }
+        let of = |vrf: &Vrf| {
+            let action = match self.action {
+                Action::Table { suppressed_length, .. } => Action::Table { id: vrf.table, suppressed_length },
+                other => other,
+            };
+            Self { by_vrf: false, output: Some(vrf.name.clone()), action, ..self.clone() }
+        };
+        vrfs.iter().map(of).collect()
     }
 
     /// Whether it could apply to a TCP connection to one of these ports of any of these addresses.
@@ -259,7 +282,7 @@ impl Reader {
             // FRA_FLOW, FRA_PAD, FRA_PROTOCOL: a realm for accounting, nothing, and who wrote the rule.
             11 | 18 | 21 => {}
             // FRA_L3MDEV: 0 stands for none.
-            19 => rule.unknown |= wire::byte(value)? != 0,
+            19 => rule.by_vrf |= wire::byte(value)? != 0,
             // FRA_DSCP: the upper six bits of the type of service.
             25 => rule.tos = wire::byte(value)? << 2,
             // FRA_SPORT_MASK, FRA_DPORT_MASK and FRA_DSCP_MASK, where they leave nothing out.
@@ -361,5 +384,48 @@ impl fmt::Display for Rule {
             Action::Nothing => write!(f, " nop"),
             Action::Refuse(kind) => write!(f, " {}", super::route::word(kind)),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    /// A rule as the kernel sends it: priority 1000, `action`, and attributes.
+    fn rule(action: u8, flags: u32, attributes: &[(u16, &[u8])]) -> Rule {
+        let mut body = vec![wire::INET, 0, 0, 0, 0, 0, 0, action];
+        body.extend(flags.to_ne_bytes());
+        for (kind, value) in attributes.iter().chain(&[(6_u16, &1000_u32.to_ne_bytes()[..])]) {
+            body.extend(u16::try_from(value.len() + 4).unwrap().to_ne_bytes());
+            body.extend(kind.to_ne_bytes());
+            body.extend(*value);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        let message = Message { kind: wire::NEW_RULE, flags: 0, sequence: 1, body: &body };
+        Rule::read(&message, true).unwrap()
+    }
+
+    #[test]
+    fn a_rule_for_all_vrfs_stands_for_one_for_each() {
+        const TO_TABLE: u8 = 1;
+        const UNREACHABLE: u8 = 7;
+        const INVERT: u32 = 0x2;
+        let vrfs = [("blue", 10), ("red", 20)].map(|(name, table)| Vrf { name: name.to_owned(), table });
+        let written = |rule: Rule| rule.of_each(&vrfs).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let by_vrf: (u16, &[u8]) = (19, &[1]);
+        assert_eq!(
+            written(rule(TO_TABLE, 0, &[by_vrf])),
+            ["1000: from all oif blue lookup 10", "1000: from all oif red lookup 20"]
+        );
+        assert_eq!(written(rule(UNREACHABLE, 0, &[by_vrf])).len(), 2);
+        assert_eq!(
+            written(rule(TO_TABLE, 0, &[(19, &[0]), (15, &10_u32.to_ne_bytes())])),
+            ["1000: from all lookup 10"]
+        );
+        assert!(rule(TO_TABLE, 0, &[by_vrf]).of_each(&[]).is_empty(), "without a VRF it matches nothing");
+        assert!(rule(TO_TABLE, 0, &[by_vrf]).of_each(&vrfs).iter().all(|rule| !rule.can_be_asked()));
+        let unknown = rule(TO_TABLE, INVERT, &[by_vrf]).of_each(&[]);
+        assert!(matches!(unknown.as_slice(), [Rule { unknown: true, .. }]), "{unknown:?}");
     }
 }
