@@ -1,14 +1,25 @@
-//! What can be collected: which source each collection belongs to, which answers it needs, and what it brings.
+//! What can be collected: which source each collection belongs to, which answers it needs, how it is made, and what it brings.
 
-use super::{collectors::Session, facts::Facts};
-use crate::model::{
-    Ec2Request, Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, KernelPaths, KernelRoute, Observed,
-    ProbeAttempt, ProbeKind, ProbeResult, Question, Reply, Resolution, Seconds, ServiceName, Snapshot, Source,
-    VpcFacts, VpcId, WitnessAttempt, visit_instance,
+use super::{
+    collectors::{CollectSettings, Session},
+    facts::{Changed, Facts, ProbeChoice},
 };
-use crate::observe::kernel::Wanted;
+use crate::{
+    model::{
+        Ec2Request, Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, KernelPaths, KernelRoute, Observed, Probe,
+        ProbeAttempt, ProbeKind, ProbeResult, Question, Reply, Resolution, Seconds, ServiceName, Snapshot, Source,
+        Statement, VpcFacts, VpcId, WitnessAttempt, visit_instance,
+    },
+    observe::{
+        ec2,
+        kernel::{KernelError, Wanted},
+        names::{self, Names, NamesError},
+        seen::{Stopwatch, seen},
+    },
+};
 use serde::{Deserialize, Serialize};
 use std::{mem, net::IpAddr};
+use tokio::time::timeout_at;
 
 /// A kind of collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +166,16 @@ fn vpc(instance: &Instance, assumed: Option<&InterfaceId>) -> Collection {
     Collection::Vpc { region: instance.region.clone(), vpcs }
 }
 
+/// Whether `source` is collected from at all.
+pub(super) fn is_wanted(source: Source, settings: &CollectSettings) -> bool {
+    match source {
+        Source::Health => settings.probe != ProbeChoice::None,
+        Source::ListTables => settings.probe == ProbeChoice::ListTables,
+        Source::Witness => settings.witness,
+        Source::Imds | Source::Dns | Source::Kernel | Source::Ec2 => true,
+    }
+}
+
 /// Whether a collection of `source` can begin: one of its kinds that come first has something to collect.
 pub(super) fn can_begin(source: Source, facts: &Facts) -> bool {
     let mut first = Kind::ALL.into_iter().filter(|kind| kind.source() == source && kind.is_first());
@@ -184,38 +205,58 @@ impl Collection {
             Self::Instance => Answer::Instance(session.instance().await),
             Self::Region => Answer::Region(session.region().await),
             Self::Names(region) => {
-                let names = session.names(&region).await;
+                let names = base_names(session, &region).await;
                 let by_account = names.seen().is_some_and(|names| names.by_account);
                 Answer::Names { names: names.map(|names| names.names), by_account }
             }
-            Self::AccountName(region) => Answer::AccountName(session.account_name(&region).await),
+            Self::AccountName(region) => Answer::AccountName(account_name(session, &region).await),
             Self::Resolution(hostname) => {
-                let (resolution, took) = session.resolution(&hostname).await;
+                let (resolution, took) = resolution(session, &hostname).await;
                 Answer::Resolution { hostname, resolution, took }
             }
             Self::CLibrary(hostname) => {
-                let addresses = session.c_library(&hostname).await;
+                let addresses = match session.c_library() {
+                    Ok(library) => library.resolve(&hostname, session.deadline()).await,
+                    Err(gap) => Observed::Unseen(gap),
+                };
                 Answer::CLibrary { hostname, addresses }
             }
             Self::KernelPaths(wanted) => {
-                let paths = session.kernel_paths(&wanted).await;
+                let paths = match session.kernel() {
+                    Ok(kernel) => {
+                        seen("kernel paths", session.deadline(), kernel.paths(&wanted), KernelError::gap).await
+                    }
+                    Err(gap) => Observed::Unseen(gap),
+                };
                 Answer::KernelPaths { wanted, paths }
             }
-            Self::KernelRoute(address, port) => Answer::KernelRoute(address, session.kernel_route(address, port).await),
+            Self::KernelRoute(address, port) => {
+                let route = match session.kernel() {
+                    Ok(kernel) => {
+                        let route = kernel.route(address, port);
+                        seen("kernel route", session.deadline(), route, KernelError::gap).await
+                    }
+                    Err(gap) => Observed::Unseen(gap),
+                };
+                Answer::KernelRoute(address, route)
+            }
             Self::Probe { kind, region, target } => {
                 let probe = match kind {
-                    ProbeKind::ListTables => session.list_tables(&region, &target).await,
-                    ProbeKind::Health => session.health(&region, &target).await,
+                    ProbeKind::ListTables => list_tables(session, &region, &target).await,
+                    ProbeKind::Health => health(session, &region, &target).await,
                 };
                 Answer::Probe(target.attempt(Some(kind), probe))
             }
             Self::Statement { region, asked } => {
-                let statement = session.statement(&region, &asked).await;
+                let statement = statement(session, &region, &asked).await;
                 let Asked { name, address, question, subject: _ } = asked;
                 Answer::Statement(WitnessAttempt { question, address, hostname: name.hostname, statement })
             }
             Self::Vpc { region, vpcs } => {
-                let (facts, requests) = session.vpc(&region, &vpcs).await;
+                let (facts, requests) = match session.authenticated().await {
+                    Ok((aws, _)) => ec2::vpcs_facts(&aws.sdk_config(&region), &vpcs, &region, session.patience()).await,
+                    Err(gap) => (VpcFacts::unseen(&gap), Vec::new()),
+                };
                 Answer::Vpc { facts: Box::new(facts), requests }
             }
         }
@@ -234,7 +275,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn attempt(&self, kind: Option<ProbeKind>, probe: Observed<crate::model::Probe>) -> ProbeAttempt {
+    pub(super) fn attempt(&self, kind: Option<ProbeKind>, probe: Observed<Probe>) -> ProbeAttempt {
         ProbeAttempt { address: self.address, hostname: self.name.hostname.clone(), kind, probe }
     }
 }
@@ -387,6 +428,18 @@ impl Answer {
     /// The different reasons for which facts are missing.
     pub(super) fn gaps(&mut self) -> Vec<Gap> {
         let mut gaps = Gaps::default();
+    /// Takes it into `facts`.
+    pub(super) fn taken_into(self, facts: &mut Facts) -> Changed {
+        match self.kind().source() {
+            Source::Imds => facts.take_identity(self),
+            Source::Dns => facts.take_resolution(self),
+            Source::Kernel => facts.take_route(self),
+            Source::Health | Source::ListTables => facts.take_probe(self),
+            Source::Ec2 => facts.take_vpc(self),
+            Source::Witness => facts.take_statement(self),
+        }
+    }
+
         self.visit_facts(&mut gaps);
         if let Self::Statement(WitnessAttempt { statement: Observed::Seen { value, .. }, .. }) = self
             && let Reply::Failed { result } = value.reply

@@ -1,35 +1,28 @@
-//! How each collection is made: the collectors of [`observe`](crate::observe), with what they share and their deadlines.
+//! What collections share: the collectors of [`observe`](crate::observe), their settings and deadlines, credentials.
 
-use super::{
-    collections::{Asked, Target},
-    facts::ProbeChoice,
-};
+use super::facts::ProbeChoice;
 use crate::{
-    model::{
-        Ec2Request, Gap, IgnoredSetting, Instance, InterfaceId, KernelPaths, KernelRoute, Observed, Probe, Resolution,
-        Seconds, ServiceName, Statement, VpcFacts, VpcId, WitnessAttempt,
-    },
+    model::{Gap, IgnoredSetting, Instance, InterfaceId, Observed, Probe, WitnessAttempt},
     observe::{
         aws::Aws,
         dns::{CLibrary, Dns, DnsError, Resolver},
         ec2::{self, Patience},
         environment,
         imds::{self, ImdsError},
-        kernel::{Kernel, KernelError, Wanted},
-        names::{Names, NamesError, account_name, names},
+        kernel::{Kernel, KernelError},
         probe::{Prober, Turns},
-        seen::{Stopwatch, chain, seen, within},
+        seen::{chain, seen, within},
     },
 };
 use aws_credential_types::Credentials;
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep},
 };
 
 /// What EC2 and the probes leave of the time, so that they can still say how far they came.
@@ -134,17 +127,6 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn vpc(&self, region: &str, vpcs: &[VpcId]) -> (VpcFacts, Vec<Ec2Request>) {
-        match (self.aws(), self.credentials().await) {
-            (Ok(aws), Ok(_)) => {
-                let patience = Patience { deadline: self.deadline - MARGIN, longest: self.longest - MARGIN };
-                ec2::vpcs_facts(&aws.sdk_config(region), vpcs, region, patience).await
-            }
-            (Err(gap), _) => (VpcFacts::unseen(gap), Vec::new()),
-            (Ok(_), Err(gap)) => (VpcFacts::unseen(&gap), Vec::new()),
-        }
-    }
-
     /// Starts what takes a while to be ready.
     pub(super) fn start(&self) {
         if let Some(library) = &self.c_library {
@@ -163,12 +145,33 @@ impl Session {
         });
     }
 
-    fn aws(&self) -> Result<&Aws, &Gap> {
+    /// Until when what is collected may take.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The same for requests that can still say how far they came.
+    pub(super) fn patience(&self) -> Patience {
+        Patience { deadline: self.deadline - MARGIN, longest: self.longest - MARGIN }
+    }
+
+    /// Names that programs here use, beside those of the SDK.
+    pub(super) fn hostnames(&self) -> &[String] {
+        &self.collectors.settings.hostnames
+    }
+
+    pub(super) fn aws(&self) -> Result<&Aws, &Gap> {
         self.collectors.aws.as_ref()
     }
 
     pub(super) async fn instance(&self) -> Observed<Instance> {
         let instance = match self.aws() {
+    /// What a request to AWS takes that is signed.
+    pub(super) async fn authenticated(&self) -> Result<(&Aws, Credentials), Gap> {
+        let aws = self.aws().map_err(Clone::clone)?;
+        Ok((aws, self.credentials().await?))
+    }
+
             Ok(_) if environment::metadata_disabled() => {
                 Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() })
             }
@@ -218,69 +221,21 @@ impl Session {
         credentials.into_result()
     }
 
-    pub(super) async fn names(&self, region: &str) -> Observed<Names> {
-        match self.aws() {
-            Ok(aws) => {
-                let names = seen("names", self.deadline, names(&aws.sdk_config(region)), NamesError::gap).await;
-                names.map(|names| names.and(&self.collectors.settings.hostnames))
-            }
-            Err(gap) => Observed::Unseen(gap.clone()),
-        }
+    /// What asks the name servers.
+    pub(super) fn dns(&self) -> Result<&Dns, &DnsError> {
+        self.dns.get_or_init(|| Dns::from_system(self.collectors.settings.resolver)).as_ref()
     }
 
-    pub(super) async fn account_name(&self, region: &str) -> Observed<Option<ServiceName>> {
-        match (self.aws(), self.credentials().await) {
-            (Ok(aws), Ok(credentials)) => {
-                let config = aws.sdk_config(region);
-                let name = account_name(&config, &credentials);
-                seen("account-based name", self.deadline, name, NamesError::gap).await
-            }
-            (Err(gap), _) => Observed::Unseen(gap.clone()),
-            (Ok(_), Err(gap)) => Observed::Unseen(gap),
-        }
+    /// What asks the C library.
+    pub(super) fn c_library(&self) -> Result<&CLibrary, Gap> {
+        self.c_library.as_ref().ok_or_else(|| Gap::NotTried { because: "the C library is not asked".to_owned() })
     }
 
-    pub(super) async fn c_library(&self, hostname: &str) -> Observed<Vec<IpAddr>> {
-        match &self.c_library {
-            Some(library) => library.resolve(hostname, self.deadline).await,
-            None => Observed::Unseen(Gap::NotTried { because: "the C library is not asked".to_owned() }),
-        }
+    pub(super) fn kernel(&self) -> Result<&Kernel, Gap> {
+        self.kernel.get_or_init(Kernel::open).as_ref().map_err(KernelError::gap)
     }
 
-    pub(super) async fn resolution(&self, hostname: &str) -> (Resolution, Option<Seconds>) {
-        let watch = Stopwatch::start();
-        let gap = match self.dns.get_or_init(|| Dns::from_system(self.collectors.settings.resolver)) {
-            Ok(dns) => match timeout_at(self.deadline, dns.resolve(hostname)).await {
-                Ok((resolution, took)) => {
-                    let asked = !resolution.servers.is_empty();
-                    return (resolution, asked.then_some(took));
-                }
-                Err(_) => Gap::TimedOut { after: watch.took() },
-            },
-            Err(error) => error.gap(watch.took()),
-        };
-        (Resolution::unseen(&gap), None)
-    }
-
-    fn kernel(&self) -> Result<&Kernel, &KernelError> {
-        self.kernel.get_or_init(Kernel::open).as_ref()
-    }
-
-    pub(super) async fn kernel_paths(&self, wanted: &Wanted) -> Observed<KernelPaths> {
-        match self.kernel() {
-            Ok(kernel) => seen("kernel paths", self.deadline, kernel.paths(wanted), KernelError::gap).await,
-            Err(error) => Observed::Unseen(error.gap()),
-        }
-    }
-
-    pub(super) async fn kernel_route(&self, address: IpAddr, port: u16) -> Observed<KernelRoute> {
-        match self.kernel() {
-            Ok(kernel) => seen("kernel route", self.deadline, kernel.route(address, port), KernelError::gap).await,
-            Err(error) => Observed::Unseen(error.gap()),
-        }
-    }
-
-    fn prober(&self, region: &str) -> Result<&Prober, &Gap> {
+    pub(super) fn prober(&self, region: &str) -> Result<&Prober, &Gap> {
         let open = || {
             let aws = self.aws().map_err(Clone::clone)?;
             Prober::new(aws, region).map_err(|error| {
@@ -291,34 +246,8 @@ impl Session {
         self.prober.get_or_init(open).as_ref()
     }
 
-    pub(super) async fn list_tables(
-        &self,
-        region: &str,
-        Target { name, address, resolve }: &Target,
-    ) -> Observed<Probe> {
-        match self.signing(region).await {
-            Ok((prober, credentials)) => {
-                self.in_turn(prober.list_tables(&credentials, name, *address, *resolve, self.deadline - MARGIN)).await
-            }
-            Err(gap) => Observed::Unseen(gap),
-        }
-    }
-
-    /// DynamoDB's answer to one question, over a connection of its own.
-    pub(super) async fn statement(&self, region: &str, asked: &Asked) -> Observed<Statement> {
-        match self.signing(region).await {
-            Ok((prober, credentials)) => {
-                let Asked { name, address, question, subject } = asked;
-                let watch = Stopwatch::start();
-                let about = (*question, subject.as_deref());
-                watch.seen(prober.witness(&credentials, name, *address, about, self.deadline - MARGIN).await)
-            }
-            Err(gap) => Observed::Unseen(gap),
-        }
-    }
-
-    /// What a signed request takes.
-    async fn signing(&self, region: &str) -> Result<(&Prober, Credentials), Gap> {
+    /// What a signed request to DynamoDB takes.
+    pub(super) async fn signing(&self, region: &str) -> Result<(&Prober, Credentials), Gap> {
         match (self.prober(region), self.credentials().await) {
             (Ok(prober), Ok(credentials)) => Ok((prober, credentials)),
             (Err(gap), _) => Err(gap.clone()),
@@ -328,14 +257,8 @@ impl Session {
         }
     }
 
-    pub(super) async fn health(&self, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
-        match self.prober(region) {
-            Ok(prober) => self.in_turn(prober.health(name, *address, *resolve, self.deadline - MARGIN)).await,
-            Err(gap) => Observed::Unseen(gap.clone()),
-        }
-    }
-
-    async fn in_turn(&self, probe: impl Future<Output = Probe>) -> Observed<Probe> {
+    /// The probe that `probe` makes, with no other one beside it.
+    pub(super) async fn in_turn(&self, probe: impl Future<Output = Probe>) -> Observed<Probe> {
         self.collectors.turns.timed(self.deadline, probe).await
     }
 }

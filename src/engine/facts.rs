@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::{
     Fact, FactPath, FactVisitor, Gap, IgnoredSetting, Instance, InterfaceId, KernelRoute, METADATA_V4, MaxAge,
-    Observed, PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName, Snapshot, Source,
+    Observed, PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName, Snapshot,
     Timestamp, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, WitnessAttempt, may_be_dynamodbs, visit_instance,
 };
 use crate::observe::kernel::Wanted;
@@ -127,17 +127,10 @@ impl Facts {
 
     /// Takes in what a collection brought.
     pub fn take(&mut self, answer: Answer) -> Changed {
-        match answer.kind().source() {
-            Source::Imds => self.take_identity(answer),
-            Source::Dns => self.take_resolution(answer),
-            Source::Kernel => self.take_route(answer),
-            Source::Health | Source::ListTables => self.take_probe(answer),
-            Source::Ec2 => self.take_vpc(answer),
-            Source::Witness => self.take_statement(answer),
-        }
+        answer.taken_into(self)
     }
 
-    fn take_identity(&mut self, answer: Answer) -> Changed {
+    pub(super) fn take_identity(&mut self, answer: Answer) -> Changed {
         let before = (undated(&self.known.instance), self.known.region.seen().cloned(), self.all_names());
         if let Answer::Names { names: names @ Observed::Seen { .. }, by_account } = &answer {
             self.uses_account = *by_account;
@@ -156,7 +149,7 @@ impl Facts {
         Changed { instance: changed, names: self.all_names() != before.2, ..Changed::default() }
     }
 
-    fn take_route(&mut self, answer: Answer) -> Changed {
+    pub(super) fn take_route(&mut self, answer: Answer) -> Changed {
         if let Answer::KernelPaths { wanted, .. } = &answer {
             let current = self.wanted_paths();
             if *wanted != current && self.paths_of.as_ref() == Some(&current) {
@@ -177,7 +170,7 @@ impl Facts {
         Changed { routes, ..Changed::default() }
     }
 
-    fn take_resolution(&mut self, answer: Answer) -> Changed {
+    pub(super) fn take_resolution(&mut self, answer: Answer) -> Changed {
         if let Answer::Resolution { hostname, took: Some(took), .. } = &answer {
             self.took.insert(hostname.clone(), *took);
         }
@@ -192,7 +185,7 @@ impl Facts {
         Changed { addresses: !now.is_subset(&before), strangers, ..Changed::default() }
     }
 
-    fn take_probe(&mut self, answer: Answer) -> Changed {
+    pub(super) fn take_probe(&mut self, answer: Answer) -> Changed {
         let Answer::Probe(attempt) = answer else { return Changed::default() };
         let probe_failed = attempt.probe.seen().is_some_and(|probe| !probe.result.reached_service());
         let signed_with = attempt.probe.seen().and_then(|probe| probe.credentials.as_deref());
@@ -205,7 +198,7 @@ impl Facts {
         Changed { probe_failed, credentials, ..Changed::default() }
     }
 
-    fn take_vpc(&mut self, mut answer: Answer) -> Changed {
+    pub(super) fn take_vpc(&mut self, mut answer: Answer) -> Changed {
         if let Answer::Vpc { facts, .. } = &mut answer
             && (facts.route_tables.seen().is_none() || facts.service_prefix_lists.seen().is_none())
         {
@@ -223,7 +216,7 @@ impl Facts {
         Changed { vpc, ..Changed::default() }
     }
 
-    fn take_statement(&mut self, answer: Answer) -> Changed {
+    pub(super) fn take_statement(&mut self, answer: Answer) -> Changed {
         if let Answer::Statement(attempt) = answer {
             self.statements.take(attempt, &self.addresses());
         }

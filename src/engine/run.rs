@@ -3,9 +3,9 @@
 use super::{
     batch::{Arrival, Batch, Batches},
     clock::{Moment, Reading, now},
-    collections::{Answer, can_begin},
+    collections::{Answer, can_begin, is_wanted},
     collectors::{CollectSettings, Collectors},
-    facts::{Changed, Facts, ProbeChoice, Scope},
+    facts::{Changed, Facts, Scope},
     keep::is_passing,
     metrics::Counters,
     paths::PathsPlan,
@@ -83,15 +83,9 @@ impl Daemon {
     ) -> Self {
         let started = now();
         let RunSettings { collect, periods, splay } = &settings;
-        let enabled = |source: &Source| match source {
-            Source::Health => collect.probe != ProbeChoice::None,
-            Source::ListTables => collect.probe == ProbeChoice::ListTables,
-            Source::Witness => collect.witness,
-            Source::Imds | Source::Dns | Source::Kernel | Source::Ec2 => true,
-        };
         let just_booted = started.moment.uptime() < JUST_BOOTED;
         let splay = if just_booted { *splay } else { Duration::ZERO };
-        let sources = Source::ALL.iter().copied().filter(enabled);
+        let sources = Source::ALL.iter().copied().filter(|source| is_wanted(*source, collect));
         let schedule = Schedule::new(sources, periods, started.moment, fastrand::f64(), splay);
         let scope = Scope {
             probe: collect.probe,
@@ -196,9 +190,7 @@ impl Daemon {
     /// When the next batch of `source` begins; `None` while one is under way.
     fn starts_at(&self, now: Moment, source: Source) -> Option<Moment> {
         let due = self.schedule.due_at(now, source)?;
-        let goes_by_addresses =
-            matches!(source, Source::Kernel | Source::Health | Source::ListTables | Source::Witness);
-        let waits = goes_by_addresses && self.schedule.is_in_flight(Source::Dns);
+        let waits = source.goes_by_addresses() && self.schedule.is_in_flight(Source::Dns);
         Some(if waits { due + STAGGER } else { due })
     }
 

@@ -28,9 +28,7 @@ impl Periods {
 
 impl Default for Periods {
     fn default() -> Self {
-        let (fast, slow) = (Duration::from_secs(15), Duration::from_secs(60));
-        let (ec2, witness) = (Duration::from_secs(300), Duration::from_secs(900));
-        Self(BySource { imds: slow, dns: fast, kernel: fast, health: fast, list_tables: slow, ec2, witness })
+        Self(BySource::from_fn(Source::period))
     }
 }
 
@@ -106,7 +104,6 @@ impl Schedule {
         splay: Duration,
     ) -> Self {
         let plan = |source| {
-            let shared = matches!(source, Source::Ec2 | Source::ListTables | Source::Witness);
             let plan = Plan {
                 every: periods.of(source),
                 regular: None,
@@ -115,7 +112,7 @@ impl Schedule {
                 wanted: None,
                 gap: least_gap(source, periods.of(source)),
                 brought_forward: None,
-                hold: shared.then(|| now + splay.mul_f64(phase)),
+                hold: source.is_shared().then(|| now + splay.mul_f64(phase)),
                 retry: None,
                 failures: 0,
                 answered: false,
@@ -254,10 +251,7 @@ fn first_on_grid_after(now: Moment, regular: Moment, every: Duration) -> Moment 
 }
 
 fn least_gap(source: Source, every: Duration) -> Duration {
-    let least = match source {
-        Source::ListTables | Source::Ec2 | Source::Witness => LEAST_GAP,
-        Source::Imds | Source::Dns | Source::Kernel | Source::Health => LEAST_LOCAL_GAP,
-    };
+    let least = if source.is_shared() { LEAST_GAP } else { LEAST_LOCAL_GAP };
     least.min(every / 4)
 }
 

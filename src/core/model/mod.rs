@@ -3,7 +3,6 @@
 //! Imports no other module of ours, holds no client, reads no clock and is never `async`.
 //! Everything round-trips through JSON, and nothing here has a field a credential could sit in.
 
-mod by_source;
 mod catalogue;
 mod decision;
 mod evidence;
@@ -32,7 +31,6 @@ mod verdict;
 mod vpc;
 mod without_endpoint;
 
-pub use by_source::*;
 pub use catalogue::*;
 pub use decision::*;
 pub use evidence::*;

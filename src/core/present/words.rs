@@ -147,7 +147,8 @@ pub(super) fn name(name: &NameReport) -> String {
         (false, true) => "not the name applications here would use",
         (false, false) => "reported apart",
     };
-    format!("{}, {counts}", name.kind.words())
+    let by = if name.chosen_by.is_empty() { String::new() } else { format!(" by {}", name.chosen_by.join(", ")) };
+    format!("{}{by}, {counts}", name.kind.words())
 }
 
 /// A route as it matched: `pl-02cd2c6b 52.94.0.0/22 → vpce-0a1b`.
@@ -172,19 +173,6 @@ pub(super) fn matched_parts(matched: &Matched) -> (String, String) {
         RouteState::Other(word) => format!(", state {word}"),
     };
     (format!("{list}{}", matched.prefix), format!("{}{propagated}{state}", route.target.id()))
-}
-
-/// A source of facts, for people.
-pub(super) fn source(source: Source) -> &'static str {
-    match source {
-        Source::Imds => "instance metadata",
-        Source::Dns => "name servers",
-        Source::Kernel => "kernel routes",
-        Source::Health => "unsigned GET /",
-        Source::ListTables => "signed ListTables",
-        Source::Ec2 => "EC2 API",
-        Source::Witness => "DynamoDB as witness",
-    }
 }
 
 pub(super) fn lost_by(why: LostBy) -> &'static str {

@@ -140,12 +140,8 @@ fn means(outcome: Outcome) -> &'static str {
 }
 
 fn starting(status: &Status) -> Markup {
-    let waiting: Vec<&str> = status
-        .sources
-        .present()
-        .filter(|(_, source)| source.up.is_none())
-        .map(|(source, _)| words::source(source))
-        .collect();
+    let waiting: Vec<&str> =
+        status.sources.present().filter(|(_, source)| source.up.is_none()).map(|(source, _)| source.title()).collect();
     html! {
         section.answer.unknown aria-labelledby="answer" {
             h1 #answer { (mark(None)) "starting" }

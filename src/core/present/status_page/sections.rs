@@ -86,7 +86,7 @@ pub(super) fn sources(status: &Status, now: Timestamp) -> Markup {
                 tbody {
                     @for (source, status) in status.sources.present() {
                         tr {
-                            th scope="row" { (words::source(source)) }
+                            th scope="row" { (source.title()) }
                             td {
                                 @match status.last_seen {
                                     Some(at) => { (super::html::length(now.since(at))) " ago" },
