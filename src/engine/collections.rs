@@ -263,6 +263,84 @@ impl Collection {
     }
 }
 
+async fn base_names(session: &Session, region: &str) -> Observed<Names> {
+    match session.aws() {
+        Ok(aws) => {
+            let config = aws.sdk_config(region);
+            let names = seen("names", session.deadline(), names::names(&config), NamesError::gap).await;
+            names.map(|mut names| {
+                names.names.iter_mut().for_each(|name| aws.names_chosen_by().note(name));
+                names.and(session.hostnames())
+            })
+        }
+        Err(gap) => Observed::Unseen(gap.clone()),
+    }
+}
+
+async fn account_name(session: &Session, region: &str) -> Observed<Option<ServiceName>> {
+    match session.authenticated().await {
+        Ok((aws, credentials)) => {
+            let config = aws.sdk_config(region);
+            let name = names::account_name(&config, &credentials);
+            let name = seen("account-based name", session.deadline(), name, NamesError::gap).await;
+            name.map(|mut name| {
+                name.iter_mut().for_each(|name| aws.names_chosen_by().note(name));
+                name
+            })
+        }
+        Err(gap) => Observed::Unseen(gap),
+    }
+}
+
+async fn resolution(session: &Session, hostname: &str) -> (Resolution, Option<Seconds>) {
+    let watch = Stopwatch::start();
+    let gap = match session.dns() {
+        Ok(dns) => match timeout_at(session.deadline(), dns.resolve(hostname)).await {
+            Ok((resolution, took)) => {
+                let asked = !resolution.servers.is_empty();
+                return (resolution, asked.then_some(took));
+            }
+            Err(_) => Gap::TimedOut { after: watch.took() },
+        },
+        Err(error) => error.gap(watch.took()),
+    };
+    (Resolution::unseen(&gap), None)
+}
+
+async fn list_tables(session: &Session, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
+    match session.signing(region).await {
+        Ok((prober, credentials)) => {
+            let deadline = session.patience().deadline;
+            session.in_turn(prober.list_tables(&credentials, name, *address, *resolve, deadline)).await
+        }
+        Err(gap) => Observed::Unseen(gap),
+    }
+}
+
+async fn health(session: &Session, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
+    match session.prober(region) {
+        Ok(prober) => {
+            let deadline = session.patience().deadline;
+            session.in_turn(prober.health(name, *address, *resolve, deadline)).await
+        }
+        Err(gap) => Observed::Unseen(gap.clone()),
+    }
+}
+
+/// DynamoDB's answer to one question, over a connection of its own.
+async fn statement(session: &Session, region: &str, asked: &Asked) -> Observed<Statement> {
+    match session.signing(region).await {
+        Ok((prober, credentials)) => {
+            let Asked { name, address, question, subject } = asked;
+            let watch = Stopwatch::start();
+            let about = (*question, subject.as_deref());
+            let deadline = session.patience().deadline;
+            watch.seen(prober.witness(&credentials, name, *address, about, deadline).await)
+        }
+        Err(gap) => Observed::Unseen(gap),
+    }
+}
+
 /// What a probe is sent to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Target {

@@ -286,7 +286,14 @@ mod tests {
 
     fn leaving(last: u8) -> Leaving {
         let hostname = "dynamodb.us-east-1.amazonaws.com".to_owned();
-        let name = ServiceName { hostname, port: 443, tls: true, kind: NameKind::Regional, in_use: true };
+        let name = ServiceName {
+            hostname,
+            port: 443,
+            tls: true,
+            kind: NameKind::Regional,
+            in_use: true,
+            chosen_by: Vec::new(),
+        };
         let target = Target { name, address: [52, 94, 0, last].into(), resolve: None };
         Leaving { target, vpc: "vpc-0a".into(), source: [10, 0, 0, 9].into(), endpoint: None }
     }

@@ -9,6 +9,7 @@ mod settings;
 
 use super::{
     limits::{CREDENTIALS_ANSWER, EC2_ANSWER},
+    names::ChosenBy,
     seen::chain,
     tls::{Roots, TlsError},
 };
@@ -79,6 +80,7 @@ pub struct Aws {
     lookups: Lookups,
     roots: Roots,
     ignored_settings: Vec<IgnoredSetting>,
+    names_chosen_by: ChosenBy,
 }
 
 impl Aws {
@@ -132,6 +134,7 @@ impl Aws {
             lookups,
             roots,
             ignored_settings: settings.ignored,
+            names_chosen_by: settings.names_chosen_by,
         })
     }
 
@@ -176,6 +179,11 @@ impl Aws {
     /// The settings that are not used as they stand.
     pub fn ignored_settings(&self) -> &[IgnoredSetting] {
         &self.ignored_settings
+    }
+
+    /// Where the settings stand that choose DynamoDB's names.
+    pub fn names_chosen_by(&self) -> &ChosenBy {
+        &self.names_chosen_by
     }
 
     /// What servers are verified with.

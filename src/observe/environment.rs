@@ -75,7 +75,14 @@ mod tests {
     use crate::model::NameKind;
 
     fn name(hostname: &str, tls: bool) -> ServiceName {
-        ServiceName { hostname: hostname.into(), port: 443, tls, kind: NameKind::Regional, in_use: true }
+        ServiceName {
+            hostname: hostname.into(),
+            port: 443,
+            tls,
+            kind: NameKind::Regional,
+            in_use: true,
+            chosen_by: Vec::new(),
+        }
     }
 
     fn found(names: &[ServiceName], environment: &[(&str, &str)]) -> Vec<ProxyVariable> {

@@ -13,6 +13,31 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::box_error::BoxError;
 
+/// Where the settings stand that choose names: variables, and keys of profiles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChosenBy {
+    /// The Region, FIPS and dual-stack, which AWS's own names have.
+    pub variant: Vec<String>,
+    /// Whether a name is made of the account id.
+    pub account: Option<String>,
+    /// The endpoint URL.
+    pub url: Option<String>,
+}
+
+impl ChosenBy {
+    /// Notes of a name which of them chose it.
+    pub fn note(&self, name: &mut ServiceName) {
+        name.chosen_by = match name.kind {
+            // A URL may be the regional name's, with a port of its own.
+            NameKind::Regional if name.in_use => self.variant.iter().chain(&self.url).cloned().collect(),
+            NameKind::Regional => self.variant.clone(),
+            NameKind::AccountBased => self.variant.iter().chain(&self.account).cloned().collect(),
+            NameKind::Custom => self.url.iter().cloned().collect(),
+            NameKind::InterfaceEndpoint | NameKind::Streams | NameKind::VectorSearch | NameKind::Given => Vec::new(),
+        };
+    }
+}
+
 /// Why there is no name to judge.
 #[derive(Debug, thiserror::Error)]
 pub enum NamesError {
@@ -108,6 +133,7 @@ fn name(uri: &http::Uri, kind: NameKind, in_use: bool) -> Result<ServiceName, Na
         tls,
         kind,
         in_use,
+        chosen_by: Vec::new(),
     })
 }
 

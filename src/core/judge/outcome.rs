@@ -60,7 +60,7 @@ pub(super) fn subjects<'r, 's>(snapshot: &Snapshot, names: &'r [Named<'s>]) -> V
 /// for every name.
 pub(super) fn of_name(round: &Round<'_>, named: &Named<'_>, of_round: Outcome) -> NameReport {
     let snapshot = round.snapshot;
-    let ServiceName { hostname, kind, in_use, .. } = named.name;
+    let ServiceName { hostname, kind, in_use, chosen_by, .. } = named.name;
     let judged: Vec<&Judged<'_>> = if *in_use { named.in_use().collect() } else { named.addresses.iter().collect() };
     let mut paths: Vec<Path> = Vec::new();
     for path in judged.iter().filter_map(|judged| judged.report.verdict.path()) {
@@ -89,7 +89,14 @@ pub(super) fn of_name(round: &Round<'_>, named: &Named<'_>, of_round: Outcome) -
             Outcome::AtRisk | Outcome::OffNet | Outcome::Dropped => Outcome::AtRisk,
         }
     };
-    NameReport { hostname: hostname.clone(), kind: *kind, in_use: *in_use, outcome, paths }
+    NameReport {
+        hostname: hostname.clone(),
+        kind: *kind,
+        chosen_by: chosen_by.clone(),
+        in_use: *in_use,
+        outcome,
+        paths,
+    }
 }
 
 /// The same of a name of Streams or vector search. A gateway endpoint of DynamoDB may not serve it, though its addresses are in the list;

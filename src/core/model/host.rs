@@ -164,7 +164,7 @@ impl ServiceName {
         let kind = NameKind::of_given(hostname);
         let in_use = kind.takes_table_requests();
         let hostname = hostname.trim_end_matches('.').to_ascii_lowercase();
-        Self { hostname, port: 443, tls: true, kind, in_use }
+        Self { hostname, port: 443, tls: true, kind, in_use, chosen_by: Vec::new() }
     }
 }
 
@@ -181,6 +181,9 @@ pub struct ServiceName {
     pub kind: NameKind,
     /// Whether an AWS SDK with this environment would use it. The regional name is collected in any case.
     pub in_use: bool,
+    /// The settings that chose it: variables, and keys of a profile. None for a name that SDKs use without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen_by: Vec<String>,
 }
 
 /// The resolution of a hostname.

@@ -68,6 +68,9 @@ pub struct NameReport {
     pub hostname: String,
     /// How it was chosen.
     pub kind: NameKind,
+    /// The settings of the AWS SDKs that chose it: variables, and keys of a profile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen_by: Vec<String>,
     /// Whether it counts towards the outcome: an SDK here, or a program that a user named, uses it.
     pub in_use: bool,
     /// The worst outcome of its addresses; undetermined where they are not all known.

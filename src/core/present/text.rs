@@ -59,7 +59,7 @@ fn answer(page: &mut Page, report: &Report) {
 
 /// The names, where there are several.
 fn names(page: &mut Page, report: &Report) {
-    if report.names.len() < 2 {
+    if report.names.len() < 2 && report.names.iter().all(|name| name.chosen_by.is_empty()) {
         return;
     }
     page.gap();

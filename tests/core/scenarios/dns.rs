@@ -35,7 +35,14 @@ impl TryFrom<String> for NameText {
         }
         // Streams and vector search are reported apart.
         let in_use = in_use && kind.takes_table_requests();
-        Ok(Self(ServiceName { hostname: hostname.to_owned(), port, tls: plain.is_none(), kind, in_use }))
+        Ok(Self(ServiceName {
+            hostname: hostname.to_owned(),
+            port,
+            tls: plain.is_none(),
+            kind,
+            in_use,
+            chosen_by: Vec::new(),
+        }))
     }
 }
 

@@ -19,7 +19,14 @@ const JSON: &str = "application/x-amz-json-1.0";
 const TABLES: &str = r#"{"TableNames":["orders"]}"#;
 
 pub(crate) fn name(address: SocketAddr, tls: bool) -> ServiceName {
-    ServiceName { hostname: NAME.into(), port: address.port(), tls, kind: NameKind::Regional, in_use: true }
+    ServiceName {
+        hostname: NAME.into(),
+        port: address.port(),
+        tls,
+        kind: NameKind::Regional,
+        in_use: true,
+        chosen_by: Vec::new(),
+    }
 }
 
 pub(crate) fn prober(authority: &Authority) -> Prober {

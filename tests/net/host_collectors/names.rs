@@ -2,7 +2,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use onnet::{
     model::{NameKind, ServiceName},
-    observe::names::{account_name, names},
+    observe::names::{ChosenBy, account_name, names},
 };
 
 fn plain() -> SdkConfig {
@@ -147,4 +147,23 @@ async fn a_name_that_was_given_is_in_use() {
     let config = plain().into_builder().endpoint_url("http://localhost:8000").build();
     let seen = names(&config).await.unwrap().and(&[REGIONAL.to_owned()]);
     assert_eq!(summary(&seen.names)[1], (REGIONAL, 443, NameKind::Regional, true));
+}
+
+#[tokio::test]
+async fn a_name_is_noted_with_the_settings_that_chose_it() {
+    let chosen = ChosenBy {
+        variant: vec!["AWS_USE_FIPS_ENDPOINT".into()],
+        account: Some("AWS_ACCOUNT_ID_ENDPOINT_MODE".into()),
+        url: Some("AWS_ENDPOINT_URL".into()),
+    };
+    let noted = |mut name: ServiceName| {
+        chosen.note(&mut name);
+        name.chosen_by
+    };
+    let of_account = account_name(&plain(), &with_account()).await.unwrap().unwrap();
+    assert_eq!(noted(of_account), ["AWS_USE_FIPS_ENDPOINT", "AWS_ACCOUNT_ID_ENDPOINT_MODE"]);
+    let custom = plain().into_builder().endpoint_url("http://localhost:8000").build();
+    let [custom, regional] = <[ServiceName; 2]>::try_from(names(&custom).await.unwrap().names).unwrap();
+    assert_eq!(noted(custom), ["AWS_ENDPOINT_URL"]);
+    assert_eq!(noted(regional), ["AWS_USE_FIPS_ENDPOINT"], "the URL is not its");
 }

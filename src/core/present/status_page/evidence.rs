@@ -51,9 +51,9 @@ pub(super) fn coverage(report: &Report) -> Markup {
     }
 }
 
-/// Every name, where there are several.
+/// Every name, where there are several or a setting chose one.
 pub(super) fn names(report: &Report) -> Markup {
-    if report.names.len() < 2 {
+    if report.names.len() < 2 && report.names.iter().all(|name| name.chosen_by.is_empty()) {
         return html! {};
     }
     html! {

@@ -69,8 +69,11 @@ pub(super) const CONTAINER_PATH: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 
 pub(super) const WEB_IDENTITY: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
+/// The service whose names are judged.
+pub(super) const DYNAMODB: &str = "DynamoDB";
+
 /// The services that the SDK asks for us, under the names it has for them.
-pub(super) const SERVICES: [&str; 5] = ["DynamoDB", "EC2", "STS", "SSO", "SSO OIDC"];
+pub(super) const SERVICES: [&str; 5] = [DYNAMODB, "EC2", "STS", "SSO", "SSO OIDC"];
 
 /// `legacy` is the default of some SDKs.
 fn retry_mode(text: &str) -> Checked {

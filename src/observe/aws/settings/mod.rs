@@ -8,10 +8,10 @@ mod check;
 mod place;
 mod profile;
 
-use crate::model::IgnoredSetting;
+use crate::{model::IgnoredSetting, observe::names::ChosenBy};
 use aws_config::Region;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
-use check::{Checked, SERVICES, Setting};
+use check::{Checked, DYNAMODB, SERVICES, Setting};
 use http::HeaderValue;
 pub(super) use place::is_set;
 use place::{Found, Place};
@@ -41,6 +41,7 @@ pub(super) struct Settings {
     pub(super) endpoints: Endpoints,
     /// The settings that are not used as they stand.
     pub(super) ignored: Vec<IgnoredSetting>,
+    pub(super) names_chosen_by: ChosenBy,
 }
 
 /// The endpoint URLs by service. Those of the SDK's own reading would be empty where a variable or a key is.
@@ -64,17 +65,23 @@ impl Settings {
             Ok(profile) => (profile, Vec::new()),
             Err(problem) => (Profile::default(), vec![problem]),
         };
-        let mut reader = Reader { profile: &profile, problems, ignored };
-        let [use_fips, use_dual_stack, ignore_urls] = check::BOOLEANS.map(|setting| reader.boolean(&setting));
+        let mut reader = Reader { profile: &profile, problems, ignored, chosen: ChosenBy::default() };
+        let [use_fips, use_dual_stack, ignore_urls] = check::BOOLEANS.map(|setting| reader.found(&setting));
+        let variants = [&use_fips, &use_dual_stack].into_iter().flatten().filter(|found| is_true(found));
+        reader.chosen.variant = variants.map(|found| found.place.to_string()).collect();
+        let [use_fips, use_dual_stack, ignore_urls] =
+            [use_fips, use_dual_stack, ignore_urls].map(|found| found.as_ref().map(is_true));
         // Requests are tried again as onnet has it, not as programs do.
         check::UNUSED.iter().for_each(|setting| _ = reader.setting(setting));
-        let account_id_endpoint_mode = reader.setting(&check::ACCOUNT_ID_ENDPOINT_MODE);
+        let account_id_endpoint_mode = reader.found(&check::ACCOUNT_ID_ENDPOINT_MODE);
+        reader.chosen.account = account_id_endpoint_mode.as_ref().map(|found| found.place.to_string());
+        let account_id_endpoint_mode = account_id_endpoint_mode.map(|found| found.text);
         let (region, metadata) = (reader.region(region), reader.metadata());
         let endpoints = reader.endpoints(ignore_urls == Some(true));
         reader.container();
         reader.headers();
         reader.profile_name();
-        let Reader { profile: _, problems, ignored } = reader;
+        let Reader { profile: _, problems, ignored, chosen: names_chosen_by } = reader;
         ignored.iter().for_each(warn);
         if problems.is_empty() {
             Ok(Self {
@@ -86,6 +93,7 @@ impl Settings {
                 metadata,
                 endpoints,
                 ignored,
+                names_chosen_by,
             })
         } else {
             Err(SettingsError(problems))
@@ -97,22 +105,29 @@ struct Reader<'p> {
     profile: &'p Profile,
     problems: Vec<String>,
     ignored: Vec<IgnoredSetting>,
+    chosen: ChosenBy,
+}
+
+/// Whether a boolean is true.
+fn is_true(found: &Found) -> bool {
+    found.text.eq_ignore_ascii_case("true")
 }
 
 impl Reader<'_> {
     /// The first value that is not empty, if it is one.
     fn setting(&mut self, setting: &Setting) -> Option<String> {
+        self.found(setting).map(|found| found.text)
+    }
+
+    /// The same, and where it stands.
+    fn found(&mut self, setting: &Setting) -> Option<Found> {
         let found = self.first(setting.candidates(self.profile))?;
         match (setting.check)(&found.text) {
-            Checked::Good => return Some(found.text),
+            Checked::Good => return Some(found),
             Checked::Instead(used) => self.ignore(&found.place, format!("is {:?}; {used}", found.shown())),
             Checked::Wrong(expected) => self.problems.push(format!("{found}; expected {expected}")),
         }
         None
-    }
-
-    fn boolean(&mut self, setting: &Setting) -> Option<bool> {
-        self.setting(setting).map(|text| text.eq_ignore_ascii_case("true"))
     }
 
     /// An empty value means that there is none, as in most SDKs.
@@ -132,6 +147,7 @@ impl Reader<'_> {
         }
         let found = self.first(self.profile.regions())?;
         if super::is_region(&found.text) {
+            self.chosen.variant.push(found.place.to_string());
             return Some(Region::new(found.text));
         }
         self.problems.push(format!("{found}; expected a Region such as us-east-1"));
@@ -169,7 +185,12 @@ impl Reader<'_> {
         for service in SERVICES {
             let candidates = self.profile.endpoint_urls(service);
             self.check_client_of(service, candidates.first());
+            let place =
+                candidates.iter().find(|found| !found.text.trim().is_empty()).map(|found| found.place.to_string());
             let url = if ignore { None } else { self.url(&check::ENDPOINT_URL, candidates) };
+            if service == DYNAMODB && url.is_some() {
+                self.chosen.url = place;
+            }
             endpoints.extend(url.map(|url| (service, url)));
         }
         Endpoints(endpoints)
