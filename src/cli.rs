@@ -129,6 +129,10 @@ pub(crate) struct CollectArgs {
     #[arg(long = "hostname", alias = "hostnames", env = "ONNET_HOSTNAMES", value_name = "NAME", value_delimiter = ',', hide_env_values = true, value_parser = host)]
     pub(crate) hostnames: Vec<String>,
 
+    /// Report what the endpoint's policy says of this action, which programs here use, such as dynamodb:PutItem; may be repeated. By default, of common actions on items.
+    #[arg(long = "action", alias = "actions", env = "ONNET_ACTIONS", value_name = "ACTION", value_delimiter = ',', hide_env_values = true, value_parser = action)]
+    pub(crate) actions: Vec<String>,
+
     /// Also ask DynamoDB itself how requests come: DescribeTable on tables that need not exist, with the role policy that `onnet policy` prints.
     #[arg(long, env = "ONNET_WITNESS", hide_env_values = true, value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL")]
     pub(crate) witness: bool,
@@ -147,6 +151,7 @@ impl CollectArgs {
             interface: self.interface.clone(),
             resolver: self.resolver,
             hostnames: self.hostnames.clone(),
+            actions: self.actions.clone(),
             witness: self.witness,
             controls: Vec::new(),
             // The C library does not ask another name server than the system's.
@@ -294,6 +299,15 @@ pub(crate) fn host(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("expected a name without a scheme or port, such as onnet.example.com".to_owned())
+    }
+}
+
+fn action(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("dynamodb:").filter(|name| !name.is_empty());
+    if name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected an action of DynamoDB without wildcards, such as dynamodb:PutItem".to_owned())
     }
 }
 

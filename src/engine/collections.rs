@@ -428,6 +428,18 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Takes it into `facts`.
+    pub(super) fn taken_into(self, facts: &mut Facts) -> Changed {
+        match self.kind().source() {
+            Source::Imds => facts.take_identity(self),
+            Source::Dns => facts.take_resolution(self),
+            Source::Kernel => facts.take_route(self),
+            Source::Health | Source::ListTables => facts.take_probe(self),
+            Source::Ec2 => facts.take_vpc(self),
+            Source::Witness => facts.take_statement(self),
+        }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Instance(_) => Kind::Instance,
@@ -506,18 +518,6 @@ impl Answer {
     /// The different reasons for which facts are missing.
     pub(super) fn gaps(&mut self) -> Vec<Gap> {
         let mut gaps = Gaps::default();
-    /// Takes it into `facts`.
-    pub(super) fn taken_into(self, facts: &mut Facts) -> Changed {
-        match self.kind().source() {
-            Source::Imds => facts.take_identity(self),
-            Source::Dns => facts.take_resolution(self),
-            Source::Kernel => facts.take_route(self),
-            Source::Health | Source::ListTables => facts.take_probe(self),
-            Source::Ec2 => facts.take_vpc(self),
-            Source::Witness => facts.take_statement(self),
-        }
-    }
-
         self.visit_facts(&mut gaps);
         if let Self::Statement(WitnessAttempt { statement: Observed::Seen { value, .. }, .. }) = self
             && let Reply::Failed { result } = value.reply

@@ -46,6 +46,8 @@ pub struct CollectSettings {
     pub resolver: Option<SocketAddr>,
     /// Names that programs here use, beside those of the SDK.
     pub hostnames: Vec<String>,
+    /// The actions that programs here use.
+    pub actions: Vec<String>,
     /// Whether DynamoDB is asked how requests come.
     pub witness: bool,
     /// Answers to the control that are known already: the local daemon's.
@@ -164,14 +166,14 @@ impl Session {
         self.collectors.aws.as_ref()
     }
 
-    pub(super) async fn instance(&self) -> Observed<Instance> {
-        let instance = match self.aws() {
     /// What a request to AWS takes that is signed.
     pub(super) async fn authenticated(&self) -> Result<(&Aws, Credentials), Gap> {
         let aws = self.aws().map_err(Clone::clone)?;
         Ok((aws, self.credentials().await?))
     }
 
+    pub(super) async fn instance(&self) -> Observed<Instance> {
+        let instance = match self.aws() {
             Ok(_) if environment::metadata_disabled() => {
                 Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() })
             }

@@ -43,6 +43,9 @@ pub struct Scope {
     pub both_probes: bool,
     /// Judge as if traffic left through this network interface.
     pub interface: Option<InterfaceId>,
+    /// The actions that programs here use.
+    #[serde(default)]
+    pub actions: Vec<String>,
     /// Whether the C library is asked beside the name servers.
     #[serde(default)]
     pub c_library: bool,
@@ -105,7 +108,8 @@ pub struct Changed {
 impl Facts {
     /// Nothing is known yet.
     pub fn new(scope: Scope) -> Self {
-        let known = Snapshot::unknown(scope.interface.clone(), scope.max_age);
+        let actions = scope.actions.clone();
+        let known = Snapshot { actions, ..Snapshot::unknown(scope.interface.clone(), scope.max_age) };
         let every = scope.witness_every.as_duration();
         Self {
             scope,

@@ -37,6 +37,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
         probe: settings.probe,
         both_probes: false,
         interface: settings.interface.clone(),
+        actions: settings.actions.clone(),
         c_library: settings.c_library.is_some(),
         witness: settings.witness,
         witness_every: Seconds::from(Periods::default().of(Source::Witness)),

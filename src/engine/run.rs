@@ -91,6 +91,7 @@ impl Daemon {
             probe: collect.probe,
             both_probes: true,
             interface: collect.interface.clone(),
+            actions: collect.actions.clone(),
             c_library: collect.c_library.is_some(),
             witness: collect.witness,
             witness_every: periods.of(Source::Witness).into(),

@@ -101,6 +101,7 @@ fn vpc(extent: Extent) -> Inventory {
         service_region: None,
         address_type: None,
         failure: None,
+        policy: None,
     };
     let cidrs = vec!["172.31.16.0/20".parse().unwrap()];
     let subnet = Subnet { id: SUBNET.into(), vpc: "vpc-0a".into(), availability_zone: None, owner: None, cidrs };

@@ -16,7 +16,11 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 16] = [
+const DISAGREE: [&str; 20] = [
+    "part_of_the_list_lies_in_a_subnet_and_the_table_has_no_local_route_for_it",
+    "instance_in_a_zone_of_another_region",
+    "kernel_answers_two_ways_about_an_address_in_use",
+    "a_denial_by_the_policy_of_another_endpoint",
     "answer_through_a_dropped_route_contradicts_it",
     "probe_from_another_source_contradicts_the_kernel",
     "endpoint_lists_a_table_that_has_no_route_to_it",
@@ -34,6 +38,22 @@ const DISAGREE: [&str; 16] = [
     "an_endpoint_and_none_at_once_is_unclear",
     "two_answers_to_one_question_are_unclear",
 ];
+
+/// The route and a denied probe: without the probe the route speaks alone, and without the endpoint nothing does.
+#[test]
+fn a_denial_that_contradicts_the_endpoints_policy_is_worth_no_more_without_it() {
+    let world = Scenario::read("a_denial_by_the_policy_of_another_endpoint").world;
+    assert_eq!(judge(world.clone()).outcome, Outcome::Undetermined);
+    let mut random = fastrand::Rng::with_seed(2026);
+    let mut alone = 0;
+    for (edit, without) in edits::outcomes(&world, &mut random) {
+        let route_alone = edit.contains("probes[") && !edit.contains("vpc.");
+        alone += usize::from(route_alone);
+        let may_be_on_net = route_alone && matches!(without, Outcome::OnNet | Outcome::AtRisk);
+        assert!(without == Outcome::Undetermined || may_be_on_net, "{without} by {edit}");
+    }
+    assert!(alone > 5, "{alone}");
+}
 
 /// What remains of two facts that disagree may say what it would have said without the other, and nothing better.
 #[test]

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod documentation;
+mod endpoint_policy;
 mod every_scenario;
 mod faces;
 mod facts;
@@ -11,6 +12,9 @@ mod files;
 mod folders;
 mod golden;
 mod hostile_text;
+#[path = "../lab/iam/mod.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the lab uses the rest, and is a module of other tests")]
+mod iam;
 #[path = "../common/page.rs"]
 mod page;
 mod plain_words;

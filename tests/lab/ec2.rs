@@ -302,12 +302,14 @@ const POLICY: &str =
 
 fn endpoint_xml(world: &World, endpoint: &Endpoint) -> String {
     let ids = |set, ids: Vec<String>| list(set, &ids, |id| escape(id).into_owned());
+    let policy = world.policies.endpoint.get(&endpoint.id);
+    let policy = policy.map_or_else(|| POLICY.to_owned(), |policy| policy.document.to_string());
     leaf("vpcEndpointId", &endpoint.id)
         + &leaf("vpcEndpointType", &endpoint.kind)
         + &leaf("vpcId", &world.vpc)
         + &leaf("serviceName", &endpoint.service)
         + &leaf("state", &endpoint.state)
-        + &leaf("policyDocument", POLICY)
+        + &leaf("policyDocument", &policy)
         + &ids("routeTableIdSet", endpoint.route_tables.clone())
         + &ids("subnetIdSet", endpoint.interfaces.iter().map(|eni| eni.subnet.clone()).collect())
         + "<groupSet/>"

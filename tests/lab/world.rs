@@ -430,6 +430,13 @@ impl World {
         self
     }
 
+    /// A policy for the first endpoint, in place of the default one.
+    pub fn with_endpoint_policy(mut self, policy: Policy) -> Self {
+        let endpoint = self.endpoints.first().map(|endpoint| endpoint.id.clone());
+        self.policies.endpoint.extend(endpoint.map(|endpoint| (endpoint, policy)));
+        self
+    }
+
     /// A Gateway Load Balancer endpoint, for a firewall.
     pub fn with_firewall_endpoint(mut self, id: &str) -> Self {
         self.endpoints.push(Endpoint {

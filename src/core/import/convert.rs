@@ -358,7 +358,12 @@ pub struct RawEndpoint<'a> {
     pub failure_reason: Option<&'a str>,
     /// `LastError.Message`, else its `Code`.
     pub last_error: Option<&'a str>,
+    pub policy_document: Option<&'a str>,
 }
+
+/// The longest policy that is kept: AWS allows 20,480 characters.
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html>
+const LONGEST_POLICY: usize = 4 * 20_480;
 
 impl RawEndpoint<'_> {
     /// The endpoint in our types.
@@ -378,7 +383,14 @@ impl RawEndpoint<'_> {
             interfaces: self.network_interface_ids.iter().copied().map(Into::into).collect(),
             address_type: self.ip_address_type.map(AddressType::parse),
             failure: self.failure_reason.or(self.last_error).map(str::to_owned),
+            policy: self.policy().map(str::to_owned),
         })
+    }
+
+    /// The policy of an endpoint of DynamoDB's: others are not judged, and a VPC may have a hundred.
+    fn policy(&self) -> Option<&str> {
+        let is_dynamodbs = self.service_name.is_none_or(|name| name.contains(".dynamodb"));
+        self.policy_document.filter(|policy| is_dynamodbs && policy.len() <= LONGEST_POLICY)
     }
 }
 

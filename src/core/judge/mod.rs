@@ -9,6 +9,7 @@ mod address;
 mod audit;
 mod coverage;
 mod egress;
+mod endpoint_policy;
 mod explain;
 mod findings;
 mod fresh;

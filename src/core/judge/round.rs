@@ -5,6 +5,7 @@ use super::{
     audit::missing_of,
     coverage::{Coverage, cover},
     egress::{require_public_ipv4, require_public_ipv4_for},
+    endpoint_policy::endpoint_policies,
     findings::{self, Table, World, contradiction},
     fresh::without_stale,
     idle::idle_endpoint,
@@ -53,6 +54,7 @@ pub fn judge(snapshot: Snapshot) -> Report {
         idle_endpoint: decided.and_then(|subject| idle_endpoint(&reader(&fresh), subject)),
         without_endpoint: round.without_endpoint,
         decided_by,
+        endpoint_policies: endpoint_policies(&reader(&fresh), &fresh, &round.names),
         findings: round.findings,
         snapshot,
     }

@@ -28,6 +28,11 @@ macro_rules! finding_catalogue {
                 evidence: "the endpoint's State in DescribeVpcEndpoints",
                 fix: "wait if the endpoint is pending; accept it if it waits for acceptance; otherwise create another one",
             }
+            EndpointPolicyDenies = "endpoint-policy-denies" Info {
+                meaning: "the policy of the endpoint in use would deny an action that programs here use (--action)",
+                evidence: "the endpoint's PolicyDocument in DescribeVpcEndpoints: no statement allows the action to anyone, or one denies it to all",
+                fix: "allow the action in the endpoint's policy",
+            }
             EndpointNotVisible = "endpoint-not-visible" Warning {
                 meaning: "onnet cannot read the endpoint: it belongs to another account (shared VPC), or may be in another VPC",
                 evidence: "a route to an endpoint that DescribeVpcEndpoints does not list, or a private address routed out of the VPC",
@@ -316,6 +321,7 @@ impl FindingCode {
             Self::NoEndpoint
             | Self::EndpointNotAssociated
             | Self::EndpointNotAvailable
+            | Self::EndpointPolicyDenies
             | Self::PartlyDiverted
             | Self::Blackhole
             | Self::NoRoute

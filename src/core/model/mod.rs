@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod decision;
+mod endpoint_policy;
 mod evidence;
 mod fact;
 mod finding;
@@ -33,6 +34,7 @@ mod without_endpoint;
 
 pub use catalogue::*;
 pub use decision::*;
+pub use endpoint_policy::*;
 pub use evidence::*;
 pub use fact::*;
 pub use finding::*;

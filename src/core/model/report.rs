@@ -1,9 +1,9 @@
 //! What was concluded. The only way into `present`.
 
 use super::{
-    AssociationKind, Decision, Destination, Finding, FindingCode, IdleEndpoint, InstanceId, InterfaceId, Loser,
-    NameKind, Origin, Outcome, Path, PrefixListId, Probe, ProofLevel, RouteState, RouteTableId, Severity, Snapshot,
-    SubnetId, Timestamp, Trace, Verdict, VpcId, WithoutEndpoint, destination_as_text,
+    AssociationKind, Decision, Destination, EndpointPolicy, EndpointState, Finding, FindingCode, IdleEndpoint,
+    InstanceId, InterfaceId, Loser, NameKind, Origin, Outcome, Path, PrefixListId, Probe, ProofLevel, RouteState,
+    RouteTableId, Severity, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId, WithoutEndpoint, destination_as_text,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -136,6 +136,9 @@ pub struct Report {
     /// What would become of the traffic if the DynamoDB endpoints that carry it were deleted; `None` if none carries any.
     #[serde(default)]
     pub without_endpoint: Option<WithoutEndpoint>,
+    /// What the policies of the endpoints in use say of the actions that programs here use.
+    #[serde(default)]
+    pub endpoint_policies: Vec<EndpointPolicy>,
     /// The name that decided the outcome, else the one that an SDK would use; `None` if it is not known.
     pub hostname: Option<String>,
     /// The instance; `None` if it is not known.

@@ -38,6 +38,9 @@ pub struct Snapshot {
     /// Settings of the AWS SDKs that are not used as written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored_settings: Vec<IgnoredSetting>,
+    /// The actions of `--action`, which programs here use: `dynamodb:PutItem`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<String>,
     /// The network interface of `--interface`, which is judged instead of the kernel's choice.
     pub assumed_interface: Option<InterfaceId>,
     /// The kernel's routes to each address in use, and to the servers that onnet itself needs: instance metadata and the name
@@ -79,6 +82,7 @@ impl Snapshot {
             resolutions: BTreeMap::new(),
             proxies: Vec::new(),
             ignored_settings: Vec::new(),
+            actions: Vec::new(),
             assumed_interface,
             kernel_routes: BTreeMap::new(),
             kernel_paths: Observed::Unseen(Gap::not_yet()),
@@ -229,6 +233,7 @@ impl Snapshot {
             resolutions,
             proxies: _,
             ignored_settings: _,
+            actions: _,
             assumed_interface: _,
             kernel_routes,
             kernel_paths,

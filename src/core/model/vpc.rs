@@ -349,6 +349,9 @@ pub struct VpcEndpoint {
 #[serde(rename_all = "snake_case")]
 pub enum AddressType {
     /// IPv4 only.
+    /// `PolicyDocument`, of DynamoDB's endpoints; `None` if the answer does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     Ipv4,
     /// Both.
     Dualstack,

@@ -31,6 +31,9 @@ pub fn text(report: &Report) -> String {
     }
     coverage(page, report);
     without_endpoint(page, report);
+    for policy in &report.endpoint_policies {
+        page.label("policy").wrapped(INDENT, &words::endpoint_policy(policy));
+    }
     probes(page, report);
     if !report.findings.is_empty() {
         page.gap().put("findings").end();

@@ -1,8 +1,8 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    Destination, Drop, LostBy, Matched, NameReport, Outcome, ProbeKind, ProofLevel, Reply, RouteState, Severity,
-    Source, Trace, Verdict, WITNESS_TABLE, WithoutEndpoint,
+    Destination, Drop, EndpointPolicy, LostBy, Matched, NameReport, Outcome, PolicyAction, PolicyDecision, ProbeKind,
+    ProofLevel, Reply, RouteState, Severity, Trace, Verdict, WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
 use std::net::IpAddr;
@@ -128,6 +128,37 @@ pub(super) fn without_endpoint(answer: &WithoutEndpoint) -> String {
             format!("not known: {}", missing.join(", "))
         }
     }
+}
+
+/// What the policy of an endpoint says: the actions by what is said of them.
+pub(super) fn endpoint_policy(policy: &EndpointPolicy) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for PolicyAction { action, decision } in &policy.actions {
+        let said = match decision {
+            PolicyDecision::Allowed => "allowed".to_owned(),
+            PolicyDecision::Denied { statement: Some(statement) } => format!("denied by {statement}"),
+            PolicyDecision::Denied { statement: None } => "denied, as no statement allows it".to_owned(),
+            PolicyDecision::Conditional { statements } => {
+                let statements: Vec<String> = statements.iter().map(ToString::to_string).collect();
+                format!("conditional: {}", statements.join("; "))
+            }
+            PolicyDecision::Unknown { because } => format!("not known: {because}"),
+        };
+        let action = action.strip_prefix("dynamodb:").unwrap_or(action);
+        match groups.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, actions)) => actions.push(action),
+            None => groups.push((said, vec![action])),
+        }
+    }
+    let text = match groups.as_slice() {
+        [(said, actions)] if actions.len() > 1 => format!("all {} actions {said}", actions.len()),
+        _ => {
+            let groups: Vec<String> =
+                groups.iter().map(|(said, actions)| format!("{} {said}", actions.join(", "))).collect();
+            groups.join("; ")
+        }
+    };
+    format!("{}: {text}", policy.endpoint)
 }
 
 /// Addresses, of which an interface may have dozens.

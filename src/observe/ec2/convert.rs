@@ -80,6 +80,7 @@ pub(super) fn vpc_endpoint(from: &types::VpcEndpoint) -> Result<VpcEndpoint, Gap
         ip_address_type: given(from.ip_address_type().map(|kind| kind.as_str())),
         failure_reason: given(from.failure_reason()),
         last_error: from.last_error().and_then(|error| given(error.message()).or(given(error.code()))),
+        policy_document: given(from.policy_document()),
     };
     raw.convert().map_err(|error| malformed("a VPC endpoint", &error.to_string()))
 }

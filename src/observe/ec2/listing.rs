@@ -192,12 +192,13 @@ impl Listed for VpcEndpoint {
             interfaces,
             address_type,
             failure,
+            policy,
         } = self;
         let ids = route_tables.iter().map(RouteTableId::as_str).chain(interfaces.iter().map(InterfaceId::as_str));
         let kind = if let EndpointType::Other(kind) = kind { kind } else { "" };
         let state = if let EndpointState::Other(state) = state { state } else { "" };
         let address_type = if let Some(AddressType::Other(word)) = address_type { word } else { "" };
-        let given = [service, service_region, failure].map(|text| text.as_deref().unwrap_or_default());
+        let given = [service, service_region, failure, policy].map(|text| text.as_deref().unwrap_or_default());
         let own = [id.as_str(), kind, vpc.as_str(), of_owner(owner.as_ref()), state, address_type];
         size_of_val(&route_tables[..]) + size_of_val(&interfaces[..]) + texts(ids.chain(own).chain(given))
     }
@@ -348,7 +349,8 @@ mod tests {
             interfaces: vec![id.into()],
             address_type: Some(AddressType::Other(id.to_owned())),
             failure: Some(id.to_owned()),
+            policy: Some(id.to_owned()),
         };
-        assert_eq!(endpoint(&long()).heap() - endpoint("").heap(), 11 * 1_000);
+        assert_eq!(endpoint(&long()).heap() - endpoint("").heap(), 12 * 1_000);
     }
 }

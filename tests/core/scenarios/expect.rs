@@ -2,7 +2,7 @@
 
 use onnet_core::model::{
     AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, InterfaceReport, NameReport, Outcome,
-    Path, PathTarget, ProofLevel, Report, Severity, Verdict, WithoutEndpoint,
+    Path, PathTarget, PolicyAction, PolicyDecision, ProofLevel, Report, Severity, Verdict, WithoutEndpoint,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,6 +26,8 @@ pub(crate) struct Expect {
     interfaces: Option<Vec<String>>,
     /// `closed`, `open nat_gateway nat-0a, …`, `unknown timed_out`.
     without_endpoint: Option<String>,
+    /// What endpoints' policies say, in the report's order: `vpce-0d dynamodb:PutItem denied`.
+    policies: Option<Vec<String>>,
     /// Some of the ranges of the coverage.
     #[serde(default)]
     ranges: Vec<String>,
@@ -91,6 +93,12 @@ impl Expect {
         if let Some(expected) = &self.without_endpoint {
             differ("without_endpoint", expected.clone(), without_endpoint(report.without_endpoint.as_ref()));
         }
+        if let Some(expected) = &self.policies {
+            let actions = report.endpoint_policies.iter().flat_map(|policy| {
+                policy.actions.iter().map(move |action| format!("{} {}", policy.endpoint, decision_on(action)))
+            });
+            differ("policies", list(expected), list(actions));
+        }
         let mut lacks = |what: &str, expected: &[String], is: Vec<String>, holds: fn(&str, &str) -> bool| {
             for expected in expected {
                 if !is.iter().any(|is| holds(is, expected)) {
@@ -116,6 +124,17 @@ fn list(items: impl IntoIterator<Item: AsRef<str>>) -> String {
 fn address(report: &AddressReport) -> String {
     let in_use = if report.in_use { "" } else { " (not in use)" };
     format!("{} {}{in_use}", report.address, verdict(&report.verdict))
+}
+
+/// `dynamodb:PutItem denied`.
+fn decision_on(action: &PolicyAction) -> String {
+    let decision = match action.decision {
+        PolicyDecision::Allowed => "allowed",
+        PolicyDecision::Denied { .. } => "denied",
+        PolicyDecision::Conditional { .. } => "conditional",
+        PolicyDecision::Unknown { .. } => "unknown",
+    };
+    format!("{} {decision}", action.action)
 }
 
 /// `52.94.0.10 of HOST`, `the proxy of HOST`, `the name HOST`.

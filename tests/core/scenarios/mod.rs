@@ -43,6 +43,7 @@
 //! - `policies`: where rules send other programs' packets, `{rules, packets, ranges}`.
 //! - `host_routes`: in snapshots of schema 1, instead of `kernel_paths`, as `ip route show` prints them (`52.94.0.0/16 via 172.31.16.1 dev ens5 table 254`).
 //! - `proxies`: by variable, `{proxy, applies_to, applies_for}`. `assumed_interface`: what `--interface` names.
+//!   `actions`: what `--action` names.
 //! - `probes`: all probes, `{kind, hostname, address, local, result, phases, failed_in, detail, testimony, request_id}`.
 //!   Each is the base world's probe with these changes.
 //! - `statements`: what DynamoDB says of requests, as `QUESTION ANSWER`: the question is `vpc`, `from`, `endpoint` or `direct`, the

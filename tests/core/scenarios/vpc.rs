@@ -108,6 +108,8 @@ pub(super) struct EndpointChange {
     address_type: Option<String>,
     failure: Option<String>,
     route_tables: Option<Vec<String>>,
+    /// The document, or a text that is none.
+    policy: Option<serde_json::Value>,
     interfaces: Option<Vec<InterfaceText>>,
 }
 
@@ -129,6 +131,7 @@ impl EndpointChange {
                 address_type: None,
                 failure: None,
             },
+                policy: None,
             (None, None) => return Err(format!("{}: the base world has no such endpoint: it needs a type", self.id)),
         };
         if let Some(vpc) = self.vpc {
@@ -153,6 +156,9 @@ impl EndpointChange {
             endpoint.route_tables = tables.into_iter().map(|table| id("rtb-", table)).collect::<Result<_, _>>()?;
         }
         if let Some(own) = self.interfaces {
+        if let Some(policy) = self.policy {
+            endpoint.policy = Some(policy.as_str().map_or_else(|| policy.to_string(), str::to_owned));
+        }
             endpoint.interfaces = own.iter().map(|own| own.0.id.clone()).collect();
             interfaces.extend(own.into_iter().map(|own| own.0));
         }

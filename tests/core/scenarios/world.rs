@@ -57,6 +57,7 @@ impl World {
             proxies: Vec::new(),
             ignored_settings: Vec::new(),
             assumed_interface: None,
+            actions: Vec::new(),
             kernel_routes: BTreeMap::new(),
             kernel_paths: nothing(),
             host_routes: None,
@@ -156,6 +157,7 @@ pub(super) struct Changes {
     host_routes: Option<Fact<Vec<String>>>,
     proxies: BTreeMap<String, ProxyChange>,
     assumed_interface: Option<String>,
+    actions: Option<Vec<String>>,
     routes: Vec<RouteChange>,
     tables: Option<Fact<Vec<TableChange>>>,
     endpoints: Option<Fact<Vec<EndpointChange>>>,
@@ -227,6 +229,9 @@ impl Changes {
         world.policies.append(&mut self.policies);
         let proxies = mem::take(&mut self.proxies).into_iter();
         snapshot.proxies.extend(proxies.map(|(variable, proxy)| proxy.of(variable)));
+        if let Some(actions) = self.actions.take() {
+            snapshot.actions = actions;
+        }
         if let Some(interface) = self.assumed_interface.take() {
             snapshot.assumed_interface = Some(at("assumed_interface", id("eni-", interface))?);
         }

@@ -43,10 +43,9 @@ const OWN_ENDPOINT: &str = "vpce-0a1b2c3d";
 const OWN_ADDRESS: &str = "172.31.16.10";
 
 /// onnet's own policies.
-pub const ROLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/files/policy/role.json"));
-pub const GUARD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/files/policy/guard.json"));
-pub const ENDPOINT_POLICY: &str =
-    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/files/policy/endpoint-policy.json"));
+pub const ROLE: &str = include_str!("../../files/policy/role.json");
+pub const GUARD: &str = include_str!("../../files/policy/guard.json");
+pub const ENDPOINT_POLICY: &str = include_str!("../../files/policy/endpoint-policy.json");
 
 /// How a request comes to DynamoDB.
 #[derive(Clone, Copy, Debug)]

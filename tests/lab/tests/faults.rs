@@ -133,7 +133,9 @@ fn dynamodb(fault: Fault) -> Option<Expected> {
         Fault::Throttle => probe("on_net", "throttled"),
         Fault::InternalError => probe("on_net", "http_5xx"),
         Fault::Validation => probe("on_net", "http_4xx"),
-        Fault::Denied | Fault::EndpointPolicy => probe("on_net", "access_denied"),
+        Fault::Denied => probe("on_net", "access_denied"),
+        // As the EC2 API has it, the endpoint's policy allows everything.
+        Fault::EndpointPolicy => probe("undetermined", "access_denied"),
         Fault::BadCredentials => probe("on_net", "credentials"),
         Fault::Truncate => probe("at_risk", "connection_closed"),
         Fault::Html | Fault::Garbage | Fault::EndlessBody | Fault::EndlessInterim => {

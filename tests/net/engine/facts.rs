@@ -87,6 +87,7 @@ fn nothing_known(world: &Snapshot) -> Facts {
         interface: world.assumed_interface.clone(),
         c_library: world.resolutions.values().any(|resolution| resolution.c_library.is_some()),
         witness: false,
+        actions: Vec::new(),
         witness_every: Seconds::default(),
         max_age: world.max_age,
     });

@@ -312,6 +312,7 @@ impl Row for ListedEndpoint {
             ),
             (
                 "NetworkInterfaceIds",
+            ("PolicyDocument", same_or_absent(&mut one.policy, &two.policy)),
                 same_list(&mut self.has_interfaces, &mut one.interfaces, other.has_interfaces, &two.interfaces),
             ),
             ("ServiceRegion", same_or_absent(&mut one.service_region, &two.service_region)),
@@ -779,6 +780,8 @@ struct LastErrorJson<'a> {
     #[serde(borrow, default, deserialize_with = "any_text")]
     message: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "any_text")]
+    policy_document: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "any_text")]
     code: Option<Text<'a>>,
 }
 
@@ -807,6 +810,7 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
         EndpointType::Interface => tables.first().map(|id| ("RouteTableIds", id)),
         EndpointType::GatewayLoadBalancer
         | EndpointType::Resource
+        policy_document: json.policy_document.as_deref(),
         | EndpointType::ServiceNetwork
         | EndpointType::Tunnel
         | EndpointType::Absent

@@ -6,8 +6,15 @@ use super::{
     world::{Table, World, is_dynamodb_gateway},
 };
 use crate::{
-    judge::{address::may_be_remote_endpoint, path::service_name},
-    model::{EndpointState, Path, PathKind, PathTarget, RouteTableId, Severity, Verdict, VpcEndpoint, shell_word},
+    judge::{
+        address::may_be_remote_endpoint,
+        endpoint_policy::{denied_by, endpoint_policies},
+        path::service_name,
+    },
+    model::{
+        EndpointState, Path, PathKind, PathTarget, PolicyAction, PolicyDecision, RouteTableId, Severity, Verdict,
+        VpcEndpoint, VpcEndpointId, shell_word,
+    },
 };
 
 impl Rule for code::NoEndpoint {
@@ -52,6 +59,22 @@ impl Rule for code::EndpointNotAssociated {
             Some(draft(table, endpoint))
         };
         without_endpoint(world).filter_map(apart).collect()
+    }
+}
+
+impl Rule for code::EndpointPolicyDenies {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let Some(snapshot) = world.snapshot else { return Vec::new() };
+        let policies = endpoint_policies(world.reader, snapshot, world.names);
+        let denied =
+            policies.iter().flat_map(|policy| policy.actions.iter().map(move |action| (&policy.endpoint, action)));
+        let draft = |(endpoint, PolicyAction { action, decision }): (&VpcEndpointId, &PolicyAction)| {
+            let PolicyDecision::Denied { statement } = decision else { return None };
+            let why = denied_by(statement.as_deref());
+            let is_used = snapshot.actions.contains(action);
+            is_used.then(|| Draft::new(format!("the policy of {endpoint} would deny {action}: {why}")))
+        };
+        denied.filter_map(draft).collect()
     }
 }
 

@@ -43,6 +43,12 @@ impl Draft {
         Self { fix: Some(fix.into()), caution, ..self }
     }
 
+    /// With reasons after the message.
+    fn explained(self, reasons: &[String]) -> Self {
+        let message = reasons.iter().fold(self.message, |message, reason| format!("{message}; {reason}"));
+        Self { message, ..self }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is where findings are made")]
     fn into_finding(self, code: FindingCode) -> Finding {
         let Self { severity, message, fix, caution } = self;

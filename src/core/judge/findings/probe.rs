@@ -4,9 +4,10 @@ use super::{Draft, Rule, code, world::World};
 use crate::{
     judge::{
         address::{Judged, is_testified, may_precede_endpoint, probes_of},
+        endpoint_policy::{allows_list_tables, list_tables_denied},
         testimony::{Said, other_anchors},
     },
-    model::{AddressReport, Probe, ProbeResult, Severity, Snapshot, Verdict},
+    model::{AddressReport, Probe, ProbeResult, Severity, Snapshot, Testimony, Verdict},
 };
 
 impl Rule for code::ProbeFailed {
@@ -28,7 +29,14 @@ impl Rule for code::ProbeFailed {
 impl Rule for code::AccessDenied {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let denied = probes(world).filter(|(_, probe)| probe.result == ProbeResult::AccessDenied);
-        denied.map(|(_, probe)| answered(probe, "denied the call")).collect()
+        let draft = |(_, probe): (&AddressReport, &Probe)| {
+            let by_endpoint = matches!(probe.testimony, Some(Testimony::VpcEndpointPolicy { .. }));
+            let snapshot = world.snapshot.filter(|_| by_endpoint);
+            let why =
+                snapshot.map(|snapshot| list_tables_denied(world.reader, snapshot, world.names)).unwrap_or_default();
+            answered(probe, "denied the call").explained(&why)
+        };
+        denied.map(draft).collect()
     }
 }
 
@@ -126,6 +134,12 @@ pub(in crate::judge) fn contradiction(snapshot: &Snapshot, judged: &Judged<'_>) 
     let off_net = report.verdict.path().filter(|path| !path.is_dynamodb_endpoint);
     if is_testified(snapshot, address) && off_net.is_some_and(|path| !may_precede_endpoint(path.kind())) {
         return Some(format!("{}, but DynamoDB says the request came through a VPC endpoint", report.reason));
+    }
+    let allowing = report.verdict.path().and_then(|path| allows_list_tables(snapshot, path));
+    if let Some(endpoint) = allowing.filter(|_| is_testified(snapshot, address)) {
+        return Some(format!(
+            "the policy of {endpoint} allows ListTables to everyone, but DynamoDB says that the policy of an endpoint denied it: the request to {address} came through another endpoint, or the policy was changed a moment ago"
+        ));
     }
     let source = report.trace.kernel_source()?;
     let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;

@@ -109,6 +109,9 @@ fn answer(report: &Report, age: Duration) -> Markup {
                 @if let Some(answer) = &report.without_endpoint {
                     div { dt { "If the endpoint were deleted" } dd { (safe(words::without_endpoint(answer))) } }
                 }
+                @for policy in &report.endpoint_policies {
+                    div { dt { "Endpoint policy" } dd { (safe(words::endpoint_policy(policy))) } }
+                }
                 @if let Some(instance) = &report.instance {
                     div { dt { "Instance" } dd { (html::code(&instance.id)) " in " (safe(&instance.region)) } }
                 }

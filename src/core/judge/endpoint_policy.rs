@@ -1,0 +1,467 @@
+//! Reads the policy of a VPC endpoint, as far as that is safe: what no caller can get through it, and what every caller can.
+//!
+//! Whatever is not known to match for every request makes the answer conditional, never allowed or denied.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>,
+//! <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>
+
+use super::{
+    path::Reader,
+    round::{Named, reader},
+};
+use crate::model::{
+    EndpointPolicy, Path, PolicyAction, PolicyCondition, PolicyDecision, Snapshot, VpcEndpoint, VpcEndpointId,
+    partition_of,
+};
+use serde_json::{Map, Value};
+
+/// What a probe asks for.
+pub(super) const LIST_TABLES: &str = "dynamodb:ListTables";
+
+/// The actions on items that most programs use; of a transaction, each of its actions.
+const ON_ITEMS: [&str; 10] = [
+    "dynamodb:DescribeTable",
+    "dynamodb:GetItem",
+    "dynamodb:BatchGetItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+];
+
+/// What the policies of the endpoints that addresses in use go through say: of `ListTables`, and of the actions that the user named,
+/// else of those that most programs use.
+pub(super) fn endpoint_policies(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Named<'_>]) -> Vec<EndpointPolicy> {
+    let (Ok(region), Some(endpoints)) = (reader.region, reader.facts.vpc_endpoints.seen()) else { return Vec::new() };
+    let paths = names.iter().flat_map(Named::in_use).filter_map(|judged| judged.report.verdict.path());
+    let used: Vec<&str> = paths.filter(|path| path.is_dynamodb_endpoint).map(|path| path.target.as_str()).collect();
+    let mut actions = vec![LIST_TABLES];
+    if snapshot.actions.is_empty() {
+        actions.extend(ON_ITEMS);
+    } else {
+        actions.extend(snapshot.actions.iter().map(String::as_str).filter(|action| *action != LIST_TABLES));
+    }
+    let of = |endpoint: &VpcEndpoint| {
+        let policy = match &endpoint.policy {
+            Some(document) => Policy::read(document),
+            None => Policy(Err("EC2's answer has no policy of it".to_owned())),
+        };
+        let decide =
+            |action: &&str| PolicyAction { action: (*action).to_owned(), decision: policy.decide(action, region) };
+        EndpointPolicy { endpoint: endpoint.id.clone(), actions: actions.iter().map(decide).collect() }
+    };
+    endpoints.iter().filter(|endpoint| used.contains(&endpoint.id.as_str())).map(of).collect()
+}
+
+/// Why an action is denied, in words.
+pub(super) fn denied_by(statement: Option<&str>) -> String {
+    statement.map_or_else(|| "no statement allows it".to_owned(), |statement| format!("{statement} denies it"))
+}
+
+/// What explains that an endpoint's policy denied `ListTables`, in words: what the policies in use say of it.
+pub(super) fn list_tables_denied(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Named<'_>]) -> Vec<String> {
+    let why = |policy: EndpointPolicy| {
+        let action = policy.actions.into_iter().find(|action| action.action == LIST_TABLES)?;
+        let why = match action.decision {
+            PolicyDecision::Denied { statement } => denied_by(statement.as_deref()),
+            PolicyDecision::Conditional { statements } => {
+                let statements: Vec<String> = statements.iter().map(ToString::to_string).collect();
+                statements.join("; ")
+            }
+            PolicyDecision::Allowed | PolicyDecision::Unknown { .. } => return None,
+        };
+        Some(format!("in the policy of {}, {why}", policy.endpoint))
+    };
+    endpoint_policies(reader, snapshot, names).into_iter().filter_map(why).collect()
+}
+
+/// The endpoint of a path, if its policy allows `ListTables` to everyone.
+pub(super) fn allows_list_tables<'s>(snapshot: &'s Snapshot, path: &Path) -> Option<&'s VpcEndpointId> {
+    let reader = reader(snapshot);
+    let (region, endpoints) = (reader.region.ok()?, reader.facts.vpc_endpoints.seen()?);
+    let endpoint = endpoints.iter().find(|endpoint| endpoint.id.as_str() == path.target.as_str())?;
+    let decision = Policy::read(endpoint.policy.as_deref()?).decide(LIST_TABLES, region);
+    (path.is_dynamodb_endpoint && decision == PolicyDecision::Allowed).then_some(&endpoint.id)
+}
+
+/// A policy, or why it cannot be read.
+pub(super) struct Policy(Result<Vec<Statement>, String>);
+
+/// Whom, what or which requests an element of a statement matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Matches {
+    None,
+    Some,
+    All,
+}
+
+#[derive(Debug)]
+struct Statement {
+    /// Its `Sid`, or its number.
+    name: String,
+    denies: bool,
+    actions: Patterns,
+    resources: Patterns,
+    principals: Matches,
+    conditions: Vec<String>,
+}
+
+/// The patterns of an element and of its negation.
+#[derive(Debug)]
+struct Patterns {
+    patterns: Vec<String>,
+    negated: bool,
+}
+
+impl Policy {
+    /// Reads a document.
+    pub(super) fn read(document: &str) -> Self {
+        Self(read(document))
+    }
+
+    /// What it says of an action of DynamoDB in a Region.
+    pub(super) fn decide(&self, action: &str, region: &str) -> PolicyDecision {
+        let statements = match &self.0 {
+            Ok(statements) => statements,
+            Err(because) => return PolicyDecision::Unknown { because: because.clone() },
+        };
+        let applying = |denies: bool| {
+            let applies = move |statement: &&Statement| {
+                statement.denies == denies && statement.applies(action, region) > Matches::None
+            };
+            statements.iter().filter(applies)
+        };
+        let always = |statement: &&Statement| statement.applies(action, region) == Matches::All;
+        if let Some(statement) = applying(true).find(always) {
+            return PolicyDecision::Denied { statement: Some(statement.name.clone()) };
+        }
+        if applying(false).next().is_none() {
+            return PolicyDecision::Denied { statement: None };
+        }
+        let is_allowed = applying(false).any(|statement| always(&statement));
+        let denials = applying(true).map(|statement| statement.condition(region));
+        if !is_allowed {
+            let allowances = applying(false).map(|statement| statement.condition(region));
+            return PolicyDecision::Conditional { statements: allowances.chain(denials).collect() };
+        }
+        match denials.collect::<Vec<_>>() {
+            none if none.is_empty() => PolicyDecision::Allowed,
+            statements => PolicyDecision::Conditional { statements },
+        }
+    }
+}
+
+impl Statement {
+    /// Whether it applies to an action, for every caller, table and request.
+    fn applies(&self, action: &str, region: &str) -> Matches {
+        let of_conditions = if self.conditions.is_empty() { Matches::All } else { Matches::Some };
+        let parts = [self.of_action(action), self.of_resources(region), self.principals, of_conditions];
+        parts.into_iter().min().unwrap_or(Matches::None)
+    }
+
+    fn of_action(&self, action: &str) -> Matches {
+        let action = action.to_ascii_lowercase();
+        let named = self.actions.patterns.iter().any(|pattern| is_like(&pattern.to_ascii_lowercase(), &action));
+        if named != self.actions.negated { Matches::All } else { Matches::None }
+    }
+
+    /// Which tables of a Region it is about.
+    fn of_resources(&self, region: &str) -> Matches {
+        let most = self.resources.patterns.iter().map(|pattern| tables(pattern, region)).max();
+        match (most.unwrap_or(Matches::None), self.resources.negated) {
+            (matches, false) => matches,
+            (Matches::None, true) => Matches::All,
+            (Matches::Some, true) => Matches::Some,
+            (Matches::All, true) => Matches::None,
+        }
+    }
+
+    fn condition(&self, region: &str) -> PolicyCondition {
+        let mut on = Vec::new();
+        if self.principals != Matches::All {
+            on.push("principal".to_owned());
+        }
+        if self.of_resources(region) != Matches::All {
+            on.push("resource".to_owned());
+        }
+        on.extend(self.conditions.iter().cloned());
+        PolicyCondition { statement: self.name.clone(), denies: self.denies, on }
+    }
+}
+
+/// Which tables of a Region a pattern of `Resource` matches.
+fn tables(pattern: &str, region: &str) -> Matches {
+    if pattern == "*" {
+        return Matches::All;
+    }
+    let [arn, partition, service, in_region, account, resource] = {
+        let mut parts = pattern.splitn(6, ':');
+        [(); 6].map(|()| parts.next().unwrap_or_default())
+    };
+    if arn != "arn" || resource.is_empty() {
+        // A wildcard in place of several parts may match any table.
+        return if pattern.contains(['*', '?']) { Matches::Some } else { Matches::None };
+    }
+    let may_be = |part: &str, value: &str| is_like(part, value) || part.contains("${");
+    let is_here = partition_of(region).is_none_or(|own| may_be(partition, own))
+        && may_be(service, "dynamodb")
+        && may_be(in_region, region);
+    let is_own = partition == "*" || partition_of(region).is_some_and(|own| is_like(partition, own));
+    let is_every_table = is_own && account == "*" && matches!(resource, "*" | "table*" | "table/*");
+    match (is_here, is_every_table && !pattern.contains("${")) {
+        (false, _) => Matches::None,
+        (true, false) => Matches::Some,
+        (true, true) => Matches::All,
+    }
+}
+
+/// Whether a text is like a pattern, in which `*` is any text and `?` any character.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    // The positions in the pattern that the text up to here reaches.
+    let skip = |reached: &mut Vec<bool>| {
+        for at in 0..pattern.len() {
+            if reached[at] && pattern[at] == '*' {
+                reached[at + 1] = true;
+            }
+        }
+    };
+    let mut reached = vec![false; pattern.len() + 1];
+    reached[0] = true;
+    skip(&mut reached);
+    for c in text {
+        let mut next = vec![false; pattern.len() + 1];
+        for at in 0..pattern.len() {
+            match pattern[at] {
+                _ if !reached[at] => {}
+                '*' => next[at] = true,
+                one => next[at + 1] |= one == '?' || one == c,
+            }
+        }
+        skip(&mut next);
+        reached = next;
+    }
+    reached[pattern.len()]
+}
+
+fn read(document: &str) -> Result<Vec<Statement>, String> {
+    let value: Value = serde_json::from_str(document).map_err(|error| format!("it is not a JSON document: {error}"))?;
+    let Value::Object(policy) = value else { return Err("it is not a JSON object".to_owned()) };
+    for key in policy.keys() {
+        if !["Version", "Id", "Statement"].contains(&key.as_str()) {
+            return Err(format!("it has an element {key:?}"));
+        }
+    }
+    let statements = match policy.get("Statement") {
+        Some(Value::Array(statements)) => statements.as_slice(),
+        Some(one @ Value::Object(_)) => std::slice::from_ref(one),
+        Some(_) | None => return Err("it has no Statement".to_owned()),
+    };
+    statements.iter().zip(1..).map(|(statement, number)| self::statement(statement, number)).collect()
+}
+
+fn statement(value: &Value, number: usize) -> Result<Statement, String> {
+    const KEYS: [&str; 9] =
+        ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+    let Value::Object(statement) = value else { return Err(format!("statement {number} is not a JSON object")) };
+    if let Some(key) = statement.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(format!("statement {number} has an element {key:?}"));
+    }
+    let denies = match statement.get("Effect").and_then(Value::as_str) {
+        Some("Allow") => false,
+        Some("Deny") => true,
+        Some(_) | None => return Err(format!("statement {number} has no Effect of Allow or Deny")),
+    };
+    let name = match statement.get("Sid").and_then(Value::as_str) {
+        Some(sid) if !sid.is_empty() => format!("statement {sid:?}"),
+        Some(_) | None => format!("statement {number}"),
+    };
+    let patterns = |element: &str| patterns(statement, element).map_err(|problem| format!("{name}: {problem}"));
+    let (actions, resources) = (patterns("Action")?, patterns("Resource")?);
+    let principals = principals(statement);
+    let conditions = match statement.get("Condition") {
+        None => Vec::new(),
+        Some(Value::Object(operators)) => keys(operators),
+        Some(_) => return Err(format!("{name}: its Condition is not a JSON object")),
+    };
+    Ok(Statement { name, denies, actions, resources, principals, conditions })
+}
+
+/// The keys of conditions; one without keys is always true.
+fn keys(operators: &Map<String, Value>) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for operator in operators.values() {
+        match operator {
+            Value::Object(operator) => keys.extend(operator.keys().cloned()),
+            _ => keys.push("a condition that onnet cannot read".to_owned()),
+        }
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// `Action` or `NotAction`, `Resource` or `NotResource`: one text or several.
+fn patterns(statement: &Map<String, Value>, element: &str) -> Result<Patterns, String> {
+    let negation = format!("Not{element}");
+    let (value, negated) = match (statement.get(element), statement.get(&negation)) {
+        (Some(value), None) => (value, false),
+        (None, Some(value)) => (value, true),
+        (Some(_), Some(_)) | (None, None) => return Err(format!("it needs one of {element} and {negation}")),
+    };
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let patterns = match value {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(several) => several.iter().map(text).collect(),
+        _ => None,
+    };
+    Ok(Patterns { patterns: patterns.ok_or_else(|| format!("its {element} is not a text"))?, negated })
+}
+
+/// Whom it is about. `"*"` and `{"AWS": "*"}` are everyone; whom a statement without a principal is about is not known.
+fn principals(statement: &Map<String, Value>) -> Matches {
+    let is_everyone = |value: &Value| match value {
+        Value::String(one) => one == "*",
+        Value::Array(several) => several.iter().any(|one| one.as_str() == Some("*")),
+        _ => false,
+    };
+    match (statement.get("Principal"), statement.get("NotPrincipal")) {
+        (Some(Value::Object(kinds)), None) => {
+            let is_everyone = kinds.get("AWS").is_some_and(is_everyone) || kinds.get("*").is_some_and(is_everyone);
+            if is_everyone { Matches::All } else { Matches::Some }
+        }
+        (Some(value), None) if is_everyone(value) => Matches::All,
+        (Some(_), _) | (None, _) => Matches::Some,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REGION: &str = "us-east-1";
+
+    fn said(statements: &str, action: &str) -> String {
+        match Policy::read(&format!(r#"{{"Version": "2012-10-17", "Statement": {statements}}}"#)).decide(action, REGION)
+        {
+            PolicyDecision::Allowed => "allowed".to_owned(),
+            PolicyDecision::Denied { statement } => format!("denied by {}", statement.as_deref().unwrap_or("none")),
+            PolicyDecision::Conditional { statements } => {
+                statements.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            }
+            PolicyDecision::Unknown { because } => format!("unknown: {because}"),
+        }
+    }
+
+    fn allow(element: &str) -> String {
+        let mut statement: Map<String, Value> =
+            serde_json::from_str(r#"{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}"#)
+                .unwrap_or_default();
+        for (key, value) in serde_json::from_str::<Map<String, Value>>(&format!("{{{element}}}")).unwrap_or_default() {
+            statement.retain(|known, _| key.trim_start_matches("Not") != known.as_str());
+            statement.insert(key, value);
+        }
+        Value::from(statement).to_string()
+    }
+
+    #[test]
+    fn only_what_holds_for_every_request_is_allowed_or_denied() {
+        let deny = |element: &str| allow(&format!(r#""Effect": "Deny", {element}"#));
+        for (statements, action, expected) in [
+            (allow(""), "PutItem", "allowed"),
+            ("[]".to_owned(), "PutItem", "denied by none"),
+            (allow(r#""Action": ["dynamodb:Get*", "dynamodb:?atchGetItem"]"#), "BatchGetItem", "allowed"),
+            (allow(r#""Action": "dynamodb:getitem""#), "GetItem", "allowed"),
+            (allow(r#""Action": "dynamodb:Get*""#), "PutItem", "denied by none"),
+            (allow(r#""NotAction": "dynamodb:Get*""#), "GetItem", "denied by none"),
+            (allow(r#""NotAction": "dynamodb:Get*""#), "PutItem", "allowed"),
+            (allow(r#""Action": "s3:*""#), "GetItem", "denied by none"),
+            (allow(r#""Principal": {"AWS": "*"}"#), "GetItem", "allowed"),
+            (allow(r#""Principal": {"AWS": ["111122223333"]}"#), "GetItem", "statement 1 allows by principal"),
+            (allow(r#""NotPrincipal": {"AWS": "*"}"#), "GetItem", "statement 1 allows by principal"),
+            (allow(r#""Resource": "arn:aws:dynamodb:*:*:table/*""#), "ListTables", "allowed"),
+            (allow(r#""Resource": "arn:aws:dynamodb:us-east-1:*:*""#), "GetItem", "allowed"),
+            (allow(r#""Resource": "arn:aws:dynamodb:eu-*:*:table/*""#), "GetItem", "denied by none"),
+            (allow(r#""Resource": "arn:aws-cn:dynamodb:*:*:table/*""#), "GetItem", "denied by none"),
+            (allow(r#""Resource": "arn:aws:s3:::bucket/*""#), "GetItem", "denied by none"),
+            (
+                allow(r#""Resource": "arn:aws:dynamodb:*:111122223333:table/*""#),
+                "GetItem",
+                "statement 1 allows by resource",
+            ),
+            (
+                allow(r#""Resource": ["arn:aws:dynamodb:*:*:table/orders"]"#),
+                "GetItem",
+                "statement 1 allows by resource",
+            ),
+            (
+                allow(r#""Resource": "arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}*""#),
+                "GetItem",
+                "statement 1 allows by resource",
+            ),
+            (allow(r#""Resource": "arn:*""#), "GetItem", "statement 1 allows by resource"),
+            (
+                allow(r#""NotResource": "arn:aws:dynamodb:*:*:table/secret""#),
+                "GetItem",
+                "statement 1 allows by resource",
+            ),
+            (allow(r#""NotResource": "arn:aws:s3:::bucket""#), "GetItem", "allowed"),
+            (allow(r#""NotResource": "*""#), "GetItem", "denied by none"),
+            (
+                allow(
+                    r#""Sid": "Own", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}, "Bool": {"aws:SecureTransport": "true"}}"#,
+                ),
+                "GetItem",
+                r#"statement "Own" allows by aws:PrincipalOrgID, aws:SecureTransport"#,
+            ),
+            (allow(r#""Condition": {}"#), "GetItem", "allowed"),
+            (
+                format!("[{}, {}]", allow(""), deny(r#""Sid": "No", "Action": "dynamodb:Delete*""#)),
+                "DeleteItem",
+                r#"denied by statement "No""#,
+            ),
+            (format!("[{}, {}]", allow(""), deny(r#""Action": "dynamodb:Delete*""#)), "GetItem", "allowed"),
+            (
+                format!("[{}, {}]", allow(""), deny(r#""Resource": "arn:aws:dynamodb:*:*:table/audit""#)),
+                "GetItem",
+                "statement 2 denies by resource",
+            ),
+            (
+                format!(
+                    "[{}, {}]",
+                    allow(r#""Action": "dynamodb:Get*""#),
+                    deny(r#""Principal": {"AWS": "111122223333"}"#)
+                ),
+                "PutItem",
+                "denied by none",
+            ),
+        ] {
+            assert_eq!(said(&statements, &format!("dynamodb:{action}")), expected, "{statements} {action}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_decides_nothing() {
+        for (statements, because) in [
+            (allow(r#""Effect": "allow""#), "statement 1 has no Effect of Allow or Deny"),
+            (allow(r#""Action": 7"#), "statement 1: its Action is not a text"),
+            (allow(r#""Action": ["dynamodb:*", null]"#), "statement 1: its Action is not a text"),
+            (allow(r#""Condition": "x""#), "statement 1: its Condition is not a JSON object"),
+            (allow(r#""Only": "x""#), r#"statement 1 has an element "Only""#),
+            (
+                r#"{"Effect": "Allow", "Principal": "*", "Resource": "*"}"#.to_owned(),
+                "statement 1: it needs one of Action and NotAction",
+            ),
+            ("7".to_owned(), "it has no Statement"),
+            ("[7]".to_owned(), "statement 1 is not a JSON object"),
+        ] {
+            assert_eq!(said(&statements, LIST_TABLES), format!("unknown: {because}"), "{statements}");
+        }
+        for document in ["", "null", "[]", r#"{"Statement": []"#, r#"{"statement": []}"#] {
+            let decision = Policy::read(document).decide(LIST_TABLES, REGION);
+            assert!(matches!(decision, PolicyDecision::Unknown { .. }), "{document}: {decision:?}");
+        }
+    }
+}
