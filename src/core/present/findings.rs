@@ -31,4 +31,5 @@ pub(super) fn more(page: &mut Page, first: Option<&Finding>) {
     }
 }
 
-const INDENT: usize = super::page::INDENT + 1;
+/// After the longest severity.
+const INDENT: usize = 12;

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt::Display};
 pub(super) const WIDTH: usize = 80;
 
 /// Where the second column begins.
-pub(super) const INDENT: usize = 11;
+pub(super) const INDENT: usize = 14;
 
 /// `text` with everything escaped that could control a terminal: control characters and those that reorder text.
 ///
@@ -80,6 +80,11 @@ impl Page {
         let text = text.to_string();
         if self.column + 2 + text.chars().count() > WIDTH { self.end().to(column) } else { self.put("  ") }
             .styled(Style::new().dimmed(), text)
+    }
+
+    /// A space, or a new line from `column` on where what follows does not fit.
+    pub(super) fn space_for(&mut self, column: usize, width: usize) -> &mut Self {
+        if self.column + 1 + width > WIDTH { self.end().to(column) } else { self.put(" ") }
     }
 
     pub(super) fn end(&mut self) -> &mut Self {

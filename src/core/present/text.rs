@@ -42,6 +42,9 @@ pub fn text(report: &Report) -> String {
         }
     }
     findings::more(page, report.findings.first());
+    if report.findings.iter().any(|finding| finding.fix.is_some()) {
+        page.label("verify").put("onnet check").end();
+    }
     std::mem::take(page).finish()
 }
 
@@ -60,7 +63,7 @@ fn answer(page: &mut Page, report: &Report) {
     }
 }
 
-/// The names, where there are several.
+/// The names, where there are several or a setting chose one.
 fn names(page: &mut Page, report: &Report) {
     if report.names.len() < 2 && report.names.iter().all(|name| name.chosen_by.is_empty()) {
         return;
@@ -282,7 +285,8 @@ fn probe(page: &mut Page, probe: &Probe) {
     if let Some(local) = local {
         page.put(format_args!(" from {}", local.ip()));
     }
-    page.put(": ").styled(style, result).put(format_args!(" in {total}"));
+    let took = format!(" in {total}");
+    page.put(":").space_for(INDENT, result.name().len() + took.chars().count()).styled(style, result).put(took);
     if let Some(phase) = failed_in {
         page.note(INDENT, format_args!("in phase {phase}"));
     }
