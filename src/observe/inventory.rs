@@ -5,7 +5,7 @@ use super::{
     ec2::{self, Ec2, Interfaces, observed},
     limits::OF_REGION,
 };
-use crate::model::{Inventory, Observed, Subnet, SubnetId, VpcId};
+use crate::model::{Inventory, Observed, OwnRange, Subnet, SubnetId, VpcId};
 use aws_config::SdkConfig;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -50,6 +50,8 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
     };
     Inventory {
         region,
+        own_ranges: OwnRange::of_subnets(subnets.seen().into_iter().flatten()).collect(),
+        unlisted_subnets: BTreeMap::new(),
         subnets,
         facts,
         partial: BTreeMap::new(),

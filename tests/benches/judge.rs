@@ -119,6 +119,8 @@ fn vpc(extent: Extent) -> Inventory {
         selected_routes: BTreeMap::new(),
         unknown_ranges: BTreeMap::new(),
         contradictory: BTreeMap::new(),
+        own_ranges: Vec::new(),
+        unlisted_subnets: BTreeMap::new(),
         vpc_owners: BTreeMap::new(),
         left_out: BTreeSet::new(),
         not_read: Vec::new(),

@@ -651,11 +651,16 @@ fn a_subnets_own_range_is_not_covered_by_its_route_table() {
     let folder = |table: &str, subnet: &str| {
         let routes =
             r#"{"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "Origin": "CreateRoute", "State": "active"}"#;
-        let local = format!(
-            r#"{{"DestinationCidrBlock": "{table}", "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}}"#
-        );
+        let local = |range: &str| {
+            format!(
+                r#"{{"DestinationCidrBlock": "{range}", "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}}"#
+            )
+        };
+        // The VPC has another range for the subnet, unless it lies in the first.
+        let own = (table != "52.0.0.0/8").then(|| local(subnet));
+        let locals = own.into_iter().chain([local(table)]).collect::<Vec<_>>().join(", ");
         let tables = format!(
-            r#"{{"RouteTables": [{{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{{"Main": true}}], "Routes": [{local}, {routes}]}}]}}"#
+            r#"{{"RouteTables": [{{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{{"Main": true}}], "Routes": [{locals}, {routes}]}}]}}"#
         );
         let subnets =
             format!(r#"{{"Subnets": [{{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "{subnet}"}}]}}"#);

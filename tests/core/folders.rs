@@ -99,6 +99,7 @@ fn references_to_rows_and_answers_of_other_commands_are_no_rows() {
     let others = [
         r#"{"Reservations": [{"Instances": [{"InstanceId": "i-1", "SubnetId": "subnet-1", "VpcId": "vpc-1"}]}]}"#,
         r#"{"NatGateways": [{"NatGatewayId": "nat-1", "SubnetId": "subnet-1", "VpcId": "vpc-1"}]}"#,
+        r#"{"NatGateways": [{"NatGatewayId": "nat-1", "VpcId": "vpc-1", "RouteTableId": "rtb-9", "AvailabilityMode": "regional"}]}"#,
         r#"{"SecurityGroups": [{"IpPermissions": [{"PrefixListIds": [{"PrefixListId": "pl-1"}]}]}]}"#,
         r#"{"RouteTable": {"RouteTableId": "rtb-9", "VpcId": "vpc-1", "Associations": [], "Routes": []}}"#,
         r#"{"Resources": {"R": {"Properties": {"RouteTableId": {"Ref": "T"}, "VpcId": "vpc-1"}}}}"#,
@@ -575,7 +576,7 @@ fn an_address_of_the_vpc_shows_the_route_that_wins_without_the_endpoints() {
     let route = explained.route.as_ref().unwrap();
     assert_eq!(route.destination.to_string(), "10.0.0.0/16");
     let text = anstream::adapter::strip_str(&present::explanation(&explained)).to_string();
-    assert!(text.contains("wins       10.0.0.0/16 → not known"), "{text}");
+    assert!(text.contains("wins          10.0.0.0/16 → not known"), "{text}");
     let whole = explain(&read(&[]).unwrap(), &"subnet-1".into(), "10.0.7.9".parse().unwrap()).unwrap();
     assert_eq!((explained_outcome(&whole), whole.route), (Outcome::OffNet, explained.route));
 }
@@ -748,7 +749,7 @@ fn null_and_empty_texts_are_absent() {
     let odd = main
         .replace(r#""Main": true"#, r#""Main": true, "SubnetId": "", "GatewayId": null"#)
         .replace(r#""Routes": ["#, r#""Routes": [null, "#)
-        .replace(r#""Associations": ["#, r#""Associations": [null, {"Main": null, "SubnetId": "subnet-2"}, "#)
+        .replace(r#""Associations": ["#, r#""Associations": [null, {"Main": null, "SubnetId": "subnet-1"}, "#)
         .replace(
             r#""DestinationPrefixListId""#,
             r#""DestinationCidrBlock": "", "NatGatewayId": "", "DestinationPrefixListId""#,
@@ -1024,4 +1025,140 @@ fn what_powershell_made_of_objects_is_named() {
     }
     let other = outcome(&[("route-tables.json", r#"{"RouteTables": [7]}"#)]).unwrap_err();
     assert!(!other.contains("PowerShell"), "{other}");
+}
+
+/// A whole folder in `region` whose list has the id of another Region's, with a route that diverts a range of it.
+fn two_regions(entries: &[(&str, &str)]) -> Result<Outcome, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let list = |region: &str, service: &str| {
+        format!(
+            r#"{{"PrefixLists": [{{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.{region}.{service}",
+              "PrefixListArn": "arn:aws:ec2:{region}:aws:prefix-list/pl-1", "OwnerId": "AWS"}}]}}"#
+        )
+    };
+    let diverting = r#"{"DestinationCidrBlock": "52.94.5.0/24", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, diverting])]);
+    let (ours, theirs) = (list("us-east-1", "dynamodb"), list("ap-southeast-1", "s3"));
+    let files = [
+        ("route-tables.json", main.as_str()),
+        ("subnets.json", SUBNETS),
+        ("vpc-endpoints.json", ENDPOINTS),
+        ("us-prefix-lists.json", &ours),
+        ("ap-prefix-lists.json", &theirs),
+    ];
+    for (name, text) in files.iter().chain(entries) {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let inventory = files::read(dir.path(), Some("us-east-1")).map_err(|error| error.to_string())?;
+    Ok(audit(&inventory, None).outcome)
+}
+
+#[test]
+fn entries_are_of_the_region_that_their_files_name_has() {
+    let of_s3 = r#"{"Entries": [{"Cidr": "54.231.0.0/16"}]}"#;
+    let of_dynamodb = r#"{"Entries": [{"Cidr": "52.94.4.0/22"}]}"#;
+    let theirs = ("ap-southeast-1-pl-1.json", of_s3);
+    assert_eq!(two_regions(&[theirs]), Ok(Outcome::Undetermined), "they are the other Region's");
+    assert_eq!(two_regions(&[("pl-1.json", of_s3)]), Ok(Outcome::Undetermined), "which Region's is not known");
+    assert_eq!(two_regions(&[("pl-1.json", of_dynamodb)]), Ok(Outcome::Undetermined));
+    assert_eq!(two_regions(&[("us-east-1_pl-1.json", of_dynamodb), theirs]), Ok(Outcome::AtRisk));
+}
+
+#[test]
+fn subnets_that_others_name_and_no_listing_has_are_missing() {
+    let associated = r#"[{"Main": false, "SubnetId": "subnet-2", "RouteTableId": "rtb-2"}]"#;
+    let with_table = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &table("rtb-2", associated, &[LOCAL])]);
+    assert_eq!(outcome(&[("route-tables.json", &with_table)]), Ok(Outcome::Undetermined));
+    let interface = |subnet: &str| {
+        format!(
+            r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1", "SubnetId": "{subnet}",
+              "PrivateIpAddresses": [{{"PrivateIpAddress": "10.0.1.9"}}]}}]}}"#
+        )
+    };
+    assert_eq!(outcome(&[("eni.json", &interface("subnet-2"))]), Ok(Outcome::Undetermined));
+    assert_eq!(outcome(&[("eni.json", &interface("subnet-1"))]), Ok(Outcome::OnNet));
+}
+
+#[test]
+fn a_range_of_the_vpc_without_a_local_route_is_a_contradiction() {
+    let vpcs = |state: &str| {
+        format!(
+            r#"{{"Vpcs": [{{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16", "OwnerId": "111122223333", "CidrBlockAssociationSet": [
+              {{"CidrBlock": "52.94.0.0/23", "CidrBlockState": {{"State": "{state}"}}}}]}}]}}"#
+        )
+    };
+    assert_eq!(outcome(&[("vpcs.json", &vpcs("associated"))]), Ok(Outcome::Undetermined));
+    assert_eq!(outcome(&[("vpcs.json", &vpcs("disassociated"))]), Ok(Outcome::OnNet));
+    let subnets =
+        SUBNETS.replace("]}", r#", {"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "52.94.1.0/24"}]}"#);
+    assert_eq!(outcome(&[("subnets.json", &subnets)]), Ok(Outcome::Undetermined));
+    let replaced = LOCAL
+        .replace("10.0.0.0/16", "52.94.0.0/16")
+        .replace(r#""GatewayId": "local""#, r#""NetworkInterfaceId": "eni-9""#);
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, &replaced, TO_ENDPOINT])]);
+    assert_eq!(outcome(&[("route-tables.json", &main)]), Ok(Outcome::Undetermined), "it was the local route");
+}
+
+#[test]
+fn an_endpoint_that_is_not_available_is_explained_as_at_risk() {
+    for (state, expected) in [
+        ("available", Outcome::OnNet),
+        ("pending", Outcome::AtRisk),
+        ("deleting", Outcome::AtRisk),
+        ("failed", Outcome::Undetermined),
+    ] {
+        let endpoints = ENDPOINTS.replace("available", state);
+        let inventory = read(&[("vpc-endpoints.json", &endpoints)]).unwrap();
+        let explained = explain(&inventory, &"subnet-1".into(), "52.94.0.10".parse().unwrap()).unwrap();
+        assert_eq!(explained_outcome(&explained), expected, "{state}: {}", explained.reason);
+        let audited = audit(&inventory, None).outcome;
+        assert_eq!(audited, expected, "{state}");
+    }
+}
+
+#[test]
+fn a_part_of_the_entries_contradicts_the_other_answer_as_the_whole_does() {
+    let entries = |entry: &str, more: &str| format!(r#"{{"Entries": [{{"Cidr": "{entry}"}}]{more}}}"#);
+    for more in ["", r#", "NextToken": "x""#] {
+        assert_eq!(outcome(&[("pl-1.json", &entries("35.71.70.0/24", more))]), Ok(Outcome::Undetermined), "{more}");
+        assert_eq!(outcome(&[("pl-1.json", &entries("52.94.0.0/22", more))]), Ok(Outcome::OnNet), "{more}");
+    }
+}
+
+#[test]
+fn a_prefix_list_that_is_changing_supports_nothing() {
+    let to_nat =
+        r#"{"DestinationPrefixListId": "pl-2", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, to_nat])]);
+    let list = |fields: &str| {
+        format!(
+            r#"{{"PrefixLists": [{{"PrefixListId": "pl-2", "PrefixListName": "offices", "OwnerId": "111122223333", {fields}}}]}}"#
+        )
+    };
+    let entries = r#"{"Entries": [{"Cidr": "192.0.2.0/24"}]}"#;
+    let with =
+        |fields: &str| outcome(&[("route-tables.json", &main), ("lists.json", &list(fields)), ("pl-2.json", entries)]);
+    assert_eq!(with(r#""State": "modify-complete""#), Ok(Outcome::OnNet));
+    assert_eq!(with(r#""State": "modify-in-progress""#), Ok(Outcome::Undetermined));
+    let other = list(r#""Version": 4"#);
+    let error = outcome(&[("one.json", &list(r#""Version": 3"#)), ("two.json", &other)]).unwrap_err();
+    assert!(error.contains("Version"), "{error}");
+}
+
+#[test]
+fn network_interfaces_of_another_region_are_left_out() {
+    let interface = |id: &str, vpc: &str, subnet: &str, zone: &str| {
+        format!(
+            r#"{{"NetworkInterfaceId": "{id}", "VpcId": "{vpc}", "SubnetId": "{subnet}", "AvailabilityZone": "{zone}",
+              "InterfaceType": "vpc_endpoint", "Description": "VPC Endpoint Interface vpce-9",
+              "PrivateIpAddresses": [{{"PrivateIpAddress": "10.0.1.9"}}]}}"#
+        )
+    };
+    let other = interface("eni-9", "vpc-9", "subnet-9", "eu-west-1a");
+    let subnets = SUBNETS.replace(
+        "]}",
+        r#", {"SubnetId": "subnet-9", "VpcId": "vpc-9", "AvailabilityZone": "eu-west-1a", "CidrBlock": "10.0.1.0/24"}]}"#,
+    );
+    let interfaces = format!(r#"{{"NetworkInterfaces": [{other}]}}"#);
+    assert_eq!(outcome(&[("subnets.json", &subnets), ("eni.json", &interfaces)]), Ok(Outcome::OnNet));
 }

@@ -9,11 +9,14 @@ use super::{
     without_endpoint::{Afterwards, Counterfactual, answer},
 };
 use crate::model::{
-    AssociationKind, Audit, CoverageRange, Finding, Gap, Inventory, Missing, Observed, Outcome, RouteTable, SCHEMA,
-    Severity, Subnet, SubnetAudit, SubnetId, Verdict, VpcId,
+    AssociatedWith, AssociationKind, AssociationState, Audit, CoverageRange, Finding, Gap, Inventory, Missing,
+    Observed, Outcome, RouteTable, SCHEMA, Severity, Subnet, SubnetAudit, SubnetId, Verdict, VpcId,
 };
 use ipnet::IpNet;
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Judges every subnet of the inventory, or of one VPC.
 pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
@@ -35,16 +38,41 @@ pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
     };
     subnets.sort_by(|a, b| (&a.vpc, Reverse(a.outcome), &a.subnet).cmp(&(&b.vpc, Reverse(b.outcome), &b.subnet)));
 
-    let missing = missing(inventory, vpc, subnets.is_empty());
+    let unlisted = unlisted(inventory, vpc);
+    let unknown = (!unlisted.is_empty()).then_some(Outcome::Undetermined);
+    let missing: Vec<Missing> = missing(inventory, vpc, subnets.is_empty()).into_iter().chain(unlisted).collect();
     let findings = findings::find(&World::of_audit(&reader, &[], &missing));
     Audit {
         schema: SCHEMA,
         region: inventory.region.clone(),
         service: service_name(&inventory.facts, &inventory.region),
-        outcome: subnets.iter().map(|subnet| subnet.outcome).max().unwrap_or(Outcome::Undetermined),
+        outcome: subnets.iter().map(|subnet| subnet.outcome).chain(unknown).max().unwrap_or(Outcome::Undetermined),
         findings,
         subnets,
     }
+}
+
+/// The VPCs that have subnets which are not listed: a route table is associated with one, or a network interface is in one.
+fn unlisted(inventory: &Inventory, vpc: Option<&VpcId>) -> Vec<Missing> {
+    let Some(subnets) = inventory.subnets.seen() else { return Vec::new() };
+    let listed: BTreeSet<&SubnetId> = subnets.iter().map(|subnet| &subnet.id).collect();
+    let mut found: BTreeMap<&VpcId, Gap> = BTreeMap::new();
+    for table in inventory.facts.route_tables.seen().into_iter().flatten() {
+        let of_subnets = table.associations.iter().filter(|one| one.state != AssociationState::Gone);
+        let mut of_subnets = of_subnets.filter_map(|one| match &one.with {
+            AssociatedWith::Subnet(subnet) => Some(subnet),
+            AssociatedWith::Main | AssociatedWith::Gateway(_) => None,
+        });
+        if let Some(subnet) = of_subnets.find(|subnet| !listed.contains(subnet)) {
+            let detail = format!("{} is associated with {subnet}, which is not among them", table.id);
+            found.insert(&table.vpc, Gap::Truncated { detail });
+        }
+    }
+    for (of, gap) in &inventory.unlisted_subnets {
+        found.entry(of).or_insert_with(|| gap.clone());
+    }
+    let of_audit = found.into_iter().filter(|(of, _)| vpc.is_none_or(|vpc| vpc == *of));
+    of_audit.map(|(of, gap)| Missing::new(format!("all subnets of {of}"), &gap)).collect()
 }
 
 /// What the audit as a whole lacks.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     AssociatedWith, Destination, EndpointState, Explanation, Gap, Inventory, Loser, LostBy, Matched, Missing, Outcome,
-    Path, PathKind, RouteTable, SubnetId, Verdict, VpcFacts, VpcId, WinningRoute,
+    Path, PathKind, RouteTable, SubnetId, Verdict, VpcEndpoint, VpcFacts, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -35,6 +35,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
                 verdict: Verdict::Undetermined(vec![missing]),
                 route: None,
                 losers: Vec::new(),
+                endpoint_state: None,
             });
         }
     };
@@ -43,6 +44,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         subnet: subnet.clone(),
         route_table: Some(table.id.clone()),
         association: Some(association),
+        endpoint_state: endpoint_of(&inventory.facts, &verdict).map(|endpoint| endpoint.state.clone()),
         verdict,
         route,
         losers,
@@ -55,6 +57,10 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
             Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => {
                 format!("{address} lies in {subnet} itself: no route table applies")
             }
+        };
+        let reason = match endpoint_of(&inventory.facts, &verdict) {
+            Some(endpoint) => format!("{reason}; it is {}'s{}", endpoint.id, state_of(&inventory.facts, &verdict)),
+            None => reason,
         };
         return Ok(explanation(verdict, None, Vec::new(), reason));
     }
@@ -186,23 +192,28 @@ fn reason(
     }
 }
 
-/// The state of the endpoint that the path leads to, unless it is available.
+/// The DynamoDB endpoint that the path leads to.
+fn endpoint_of<'f>(facts: &'f VpcFacts, verdict: &Verdict) -> Option<&'f VpcEndpoint> {
+    let path = verdict.path().filter(|path| path.is_dynamodb_endpoint)?;
+    facts.vpc_endpoints.seen()?.iter().find(|endpoint| endpoint.id.as_str() == path.target.as_str())
+}
+
+/// Its state, unless it is available.
 fn state_of(facts: &VpcFacts, verdict: &Verdict) -> String {
-    let path = verdict.path().filter(|path| path.is_dynamodb_endpoint);
-    let endpoints = facts.vpc_endpoints.seen().into_iter().flatten();
-    let endpoint =
-        path.and_then(|path| endpoints.into_iter().find(|endpoint| endpoint.id.as_str() == path.target.as_str()));
-    match endpoint.map(|endpoint| &endpoint.state) {
+    match endpoint_of(facts, verdict).map(|endpoint| &endpoint.state) {
         None | Some(EndpointState::Available) => String::new(),
         Some(state) => format!(", whose state is {state}"),
     }
 }
 
-/// What an explanation comes to: on-net only through a DynamoDB endpoint; another service's does not count. What has a private
+/// What an explanation comes to: on-net only through a DynamoDB endpoint that is available; another service's does not count. What has a private
 /// address in another network is not known.
 pub fn explained_outcome(explanation: &Explanation) -> Outcome {
     match &explanation.verdict {
-        Verdict::Via(path) if path.is_dynamodb_endpoint => Outcome::OnNet,
+        Verdict::Via(path) if path.is_dynamodb_endpoint => match explanation.endpoint_state {
+            Some(EndpointState::Available) => Outcome::OnNet,
+            Some(_) | None => Outcome::AtRisk,
+        },
         verdict @ Verdict::Via(_) if may_be_remote(explanation.address, verdict) => Outcome::Undetermined,
         Verdict::Via(_) => Outcome::OffNet,
         Verdict::Dropped(_) => Outcome::Dropped,

@@ -125,7 +125,10 @@ impl<'a, 's> Comparison<'a, 's> {
         for (range, stray) in &self.own {
             match stray {
                 None => {}
-                Some(Stray::To(place)) => diverted.entry(place).or_default().push(range),
+                Some(Stray::To(place)) => {
+                    diverted.entry(place).or_default().push(range);
+                    self.contradicted(range, place).into_iter().for_each(|missing| push(&mut found.missing, missing));
+                }
                 Some(Stray::Unknown(missing)) => missing.iter().for_each(|m| push(&mut found.missing, m.clone())),
             }
         }
@@ -154,6 +157,15 @@ impl<'a, 's> Comparison<'a, 's> {
         for policy in &self.paths.policies {
             self.policy(policy, found);
         }
+    }
+
+    /// An address in use that the kernel, asked for it alone, sends another way than the range that it is in.
+    fn contradicted(&self, range: &KernelRange, place: &str) -> Option<Missing> {
+        let mut addresses = self.covered.addresses.iter();
+        let address = addresses.find(|address| range.first <= **address && **address <= range.last)?;
+        let one = format!("asked for it alone, the kernel sends it through {}", self.covered.interface.id);
+        let why = Gap::Conflicting { one, other: format!("asked for the prefix list, it sends it {place}") };
+        Some(Missing { what: format!("the kernel's route to {address}"), why })
     }
 
     /// Where a range goes if not to the VPC's router through the judged network interface.

@@ -4,8 +4,8 @@ use super::lookup::{Match, Selection, covers, read, without};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
-    Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
-    Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
+    Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, OwnRange, Path, PathTarget,
+    PrefixList, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
     is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
@@ -41,6 +41,21 @@ impl<'a> SeenBy<'a> {
             }
             Self::Accounts(inventory) => Ok(inventory.accounts.iter().collect()),
         }
+    }
+
+    /// The ranges of a VPC, as far as they are known and can be in a prefix list.
+    fn own_ranges(self, vpc: &VpcId) -> impl Iterator<Item = OwnRange> + use<'a, '_> {
+        let (instance, inventory) = match self {
+            Self::Instance(instance) => (instance.seen(), None),
+            Self::Accounts(inventory) => (None, Some(inventory)),
+        };
+        let interfaces = instance.into_iter().flat_map(|instance| &instance.interfaces);
+        let of_interfaces = interfaces.flat_map(|interface| {
+            let ranges = interface.subnet_cidrs.seen().into_iter().flatten();
+            ranges.map(|range| OwnRange { vpc: interface.vpc.clone(), of: interface.subnet.to_string(), range: *range })
+        });
+        let listed = inventory.into_iter().flat_map(|inventory| inventory.own_ranges.iter().cloned());
+        of_interfaces.chain(listed).filter(move |own| own.vpc == *vpc)
     }
 
     /// Which account owns which VPC, by the VPC itself and by its subnets.
@@ -105,7 +120,8 @@ impl<'a> Reader<'a> {
     /// The verdict of a selection of `table` for an address, or for a range whose addresses all match the same
     /// routes.
     pub(super) fn verdict(&self, table: &RouteTable, selection: &Selection<'_>, range: IpNet) -> Verdict {
-        if let Some(missing) = self.lacking_route(table, selection, range) {
+        let missing = self.lacking_local_route(table, range).or_else(|| self.lacking_route(table, selection, range));
+        if let Some(missing) = missing {
             return Verdict::Undetermined(vec![missing]);
         }
         match selection {
@@ -131,6 +147,18 @@ impl<'a> Reader<'a> {
                     .collect(),
             ),
         }
+    }
+
+    /// The local route of a range of the VPC's own, which every table has and this one has not: one of the two answers is older than
+    /// the last change. <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+    fn lacking_local_route(&self, table: &RouteTable, range: IpNet) -> Option<Missing> {
+        let overlaps = |own: &IpNet| own.contains(&range) || range.contains(own);
+        let own = self.seen_by.own_ranges(&table.vpc).find(|own| overlaps(&own.range))?;
+        let is_its =
+            |route: &Route| route.is_local() && matches!(&route.destination, Destination::Cidr(cidr) if overlaps(cidr));
+        let one = format!("{} of {} has {}", own.of, own.vpc, own.range);
+        let why = Gap::Conflicting { one, other: format!("{} has no local route for it", table.id) };
+        (!table.routes.iter().any(is_its)).then(|| Missing { what: format!("all routes of {}", table.id), why })
     }
 
     /// A route that is `filtered` wins: the verdict is known where it is the same with the route in effect and without it, and so for
@@ -363,6 +391,14 @@ impl<'a> Reader<'a> {
             let gap = Gap::Conflicting { one, other: format!("a route table of {vpc} points at it") };
             return undetermined(format!("whether {id} carries traffic"), &gap);
         }
+        if let (EndpointType::Gateway, Some(owner), Some(of_table)) = (&endpoint.kind, &endpoint.owner, &table.owner)
+            && owner != of_table
+        {
+            // The account that owns the VPC owns both.
+            let one = format!("account {owner} owns it");
+            let gap = Gap::Conflicting { one, other: format!("account {of_table} owns {}", table.id) };
+            return undetermined(format!("whether {id} carries traffic"), &gap);
+        }
         match &endpoint.kind {
             EndpointType::Gateway => {
                 let verdict = self.by_endpoint(endpoint, PathTarget::GatewayEndpoint(id.clone()), range);
@@ -510,7 +546,7 @@ fn contradictory(
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
 fn is_within_vpc(winner: &Match<'_>, losers: &[(Match<'_>, LostBy)]) -> bool {
     matches!(winner.route.destination, Destination::PrefixList(_))
-        && losers.iter().any(|(loser, _)| loser.route.target == Target::Local)
+        && losers.iter().any(|(loser, _)| loser.route.is_local())
 }
 
 /// A route leads to an endpoint of a kind that is the target of none.

@@ -24,9 +24,11 @@ fn level(round: &Round<'_>, judged: &Judged<'_>) -> ProofLevel {
         && match judged.said {
             Said::OwnEndpoint { .. } => verdict.is_on_net(),
             Said::NoEndpoint => verdict.is_off_net(),
-            Said::Nothing | Said::OtherSource | Said::NoEndpointByIpv6 | Said::OwnEndpointByIpv6 | Said::Unclear(_) => {
-                false
-            }
+            Said::Nothing
+            | Said::OtherSource
+            | Said::NoEndpointByControl
+            | Said::OwnEndpointByIpv6
+            | Said::Unclear(_) => false,
         };
     if is_proved {
         return ProofLevel::Proved;

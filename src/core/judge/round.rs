@@ -21,6 +21,7 @@ use super::{
 use crate::model::{
     CoverageSummary, Finding, Gap, InstanceSummary, Interface, InterfaceReport, KernelRoute, Missing, Observed,
     PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict, WithoutEndpoint,
+    region_of_zone,
 };
 use ipnet::IpNet;
 use std::{
@@ -53,8 +54,8 @@ pub fn judge(snapshot: Snapshot) -> Report {
         probes: fresh.probes.iter().filter_map(|attempt| attempt.probe.seen().cloned()).collect(),
         idle_endpoint: decided.and_then(|subject| idle_endpoint(&reader(&fresh), subject)),
         without_endpoint: round.without_endpoint,
-        decided_by,
         endpoint_policies: endpoint_policies(&reader(&fresh), &fresh, &round.names),
+        decided_by,
         findings: round.findings,
         snapshot,
     }
@@ -307,6 +308,16 @@ fn rest_of_list(snapshot: &Snapshot, names: &[Named<'_>]) -> Option<Missing> {
     Some(Missing::new("how the kernel routes the rest of DynamoDB's prefix list", &gap))
 }
 
+/// The instance's Region, where its zone is another's.
+fn zone_of_another_region(snapshot: &Snapshot) -> Option<Missing> {
+    let instance = snapshot.instance.seen()?;
+    let zone = instance.availability_zone.seen()?;
+    let other = region_of_zone(zone).filter(|region| *region != instance.region)?;
+    let one = format!("its Region is {}", instance.region);
+    let gap = Gap::Conflicting { one, other: format!("its zone {zone} is of {other}") };
+    Some(Missing::new(format!("where {} is", instance.id), &gap))
+}
+
 /// Facts other than names and addresses without which the outcome cannot be on-net.
 fn missing(
     snapshot: &Snapshot,
@@ -323,6 +334,7 @@ fn missing(
     let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind.is_of_region();
     let region = snapshot.region.gap().filter(|_| names.iter().any(of_a_region));
     let region = region.map(|gap| Missing::new("the Region whose names SDKs here use", gap));
+    let region = region.into_iter().chain(zone_of_another_region(snapshot));
     let of_addresses = in_use(names).flat_map(|judged| match &judged.report.verdict {
         Verdict::Undetermined(missing) => missing.clone(),
         Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => Vec::new(),
@@ -360,7 +372,8 @@ pub(super) fn hostname_missing(snapshot: &Snapshot) -> Option<Missing> {
 }
 
 /// Reads the VPC's facts for the Region whose prefix list and service count: the one the instance runs in.
-fn reader(snapshot: &Snapshot) -> Reader<'_> {
+/// What reads the facts of the VPC.
+pub(super) fn reader(snapshot: &Snapshot) -> Reader<'_> {
     let region = match snapshot.instance.seen() {
         Some(instance) => Ok(instance.region.as_str()),
         None => snapshot.region.get().map(String::as_str),

@@ -30,8 +30,8 @@ pub(super) enum Said {
     OtherSource,
     /// They come through no endpoint: the third row.
     NoEndpoint,
-    /// The same of an IPv6 address, about whose source there is no question: it contradicts, and decides nothing.
-    NoEndpointByIpv6,
+    /// The same without an answer about the source address, which for IPv6 there never is: it contradicts, and decides nothing.
+    NoEndpointByControl,
     /// They come through an endpoint of the own VPC, and the address is an IPv6 one: it contradicts, and decides nothing.
     OwnEndpointByIpv6,
     /// It fits no row, for this reason.
@@ -64,6 +64,8 @@ struct Row<'s> {
     vpc: &'s Statement,
     /// `None` for IPv6: `aws:VpcSourceIp` is IPv4's.
     from: Option<&'s Statement>,
+    /// Why it is missing for IPv4.
+    unpaired: Option<String>,
     direct: Option<&'s Statement>,
     endpoint: Option<&'s Statement>,
     /// Whether the credentials that asked were denied what no condition would let through.
@@ -131,10 +133,14 @@ impl<'s> Row<'s> {
         let (vpc, at) = vpc.ok_or_else(|| not_asked(Question::Vpc))?;
         let from = match (address, vpc.local) {
             (IpAddr::V4(_), Some(local)) => {
-                let from = asked.read(snapshot, Question::From, Some(&local.ip().to_string()))?;
-                Some(from.ok_or_else(|| not_asked(Question::From))?)
+                let from = asked.read(snapshot, Question::From, Some(&local.ip().to_string()));
+                from.and_then(|from| from.ok_or_else(|| not_asked(Question::From))).map(Some)
             }
-            (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => Ok(None),
+        };
+        let (from, unpaired) = match from {
+            Ok(from) => (from, None),
+            Err(why) => (None, Some(why)),
         };
         if from.is_some_and(|(from, _)| from.credentials != vpc.credentials) {
             return Err("the questions were signed with different credentials".to_owned());
@@ -155,6 +161,7 @@ impl<'s> Row<'s> {
         Ok(Self {
             vpc,
             from: from.map(|(from, _)| from),
+            unpaired,
             direct,
             endpoint: asked.read(snapshot, Question::Endpoint, None)?.and_then(together),
             control: control(snapshot, &vpc.credentials),
@@ -170,6 +177,11 @@ impl<'s> Row<'s> {
         }
         let is = |statement: Option<&Statement>, reply: &Reply| statement.map(|one| one.reply == *reply);
         let direct = is(self.direct, &Reply::Yes).unwrap_or(false);
+        if let Some(why) = &self.unpaired {
+            // That is no whole answer, and speaks against an endpoint all the same.
+            let is_against = direct && self.vpc.reply == Reply::No;
+            return if is_against { Said::NoEndpointByControl } else { Said::Unclear(why.clone()) };
+        }
         let through_some = is(self.endpoint, &Reply::Yes) == Some(true) || is_testified(snapshot, address);
         match (&self.vpc.reply, is(self.from, &Reply::Yes)) {
             (Reply::Yes, _) if direct => Said::Unclear(BROAD.to_owned()),
@@ -191,7 +203,7 @@ impl<'s> Row<'s> {
             (_, _) if direct && through_some => {
                 Said::Unclear("it said that the request came through an endpoint, and through none".to_owned())
             }
-            (_, _) if direct && address.is_ipv6() => Said::NoEndpointByIpv6,
+            (_, _) if direct && address.is_ipv6() => Said::NoEndpointByControl,
             (_, _) if direct => Said::NoEndpoint,
             (_, _) => Said::Unclear(
                 "it denied every question: the role does not have the policy that `onnet policy` prints, or requests come through \
@@ -348,14 +360,14 @@ pub(super) fn weigh(
     match said {
         Said::Nothing | Said::Unclear(_) => Weighed::as_is(verdict),
         Said::NoEndpoint => without_endpoint(verdict, address),
-        Said::NoEndpointByIpv6 if verdict.is_on_net() => {
+        Said::NoEndpointByControl if verdict.is_on_net() => {
             Weighed::against(verdict, format!("{address} is routed to an endpoint, but {NO_ENDPOINT}"))
         }
         Said::OwnEndpointByIpv6 if verdict.path().is_some_and(is_outside) => {
             let says = "DynamoDB says that the request came through an endpoint of this VPC";
             Weighed::against_route(verdict, address, says)
         }
-        Said::NoEndpointByIpv6 | Said::OwnEndpointByIpv6 => Weighed::as_is(verdict),
+        Said::NoEndpointByControl | Said::OwnEndpointByIpv6 => Weighed::as_is(verdict),
         Said::OwnEndpoint { .. } if reader.lists_no_dynamodb_endpoint(&interface.vpc) => {
             let vpc = &interface.vpc;
             let what = format!(

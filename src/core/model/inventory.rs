@@ -28,6 +28,12 @@ pub struct Inventory {
     /// The VPCs of which the listings contradict each other: nothing follows for their subnets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub contradictory: BTreeMap<VpcId, Gap>,
+    /// The ranges of VPCs and of their subnets, except private ones, which no prefix list of AWS's has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_ranges: Vec<OwnRange>,
+    /// What shows subnets that are not among [`Self::subnets`], by VPC: these are a part of the answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unlisted_subnets: BTreeMap<VpcId, Gap>,
     /// The accounts that own VPCs, where the VPCs themselves were listed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vpc_owners: BTreeMap<VpcId, BTreeSet<AccountId>>,
@@ -40,6 +46,36 @@ pub struct Inventory {
     /// The accounts that asked, as far as the network interfaces show. EC2 lists endpoints to the account that owns them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub accounts: BTreeSet<AccountId>,
+}
+
+/// A range of a VPC's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnRange {
+    /// The VPC.
+    pub vpc: VpcId,
+    /// The VPC or the subnet that has it.
+    pub of: String,
+    /// The range.
+    #[schemars(with = "String")]
+    pub range: IpNet,
+}
+
+impl OwnRange {
+    /// Those of subnets, except private ones.
+    pub fn of_subnets<'s>(subnets: impl IntoIterator<Item = &'s Subnet>) -> impl Iterator<Item = Self> {
+        subnets.into_iter().flat_map(|subnet| {
+            let ranges = subnet.cidrs.iter().filter(|range| !is_private(range));
+            ranges.map(|range| Self { vpc: subnet.vpc.clone(), of: subnet.id.to_string(), range: *range })
+        })
+    }
+}
+
+/// Whether a range is private by RFC 1918 or RFC 4193.
+pub fn is_private(range: &IpNet) -> bool {
+    match range {
+        IpNet::V4(range) => range.addr().is_private(),
+        IpNet::V6(range) => range.addr().is_unique_local(),
+    }
 }
 
 /// A subnet.

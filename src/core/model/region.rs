@@ -25,8 +25,18 @@ pub fn region_of_zone(zone: &str) -> Option<&str> {
     Some(&zone[..digit + length]).filter(|region| looks_like_a_region(region))
 }
 
+/// The partition of a Region, where it is known.
+pub fn partition_of(region: &str) -> Option<&'static str> {
+    match region.split('-').next() {
+        Some("cn") => Some("aws-cn"),
+        _ if region.starts_with("us-gov-") => Some("aws-us-gov"),
+        Some("us" | "eu" | "ap" | "ca" | "sa" | "me" | "af" | "il" | "mx") if !region.contains("iso") => Some("aws"),
+        Some(_) | None => None,
+    }
+}
+
 /// `us-east-1`, `us-gov-west-1`, `us-isob-east-1`: words and a number.
-fn looks_like_a_region(part: &str) -> bool {
+pub fn looks_like_a_region(part: &str) -> bool {
     let words: Vec<&str> = part.split('-').collect();
     match words.as_slice() {
         [first, middle @ .., last] if !middle.is_empty() => {

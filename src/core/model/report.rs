@@ -216,6 +216,9 @@ pub struct Explanation {
     pub route: Option<WinningRoute>,
     /// The routes that matched and lost, best first.
     pub losers: Vec<Loser>,
+    /// The state of the DynamoDB endpoint that it leads to; null if it leads to none.
+    #[serde(default)]
+    pub endpoint_state: Option<EndpointState>,
     /// The result in one sentence.
     pub reason: String,
 }

@@ -198,7 +198,14 @@ impl RouteTable {
     /// an appliance's; where it came from stays. Without one, the routes are a selection.
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
     pub fn has_local_route(&self) -> bool {
-        self.routes.iter().any(|route| route.target == Target::Local || route.origin == Origin::CreateRouteTable)
+        self.routes.iter().any(Route::is_local)
+    }
+}
+
+impl Route {
+    /// Whether it is the local route of a range of the VPC, or what became of it where its target was replaced.
+    pub fn is_local(&self) -> bool {
+        self.target == Target::Local || self.origin == Origin::CreateRouteTable
     }
 }
 
@@ -342,6 +349,9 @@ pub struct VpcEndpoint {
     /// Its last failure according to EC2, `LastError` or `FailureReason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// `PolicyDocument`, of DynamoDB's endpoints; `None` if the answer does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// `IpAddressType`: the address families that a VPC endpoint serves.
@@ -349,9 +359,6 @@ pub struct VpcEndpoint {
 #[serde(rename_all = "snake_case")]
 pub enum AddressType {
     /// IPv4 only.
-    /// `PolicyDocument`, of DynamoDB's endpoints; `None` if the answer does not have it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<String>,
     Ipv4,
     /// Both.
     Dualstack,

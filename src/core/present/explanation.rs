@@ -8,7 +8,8 @@ use crate::model::{Destination, Drop, Explanation, Origin, RouteState, Verdict};
 
 /// The explanation for people. Answer first.
 pub fn explanation(explanation: &Explanation) -> String {
-    let Explanation { address, subnet, route_table, association, verdict, route, losers, reason } = explanation;
+    let Explanation { address, subnet, route_table, association, verdict, route, losers, reason, endpoint_state: _ } =
+        explanation;
     let page = &mut Page::default();
     let word = match verdict {
         Verdict::Via(_) => "via",

@@ -21,7 +21,7 @@
 //!   `propagated`, `advertised` (by a Route Server), `created_with_table`, `blackhole`, `undocumented STATE`, `stateless` (the API names no state).
 //! - `tables`: all route tables, `{id, vpc, owner, associations, routes}`. A table of the base world keeps what is not given, and
 //!   `routes` are changes to its own. Associations are `main`, `subnet-…` and `igw-…`, then `changing` or `gone`.
-//! - `endpoints`: all VPC endpoints, `{id, type, vpc, service, state, route_tables, interfaces}`. An endpoint of the base
+//! - `endpoints`: all VPC endpoints, `{id, type, vpc, service, state, owner, route_tables, interfaces, policy}`. An endpoint of the base
 //!   world keeps what is not given; another is an available one for DynamoDB. Interfaces are `eni-… ADDRESS`.
 //! - `endpoint_interfaces`, `dynamodb_lists`: the interfaces where `endpoints` does not give them; DynamoDB's list ids.
 //! - `prefix_lists`: by id, `{name, entries}`.

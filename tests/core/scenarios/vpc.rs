@@ -105,11 +105,12 @@ pub(super) struct EndpointChange {
     service: Option<String>,
     service_region: Option<String>,
     state: Option<StateText>,
+    owner: Option<String>,
     address_type: Option<String>,
     failure: Option<String>,
-    route_tables: Option<Vec<String>>,
     /// The document, or a text that is none.
     policy: Option<serde_json::Value>,
+    route_tables: Option<Vec<String>>,
     interfaces: Option<Vec<InterfaceText>>,
 }
 
@@ -130,8 +131,8 @@ impl EndpointChange {
                 service_region: None,
                 address_type: None,
                 failure: None,
-            },
                 policy: None,
+            },
             (None, None) => return Err(format!("{}: the base world has no such endpoint: it needs a type", self.id)),
         };
         if let Some(vpc) = self.vpc {
@@ -139,6 +140,9 @@ impl EndpointChange {
         }
         if let Some(service) = self.service {
             endpoint.service = (service != "absent").then_some(service);
+        }
+        if let Some(owner) = self.owner {
+            endpoint.owner = Some(owner.into());
         }
         if let Some(state) = self.state {
             endpoint.state = state.0;
@@ -152,13 +156,13 @@ impl EndpointChange {
         if self.failure.is_some() {
             endpoint.failure = self.failure;
         }
+        if let Some(policy) = self.policy {
+            endpoint.policy = Some(policy.as_str().map_or_else(|| policy.to_string(), str::to_owned));
+        }
         if let Some(tables) = self.route_tables {
             endpoint.route_tables = tables.into_iter().map(|table| id("rtb-", table)).collect::<Result<_, _>>()?;
         }
         if let Some(own) = self.interfaces {
-        if let Some(policy) = self.policy {
-            endpoint.policy = Some(policy.as_str().map_or_else(|| policy.to_string(), str::to_owned));
-        }
             endpoint.interfaces = own.iter().map(|own| own.0.id.clone()).collect();
             interfaces.extend(own.into_iter().map(|own| own.0));
         }

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
-    AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, PrefixList,
-    PrefixListId, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs, regions,
-    shell_word,
+    AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, OwnRange,
+    PrefixList, PrefixListId, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, is_private,
+    looks_like_a_region, may_be_dynamodbs, regions, shell_word,
 };
 use ipnet::IpNet;
 use std::{
@@ -106,6 +106,10 @@ pub(super) struct Collected {
     /// The accounts that own VPCs, as DescribeVpcs has them.
     vpc_owners: BTreeMap<VpcId, BTreeSet<AccountId>>,
     entries: BTreeMap<PrefixListId, Entries>,
+    /// The lists of whose entries it is not known which Region's they are, with the reason.
+    ambiguous_entries: BTreeMap<PrefixListId, Gap>,
+    /// The ranges of VPCs, as DescribeVpcs has them.
+    vpc_ranges: Vec<OwnRange>,
     /// What was not read, and why.
     pub(super) not_read: Vec<String>,
     /// The VPCs of other Regions.
@@ -136,6 +140,30 @@ impl Entries {
     }
 }
 
+impl Entries {
+    /// What a part of the entries has against all ranges of the other API's answer.
+    fn beyond(&self, id: &PrefixListId, all: &[IpNet]) -> Option<Gap> {
+        let all: BTreeSet<IpNet> = all.iter().map(IpNet::trunc).collect();
+        let entry = self.cidrs.values().flatten().find(|entry| !all.contains(*entry))?;
+        let one = format!("{entry} is an entry of {id} by get-managed-prefix-list-entries");
+        Some(Gap::Conflicting { one, other: "it is none by describe-prefix-lists".to_owned() })
+    }
+}
+
+/// The Region that a file's name holds: `us-east-1` of `us-east-1-` and of `entries_us-east-1`.
+fn region_in(name: &str) -> Option<&str> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let mut parts = name.split(|c: char| !is_word(c)).map(|part| part.trim_matches('-'));
+    parts.find_map(|part| {
+        let starts = std::iter::once(0).chain(part.match_indices('-').map(|(at, _)| at + 1));
+        let mut within = starts.flat_map(|start| {
+            let ends = part.match_indices('-').map(|(at, _)| at).chain(std::iter::once(part.len()));
+            ends.filter(move |end| *end > start).map(move |end| &part[start..end])
+        });
+        within.find(|text| looks_like_a_region(text))
+    })
+}
+
 impl Collected {
     /// Adds one document of a file. Each after the first is a listing of its own: nothing says that it goes on with another.
     pub(super) fn add(
@@ -158,6 +186,7 @@ impl Collected {
         for (vpc, owner) in file.vpc_owners {
             self.vpc_owners.entry(vpc).or_default().insert(owner);
         }
+        self.vpc_ranges.extend(file.vpc_ranges);
         if let Some(page) = file.entries {
             self.add_entries(path, at, token, page)?;
         }
@@ -227,6 +256,7 @@ impl Collected {
     /// # Errors
     /// Two files that differ about one list.
     pub(super) fn only(&mut self, region: &str) -> Result<(), FilesError> {
+        self.only_entries(region);
         for (list, file) in std::mem::take(&mut self.prefix_lists.items).into_values() {
             if list.region.as_deref().is_none_or(|of| of == region) {
                 self.prefix_lists.insert(list.id.to_string(), list, &file)?;
@@ -237,15 +267,56 @@ impl Collected {
         self.subnets.items.retain(|_, (listed, _)| !vpcs.contains(&listed.subnet.vpc));
         self.route_tables.items.retain(|_, (listed, _)| !vpcs.contains(&listed.table.vpc));
         self.vpc_endpoints.items.retain(|_, (listed, _)| !vpcs.contains(&listed.endpoint.vpc));
+        self.network_interfaces.items.retain(|_, (listed, _)| {
+            let is_elsewhere = listed.region.as_deref().is_some_and(|of| of != region);
+            let is_in = |vpc: &String| vpcs.contains(&VpcId::from(vpc.as_str()));
+            !(is_elsewhere && listed.vpc.as_ref().is_none_or(is_in) || listed.vpc.as_ref().is_some_and(is_in))
+        });
         self.all_elsewhere = before > 0 && self.subnets.items.is_empty();
         self.left_out = vpcs;
         Ok(())
+    }
+
+    /// Leaves out the entries of another Region's list. AWS gives one id to lists of different Regions, and the entries do not say
+    /// which list's they are: the name of their file may.
+    fn only_entries(&mut self, region: &str) {
+        let mut regions_of: BTreeMap<&PrefixListId, BTreeSet<&str>> = BTreeMap::new();
+        for list in self.prefix_lists.values() {
+            regions_of.entry(&list.id).or_default().extend(list.region.as_deref());
+        }
+        for (id, entries) in &mut self.entries {
+            let elsewhere = regions_of.get(id).and_then(|all| all.iter().find(|other| **other != region));
+            entries.cidrs.retain(|name, _| region_in(name).is_none_or(|of| of == region));
+            let nameless = entries.cidrs.keys().find(|name| region_in(name).is_none());
+            if let (Some(other), Some(_)) = (elsewhere, nameless) {
+                let one = format!("there is a {id} in {other}, too");
+                let other = format!("the file with entries does not say that they are {region}'s");
+                self.ambiguous_entries.insert(id.clone(), Gap::Conflicting { one, other });
+            }
+        }
+        self.entries.retain(|_, entries| !entries.cidrs.is_empty());
+    }
+
+    /// The VPCs of whose subnets some are in no listing: a network interface is in one.
+    fn unlisted_subnets(&self) -> BTreeMap<VpcId, Gap> {
+        let unlisted = self.network_interfaces.items.values().filter_map(|(listed, file)| {
+            let (vpc, subnet) = (listed.vpc.as_deref()?, listed.subnet.as_deref()?);
+            let is_listed = self.subnets.items.contains_key(subnet);
+            let (id, file) = (&listed.interface.id, file.display());
+            let detail = format!("{id} in {file} is in {subnet}, which is not among them");
+            (!is_listed).then(|| (VpcId::from(vpc), Gap::Truncated { detail }))
+        });
+        unlisted.collect()
     }
 
     pub(super) fn inventory(self, place: Place<'_>, region: String) -> Inventory {
         let (partial, selected_routes, unknown_ranges) =
             (self.partial(), self.selected_routes(), self.unknown_ranges());
         let contradictory = self.contradictory(&region);
+        let unlisted_subnets = if self.subnets.at.is_some() { self.unlisted_subnets() } else { BTreeMap::new() };
+        let of_subnets = OwnRange::of_subnets(self.subnets.values().map(|listed| &listed.subnet));
+        let of_vpcs = self.vpc_ranges.iter().filter(|own| !is_private(&own.range)).cloned();
+        let own_ranges = of_subnets.chain(of_vpcs).collect();
         let accounts = self.network_interfaces.values().filter_map(|listed| listed.owner.clone()).collect();
         let facts = VpcFacts {
             endpoint_interfaces: self.endpoint_interfaces(place, &region),
@@ -268,6 +339,8 @@ impl Collected {
             selected_routes,
             unknown_ranges,
             contradictory,
+            own_ranges,
+            unlisted_subnets,
             vpc_owners: self.vpc_owners,
             accounts,
             left_out: self.left_out,
@@ -415,6 +488,16 @@ impl Collected {
     fn prefix_list(&self, id: PrefixListId, place: Place<'_>) -> Observed<PrefixList> {
         let listed = self.prefix_lists.items.get(id.as_str()).map(|(list, _)| list);
         let inline = listed.and_then(|list| list.cidrs.as_ref()).zip(self.prefix_lists.at);
+        if let Some(gap) = self.ambiguous_entries.get(&id) {
+            return Observed::Unseen(gap.clone());
+        }
+        if let Some(gap) = listed.and_then(ListedPrefixList::changing) {
+            return Observed::Unseen(gap);
+        }
+        let cut_off = self.entries.get(&id).filter(|entries| entries.listings.cut_off().is_some());
+        if let Some(gap) = cut_off.zip(inline.as_ref()).and_then(|(part, (all, _))| part.beyond(&id, all)) {
+            return Observed::Unseen(gap);
+        }
         let own = self.entries.get(&id).filter(|entries| entries.listings.cut_off().is_none());
         let own = match own.map(|entries| Ok((entries.agreed(&id)?, entries.at))).transpose() {
             Ok(own) => own,

@@ -6,7 +6,7 @@ use super::super::{
 };
 use crate::model::{
     AccountId, Association, EndpointInterface, EndpointState, EndpointType, Gap, PrefixListId, Route, RouteTable,
-    Subnet, VpcEndpoint, region_of_zone, regions,
+    Subnet, VpcEndpoint, partition_of, region_of_zone, regions,
 };
 use ipnet::IpNet;
 use serde::{
@@ -229,12 +229,7 @@ fn region_of_arn(arn: &str) -> Option<&str> {
 /// Compares the partition of an ARN with that of the Region in it, where that is known.
 fn same_partition(field: &'static str, arn: Option<&str>) -> Result<(), ConvertError> {
     let partition = arn.and_then(|arn| arn.split(':').nth(1));
-    let of_region = arn.and_then(region_of_arn).and_then(|region| match region.split('-').next() {
-        Some("cn") => Some("aws-cn"),
-        _ if region.starts_with("us-gov-") => Some("aws-us-gov"),
-        Some("us" | "eu" | "ap" | "ca" | "sa" | "me" | "af" | "il" | "mx") if !region.contains("iso") => Some("aws"),
-        Some(_) | None => None,
-    });
+    let of_region = arn.and_then(region_of_arn).and_then(partition_of);
     convert::same((field, partition), ("that of the Region in it", of_region))
 }
 
@@ -312,12 +307,12 @@ impl Row for ListedEndpoint {
             ),
             (
                 "NetworkInterfaceIds",
-            ("PolicyDocument", same_or_absent(&mut one.policy, &two.policy)),
                 same_list(&mut self.has_interfaces, &mut one.interfaces, other.has_interfaces, &two.interfaces),
             ),
             ("ServiceRegion", same_or_absent(&mut one.service_region, &two.service_region)),
             ("IpAddressType", same_or_absent(&mut one.address_type, &two.address_type)),
             ("LastError and FailureReason", same_or_absent(&mut one.failure, &two.failure)),
+            ("PolicyDocument", same_or_absent(&mut one.policy, &two.policy)),
         ])
     }
 }
@@ -333,12 +328,22 @@ pub(super) struct ListedPrefixList {
     pub(super) region: Option<String>,
     /// `IPv4` or `IPv6`.
     family: Option<String>,
+    /// `create-complete`, `modify-in-progress`, …
+    state: Option<String>,
+    /// A customer's list has another with each change.
+    version: Option<u64>,
 }
 
 impl ListedPrefixList {
     /// Whether AWS owns it, as far as that is known.
     pub(super) fn is_of_aws(&self) -> bool {
         self.owner.as_deref().is_none_or(|owner| owner.eq_ignore_ascii_case("AWS"))
+    }
+
+    /// Why its entries may be others in a moment.
+    pub(super) fn changing(&self) -> Option<Gap> {
+        let state = self.state.as_deref().filter(|state| state.ends_with("-in-progress"))?;
+        Some(Gap::Changing { what: format!("{}, whose state is {state}", self.id) })
     }
 
     /// Why these cannot be its ranges: a list has those of one family, and it may say which.
@@ -391,6 +396,8 @@ impl Row for ListedPrefixList {
             ("OwnerId", owners.is_none_or(|(one, other)| one.eq_ignore_ascii_case(other))),
             ("Region", regions.is_none_or(|(one, other)| one == other)),
             ("AddressFamily", same_or_absent(&mut self.family, &other.family)),
+            ("State", same_or_absent(&mut self.state, &other.state)),
+            ("Version", same_or_absent(&mut self.version, &other.version)),
         ])?;
         self.name = self.name.take().or_else(|| other.name.clone());
         self.cidrs = self.cidrs.take().or_else(|| other.cidrs.clone());
@@ -772,6 +779,8 @@ struct VpcEndpointJson<'a> {
     failure_reason: Option<Text<'a>>,
     #[serde(borrow)]
     last_error: Option<LastErrorJson<'a>>,
+    #[serde(borrow, default, deserialize_with = "any_text")]
+    policy_document: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -779,8 +788,6 @@ struct VpcEndpointJson<'a> {
 struct LastErrorJson<'a> {
     #[serde(borrow, default, deserialize_with = "any_text")]
     message: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "any_text")]
-    policy_document: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "any_text")]
     code: Option<Text<'a>>,
 }
@@ -803,6 +810,7 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
         ip_address_type: json.ip_address_type.as_deref(),
         failure_reason: json.failure_reason.as_deref(),
         last_error: json.last_error.as_ref().and_then(|error| error.message.as_deref().or(error.code.as_deref())),
+        policy_document: json.policy_document.as_deref(),
     };
     let endpoint = raw.convert()?;
     let of_another_type = match &endpoint.kind {
@@ -810,7 +818,6 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
         EndpointType::Interface => tables.first().map(|id| ("RouteTableIds", id)),
         EndpointType::GatewayLoadBalancer
         | EndpointType::Resource
-        policy_document: json.policy_document.as_deref(),
         | EndpointType::ServiceNetwork
         | EndpointType::Tunnel
         | EndpointType::Absent
@@ -841,6 +848,9 @@ struct PrefixListJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     address_family: Option<Text<'a>>,
     cidrs: Option<Vec<CidrJson>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    state: Option<Text<'a>>,
+    version: Option<u64>,
 }
 
 impl PrefixListJson<'_> {
@@ -875,6 +885,8 @@ checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
     Ok(ListedPrefixList {
         region: json.region()?,
         family: json.address_family.as_deref().map(str::to_owned),
+        state: json.state.as_deref().map(str::to_owned),
+        version: json.version,
         owner: json.owner()?,
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
         name: json.prefix_list_name.as_deref().map(str::to_owned),

@@ -101,6 +101,8 @@ pub(super) struct Keys {
     id: Option<usize>,
     beside: [bool; KINDS.len()],
     associated: bool,
+    /// It is a thing of another kind that has these keys, too.
+    another: bool,
 }
 
 impl Keys {
@@ -115,12 +117,14 @@ impl Keys {
             let beside = |known: &&str| if *known == "vpcid" { lower == **known } else { plain == **known };
             self.beside[number] |= kind.beside.iter().any(beside);
         }
+        // A regional NAT gateway has a VpcId, and a RouteTableId of its own.
+        self.another |= plain == "natgatewayid";
         self.associated |= plain == "associations" && !value.empty;
     }
 
     /// Whether the object is a row of ours.
     pub(super) fn row(&self) -> Option<Unread> {
-        let number = self.id.filter(|number| self.beside[*number])?;
+        let number = self.id.filter(|number| self.beside[*number] && !self.another)?;
         let Kind { id, source, .. } = KINDS[number];
         Some(Unread { id, source, path: String::new(), associated: self.associated })
     }
