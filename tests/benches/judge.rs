@@ -42,7 +42,7 @@ fn range(random: &mut fastrand::Rng) -> IpNet {
 }
 
 fn route(destination: Destination, target: Target) -> Route {
-    Route { destination, target, origin: Origin::CreateRoute, state: RouteState::Active }
+    Route { destination, target, origin: Origin::CreateRoute, state: RouteState::Active, family: None }
 }
 
 /// How large a table is.

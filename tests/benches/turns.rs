@@ -94,6 +94,7 @@ fn largest() -> Snapshot {
         target: Target::NatGateway(format!("nat-{table:017x}").into()),
         origin: Origin::CreateRoute,
         state: RouteState::Active,
+        family: None,
     };
     for number in tables.len()..200 {
         let (id, vpc) = (format!("rtb-{number:017x}").into(), tables[0].vpc.clone());

@@ -1125,23 +1125,30 @@ fn a_part_of_the_entries_contradicts_the_other_answer_as_the_whole_does() {
     }
 }
 
-#[test]
-fn a_prefix_list_that_is_changing_supports_nothing() {
+/// A row of a customer's list.
+fn customers_list(fields: &str) -> String {
+    format!(
+        r#"{{"PrefixLists": [{{"PrefixListId": "pl-2", "PrefixListName": "offices", "OwnerId": "111122223333"{fields}}}]}}"#
+    )
+}
+
+/// The outcome with a route by that list to a NAT gateway, and more files.
+fn with_customers_list(fields: &str, more: &[(&str, &str)]) -> Result<Outcome, String> {
     let to_nat =
         r#"{"DestinationPrefixListId": "pl-2", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
     let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, to_nat])]);
-    let list = |fields: &str| {
-        format!(
-            r#"{{"PrefixLists": [{{"PrefixListId": "pl-2", "PrefixListName": "offices", "OwnerId": "111122223333", {fields}}}]}}"#
-        )
-    };
-    let entries = r#"{"Entries": [{"Cidr": "192.0.2.0/24"}]}"#;
-    let with =
-        |fields: &str| outcome(&[("route-tables.json", &main), ("lists.json", &list(fields)), ("pl-2.json", entries)]);
-    assert_eq!(with(r#""State": "modify-complete""#), Ok(Outcome::OnNet));
-    assert_eq!(with(r#""State": "modify-in-progress""#), Ok(Outcome::Undetermined));
-    let other = list(r#""Version": 4"#);
-    let error = outcome(&[("one.json", &list(r#""Version": 3"#)), ("two.json", &other)]).unwrap_err();
+    let list = customers_list(fields);
+    outcome(&[&[("route-tables.json", main.as_str()), ("lists.json", list.as_str())], more].concat())
+}
+
+#[test]
+fn a_prefix_list_that_is_changing_supports_nothing() {
+    let entries = [("pl-2.json", r#"{"Entries": [{"Cidr": "192.0.2.0/24"}]}"#)];
+    let with = |state: &str| with_customers_list(&format!(r#", "State": "{state}""#), &entries);
+    assert_eq!(with("modify-complete"), Ok(Outcome::OnNet));
+    assert_eq!(with("modify-in-progress"), Ok(Outcome::Undetermined));
+    let [three, four] = [3, 4].map(|version| customers_list(&format!(r#", "Version": {version}"#)));
+    let error = outcome(&[("one.json", &three), ("two.json", &four)]).unwrap_err();
     assert!(error.contains("Version"), "{error}");
 }
 
@@ -1161,4 +1168,32 @@ fn network_interfaces_of_another_region_are_left_out() {
     );
     let interfaces = format!(r#"{{"NetworkInterfaces": [{other}]}}"#);
     assert_eq!(outcome(&[("subnets.json", &subnets), ("eni.json", &interfaces)]), Ok(Outcome::OnNet));
+}
+
+#[test]
+fn a_list_that_is_not_read_cannot_win_for_the_other_address_family() {
+    for (family, expected) in [
+        (r#", "AddressFamily": "IPv6""#, Outcome::OnNet),
+        (r#", "AddressFamily": "IPv4""#, Outcome::Undetermined),
+        (r#", "AddressFamily": "IPv7""#, Outcome::Undetermined),
+        ("", Outcome::Undetermined),
+    ] {
+        assert_eq!(with_customers_list(family, &[]), Ok(expected), "{family}");
+    }
+}
+
+#[test]
+fn text_in_windows_1252_is_read() {
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]);
+    let tagged = main.replacen(
+        r#""VpcId""#,
+        "\"Tags\": [{\"Key\": \"Stra\u{df}e\", \"Value\": \"M\u{fc}nchen\"}], \"VpcId\"",
+        1,
+    );
+    let latin: Vec<u8> = tagged.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    assert!(std::str::from_utf8(&latin).is_err());
+    let inventory = read_bytes(&[("route-tables.json", &latin)]).unwrap();
+    assert_eq!(audit(&inventory, None).outcome, Outcome::OnNet);
+    let unrelated = b"{\"NetworkAcls\": [{\"VpcId\": \"vpc-1\", \"Tags\": [{\"Key\": \"Stra\xdfe\"}]}]}";
+    assert_eq!(audit(&read_bytes(&[("acls.json", unrelated)]).unwrap(), None).outcome, Outcome::OnNet);
 }

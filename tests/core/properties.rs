@@ -24,7 +24,13 @@ fn denied<T>() -> Observed<T> {
 }
 
 fn cidr_route(cidr: &str, target: Target, state: RouteState) -> Route {
-    Route { destination: Destination::Cidr(cidr.parse().unwrap()), target, origin: Origin::CreateRoute, state }
+    Route {
+        destination: Destination::Cidr(cidr.parse().unwrap()),
+        target,
+        origin: Origin::CreateRoute,
+        state,
+        family: None,
+    }
 }
 
 // ── Learning more overturns nothing ─────────────────────────────────────────────────────────────────────────────────
@@ -106,6 +112,7 @@ fn small_worlds() -> Vec<Snapshot> {
                                 target: target.clone(),
                                 origin: Origin::CreateRoute,
                                 state: RouteState::Active,
+                                family: None,
                             });
                             let entries = entries.iter().map(|entry| entry.parse().unwrap()).collect();
                             let list = PrefixList { id: "pl-0c".into(), name: None, entries };
@@ -298,7 +305,7 @@ fn route() -> impl Strategy<Value = Route> {
             Target::VirtualPrivateGateway(_) if !static_ => Origin::EnableVgwRoutePropagation,
             _ => Origin::CreateRoute,
         };
-        Route { destination, target, origin, state }
+        Route { destination, target, origin, state, family: None }
     })
 }
 

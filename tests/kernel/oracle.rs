@@ -93,6 +93,7 @@ fn world() -> impl Strategy<Value = World> {
                 target,
                 origin,
                 state: if blackhole { RouteState::Blackhole } else { RouteState::Active },
+                family: None,
             });
         }
         let (id, vpc, associations) = ("rtb-1".into(), "vpc-1".into(), Vec::new());

@@ -163,6 +163,7 @@ impl RawRoute<'_> {
             target: self.target(),
             origin: origin(self.origin),
             state: route_state(self.state),
+            family: None,
         })
     }
 

@@ -322,6 +322,7 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
         }
         Err(error) => return Err(failed(error)),
     };
+    let bytes = in_utf8(bytes);
     // The best a file can say of when its facts were collected.
     let at = about.modified().map(Timestamp::from).map_err(failed)?;
     let expected = "AWS CLI output: an object with a key such as RouteTables (--output json)";
@@ -345,6 +346,17 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
     }
     let mut answers = answers.into_iter().enumerate();
     answers.try_for_each(|(number, file)| collected.add((path, number, at), file, relevant))
+}
+
+/// The content as UTF-8. What is neither that nor UTF-16 is taken for Windows-1252, in which Windows PowerShell and some scripts write: what
+/// is outside ASCII, in names and descriptions, need not be exact.
+fn in_utf8(bytes: Vec<u8>) -> Vec<u8> {
+    let is_utf16 =
+        bytes.get(..2).is_some_and(|start| start.contains(&0) || matches!(start, [0xff, 0xfe] | [0xfe, 0xff]));
+    if is_utf16 || std::str::from_utf8(&bytes).is_ok() {
+        return bytes;
+    }
+    bytes.into_iter().map(char::from).collect::<String>().into_bytes()
 }
 
 /// The remedy, where ConvertTo-Json of PowerShell wrote the file from objects.

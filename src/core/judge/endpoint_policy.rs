@@ -295,7 +295,9 @@ fn keys(operators: &Map<String, Value>) -> Vec<String> {
     for operator in operators.values() {
         match operator {
             Value::Object(operator) => keys.extend(operator.keys().cloned()),
-            _ => keys.push("a condition that onnet cannot read".to_owned()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                keys.push("a condition that onnet cannot read".to_owned());
+            }
         }
     }
     keys.sort();
@@ -315,7 +317,7 @@ fn patterns(statement: &Map<String, Value>, element: &str) -> Result<Patterns, S
     let patterns = match value {
         Value::String(one) => Some(vec![one.clone()]),
         Value::Array(several) => several.iter().map(text).collect(),
-        _ => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     };
     Ok(Patterns { patterns: patterns.ok_or_else(|| format!("its {element} is not a text"))?, negated })
 }
@@ -325,7 +327,7 @@ fn principals(statement: &Map<String, Value>) -> Matches {
     let is_everyone = |value: &Value| match value {
         Value::String(one) => one == "*",
         Value::Array(several) => several.iter().any(|one| one.as_str() == Some("*")),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
     };
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
         (Some(Value::Object(kinds)), None) => {

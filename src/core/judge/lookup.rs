@@ -12,7 +12,9 @@
 //! 5. A blackhole wins like any other route; it does not fall through. `path.rs` says what it means.
 //! 6. IPv4 and IPv6 never compete: a prefix contains addresses of its own family only.
 
-use crate::model::{Destination, Gap, LostBy, Observed, Origin, PrefixList, PrefixListId, Route, RouteTable, Target};
+use crate::model::{
+    Destination, Gap, ListFamily, LostBy, Observed, Origin, PrefixList, PrefixListId, Route, RouteTable, Target,
+};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr, sync::LazyLock};
 
@@ -293,6 +295,7 @@ fn select_among<'t>(
         .iter()
         // An egress-only internet gateway carries IPv6 alone, so its list has no range of IPv4.
         .filter(|unread| !(is_ipv4 && matches!(unread.route.target, Target::EgressOnlyInternetGateway(_))))
+        .filter(|unread| unread.route.family.is_none_or(|family| is_ipv4 == (family == ListFamily::Ipv4)))
         .filter(|unread| open_to_change(if distinct { None } else { winner.as_ref() }, best, unread.route))
         .map(|unread| (unread.list, unread.gap))
         .collect();

@@ -135,6 +135,19 @@ pub struct Route {
     pub origin: Origin,
     /// The state.
     pub state: RouteState,
+    /// The address family of its prefix list, where that is known although the list may not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<ListFamily>,
+}
+
+/// `AddressFamily`: a prefix list has ranges of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ListFamily {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
 }
 
 /// What a route table is associated with.

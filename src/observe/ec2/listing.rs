@@ -159,7 +159,7 @@ fn of_association(Association { with, state }: &Association) -> usize {
     size_of::<Association>() + texts([with, state])
 }
 
-fn of_route(Route { destination, target, origin, state }: &Route) -> usize {
+fn of_route(Route { destination, target, origin, state, family: _ }: &Route) -> usize {
     let list = match destination {
         Destination::PrefixList(id) => id.as_str(),
         Destination::Cidr(_) => "",
@@ -323,6 +323,7 @@ mod tests {
             target: Target::Other { field: id.to_owned(), value: id.to_owned() },
             origin: Origin::Other(id.to_owned()),
             state: RouteState::Other(id.to_owned()),
+            family: None,
         };
         let association = |id: &str| Association {
             with: AssociatedWith::Gateway(id.to_owned()),

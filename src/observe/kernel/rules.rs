@@ -138,7 +138,7 @@ impl Rule {
         let of = |vrf: &Vrf| {
             let action = match self.action {
                 Action::Table { suppressed_length, .. } => Action::Table { id: vrf.table, suppressed_length },
-                other => other,
+                other @ (Action::Goto(_) | Action::Nothing | Action::Refuse(_)) => other,
             };
             Self { by_vrf: false, output: Some(vrf.name.clone()), action, ..self.clone() }
         };

@@ -232,7 +232,7 @@ impl TryFrom<String> for RouteChange {
         let target = target(to).map_err(wrong)?;
         let origin = if target == Target::Local { Origin::CreateRouteTable } else { Origin::CreateRoute };
         let destination = destination(from).map_err(wrong)?;
-        let mut route = Route { destination, target, origin, state: RouteState::Active };
+        let mut route = Route { destination, target, origin, state: RouteState::Active, family: None };
         let mut words = rest.split(' ').filter(|word| !word.is_empty());
         while let Some(word) = words.next() {
             match word {

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
-    AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, Observed, OwnRange,
-    PrefixList, PrefixListId, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId, is_private,
-    looks_like_a_region, may_be_dynamodbs, regions, shell_word,
+    AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, ListFamily, Observed,
+    OwnRange, PrefixList, PrefixListId, Route, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts,
+    VpcId, is_private, looks_like_a_region, may_be_dynamodbs, regions, shell_word,
 };
 use ipnet::IpNet;
 use std::{
@@ -309,7 +309,25 @@ impl Collected {
         unlisted.collect()
     }
 
-    pub(super) fn inventory(self, place: Place<'_>, region: String) -> Inventory {
+    /// Notes in each route by a prefix list which address family that has: a list that is not read cannot win for the other.
+    fn note_families(&mut self) {
+        let families = self.prefix_lists.values().filter_map(|list| Some((list.id.clone(), list.family()?)));
+        let families: BTreeMap<PrefixListId, ListFamily> = families.collect();
+        let family_of = |route: &Route| match &route.destination {
+            Destination::PrefixList(list) => families.get(list).copied(),
+            Destination::Cidr(_) => None,
+        };
+        for (listed, _) in self.route_tables.items.values_mut() {
+            let routes = &listed.table.routes;
+            if routes.iter().any(|route| family_of(route).is_some()) {
+                let noted = |route: &Route| Route { family: family_of(route), ..route.clone() };
+                listed.table.routes = routes.iter().map(noted).collect();
+            }
+        }
+    }
+
+    pub(super) fn inventory(mut self, place: Place<'_>, region: String) -> Inventory {
+        self.note_families();
         let (partial, selected_routes, unknown_ranges) =
             (self.partial(), self.selected_routes(), self.unknown_ranges());
         let contradictory = self.contradictory(&region);

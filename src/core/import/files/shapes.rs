@@ -5,8 +5,8 @@ use super::super::{
     json::Text,
 };
 use crate::model::{
-    AccountId, Association, EndpointInterface, EndpointState, EndpointType, Gap, PrefixListId, Route, RouteTable,
-    Subnet, VpcEndpoint, partition_of, region_of_zone, regions,
+    AccountId, Association, EndpointInterface, EndpointState, EndpointType, Gap, ListFamily, PrefixListId, Route,
+    RouteTable, Subnet, VpcEndpoint, partition_of, region_of_zone, regions,
 };
 use ipnet::IpNet;
 use serde::{
@@ -338,6 +338,12 @@ impl ListedPrefixList {
     /// Whether AWS owns it, as far as that is known.
     pub(super) fn is_of_aws(&self) -> bool {
         self.owner.as_deref().is_none_or(|owner| owner.eq_ignore_ascii_case("AWS"))
+    }
+
+    /// Its address family, where it is one that is known.
+    pub(super) fn family(&self) -> Option<ListFamily> {
+        let is = |word: &str| self.family.as_deref().is_some_and(|family| family.eq_ignore_ascii_case(word));
+        is("IPv4").then_some(ListFamily::Ipv4).or_else(|| is("IPv6").then_some(ListFamily::Ipv6))
     }
 
     /// Why its entries may be others in a moment.
