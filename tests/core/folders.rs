@@ -1197,3 +1197,21 @@ fn text_in_windows_1252_is_read() {
     let unrelated = b"{\"NetworkAcls\": [{\"VpcId\": \"vpc-1\", \"Tags\": [{\"Key\": \"Stra\xdfe\"}]}]}";
     assert_eq!(audit(&read_bytes(&[("acls.json", unrelated)]).unwrap(), None).outcome, Outcome::OnNet);
 }
+
+#[test]
+fn the_address_of_another_vpcs_endpoint_need_not_be_private() {
+    let peering = r#"{"DestinationCidrBlock": "198.18.0.0/16", "VpcPeeringConnectionId": "pcx-1", "Origin": "CreateRoute", "State": "active"}"#;
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, peering])]);
+    let other = r#", {"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-2", "State": "available",
+        "ServiceName": "com.amazonaws.us-east-1.dynamodb", "NetworkInterfaceIds": ["eni-2"]}]}"#;
+    let endpoints = format!("{}{other}", ENDPOINTS.strip_suffix("]}").unwrap());
+    let interfaces = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-2", "VpcId": "vpc-2", "SubnetId": "subnet-2",
+        "InterfaceType": "vpc_endpoint", "PrivateIpAddresses": [{"PrivateIpAddress": "198.18.0.50"}]}]}"#;
+    let explained = |address: &str, files: &[(&str, &str)]| {
+        let inventory = read(files).unwrap();
+        explained_outcome(&explain(&inventory, &"subnet-1".into(), address.parse().unwrap()).unwrap())
+    };
+    let with = [("route-tables.json", main.as_str()), ("vpc-endpoints.json", &endpoints), ("eni.json", interfaces)];
+    assert_eq!(explained("198.18.0.50", &with), Outcome::Undetermined);
+    assert_eq!(explained("198.18.0.51", &with), Outcome::OffNet);
+}

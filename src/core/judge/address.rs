@@ -306,9 +306,14 @@ pub(super) fn may_be_remote(address: IpAddr, verdict: &Verdict) -> bool {
         IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
         IpAddr::V6(v6) => v6.is_unique_local(),
     };
+    private && leads_on(verdict)
+}
+
+/// Whether a path leads into another network, whose routes are not judged.
+pub(super) fn leads_on(verdict: &Verdict) -> bool {
     let is_open = |path: &Path| match path.kind().beyond() {
         Beyond::AnotherTable | Beyond::Unknown => true,
         Beyond::Outside | Beyond::Nothing => false,
     };
-    private && verdict.path().is_some_and(|path| !path.is_dynamodb_endpoint && is_open(path))
+    verdict.path().is_some_and(|path| !path.is_dynamodb_endpoint && is_open(path))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     UnknownSubnet,
-    address::{could_hold, may_be_remote},
+    address::{could_hold, leads_on, may_be_remote},
     lookup::{Match, Selection, select},
     path::Reader,
     subnet::{despite_gaps, table_of},
@@ -69,7 +69,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         let reason = undetermined(std::slice::from_ref(&open));
         return Ok(explanation(Verdict::Undetermined(vec![open]), None, Vec::new(), reason));
     }
-    let verdict = reader.verdict(table, &selection, address.into());
+    let verdict = perhaps_remote(&inventory.facts, address, reader.verdict(table, &selection, address.into()));
     let route = winner(&selection).map(winning_route);
     let reason = reason(address, subnet, table, &verdict, route.as_ref())
         + &state_of(&inventory.facts, &verdict)
@@ -226,17 +226,36 @@ fn beyond(facts: &VpcFacts, address: IpAddr, verdict: &Verdict) -> String {
     if !may_be_remote(address, verdict) {
         return String::new();
     }
-    let interfaces = facts.endpoint_interfaces.seen().into_iter().flatten();
-    let having = interfaces.filter(|interface| interface.addresses.contains(&address));
-    let endpoints = || facts.vpc_endpoints.seen().into_iter().flatten();
-    let mut owners = having.filter_map(|having| endpoints().find(|endpoint| endpoint.interfaces.contains(&having.id)));
-    match owners.next() {
+    match endpoint_with(facts, address) {
         Some(endpoint) => format!(
             "; {} of {} has the address, and whether it is what answers behind that is not known",
             endpoint.id, endpoint.vpc
         ),
         None => "; an interface endpoint in another VPC or network may have the address".to_owned(),
     }
+}
+
+/// The verdict on an address that is not private and that an interface endpoint of another VPC has: ranges of VPCs need not be private.
+fn perhaps_remote(facts: &VpcFacts, address: IpAddr, verdict: Verdict) -> Verdict {
+    if may_be_remote(address, &verdict) || !leads_on(&verdict) {
+        return verdict;
+    }
+    match endpoint_with(facts, address) {
+        Some(endpoint) => {
+            let detail = format!("{} of {} has the address", endpoint.id, endpoint.vpc);
+            let what = format!("what answers for {address} in the network that it is routed to");
+            Verdict::Undetermined(vec![Missing::new(what, &Gap::NotVisible { detail })])
+        }
+        None => verdict,
+    }
+}
+
+/// The endpoint of any VPC that has the address.
+fn endpoint_with(facts: &VpcFacts, address: IpAddr) -> Option<&VpcEndpoint> {
+    let interfaces = facts.endpoint_interfaces.seen().into_iter().flatten();
+    let mut having = interfaces.filter(|interface| interface.addresses.contains(&address));
+    let endpoints = || facts.vpc_endpoints.seen().into_iter().flatten();
+    having.find_map(|having| endpoints().find(|endpoint| endpoint.interfaces.contains(&having.id)))
 }
 
 /// What a subnet alone does not show.
