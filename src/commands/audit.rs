@@ -9,7 +9,7 @@ use clap::Args;
 use onnet::{
     judge,
     model::{Inventory, VpcId},
-    observe::inventory::Scope,
+    observe::{environment, inventory::Scope},
     present,
 };
 
@@ -33,9 +33,9 @@ pub(crate) fn run(args: &AuditArgs) -> Answer {
         None => block_on(describe(args))??,
     };
     let audit = judge::audit(&inventory, args.vpc.as_ref());
-    // The Region of a folder need not be the default of the shell in which a fix is pasted.
-    let is_given = args.from.region.is_some() || args.from.from.is_some();
-    let audit = if is_given { audit.with_region_in_fixes() } else { audit };
+    // The Region of a folder need not be that of the shell in which a fix is pasted.
+    let is_another = environment::region().is_some_and(|region| region != audit.region);
+    let audit = if args.from.region.is_some() || is_another { audit.with_region_in_fixes() } else { audit };
     let text = match args.format {
         Format::Text => present::audit(&audit),
         Format::Json => present::json(&audit),

@@ -337,8 +337,9 @@ impl Daemon {
         self.facts.set_ignored_settings(ignored_settings.clone());
         let report = judge(self.facts.snapshot(taken_at, took, proxies.clone()));
         let outcome = report.outcome;
-        let disagreed = self.reports.last.as_ref().is_some_and(|last| last.has_facts_that_disagree());
-        if report.has_facts_that_disagree() && !disagreed {
+        let disagreed = self.reports.last.as_ref().is_some_and(|last| last.has_contradiction());
+        // What EC2 said may be older than the last change.
+        if report.has_contradiction() && !disagreed {
             self.schedule.bring_forward(now.moment, Source::Ec2);
         }
         self.record(now, || Event::Report(Reported { taken_at, took, proxies, ignored_settings, outcome }));

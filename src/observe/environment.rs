@@ -26,6 +26,11 @@ pub fn metadata_disabled() -> bool {
     variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
+/// The Region that the environment names for the AWS CLI, in which people run the commands that fix something.
+pub fn region() -> Option<String> {
+    ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(variable)
+}
+
 /// The value of a variable that is set and not empty. Bytes that are not UTF-8 are replaced, so that the variable still counts as set.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())

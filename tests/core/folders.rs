@@ -1062,6 +1062,16 @@ fn entries_are_of_the_region_that_their_files_name_has() {
     assert_eq!(two_regions(&[("pl-1.json", of_s3)]), Ok(Outcome::Undetermined), "which Region's is not known");
     assert_eq!(two_regions(&[("pl-1.json", of_dynamodb)]), Ok(Outcome::Undetermined));
     assert_eq!(two_regions(&[("us-east-1_pl-1.json", of_dynamodb), theirs]), Ok(Outcome::AtRisk));
+    assert_eq!(two_regions(&[("acme-prod-2-us-east-1-pl-1.json", of_dynamodb)]), Ok(Outcome::AtRisk));
+    // A word and a number is no Region.
+    let lists = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
+    for name in ["acme-prod-2-pl-1.json", "pl-1-nov-28-final.json", "offices-east-2-pl-1.json", "us-east-1-pl-1.json"] {
+        assert_eq!(outcome(&[("prefix-lists.json", &lists), (name, of_dynamodb)]), Ok(Outcome::OnNet), "{name}");
+        let beyond = r#"{"Entries": [{"Cidr": "35.71.70.0/24"}]}"#;
+        assert_eq!(outcome(&[(name, beyond)]), Ok(Outcome::Undetermined), "{name}: not those of the other answer");
+    }
+    let read = read(&[("prefix-lists.json", &lists), ("eu-central-1-pl-1.json", of_dynamodb)]).unwrap();
+    assert!(read.not_read.iter().any(|said| said.contains("eu-central-1")), "{:?}", read.not_read);
 }
 
 #[test]
@@ -1180,6 +1190,9 @@ fn a_list_that_is_not_read_cannot_win_for_the_other_address_family() {
     ] {
         assert_eq!(with_customers_list(family, &[]), Ok(expected), "{family}");
     }
+    let entries = [("pl-2.json", r#"{"Entries": [{"Cidr": "52.94.0.0/24"}]}"#)];
+    let contradicted = with_customers_list(r#", "AddressFamily": "IPv6""#, &entries);
+    assert_eq!(contradicted, Ok(Outcome::Undetermined), "its entries say IPv4");
 }
 
 #[test]
@@ -1214,4 +1227,15 @@ fn the_address_of_another_vpcs_endpoint_need_not_be_private() {
     let with = [("route-tables.json", main.as_str()), ("vpc-endpoints.json", &endpoints), ("eni.json", interfaces)];
     assert_eq!(explained("198.18.0.50", &with), Outcome::Undetermined);
     assert_eq!(explained("198.18.0.51", &with), Outcome::OffNet);
+}
+
+#[test]
+fn whatever_a_folder_has_for_a_policy_it_is_read() {
+    let with = |policy: &str| ENDPOINTS.replace(r#""State""#, &format!(r#""PolicyDocument": {policy}, "State""#));
+    for policy in [r#""{}""#, r#"{"Statement": []}"#, "null", "7", r#""{""#] {
+        assert_eq!(outcome(&[("vpc-endpoints.json", &with(policy))]), Ok(Outcome::OnNet), "{policy}");
+    }
+    let (one, two) = (with(r#""{\"Statement\": []}""#), with(r#""{}""#));
+    assert_eq!(outcome(&[("vpc-endpoints.json", &one), ("more.json", &two)]), Ok(Outcome::OnNet));
+    assert_eq!(with_customers_list(r#", "Version": "1""#, &[]), Ok(Outcome::Undetermined));
 }

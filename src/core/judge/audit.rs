@@ -64,7 +64,10 @@ fn unlisted(inventory: &Inventory, vpc: Option<&VpcId>) -> Vec<Missing> {
             AssociatedWith::Main | AssociatedWith::Gateway(_) => None,
         });
         if let Some(subnet) = of_subnets.find(|subnet| !listed.contains(subnet)) {
-            let detail = format!("{} is associated with {subnet}, which is not among them", table.id);
+            let detail = format!(
+                "{} is associated with {subnet}, which is not among them; --vpc audits one VPC alone",
+                table.id
+            );
             found.insert(&table.vpc, Gap::Truncated { detail });
         }
     }

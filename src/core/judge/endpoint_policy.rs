@@ -141,9 +141,9 @@ impl Policy {
             return PolicyDecision::Denied { statement: None };
         }
         let is_allowed = applying(false).any(|statement| always(&statement));
-        let denials = applying(true).map(|statement| statement.condition(region));
+        let denials = applying(true).map(|statement| statement.condition(action, region));
         if !is_allowed {
-            let allowances = applying(false).map(|statement| statement.condition(region));
+            let allowances = applying(false).map(|statement| statement.condition(action, region));
             return PolicyDecision::Conditional { statements: allowances.chain(denials).collect() };
         }
         match denials.collect::<Vec<_>>() {
@@ -157,7 +157,7 @@ impl Statement {
     /// Whether it applies to an action, for every caller, table and request.
     fn applies(&self, action: &str, region: &str) -> Matches {
         let of_conditions = if self.conditions.is_empty() { Matches::All } else { Matches::Some };
-        let parts = [self.of_action(action), self.of_resources(region), self.principals, of_conditions];
+        let parts = [self.of_action(action), self.of_resources(action, region), self.principals, of_conditions];
         parts.into_iter().min().unwrap_or(Matches::None)
     }
 
@@ -167,9 +167,15 @@ impl Statement {
         if named != self.actions.negated { Matches::All } else { Matches::None }
     }
 
-    /// Which tables of a Region it is about.
-    fn of_resources(&self, region: &str) -> Matches {
-        let most = self.resources.patterns.iter().map(|pattern| tables(pattern, region)).max();
+    /// Which tables of a Region it is about. An action on no table is about every resource: which of the other patterns match it, AWS
+    /// does not say. <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
+    fn of_resources(&self, action: &str, region: &str) -> Matches {
+        let is_on_tables = ON_ITEMS.iter().any(|known| known.eq_ignore_ascii_case(action));
+        let matches = |pattern: &String| match tables(pattern, region) {
+            Matches::All if pattern != "*" && !is_on_tables => Matches::Some,
+            matches => matches,
+        };
+        let most = self.resources.patterns.iter().map(matches).max();
         match (most.unwrap_or(Matches::None), self.resources.negated) {
             (matches, false) => matches,
             (Matches::None, true) => Matches::All,
@@ -178,12 +184,12 @@ impl Statement {
         }
     }
 
-    fn condition(&self, region: &str) -> PolicyCondition {
+    fn condition(&self, action: &str, region: &str) -> PolicyCondition {
         let mut on = Vec::new();
         if self.principals != Matches::All {
             on.push("principal".to_owned());
         }
-        if self.of_resources(region) != Matches::All {
+        if self.of_resources(action, region) != Matches::All {
             on.push("resource".to_owned());
         }
         on.extend(self.conditions.iter().cloned());
@@ -383,7 +389,13 @@ mod tests {
             (allow(r#""Principal": {"AWS": "*"}"#), "GetItem", "allowed"),
             (allow(r#""Principal": {"AWS": ["111122223333"]}"#), "GetItem", "statement 1 allows by principal"),
             (allow(r#""NotPrincipal": {"AWS": "*"}"#), "GetItem", "statement 1 allows by principal"),
-            (allow(r#""Resource": "arn:aws:dynamodb:*:*:table/*""#), "ListTables", "allowed"),
+            (allow(r#""Resource": "arn:aws:dynamodb:*:*:table/*""#), "PutItem", "allowed"),
+            (allow(r#""Resource": "arn:aws:dynamodb:*:*:table/*""#), "ListTables", "statement 1 allows by resource"),
+            (
+                allow(r#""Resource": "arn:aws:dynamodb:*:*:table/*""#),
+                "DescribeLimits",
+                "statement 1 allows by resource",
+            ),
             (allow(r#""Resource": "arn:aws:dynamodb:us-east-1:*:*""#), "GetItem", "allowed"),
             (allow(r#""Resource": "arn:aws:dynamodb:eu-*:*:table/*""#), "GetItem", "denied by none"),
             (allow(r#""Resource": "arn:aws-cn:dynamodb:*:*:table/*""#), "GetItem", "denied by none"),

@@ -64,7 +64,7 @@ struct Row<'s> {
     vpc: &'s Statement,
     /// `None` for IPv6: `aws:VpcSourceIp` is IPv4's.
     from: Option<&'s Statement>,
-    /// Why it is missing for IPv4.
+    /// Why the row is not whole: the answer about the source address or about the endpoint is missing, or does not belong to the others.
     unpaired: Option<String>,
     direct: Option<&'s Statement>,
     endpoint: Option<&'s Statement>,
@@ -142,13 +142,21 @@ impl<'s> Row<'s> {
             Ok(from) => (from, None),
             Err(why) => (None, Some(why)),
         };
-        if from.is_some_and(|(from, _)| from.credentials != vpc.credentials) {
-            return Err("the questions were signed with different credentials".to_owned());
-        }
         let apart = |other: Timestamp| at.since(other).max(other.since(at)) > TOGETHER;
-        if from.is_some_and(|(_, of_from)| apart(of_from)) {
-            return Err(format!("the questions {} and {} were not answered together", Question::Vpc, Question::From));
-        }
+        let (from, unpaired) = match from {
+            Some((from, _)) if from.credentials != vpc.credentials => {
+                (None, Some("the questions were signed with different credentials".to_owned()))
+            }
+            Some((_, of_from)) if apart(of_from) => {
+                let why = format!("the questions {} and {} were not answered together", Question::Vpc, Question::From);
+                (None, Some(why))
+            }
+            from => (from, unpaired),
+        };
+        let (endpoint, unpaired) = match asked.read(snapshot, Question::Endpoint, None) {
+            Ok(endpoint) => (endpoint, unpaired),
+            Err(why) => (None, unpaired.or(Some(why))),
+        };
         let together = |(one, of_one): (&'s Statement, Timestamp)| {
             (one.credentials == vpc.credentials && !apart(of_one)).then_some(one)
         };
@@ -163,7 +171,7 @@ impl<'s> Row<'s> {
             from: from.map(|(from, _)| from),
             unpaired,
             direct,
-            endpoint: asked.read(snapshot, Question::Endpoint, None)?.and_then(together),
+            endpoint: endpoint.and_then(together),
             control: control(snapshot, &vpc.credentials),
             from_primary: interface.device_number == 0
                 && interface.addresses.iter().find(|own| own.is_ipv4()) == vpc.local.map(|local| local.ip()).as_ref(),
@@ -171,16 +179,13 @@ impl<'s> Row<'s> {
     }
 
     fn said(&self, snapshot: &Snapshot, address: IpAddr) -> Said {
-        let asked = [Some(self.vpc), self.from, self.direct, self.endpoint].into_iter().flatten();
-        if let Some(why) = asked.clone().find_map(why_unclear) {
-            return Said::Unclear(why);
-        }
         let is = |statement: Option<&Statement>, reply: &Reply| statement.map(|one| one.reply == *reply);
         let direct = is(self.direct, &Reply::Yes).unwrap_or(false);
-        if let Some(why) = &self.unpaired {
-            // That is no whole answer, and speaks against an endpoint all the same.
+        let mut asked = [Some(self.vpc), self.from, self.direct, self.endpoint].into_iter().flatten();
+        if let Some(why) = self.unpaired.clone().or_else(|| asked.find_map(why_unclear)) {
+            // That is no whole row, and speaks against an endpoint all the same.
             let is_against = direct && self.vpc.reply == Reply::No;
-            return if is_against { Said::NoEndpointByControl } else { Said::Unclear(why.clone()) };
+            return if is_against { Said::NoEndpointByControl } else { Said::Unclear(why) };
         }
         let through_some = is(self.endpoint, &Reply::Yes) == Some(true) || is_testified(snapshot, address);
         match (&self.vpc.reply, is(self.from, &Reply::Yes)) {

@@ -36,7 +36,7 @@ pub fn partition_of(region: &str) -> Option<&'static str> {
 }
 
 /// `us-east-1`, `us-gov-west-1`, `us-isob-east-1`: words and a number.
-pub fn looks_like_a_region(part: &str) -> bool {
+fn looks_like_a_region(part: &str) -> bool {
     let words: Vec<&str> = part.split('-').collect();
     match words.as_slice() {
         [first, middle @ .., last] if !middle.is_empty() => {

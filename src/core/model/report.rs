@@ -169,6 +169,12 @@ impl Report {
         self.findings.iter().any(|finding| finding.code == FindingCode::FactsDisagree)
     }
 
+    /// Whether anything contradicts anything else.
+    pub fn has_contradiction(&self) -> bool {
+        let is_one = |code| matches!(code, FindingCode::FactsDisagree | FindingCode::EvidenceDisagrees);
+        self.findings.iter().any(|finding| is_one(finding.code))
+    }
+
     /// Whether DynamoDB traffic is carried by VPC endpoints; `None` where that is not known of all of it.
     ///
     /// At risk it is known where the warnings are about what was observed: of a part of the prefix list that goes elsewhere,

@@ -14,7 +14,7 @@ use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, ListFamily, Observed,
     OwnRange, PrefixList, PrefixListId, Route, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts,
-    VpcId, is_private, looks_like_a_region, may_be_dynamodbs, regions, shell_word,
+    VpcId, is_private, may_be_dynamodbs, regions, shell_word,
 };
 use ipnet::IpNet;
 use std::{
@@ -150,18 +150,25 @@ impl Entries {
     }
 }
 
-/// The Region that a file's name holds: `us-east-1` of `us-east-1-` and of `entries_us-east-1`.
+/// The Region that a file's name holds: `us-east-1` of `us-east-1-` and of `acme-prod-2-us-east-1`.
 fn region_in(name: &str) -> Option<&str> {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let mut parts = name.split(|c: char| !is_word(c)).map(|part| part.trim_matches('-'));
-    parts.find_map(|part| {
-        let starts = std::iter::once(0).chain(part.match_indices('-').map(|(at, _)| at + 1));
-        let mut within = starts.flat_map(|start| {
-            let ends = part.match_indices('-').map(|(at, _)| at).chain(std::iter::once(part.len()));
-            ends.filter(move |end| *end > start).map(move |end| &part[start..end])
-        });
-        within.find(|text| looks_like_a_region(text))
-    })
+    const AREAS: [&str; 11] = ["us-gov", "us", "eu", "ap", "ca", "sa", "me", "af", "il", "mx", "cn"];
+    let is_direction = |text: &str| {
+        let rest = ["north", "south", "central"].into_iter().find_map(|one| text.strip_prefix(one)).unwrap_or(text);
+        text.is_ascii() && (rest.is_empty() || ["east", "west"].contains(&rest))
+    };
+    let is_region = |text: &str| {
+        let (place, number) = text.rsplit_once('-').unwrap_or_default();
+        let (area, direction) = place.rsplit_once('-').unwrap_or_default();
+        AREAS.contains(&area) && is_direction(direction) && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_edge = |at: usize| at == 0 || at == name.len() || !name.as_bytes()[at].is_ascii_alphanumeric();
+    let starts = (0..name.len()).filter(|at| *at == 0 || !name.as_bytes()[at - 1].is_ascii_alphanumeric());
+    let mut found = starts.flat_map(|start| {
+        let ends = (start + 1..=name.len()).filter(|end| is_edge(*end));
+        ends.filter_map(move |end| name.get(start..end)).filter(|text| !text.ends_with('-'))
+    });
+    found.find(|text| is_region(text))
 }
 
 impl Collected {
@@ -286,8 +293,14 @@ impl Collected {
         }
         for (id, entries) in &mut self.entries {
             let elsewhere = regions_of.get(id).and_then(|all| all.iter().find(|other| **other != region));
-            entries.cidrs.retain(|name, _| region_in(name).is_none_or(|of| of == region));
-            let nameless = entries.cidrs.keys().find(|name| region_in(name).is_none());
+            let is_ours = |name: &str| name.contains(region);
+            let is_theirs = |name: &str| !is_ours(name) && region_in(name).is_some();
+            for name in entries.cidrs.keys().filter(|name| is_theirs(name)) {
+                let of = region_in(name).unwrap_or_default();
+                self.not_read.push(format!("the entries of {id} in the files named {name:?}: they are {of}'s"));
+            }
+            entries.cidrs.retain(|name, _| !is_theirs(name));
+            let nameless = entries.cidrs.keys().find(|name| !is_ours(name));
             if let (Some(other), Some(_)) = (elsewhere, nameless) {
                 let one = format!("there is a {id} in {other}, too");
                 let other = format!("the file with entries does not say that they are {region}'s");
@@ -303,7 +316,7 @@ impl Collected {
             let (vpc, subnet) = (listed.vpc.as_deref()?, listed.subnet.as_deref()?);
             let is_listed = self.subnets.items.contains_key(subnet);
             let (id, file) = (&listed.interface.id, file.display());
-            let detail = format!("{id} in {file} is in {subnet}, which is not among them");
+            let detail = format!("{id} in {file} is in {subnet}, which is not among them; --vpc audits one VPC alone");
             (!is_listed).then(|| (VpcId::from(vpc), Gap::Truncated { detail }))
         });
         unlisted.collect()
@@ -311,10 +324,16 @@ impl Collected {
 
     /// Notes in each route by a prefix list which address family that has: a list that is not read cannot win for the other.
     fn note_families(&mut self) {
-        let families = self.prefix_lists.values().filter_map(|list| Some((list.id.clone(), list.family()?)));
-        let families: BTreeMap<PrefixListId, ListFamily> = families.collect();
+        // Where it has ranges that are not believed, its family is not believed either.
+        let unread = |list: &&ListedPrefixList| list.cidrs.is_none() && !self.entries.contains_key(&list.id);
+        let mut families: BTreeMap<PrefixListId, Option<ListFamily>> = BTreeMap::new();
+        for list in self.prefix_lists.values() {
+            let family = list.family().filter(|_| unread(&list));
+            let known = families.entry(list.id.clone()).or_insert(family);
+            *known = known.filter(|known| Some(*known) == family);
+        }
         let family_of = |route: &Route| match &route.destination {
-            Destination::PrefixList(list) => families.get(list).copied(),
+            Destination::PrefixList(list) => families.get(list).copied().flatten(),
             Destination::Cidr(_) => None,
         };
         for (listed, _) in self.route_tables.items.values_mut() {
@@ -506,7 +525,8 @@ impl Collected {
     fn prefix_list(&self, id: PrefixListId, place: Place<'_>) -> Observed<PrefixList> {
         let listed = self.prefix_lists.items.get(id.as_str()).map(|(list, _)| list);
         let inline = listed.and_then(|list| list.cidrs.as_ref()).zip(self.prefix_lists.at);
-        if let Some(gap) = self.ambiguous_entries.get(&id) {
+        // Where the other API's answer has its ranges, these are compared with it.
+        if let Some(gap) = self.ambiguous_entries.get(&id).filter(|_| inline.is_none()) {
             return Observed::Unseen(gap.clone());
         }
         if let Some(gap) = listed.and_then(ListedPrefixList::changing) {

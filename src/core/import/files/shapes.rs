@@ -312,8 +312,10 @@ impl Row for ListedEndpoint {
             ("ServiceRegion", same_or_absent(&mut one.service_region, &two.service_region)),
             ("IpAddressType", same_or_absent(&mut one.address_type, &two.address_type)),
             ("LastError and FailureReason", same_or_absent(&mut one.failure, &two.failure)),
-            ("PolicyDocument", same_or_absent(&mut one.policy, &two.policy)),
-        ])
+        ])?;
+        // Which of two is newer is not known.
+        one.policy = one.policy.take().filter(|policy| two.policy.as_ref().is_none_or(|other| other == policy));
+        Ok(())
     }
 }
 
@@ -785,8 +787,9 @@ struct VpcEndpointJson<'a> {
     failure_reason: Option<Text<'a>>,
     #[serde(borrow)]
     last_error: Option<LastErrorJson<'a>>,
-    #[serde(borrow, default, deserialize_with = "any_text")]
-    policy_document: Option<Text<'a>>,
+    /// Judged in a check alone: whatever it is here, the folder is read.
+    #[serde(default)]
+    policy_document: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -798,11 +801,23 @@ struct LastErrorJson<'a> {
     code: Option<Text<'a>>,
 }
 
+/// A policy without the blanks in it: the CLI writes a text, some tools the document itself.
+fn policy_text(policy: &Value) -> Option<String> {
+    match policy {
+        Value::String(text) => {
+            serde_json::from_str(text).map_or_else(|_| Some(text.clone()), |document: Value| Some(document.to_string()))
+        }
+        Value::Object(_) => Some(policy.to_string()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    }
+}
+
 checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
     let of_name = json.service_name.as_deref().and_then(region_of_name);
     convert::same(("ServiceRegion", json.service_region.as_deref()), ("the Region of ServiceName", of_name))?;
     let ids = |list: &Option<Vec<Text<'_>>>| list.iter().flatten().map(|id| id.0.to_string()).collect::<Vec<_>>();
     let (tables, interfaces) = (ids(&json.route_table_ids), ids(&json.network_interface_ids));
+    let policy = json.policy_document.as_ref().and_then(policy_text);
     let raw = RawEndpoint {
         vpc_endpoint_id: json.vpc_endpoint_id.as_deref(),
         vpc_endpoint_type: json.vpc_endpoint_type.as_deref(),
@@ -816,7 +831,7 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
         ip_address_type: json.ip_address_type.as_deref(),
         failure_reason: json.failure_reason.as_deref(),
         last_error: json.last_error.as_ref().and_then(|error| error.message.as_deref().or(error.code.as_deref())),
-        policy_document: json.policy_document.as_deref(),
+        policy_document: policy.as_deref(),
     };
     let endpoint = raw.convert()?;
     let of_another_type = match &endpoint.kind {
@@ -856,7 +871,8 @@ struct PrefixListJson<'a> {
     cidrs: Option<Vec<CidrJson>>,
     #[serde(borrow, default, deserialize_with = "given")]
     state: Option<Text<'a>>,
-    version: Option<u64>,
+    #[serde(default)]
+    version: Option<Value>,
 }
 
 impl PrefixListJson<'_> {
@@ -892,7 +908,7 @@ checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
         region: json.region()?,
         family: json.address_family.as_deref().map(str::to_owned),
         state: json.state.as_deref().map(str::to_owned),
-        version: json.version,
+        version: json.version.as_ref().and_then(|version| version.as_u64().or_else(|| version.as_str()?.parse().ok())),
         owner: json.owner()?,
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),
         name: json.prefix_list_name.as_deref().map(str::to_owned),
