@@ -173,7 +173,7 @@ impl Statement {
         let is_on_tables = ON_ITEMS.iter().any(|known| known.eq_ignore_ascii_case(action));
         let matches = |pattern: &String| match tables(pattern, region) {
             Matches::All if pattern != "*" && !is_on_tables => Matches::Some,
-            matches => matches,
+            matches @ (Matches::None | Matches::Some | Matches::All) => matches,
         };
         let most = self.resources.patterns.iter().map(matches).max();
         match (most.unwrap_or(Matches::None), self.resources.negated) {
