@@ -1,15 +1,12 @@
 //! When each source is collected. Pure: the moments and the chance come from outside, so the schedule is tested by table.
 
 use super::clock::Moment;
-use crate::model::{BySource, MaxAge, Seconds, Source};
+use crate::model::{BySource, MaxAge, PERIODS_KEPT, Seconds, Source};
 use std::time::Duration;
 
 /// How often each source is collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Periods(pub BySource<Duration>);
-
-/// For how many of its periods a fact supports a verdict.
-const PERIODS_KEPT: u32 = 3;
 
 impl Periods {
     /// How often `source` is collected.

@@ -9,8 +9,8 @@ use super::{
     without_endpoint::{Afterwards, Counterfactual, answer},
 };
 use crate::model::{
-    AssociatedWith, AssociationKind, AssociationState, Audit, CoverageRange, Finding, Gap, Inventory, Missing,
-    Observed, Outcome, RouteTable, SCHEMA, Severity, Subnet, SubnetAudit, SubnetId, Verdict, VpcId,
+    AssociationKind, AssociationState, Audit, CoverageRange, Finding, Gap, Inventory, Missing, Observed, Outcome,
+    RouteTable, SCHEMA, Severity, Subnet, SubnetAudit, SubnetId, Verdict, VpcId,
 };
 use ipnet::IpNet;
 use std::{
@@ -59,10 +59,7 @@ fn unlisted(inventory: &Inventory, vpc: Option<&VpcId>) -> Vec<Missing> {
     let mut found: BTreeMap<&VpcId, Gap> = BTreeMap::new();
     for table in inventory.facts.route_tables.seen().into_iter().flatten() {
         let of_subnets = table.associations.iter().filter(|one| one.state != AssociationState::Gone);
-        let mut of_subnets = of_subnets.filter_map(|one| match &one.with {
-            AssociatedWith::Subnet(subnet) => Some(subnet),
-            AssociatedWith::Main | AssociatedWith::Gateway(_) => None,
-        });
+        let mut of_subnets = of_subnets.filter_map(|one| one.with.subnet());
         if let Some(subnet) = of_subnets.find(|subnet| !listed.contains(subnet)) {
             let detail = format!(
                 "{} is associated with {subnet}, which is not among them; --vpc audits one VPC alone",

@@ -15,7 +15,7 @@ use crate::model::{
 use serde_json::{Map, Value};
 
 /// What a probe asks for.
-pub(super) const LIST_TABLES: &str = "dynamodb:ListTables";
+const LIST_TABLES: &str = "dynamodb:ListTables";
 
 /// The actions on items that most programs use; of a transaction, each of its actions.
 const ON_ITEMS: [&str; 10] = [
@@ -61,10 +61,10 @@ pub(super) fn denied_by(statement: Option<&str>) -> String {
 }
 
 /// What explains that an endpoint's policy denied `ListTables`, in words: what the policies in use say of it.
-pub(super) fn list_tables_denied(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Named<'_>]) -> Vec<String> {
-    let why = |policy: EndpointPolicy| {
-        let action = policy.actions.into_iter().find(|action| action.action == LIST_TABLES)?;
-        let why = match action.decision {
+pub(super) fn list_tables_denied(policies: &[EndpointPolicy]) -> Vec<String> {
+    let why = |policy: &EndpointPolicy| {
+        let action = policy.actions.iter().find(|action| action.action == LIST_TABLES)?;
+        let why = match &action.decision {
             PolicyDecision::Denied { statement } => denied_by(statement.as_deref()),
             PolicyDecision::Conditional { statements } => {
                 let statements: Vec<String> = statements.iter().map(ToString::to_string).collect();
@@ -74,7 +74,7 @@ pub(super) fn list_tables_denied(reader: &Reader<'_>, snapshot: &Snapshot, names
         };
         Some(format!("in the policy of {}, {why}", policy.endpoint))
     };
-    endpoint_policies(reader, snapshot, names).into_iter().filter_map(why).collect()
+    policies.iter().filter_map(why).collect()
 }
 
 /// The endpoint of a path, if its policy allows `ListTables` to everyone.
@@ -87,7 +87,7 @@ pub(super) fn allows_list_tables<'s>(snapshot: &'s Snapshot, path: &Path) -> Opt
 }
 
 /// A policy, or why it cannot be read.
-pub(super) struct Policy(Result<Vec<Statement>, String>);
+struct Policy(Result<Vec<Statement>, String>);
 
 /// Whom, what or which requests an element of a statement matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,12 +117,12 @@ struct Patterns {
 
 impl Policy {
     /// Reads a document.
-    pub(super) fn read(document: &str) -> Self {
+    fn read(document: &str) -> Self {
         Self(read(document))
     }
 
     /// What it says of an action of DynamoDB in a Region.
-    pub(super) fn decide(&self, action: &str, region: &str) -> PolicyDecision {
+    fn decide(&self, action: &str, region: &str) -> PolicyDecision {
         let statements = match &self.0 {
             Ok(statements) => statements,
             Err(because) => return PolicyDecision::Unknown { because: because.clone() },

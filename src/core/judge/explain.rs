@@ -8,8 +8,8 @@ use super::{
     subnet::{despite_gaps, table_of},
 };
 use crate::model::{
-    AssociatedWith, Destination, EndpointState, Explanation, Gap, Inventory, Loser, LostBy, Matched, Missing, Outcome,
-    Path, PathKind, RouteTable, SubnetId, Verdict, VpcEndpoint, VpcFacts, VpcId, WinningRoute,
+    Destination, EndpointState, Explanation, Gap, Inventory, Loser, LostBy, Matched, Missing, Outcome, Path, PathKind,
+    RouteTable, SubnetId, Verdict, VpcEndpoint, VpcFacts, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -111,11 +111,7 @@ fn locate<'i>(inventory: &'i Inventory, subnet: &SubnetId) -> Result<Located<'i>
     }
     let tables = inventory.facts.route_tables.seen().map_or(&[][..], Vec::as_slice);
     let named = |table: &RouteTable| -> Vec<SubnetId> {
-        let subnet_of = |with: &AssociatedWith| match with {
-            AssociatedWith::Subnet(id) => Some(id.clone()),
-            AssociatedWith::Main | AssociatedWith::Gateway(_) => None,
-        };
-        table.associations.iter().filter_map(|association| subnet_of(&association.with)).collect()
+        table.associations.iter().filter_map(|association| association.with.subnet().cloned()).collect()
     };
     match tables.iter().find(|table| named(table).contains(subnet)) {
         Some(table) => {

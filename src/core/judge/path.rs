@@ -4,8 +4,8 @@ use super::lookup::{Match, Selection, covers, read, without};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
-    Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, OwnRange, Path, PathTarget,
-    PrefixList, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
+    Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
+    Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
     is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
@@ -43,19 +43,19 @@ impl<'a> SeenBy<'a> {
         }
     }
 
-    /// The ranges of a VPC, as far as they are known and can be in a prefix list.
-    fn own_ranges(self, vpc: &VpcId) -> impl Iterator<Item = OwnRange> + use<'a, '_> {
+    /// The ranges of a VPC, as far as they are known, each with what has it.
+    fn own_ranges(self, vpc: &VpcId) -> impl Iterator<Item = (&'a str, IpNet)> {
         let (instance, inventory) = match self {
             Self::Instance(instance) => (instance.seen(), None),
             Self::Accounts(inventory) => (None, Some(inventory)),
         };
         let interfaces = instance.into_iter().flat_map(|instance| &instance.interfaces);
-        let of_interfaces = interfaces.flat_map(|interface| {
+        let of_interfaces = interfaces.filter(move |interface| interface.vpc == *vpc).flat_map(|interface| {
             let ranges = interface.subnet_cidrs.seen().into_iter().flatten();
-            ranges.map(|range| OwnRange { vpc: interface.vpc.clone(), of: interface.subnet.to_string(), range: *range })
+            ranges.map(|range| (interface.subnet.as_str(), *range))
         });
-        let listed = inventory.into_iter().flat_map(|inventory| inventory.own_ranges.iter().cloned());
-        of_interfaces.chain(listed).filter(move |own| own.vpc == *vpc)
+        let listed = inventory.into_iter().flat_map(|inventory| &inventory.own_ranges);
+        of_interfaces.chain(listed.filter(move |own| own.vpc == *vpc).map(|own| (own.of.as_str(), own.range)))
     }
 
     /// Which account owns which VPC, by the VPC itself and by its subnets.
@@ -153,12 +153,15 @@ impl<'a> Reader<'a> {
     /// the last change. <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
     fn lacking_local_route(&self, table: &RouteTable, range: IpNet) -> Option<Missing> {
         let overlaps = |own: &IpNet| own.contains(&range) || range.contains(own);
-        let own = self.seen_by.own_ranges(&table.vpc).find(|own| overlaps(&own.range))?;
+        let (of, own) = self.seen_by.own_ranges(&table.vpc).find(|(_, own)| overlaps(own))?;
         let is_its =
             |route: &Route| route.is_local() && matches!(&route.destination, Destination::Cidr(cidr) if overlaps(cidr));
-        let one = format!("{} of {} has {}", own.of, own.vpc, own.range);
+        if table.routes.iter().any(is_its) {
+            return None;
+        }
+        let one = format!("{of} of {} has {own}", table.vpc);
         let why = Gap::Conflicting { one, other: format!("{} has no local route for it", table.id) };
-        (!table.routes.iter().any(is_its)).then(|| Missing { what: format!("all routes of {}", table.id), why })
+        Some(Missing { what: format!("all routes of {}", table.id), why })
     }
 
     /// A route that is `filtered` wins: the verdict is known where it is the same with the route in effect and without it, and so for

@@ -19,8 +19,8 @@ use super::{
     without_endpoint::{Counterfactual, answer, of_path},
 };
 use crate::model::{
-    CoverageSummary, Finding, Gap, InstanceSummary, Interface, InterfaceReport, KernelRoute, Missing, Observed,
-    PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict, WithoutEndpoint,
+    CoverageSummary, EndpointPolicy, Finding, Gap, InstanceSummary, Interface, InterfaceReport, KernelRoute, Missing,
+    Observed, PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict, WithoutEndpoint,
     region_of_zone,
 };
 use ipnet::IpNet;
@@ -54,7 +54,7 @@ pub fn judge(snapshot: Snapshot) -> Report {
         probes: fresh.probes.iter().filter_map(|attempt| attempt.probe.seen().cloned()).collect(),
         idle_endpoint: decided.and_then(|subject| idle_endpoint(&reader(&fresh), subject)),
         without_endpoint: round.without_endpoint,
-        endpoint_policies: endpoint_policies(&reader(&fresh), &fresh, &round.names),
+        endpoint_policies: round.endpoint_policies,
         decided_by,
         findings: round.findings,
         snapshot,
@@ -102,6 +102,8 @@ pub(super) struct Round<'s> {
     pub(super) findings: Vec<Finding>,
     /// What would become of the traffic that endpoints carry if they were deleted.
     without_endpoint: Option<WithoutEndpoint>,
+    /// What the policies of the endpoints in use say.
+    endpoint_policies: Vec<EndpointPolicy>,
 }
 
 impl<'s> Round<'s> {
@@ -122,10 +124,22 @@ impl<'s> Round<'s> {
         let rest = rest_of_list(snapshot, &names).filter(|_| needs_coverage);
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
         let interfaces = interfaces(&reader, snapshot, &names, usable);
-        let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking, &interfaces);
+        let endpoint_policies = endpoint_policies(&reader, snapshot, &names);
+        let beside = (interfaces.as_slice(), endpoint_policies.as_slice());
+        let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking, beside);
         let without_endpoint = without_endpoint(&reader, snapshot, &names, &covered);
         let coverages = covered.into_iter().filter_map(|covered| covered.coverage.ok()).collect();
-        Self { snapshot, names, needs_coverage, coverages, missing, interfaces, findings, without_endpoint }
+        Self {
+            snapshot,
+            names,
+            needs_coverage,
+            coverages,
+            missing,
+            interfaces,
+            findings,
+            without_endpoint,
+            endpoint_policies,
+        }
     }
 
     pub(super) fn judged(&self) -> impl Iterator<Item = &Judged<'s>> {
@@ -355,13 +369,13 @@ fn find_all(
     covered: &[Covered<'_, '_>],
     elsewhere: &Elsewhere,
     missing: &[Missing],
-    interfaces: &[InterfaceReport],
+    (interfaces, policies): (&[InterfaceReport], &[EndpointPolicy]),
 ) -> Vec<Finding> {
     let addresses: Vec<IpAddr> = in_use(names).map(|judged| judged.report.address).collect();
     let tables: Vec<Table<'_>> = covered.iter().filter_map(|covered| covered.table(reader, &addresses)).collect();
     let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
     let missing: Vec<Missing> = hostname_missing(snapshot).iter().chain(of_names).chain(missing).cloned().collect();
-    findings::find(&World::of_round(reader, snapshot, names, &tables, elsewhere, &missing).with_interfaces(interfaces))
+    findings::find(&World::of_round(reader, snapshot, names, &tables, elsewhere, &missing).with(interfaces, policies))
 }
 
 /// Why the names in use are not all known.
@@ -372,7 +386,6 @@ pub(super) fn hostname_missing(snapshot: &Snapshot) -> Option<Missing> {
 }
 
 /// Reads the VPC's facts for the Region whose prefix list and service count: the one the instance runs in.
-/// What reads the facts of the VPC.
 pub(super) fn reader(snapshot: &Snapshot) -> Reader<'_> {
     let region = match snapshot.instance.seen() {
         Some(instance) => Ok(instance.region.as_str()),

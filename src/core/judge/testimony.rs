@@ -131,32 +131,29 @@ impl<'s> Row<'s> {
         let not_asked = |question: Question| format!("the question {question} was not asked");
         let vpc = asked.read(snapshot, Question::Vpc, Some(interface.vpc.as_str()))?;
         let (vpc, at) = vpc.ok_or_else(|| not_asked(Question::Vpc))?;
+        let apart = |other: Timestamp| at.since(other).max(other.since(at)) > TOGETHER;
+        let paired = |(from, of_from): (&'s Statement, Timestamp)| {
+            if from.credentials != vpc.credentials {
+                return Err("the questions were signed with different credentials".to_owned());
+            }
+            if apart(of_from) {
+                return Err(format!(
+                    "the questions {} and {} were not answered together",
+                    Question::Vpc,
+                    Question::From
+                ));
+            }
+            Ok(from)
+        };
         let from = match (address, vpc.local) {
             (IpAddr::V4(_), Some(local)) => {
                 let from = asked.read(snapshot, Question::From, Some(&local.ip().to_string()));
-                from.and_then(|from| from.ok_or_else(|| not_asked(Question::From))).map(Some)
+                from.and_then(|from| from.ok_or_else(|| not_asked(Question::From))).and_then(paired).map(Some)
             }
             (IpAddr::V4(_) | IpAddr::V6(_), _) => Ok(None),
         };
-        let (from, unpaired) = match from {
-            Ok(from) => (from, None),
-            Err(why) => (None, Some(why)),
-        };
-        let apart = |other: Timestamp| at.since(other).max(other.since(at)) > TOGETHER;
-        let (from, unpaired) = match from {
-            Some((from, _)) if from.credentials != vpc.credentials => {
-                (None, Some("the questions were signed with different credentials".to_owned()))
-            }
-            Some((_, of_from)) if apart(of_from) => {
-                let why = format!("the questions {} and {} were not answered together", Question::Vpc, Question::From);
-                (None, Some(why))
-            }
-            from => (from, unpaired),
-        };
-        let (endpoint, unpaired) = match asked.read(snapshot, Question::Endpoint, None) {
-            Ok(endpoint) => (endpoint, unpaired),
-            Err(why) => (None, unpaired.or(Some(why))),
-        };
+        let endpoint = asked.read(snapshot, Question::Endpoint, None);
+        let unpaired = from.as_ref().err().or(endpoint.as_ref().err()).cloned();
         let together = |(one, of_one): (&'s Statement, Timestamp)| {
             (one.credentials == vpc.credentials && !apart(of_one)).then_some(one)
         };
@@ -168,10 +165,10 @@ impl<'s> Row<'s> {
         };
         Ok(Self {
             vpc,
-            from: from.map(|(from, _)| from),
+            from: from.unwrap_or(None),
             unpaired,
             direct,
-            endpoint: endpoint.and_then(together),
+            endpoint: endpoint.unwrap_or(None).and_then(together),
             control: control(snapshot, &vpc.credentials),
             from_primary: interface.device_number == 0
                 && interface.addresses.iter().find(|own| own.is_ipv4()) == vpc.local.map(|local| local.ip()).as_ref(),

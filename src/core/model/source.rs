@@ -230,9 +230,12 @@ impl MaxAge {
     }
 }
 
+/// For how many of its periods a fact supports a verdict.
+pub const PERIODS_KEPT: u32 = 3;
+
 impl Default for MaxAge {
     /// Three of the periods that the daemon has unless told otherwise.
     fn default() -> Self {
-        Self(BySource::from_fn(|source| Seconds::from(source.period() * 3)))
+        Self(BySource::from_fn(|source| Seconds::from(source.period() * PERIODS_KEPT)))
     }
 }

@@ -135,7 +135,7 @@ pub struct Route {
     pub origin: Origin,
     /// The state.
     pub state: RouteState,
-    /// The address family of its prefix list, where that is known although the list may not be read.
+    /// The address family of its prefix list, if known. The list itself may be unread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<ListFamily>,
 }
@@ -148,6 +148,16 @@ pub enum ListFamily {
     Ipv4,
     /// IPv6.
     Ipv6,
+}
+
+impl AssociatedWith {
+    /// The subnet, if it is one.
+    pub fn subnet(&self) -> Option<&SubnetId> {
+        match self {
+            Self::Subnet(subnet) => Some(subnet),
+            Self::Main | Self::Gateway(_) => None,
+        }
+    }
 }
 
 /// What a route table is associated with.

@@ -138,9 +138,7 @@ impl Entries {
         let differs = |(name, other): (&String, _)| differing(id, (&words(first), entries), (&words(name), other));
         listings.find_map(differs).map_or_else(|| Ok(entries.iter().copied().collect()), Err)
     }
-}
 
-impl Entries {
     /// What a part of the entries has against all ranges of the other API's answer.
     fn beyond(&self, id: &PrefixListId, all: &[IpNet]) -> Option<Gap> {
         let all: BTreeSet<IpNet> = all.iter().map(IpNet::trunc).collect();
@@ -275,9 +273,11 @@ impl Collected {
         self.route_tables.items.retain(|_, (listed, _)| !vpcs.contains(&listed.table.vpc));
         self.vpc_endpoints.items.retain(|_, (listed, _)| !vpcs.contains(&listed.endpoint.vpc));
         self.network_interfaces.items.retain(|_, (listed, _)| {
-            let is_elsewhere = listed.region.as_deref().is_some_and(|of| of != region);
-            let is_in = |vpc: &String| vpcs.contains(&VpcId::from(vpc.as_str()));
-            !(is_elsewhere && listed.vpc.as_ref().is_none_or(is_in) || listed.vpc.as_ref().is_some_and(is_in))
+            let is_elsewhere = match listed.vpc.as_deref() {
+                Some(vpc) => vpcs.contains(&VpcId::from(vpc)),
+                None => listed.region.as_deref().is_some_and(|of| of != region),
+            };
+            !is_elsewhere
         });
         self.all_elsewhere = before > 0 && self.subnets.items.is_empty();
         self.left_out = vpcs;

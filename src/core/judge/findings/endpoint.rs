@@ -6,11 +6,7 @@ use super::{
     world::{Table, World, is_dynamodb_gateway},
 };
 use crate::{
-    judge::{
-        address::may_be_remote_endpoint,
-        endpoint_policy::{denied_by, endpoint_policies},
-        path::service_name,
-    },
+    judge::{address::may_be_remote_endpoint, endpoint_policy::denied_by, path::service_name},
     model::{
         EndpointState, Path, PathKind, PathTarget, PolicyAction, PolicyDecision, RouteTableId, Severity, Verdict,
         VpcEndpoint, VpcEndpointId, shell_word,
@@ -65,9 +61,10 @@ impl Rule for code::EndpointNotAssociated {
 impl Rule for code::EndpointPolicyDenies {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let Some(snapshot) = world.snapshot else { return Vec::new() };
-        let policies = endpoint_policies(world.reader, snapshot, world.names);
-        let denied =
-            policies.iter().flat_map(|policy| policy.actions.iter().map(move |action| (&policy.endpoint, action)));
+        let denied = world
+            .policies
+            .iter()
+            .flat_map(|policy| policy.actions.iter().map(move |action| (&policy.endpoint, action)));
         let draft = |(endpoint, PolicyAction { action, decision }): (&VpcEndpointId, &PolicyAction)| {
             let PolicyDecision::Denied { statement } = decision else { return None };
             let why = denied_by(statement.as_deref());

@@ -31,10 +31,8 @@ impl Rule for code::AccessDenied {
         let denied = probes(world).filter(|(_, probe)| probe.result == ProbeResult::AccessDenied);
         let draft = |(_, probe): (&AddressReport, &Probe)| {
             let by_endpoint = matches!(probe.testimony, Some(Testimony::VpcEndpointPolicy { .. }));
-            let snapshot = world.snapshot.filter(|_| by_endpoint);
-            let why =
-                snapshot.map(|snapshot| list_tables_denied(world.reader, snapshot, world.names)).unwrap_or_default();
-            answered(probe, "denied the call").explained(&why)
+            let policies = if by_endpoint { world.policies } else { &[] };
+            answered(probe, "denied the call").explained(&list_tables_denied(policies))
         };
         denied.map(draft).collect()
     }
@@ -135,8 +133,8 @@ pub(in crate::judge) fn contradiction(snapshot: &Snapshot, judged: &Judged<'_>) 
     if is_testified(snapshot, address) && off_net.is_some_and(|path| !may_precede_endpoint(path.kind())) {
         return Some(format!("{}, but DynamoDB says the request came through a VPC endpoint", report.reason));
     }
-    let allowing = report.verdict.path().and_then(|path| allows_list_tables(snapshot, path));
-    if let Some(endpoint) = allowing.filter(|_| is_testified(snapshot, address)) {
+    let testified = report.verdict.path().filter(|_| is_testified(snapshot, address));
+    if let Some(endpoint) = testified.and_then(|path| allows_list_tables(snapshot, path)) {
         return Some(format!(
             "the policy of {endpoint} allows ListTables to everyone, but DynamoDB says that the policy of an endpoint denied it: the request to {address} came through another endpoint, or the policy was changed a moment ago"
         ));

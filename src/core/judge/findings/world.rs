@@ -11,8 +11,8 @@ use crate::{
         round::Named,
     },
     model::{
-        AddressReport, Destination, EndpointType, InterfaceReport, Missing, RouteTableId, Severity, Snapshot, SubnetId,
-        Target, VpcEndpoint, VpcEndpointId, VpcId, addresses_in,
+        AddressReport, Destination, EndpointPolicy, EndpointType, InterfaceReport, Missing, RouteTableId, Severity,
+        Snapshot, SubnetId, Target, VpcEndpoint, VpcEndpointId, VpcId, addresses_in,
     },
 };
 use std::{collections::BTreeSet, net::IpAddr};
@@ -30,6 +30,8 @@ pub(in crate::judge) struct World<'a> {
     pub(super) elsewhere: Option<&'a Elsewhere>,
     /// Every network interface of the instance; none in an audit.
     pub(super) interfaces: &'a [InterfaceReport],
+    /// What the policies of the endpoints in use say; none in an audit.
+    pub(super) policies: &'a [EndpointPolicy],
     /// The facts that are missing and worth a finding.
     pub(super) lacks: Vec<Lack<'a>>,
 }
@@ -45,18 +47,27 @@ impl<'a> World<'a> {
         missing: &'a [Missing],
     ) -> Self {
         let lacks = lacks_of_round(snapshot, names, missing);
-        Self { reader, snapshot: Some(snapshot), names, tables, elsewhere: Some(elsewhere), interfaces: &[], lacks }
+        Self {
+            reader,
+            snapshot: Some(snapshot),
+            names,
+            tables,
+            elsewhere: Some(elsewhere),
+            interfaces: &[],
+            policies: &[],
+            lacks,
+        }
     }
 
-    /// With the network interfaces of the instance.
-    pub(in crate::judge) fn with_interfaces(self, interfaces: &'a [InterfaceReport]) -> Self {
-        Self { interfaces, ..self }
+    /// With the network interfaces of the instance, and what the policies of the endpoints in use say.
+    pub(in crate::judge) fn with(self, interfaces: &'a [InterfaceReport], policies: &'a [EndpointPolicy]) -> Self {
+        Self { interfaces, policies, ..self }
     }
 
     /// One subnet of an audit, or what the audit as a whole lacks.
     pub(in crate::judge) fn of_audit(reader: &'a Reader<'a>, tables: &'a [Table<'a>], missing: &'a [Missing]) -> Self {
         let lacks = missing.iter().map(|missing| Lack::of(missing, Severity::Warning)).collect();
-        Self { reader, snapshot: None, names: &[], tables, elsewhere: None, interfaces: &[], lacks }
+        Self { reader, snapshot: None, names: &[], tables, elsewhere: None, interfaces: &[], policies: &[], lacks }
     }
 
     pub(super) fn names_in_use(&self) -> impl Iterator<Item = &'a Named<'a>> {

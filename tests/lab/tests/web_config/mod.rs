@@ -344,7 +344,7 @@ impl Subscriber for Log {
 
 fn rotation() {
     let log = Log::default();
-    // Where there is one dispatcher only, an event that another test's thread has first counts as one that nobody wants.
+    // With a single dispatcher, tracing asks the first thread that emits an event, which may be another test's without a subscriber.
     let _second = tracing::Dispatch::new(Log::default());
     let _guard = tracing::subscriber::set_default(log.clone());
     block_on(async {
