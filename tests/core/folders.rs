@@ -1015,16 +1015,39 @@ fn what_a_shell_would_take_apart_is_quoted_and_a_file_is_no_directory() {
 }
 
 #[test]
-fn what_powershell_made_of_objects_is_named() {
-    let state =
-        MAIN.replace(r#""Main": true"#, r#""Main": true, "AssociationState": {"State": {"Value": "associated"}}"#);
-    let cut = tables(&[&table("rtb-1", MAIN, &[r#""@{GatewayId=local}""#])]);
-    for text in [tables(&[&table("rtb-1", &state, &[LOCAL])]), cut] {
-        let error = outcome(&[("route-tables.json", &text)]).unwrap_err();
-        assert!(error.contains("DIR/route-tables.json") && error.contains("ConvertTo-Json of PowerShell"), "{error}");
+fn what_is_of_another_type_than_the_cli_writes_says_what_to_save() {
+    let changed = |from: &str, to: &str| tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]).replace(from, to)]);
+    let routes = format!("[{LOCAL}, {TO_ENDPOINT}]");
+    let powershell = [
+        (
+            "an enum",
+            changed(r#""Main": true"#, r#""AssociationState": {"State": {"Value": "associated"}}, "Main": true"#),
+        ),
+        ("rows at the depth", changed(LOCAL, r#""@{GatewayId=local}""#)),
+        ("rows of the SDK", changed(LOCAL, r#""Amazon.EC2.Model.Route""#)),
+        ("a list at the depth", changed(&routes, r#""@{GatewayId=local} @{GatewayId=vpce-1}""#)),
+        ("an empty list at the depth", changed(MAIN, r#""", "Tags": "@{Key=Name}""#)),
+        ("a list as Windows PowerShell has it", changed(MAIN, &format!(r#"{{"value": {MAIN}, "Count": 1}}"#))),
+    ];
+    for (what, text) in powershell {
+        let error = outcome(&[("route-tables.json", &text)]).expect_err(what);
+        assert!(
+            error.contains("DIR/route-tables.json") && error.contains("ConvertTo-Json of PowerShell"),
+            "{what}: {error}"
+        );
     }
-    let other = outcome(&[("route-tables.json", r#"{"RouteTables": [7]}"#)]).unwrap_err();
-    assert!(!other.contains("PowerShell"), "{other}");
+    let unrolled = MAIN.trim_start_matches('[').trim_end_matches(']');
+    let others = [
+        ("a number", r#"{"RouteTables": [7]}"#.to_owned()),
+        ("a list of one item as the item", changed(MAIN, unrolled)),
+        ("a range as a number", changed(r#""10.0.0.0/16""#, "10")),
+        ("the list itself", r#"{"RouteTables": "rtb-1"}"#.to_owned()),
+    ];
+    for (what, text) in others {
+        let error = outcome(&[("route-tables.json", &text)]).expect_err(what);
+        assert!(error.contains("save the output of the aws command itself"), "{what}: {error}");
+        assert!(error.contains("DIR/route-tables.json") && !error.contains("PowerShell"), "{what}: {error}");
+    }
 }
 
 /// A whole folder in `region` whose list has the id of another Region's, with a route that diverts a range of it.
@@ -1099,6 +1122,21 @@ fn a_range_of_the_vpc_without_a_local_route_is_a_contradiction() {
     };
     assert_eq!(outcome(&[("vpcs.json", &vpcs("associated"))]), Ok(Outcome::Undetermined));
     assert_eq!(outcome(&[("vpcs.json", &vpcs("disassociated"))]), Ok(Outcome::OnNet));
+    let stateless = vpcs("").replace(r#", "CidrBlockState": {"State": ""}"#, "");
+    assert_eq!(outcome(&[("vpcs.json", &stateless)]), Ok(Outcome::Undetermined), "no word that it was given back");
+    // A range that is not read would be compared with nothing.
+    let unreadable = [
+        (vpcs("associated").replace("52.94.0.0/23", "52.94.0.0/"), "expected a range"),
+        (vpcs("associated").replace("10.0.0.0/16", "10.0.0.0-10.0.255.255"), "expected a range"),
+        (vpcs("associated").replace("52.94.0.0/23", "52.94.0.0/23 "), "remove the spaces"),
+        (vpcs("associated").replace("vpc-1", "vpc-1 "), "remove the spaces"),
+        (vpcs("associated").replace(r#""52.94.0.0/23""#, "52"), "expected a string"),
+        (r#"{"Vpcs": [{"VpcId": "vpc-1", "OwnerId": {}}]}"#.to_owned(), "expected a string"),
+    ];
+    for (text, expected) in unreadable {
+        let error = outcome(&[("vpcs.json", &text)]).expect_err(&text);
+        assert!(error.contains("DIR/vpcs.json") && error.contains("Vpcs[0]: ") && error.contains(expected), "{error}");
+    }
     let subnets =
         SUBNETS.replace("]}", r#", {"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "52.94.1.0/24"}]}"#);
     assert_eq!(outcome(&[("subnets.json", &subnets)]), Ok(Outcome::Undetermined));

@@ -333,7 +333,7 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
             return Ok(());
         }
         Err(mut error) => {
-            error.problem += written_by_powershell(&error.problem, &bytes);
+            error.problem += remedy(&error.problem, &bytes);
             return Err(error.into());
         }
     };
@@ -359,15 +359,20 @@ fn in_utf8(bytes: Vec<u8>) -> Vec<u8> {
     bytes.into_iter().map(char::from).collect::<String>().into_bytes()
 }
 
-/// The remedy, where ConvertTo-Json of PowerShell wrote the file from objects.
-fn written_by_powershell(problem: &str, bytes: &[u8]) -> &'static str {
+/// The remedy, where something is of another type than the CLI writes it in: a list of one item as that item, an object as a text.
+fn remedy(problem: &str, bytes: &[u8]) -> &'static str {
     let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
-    let cut_at_a_depth = problem.contains("\"System.") || problem.contains("\"@{");
-    let of_an_enum = problem.starts_with("invalid type: map, expected a string") && has(b"\"Value\"");
-    if cut_at_a_depth || of_an_enum {
+    if !problem.starts_with("invalid type") {
+        return "";
+    }
+    // An object below the depth that was asked for is its text or the name of its type, and an empty list a text with nothing in it.
+    let cut_at_a_depth = [&b"\"@{"[..], b"\"System.", b"\"Amazon."].into_iter().any(has);
+    let of_an_enum = problem.contains("map, expected a string") && has(b"\"Value\"");
+    let of_a_list = problem.contains("map, expected a sequence") && has(b"\"value\"") && has(b"\"Count\"");
+    if cut_at_a_depth || of_an_enum || of_a_list {
         "; this is of ConvertTo-Json of PowerShell: save the output of the aws command itself"
     } else {
-        ""
+        "; the AWS CLI does not write this: save the output of the aws command itself"
     }
 }
 
@@ -379,13 +384,14 @@ fn leads_nowhere(path: &Path, error: &io::Error) -> bool {
 /// Whether a file that cannot be read holds nothing of ours, so that another tool must have written it. One that could be ours,
 /// cut off or spoilt, is an error: what it holds would be missing.
 fn is_another_tools(path: &Path, bytes: &[u8], error: &JsonError) -> bool {
-    const ROWS: [&str; 10] = [
+    const ROWS: [&str; 11] = [
         "RouteTableId",
         "VpcEndpointId",
         "PrefixListId",
         "DestinationCidrBlock",
         "rtb-",
         "vpce-",
+        "\"vpc-",
         "\"SubnetId\"",
         "\"CidrBlock\"",
         "\"NetworkInterfaceId\"",

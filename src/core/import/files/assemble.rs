@@ -8,7 +8,9 @@ use super::{
     listing::{Listings, Page, listing_of, name_of},
     prefix_list_of,
     relevant::Relevant,
-    shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, Row, Unclear},
+    shapes::{
+        Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, ListedVpc, Row, Unclear,
+    },
 };
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
@@ -188,10 +190,12 @@ impl Collected {
         self.vpc_endpoints.add(from, file.vpc_endpoints)?;
         self.prefix_lists.add(from, file.prefix_lists)?;
         self.network_interfaces.add(from, file.network_interfaces)?;
-        for (vpc, owner) in file.vpc_owners {
-            self.vpc_owners.entry(vpc).or_default().insert(owner);
+        for ListedVpc { owner, ranges } in file.vpcs {
+            if let Some((vpc, owner)) = owner {
+                self.vpc_owners.entry(vpc).or_default().insert(owner);
+            }
+            self.vpc_ranges.extend(ranges);
         }
-        self.vpc_ranges.extend(file.vpc_ranges);
         if let Some(page) = file.entries {
             self.add_entries(path, at, token, page)?;
         }

@@ -1,10 +1,9 @@
 //! What a document of a file is: an answer of the AWS CLI, a list, or another tool's.
 
 use super::{
-    shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ReadTable},
+    shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedVpc, ReadTable},
     unread::{Keys, Scan, Unread},
 };
-use crate::model::{AccountId, OwnRange, VpcId};
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,
@@ -22,10 +21,7 @@ pub(super) struct File {
     pub(super) prefix_lists: Option<Vec<Checked<ListedPrefixList>>>,
     pub(super) entries: Option<Vec<Checked<IpNet>>>,
     pub(super) network_interfaces: Option<Vec<Checked<ListedInterface>>>,
-    /// Of the VPCs, the accounts that own them.
-    pub(super) vpc_owners: Vec<(VpcId, AccountId)>,
-    /// The ranges of VPCs.
-    pub(super) vpc_ranges: Vec<OwnRange>,
+    pub(super) vpcs: Vec<ListedVpc>,
     /// The token for the next page, if there is more than the document holds.
     pub(super) next_page: Option<String>,
     /// A row under another key.
@@ -146,8 +142,11 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
             key if Pages::has(key) => pages.add(key, object.next_value()?),
             "Vpcs" => {
                 let vpcs: Value = object.next_value()?;
-                file.vpc_owners.extend(vpcs.as_array().into_iter().flatten().filter_map(owner_of_vpc));
-                file.vpc_ranges.extend(vpcs.as_array().into_iter().flatten().flat_map(ranges_of_vpc));
+                for (number, row) in vpcs.as_array().into_iter().flatten().enumerate() {
+                    let vpc = ListedVpc::of(row)
+                        .map_err(|error| A::Error::custom(format_args!("Vpcs[{number}]: {error}")))?;
+                    file.vpcs.extend(vpc);
+                }
                 let found = vpcs.deserialize_any(Scan).map_err(A::Error::custom)?.found;
                 file.unread = file.unread.or(found.map(|found| found.under("Vpcs")));
             }
@@ -167,29 +166,6 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
     file.unread = keys.row().or(file.unread);
     file.next_page = pages.next();
     Ok(file)
-}
-
-/// A row of `DescribeVpcs`; another tool's list of VPCs may hold anything.
-fn owner_of_vpc(row: &Value) -> Option<(VpcId, AccountId)> {
-    let text = |key: &str| row.get(key)?.as_str().filter(|text| !text.is_empty());
-    Some((text("VpcId")?.into(), text("OwnerId")?.into()))
-}
-
-/// The ranges of the VPC in a row of `DescribeVpcs` that are in effect.
-fn ranges_of_vpc(row: &Value) -> Vec<OwnRange> {
-    const LISTS: [[&str; 3]; 2] = [
-        ["CidrBlockAssociationSet", "CidrBlock", "CidrBlockState"],
-        ["Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock", "Ipv6CidrBlockState"],
-    ];
-    let Some(vpc) = row.get("VpcId").and_then(Value::as_str) else { return Vec::new() };
-    let listed = LISTS.into_iter().flat_map(|[list, range, state]| {
-        let rows = row.get(list).and_then(Value::as_array).into_iter().flatten();
-        let associated = rows.filter(move |row| row[state]["State"] == "associated");
-        associated.filter_map(move |row| row[range].as_str())
-    });
-    let primary = row.get("CidrBlock").and_then(Value::as_str);
-    let ranges = primary.into_iter().chain(listed).filter_map(|range| range.parse().ok());
-    ranges.map(|range| OwnRange { vpc: vpc.into(), of: vpc.to_owned(), range }).collect()
 }
 
 /// Reads a list that must not come twice. `null` is none, and none of its rows.

@@ -1,0 +1,96 @@
+//! Subnets.
+
+use super::{
+    super::super::{
+        convert::{self, ConvertError},
+        json::Text,
+    },
+    Checked, Ipv6Json, Row, all_equal, checked, given, id_of_arn, is_account, null_as_empty, null_as_false,
+    owner_of_arn, region_of_arn, same_items, same_or_absent, same_partition,
+};
+use crate::model::{Subnet, region_of_zone};
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// A subnet, and whether its range of IPv4 addresses is known.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) struct ListedSubnet {
+    pub(in super::super) subnet: Subnet,
+    pub(in super::super) whole: bool,
+    /// The Region it is in, by its zone or its ARN.
+    pub(in super::super) region: Option<String>,
+}
+
+impl Row for ListedSubnet {
+    fn id(&self) -> &str {
+        self.subnet.id.as_str()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        Some(self.subnet.vpc.as_str())
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let (one, two) = (&mut self.subnet, &other.subnet);
+        if !self.whole && other.whole {
+            one.cidrs.clone_from(&two.cidrs);
+        }
+        let cidrs = !other.whole || same_items(&one.cidrs, &two.cidrs);
+        self.whole |= other.whole;
+        all_equal([
+            ("VpcId", one.vpc == two.vpc),
+            ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
+            ("AvailabilityZone", same_or_absent(&mut one.availability_zone, &two.availability_zone)),
+            ("AvailabilityZone", same_or_absent(&mut self.region, &other.region)),
+            ("CidrBlock and Ipv6CidrBlockAssociationSet", cidrs),
+        ])
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a subnet (an object)")]
+struct SubnetJson<'a> {
+    #[serde(borrow, default, deserialize_with = "given")]
+    subnet_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    vpc_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    availability_zone: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    subnet_arn: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    owner_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    cidr_block: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "null_as_false")]
+    ipv6_native: bool,
+    #[serde(borrow, default, deserialize_with = "null_as_empty")]
+    ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
+}
+
+checked!(ListedSubnet, SubnetJson<'_>, |json| {
+    let whole = json.cidr_block.is_some() || json.ipv6_native;
+    let of_zone = json.availability_zone.as_deref().and_then(region_of_zone);
+    let of_arn = json.subnet_arn.as_deref().and_then(region_of_arn);
+    same_partition("the partition of SubnetArn", json.subnet_arn.as_deref())?;
+    convert::same(("the Region of SubnetArn", of_arn), ("that of AvailabilityZone", of_zone))?;
+    let id_of_arn = json.subnet_arn.as_deref().and_then(id_of_arn);
+    convert::same(("the id in SubnetArn", id_of_arn), ("SubnetId", json.subnet_id.as_deref()))?;
+    let owner_of_arn = json.subnet_arn.as_deref().and_then(owner_of_arn);
+    // AWS's own examples have an OwnerId of 13 digits, which is no account.
+    let owner = json.owner_id.as_deref().filter(|owner| is_account(owner));
+    convert::same(("the account of SubnetArn", owner_of_arn), ("OwnerId", owner))?;
+    let region = of_zone.or(of_arn).map(str::to_owned);
+    let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
+    let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
+    let subnet = Subnet {
+        id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
+        vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
+        availability_zone: json.availability_zone.as_deref().map(str::to_owned),
+        owner: json.owner_id.as_deref().or(owner_of_arn).map(Into::into),
+        cidrs: ipv4
+            .into_iter()
+            .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
+            .collect::<Result<_, _>>()?,
+    };
+    Ok(ListedSubnet { subnet, whole, region })
+});

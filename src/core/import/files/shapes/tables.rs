@@ -1,0 +1,300 @@
+//! Route tables, their associations and routes.
+
+use super::{
+    super::super::{
+        convert::{self, ConvertError, RawAssociation, RawRoute},
+        json::Text,
+    },
+    Checked, Row, StateJson, all_equal, checked, given, items, null_as_false, null_as_no_items, same_items,
+    same_or_absent, unpadded, unwrapped,
+};
+use crate::model::{Association, Route, RouteTable};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::Value;
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+/// A route table without the routes that can matter to no question that is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) struct ListedTable {
+    pub(in super::super) table: RouteTable,
+    /// What of its associations is not known.
+    pub(in super::super) unclear: Option<Unclear>,
+    /// Whether it has a local route. Every table has: without one, the routes are a selection.
+    pub(in super::super) has_local: bool,
+    left_out: LeftOut,
+}
+
+/// What was left out of a table, so that two files that differ about it are still noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LeftOut {
+    routes: u64,
+    /// The sum of their hashes: in any order.
+    hashes: u64,
+}
+
+impl ListedTable {
+    /// Of `table`, the routes that `matters` accepts: copies, so that all memory of the others is free for the next file.
+    pub(in super::super) fn new(read: ReadTable, matters: impl Fn(&Route) -> bool) -> Self {
+        let ReadTable { mut table, unclear } = read;
+        let has_local = table.has_local_route();
+        let mut left_out = LeftOut::default();
+        let (kept, others): (Vec<&Route>, Vec<&Route>) = table.routes.iter().partition(|route| matters(route));
+        for route in &others {
+            left_out.routes += 1;
+            left_out.hashes = left_out.hashes.wrapping_add(hash(route));
+        }
+        if !others.is_empty() {
+            table.routes = kept.into_iter().cloned().collect();
+        }
+        Self { table, unclear, has_local, left_out }
+    }
+}
+
+fn hash(route: &Route) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    route.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Row for ListedTable {
+    fn id(&self) -> &str {
+        self.table.id.as_str()
+    }
+
+    fn scope(&self) -> Option<&str> {
+        Some(self.table.vpc.as_str())
+    }
+
+    fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
+        let (one, two) = (&mut self.table, &other.table);
+        match (self.unclear, other.unclear) {
+            (Some(Unclear::Absent), None | Some(Unclear::Nameless)) => {
+                one.associations.clone_from(&two.associations);
+                self.unclear = other.unclear;
+            }
+            (None | Some(Unclear::Nameless), None) => {}
+            (_, Some(Unclear::Nameless)) => self.unclear = other.unclear,
+            (_, Some(Unclear::Absent)) => {}
+        }
+        let associations = other.unclear == Some(Unclear::Absent) || same_items(&one.associations, &two.associations);
+        all_equal([
+            ("VpcId", one.vpc == two.vpc),
+            ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
+            ("Associations", associations),
+            ("Routes", self.left_out == other.left_out && same_items(&one.routes, &two.routes)),
+        ])
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a route table (an object)")]
+struct RouteTableJson<'a> {
+    #[serde(borrow, default, deserialize_with = "given")]
+    route_table_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    vpc_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    owner_id: Option<Text<'a>>,
+    /// `None` without the key; `null` is an empty list.
+    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    associations: Option<Vec<AssociationJson<'a>>>,
+    /// Every table has at least the local route: without the key this is no whole answer.
+    #[serde(default, deserialize_with = "items")]
+    routes: Option<Vec<Checked<Route>>>,
+}
+
+/// A route table, and what of its associations is not known.
+pub(in super::super) struct ReadTable {
+    table: RouteTable,
+    unclear: Option<Unclear>,
+}
+
+/// Why the associations of a table may not be all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Unclear {
+    /// There is no such key.
+    Absent,
+    /// One names nothing that the table serves.
+    Nameless,
+}
+
+checked!(ReadTable, RouteTableJson<'_>, |json| {
+    let id = convert::required("RouteTableId", json.route_table_id.as_deref())?;
+    let associations = json.associations.as_deref().unwrap_or_default();
+    if let Some(other) = associations.iter().filter_map(|one| one.route_table_id.as_deref()).find(|other| *other != id)
+    {
+        return Err(ConvertError::AnotherTables { table: id.to_owned(), other: other.to_owned() });
+    }
+    let unclear = match &json.associations {
+        None => Some(Unclear::Absent),
+        Some(_) => associations.iter().any(AssociationJson::is_nameless).then_some(Unclear::Nameless),
+    };
+    let table = RouteTable {
+        id: id.into(),
+        vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
+        owner: json.owner_id.as_deref().map(Into::into),
+        associations: associations.iter().filter_map(|one| one.convert().transpose()).collect::<Result<_, _>>()?,
+        routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?).into(),
+        // Matters only to a network interface, and files are judged by subnet.
+        firewalled: Vec::new(),
+    };
+    Ok(ReadTable { table, unclear })
+});
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "an association (an object)")]
+struct AssociationJson<'a> {
+    #[serde(default, deserialize_with = "null_as_false")]
+    main: bool,
+    #[serde(borrow, default, deserialize_with = "given")]
+    route_table_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    subnet_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    gateway_id: Option<Text<'a>>,
+    public_ipv4_pool: Option<IgnoredAny>,
+    #[serde(borrow)]
+    association_state: Option<StateJson<'a>>,
+}
+
+impl AssociationJson<'_> {
+    /// Whether it does not say what the table serves: a subnet, a gateway, a pool of public addresses or the VPC.
+    fn is_nameless(&self) -> bool {
+        !self.main && self.subnet_id.is_none() && self.gateway_id.is_none() && self.public_ipv4_pool.is_none()
+    }
+
+    fn convert(&self) -> Result<Option<Association>, ConvertError> {
+        RawAssociation {
+            main: self.main,
+            subnet_id: self.subnet_id.as_deref(),
+            gateway_id: self.gateway_id.as_deref(),
+            state: self.association_state.as_ref().and_then(|state| state.state.as_deref()),
+        }
+        .convert()
+    }
+}
+
+/// A route, read key by key: a target under a key that is not known must not go unnoticed beside one that is.
+macro_rules! route_json {
+    ($($key:literal => $field:ident,)*) => {
+        #[derive(Default)]
+        struct RouteJson<'a> {
+            $($field: Option<Text<'a>>,)*
+            /// What may be another target, with its key.
+            another: Option<(String, String)>,
+        }
+
+        impl RouteJson<'_> {
+            /// Reads the value of `key`; `false` where the key is not known.
+            fn read<'de: 'a, 'a, A: MapAccess<'de>>(
+                route: &mut RouteJson<'a>,
+                key: &str,
+                object: &mut A,
+            ) -> Result<bool, A::Error> {
+                match key {
+                    $($key => read_text(&mut route.$field, $key, object)?,)*
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            /// As the CLI writes a key that is known, where `key` is the same in another case.
+            fn known(key: &str) -> Option<&'static str> {
+                [$($key),*].into_iter().find(|known| known.eq_ignore_ascii_case(key))
+            }
+        }
+
+        checked!(Route, RouteJson<'_>, |json| {
+            let another = json.another.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
+            RawRoute { $($field: json.$field.as_deref(),)* another }.convert()
+        });
+    };
+}
+route_json! {
+    "DestinationCidrBlock" => destination_cidr_block,
+    "DestinationIpv6CidrBlock" => destination_ipv6_cidr_block,
+    "DestinationPrefixListId" => destination_prefix_list_id,
+    "VpcEndpointId" => vpc_endpoint_id,
+    "GatewayId" => gateway_id,
+    "NatGatewayId" => nat_gateway_id,
+    "EgressOnlyInternetGatewayId" => egress_only_internet_gateway_id,
+    "TransitGatewayId" => transit_gateway_id,
+    "InstanceId" => instance_id,
+    "NetworkInterfaceId" => network_interface_id,
+    "VpcPeeringConnectionId" => vpc_peering_connection_id,
+    "LocalGatewayId" => local_gateway_id,
+    "CarrierGatewayId" => carrier_gateway_id,
+    "CoreNetworkArn" => core_network_arn,
+    "OdbNetworkArn" => odb_network_arn,
+    "IpAddress" => ip_address,
+    "Origin" => origin,
+    "State" => state,
+}
+
+/// Reads a text that must not come twice; `null` and an empty one are none.
+fn read_text<'de, 'a, A: MapAccess<'de>>(
+    field: &mut Option<Text<'a>>,
+    key: &'static str,
+    object: &mut A,
+) -> Result<(), A::Error>
+where
+    'de: 'a,
+{
+    if field.is_some() {
+        return Err(A::Error::duplicate_field(key));
+    }
+    let text = object.next_value::<Option<Text<'a>>>()?.filter(|text| !text.is_empty());
+    *field = text.map(unpadded).transpose()?;
+    Ok(())
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RouteJson<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(RouteVisitor)
+    }
+}
+
+struct RouteVisitor;
+
+impl<'de> Visitor<'de> for RouteVisitor {
+    type Value = RouteJson<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a route (an object)")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<RouteJson<'de>, A::Error> {
+        /// Of other things that a route may name.
+        const NO_TARGETS: [&str; 4] = ["InstanceOwnerId", "RouteTableId", "VpcId", "OwnerId"];
+        let mut route = RouteJson::default();
+        while let Some(key) = object.next_key::<Cow<'de, str>>()? {
+            if RouteJson::read(&mut route, &key, &mut object)? {
+                continue;
+            }
+            if let Some(known) = RouteJson::known(&key) {
+                return Err(A::Error::custom(format_args!("{key}, where the AWS CLI writes {known}")));
+            }
+            let may_be_target = (key.ends_with("Id") || key.ends_with("Arn")) && !NO_TARGETS.contains(&key.as_ref());
+            if !may_be_target {
+                object.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = match object.next_value::<Option<Value>>()? {
+                Some(Value::String(text)) => text,
+                Some(value) => value.to_string(),
+                None => String::new(),
+            };
+            if !value.is_empty() {
+                route.another = Some((key.into_owned(), value));
+            }
+        }
+        Ok(route)
+    }
+}

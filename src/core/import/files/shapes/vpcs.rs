@@ -1,0 +1,73 @@
+//! VPCs, of which only the owners and the ranges matter.
+
+use super::{
+    super::super::{
+        convert::{self, ConvertError},
+        json::Text,
+    },
+    Checked, Ipv6Json, StateJson, checked, given, in_force, null_as_empty,
+};
+use crate::model::{AccountId, OwnRange, VpcId};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
+
+/// A VPC.
+pub(in super::super) struct ListedVpc {
+    pub(in super::super) owner: Option<(VpcId, AccountId)>,
+    /// The ranges that are in effect.
+    pub(in super::super) ranges: Vec<OwnRange>,
+}
+
+impl ListedVpc {
+    /// A row of the list. Another tool's list of VPCs may hold anything.
+    ///
+    /// # Errors
+    /// If the row is of `DescribeVpcs`, and something in it is not as EC2 writes it: a range that was skipped would be compared
+    /// with nothing.
+    pub(in super::super) fn of(row: &Value) -> Result<Option<Self>, serde_json::Error> {
+        let id = row.get("VpcId").and_then(Value::as_str).unwrap_or_default();
+        if !id.trim().starts_with("vpc-") {
+            return Ok(None);
+        }
+        Checked::deserialize(row).map(|Checked(vpc)| Some(vpc))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "a VPC (an object)")]
+struct VpcJson<'a> {
+    #[serde(borrow, default, deserialize_with = "given")]
+    vpc_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    owner_id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    cidr_block: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "null_as_empty")]
+    cidr_block_association_set: Vec<Ipv4Json<'a>>,
+    #[serde(borrow, default, deserialize_with = "null_as_empty")]
+    ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", expecting = "an IPv4 range's association (an object)")]
+struct Ipv4Json<'a> {
+    #[serde(borrow, default, deserialize_with = "given")]
+    cidr_block: Option<Text<'a>>,
+    cidr_block_state: Option<StateJson<'a>>,
+}
+
+checked!(ListedVpc, VpcJson<'_>, |json| {
+    let id = convert::required("VpcId", json.vpc_id.as_deref())?;
+    let listed = json.cidr_block_association_set.iter();
+    let listed = listed.filter_map(|row| in_force(row.cidr_block.as_deref(), row.cidr_block_state.as_ref()));
+    let ipv4 = json.cidr_block.as_deref().into_iter().chain(listed).map(|range| convert::cidr("CidrBlock", range));
+    let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
+    let own = |range| OwnRange { vpc: id.into(), of: id.to_owned(), range };
+    Ok(ListedVpc {
+        owner: json.owner_id.as_deref().map(|owner| (id.into(), owner.into())),
+        ranges: ipv4
+            .chain(ipv6.map(|range| convert::cidr("Ipv6CidrBlock", range)))
+            .map(|range| range.map(own))
+            .collect::<Result<_, _>>()?,
+    })
+});
