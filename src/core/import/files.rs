@@ -351,9 +351,7 @@ fn add(collected: &mut Collected, path: &Path, relevant: &Relevant) -> Result<()
 /// The content as UTF-8. What is neither that nor UTF-16 is taken for Windows-1252, in which Windows PowerShell and some scripts write: what
 /// is outside ASCII, in names and descriptions, need not be exact.
 fn in_utf8(bytes: Vec<u8>) -> Vec<u8> {
-    let is_utf16 =
-        bytes.get(..2).is_some_and(|start| start.contains(&0) || matches!(start, [0xff, 0xfe] | [0xfe, 0xff]));
-    if is_utf16 || std::str::from_utf8(&bytes).is_ok() {
+    if json::is_utf16(&bytes) || std::str::from_utf8(&bytes).is_ok() {
         return bytes;
     }
     bytes.into_iter().map(char::from).collect::<String>().into_bytes()

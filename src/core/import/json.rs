@@ -77,15 +77,16 @@ pub(super) fn parse_all<'a, T: Deserialize<'a>>(
 /// The byte order mark of UTF-8. A file to which commands append has one before each document.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Whether a file begins as one in UTF-16 does: with its byte order mark, or with a zero beside a byte of ASCII.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) || matches!(bytes, [0, b, ..] | [b, 0, ..] if *b != 0)
+}
+
 /// The text of a file, without its byte order mark.
 fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a [u8], JsonError> {
     let start = |problem: String| JsonError { file: file.to_owned(), line: 1, column: 1, path: None, problem };
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+    if is_utf16(bytes) {
         return Err(start("this is UTF-16, as PowerShell's `>` writes it; save it as UTF-8".to_owned()));
-    }
-    // Text in UTF-16 without a byte order mark has a zero in every other byte of its ASCII.
-    if matches!(bytes, [0, b, ..] | [b, 0, ..] if *b != 0) {
-        return Err(start("this is UTF-16; save it as UTF-8".to_owned()));
     }
     Ok(bytes.strip_prefix(MARK).unwrap_or(bytes))
 }

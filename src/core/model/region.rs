@@ -25,14 +25,50 @@ pub fn region_of_zone(zone: &str) -> Option<&str> {
     Some(&zone[..digit + length]).filter(|region| looks_like_a_region(region))
 }
 
+/// What the names of Regions begin with, and the partition that those are of.
+const AREAS: [(&str, &str); 11] = [
+    ("us-gov", "aws-us-gov"),
+    ("us", "aws"),
+    ("eu", "aws"),
+    ("ap", "aws"),
+    ("ca", "aws"),
+    ("sa", "aws"),
+    ("me", "aws"),
+    ("af", "aws"),
+    ("il", "aws"),
+    ("mx", "aws"),
+    ("cn", "aws-cn"),
+];
+
 /// The partition of a Region, where it is known.
 pub fn partition_of(region: &str) -> Option<&'static str> {
-    match region.split('-').next() {
-        Some("cn") => Some("aws-cn"),
-        _ if region.starts_with("us-gov-") => Some("aws-us-gov"),
-        Some("us" | "eu" | "ap" | "ca" | "sa" | "me" | "af" | "il" | "mx") if !region.contains("iso") => Some("aws"),
-        Some(_) | None => None,
+    if region.split('-').any(|word| word.starts_with("iso")) {
+        return None;
     }
+    let of = |area: &str| region.strip_prefix(area).is_some_and(|rest| rest.starts_with('-'));
+    AREAS.into_iter().find(|(area, _)| of(area)).map(|(_, partition)| partition)
+}
+
+/// The Region that a text such as the name of a file holds: `us-east-1` of `us-east-1-` and of `acme-prod-2-us-east-1`.
+pub fn region_in_text(name: &str) -> Option<&str> {
+    let is_direction = |text: &str| {
+        let rest = ["north", "south", "central"].into_iter().find_map(|one| text.strip_prefix(one)).unwrap_or(text);
+        text.is_ascii() && (rest.is_empty() || ["east", "west"].contains(&rest))
+    };
+    let is_region = |text: &str| {
+        let (place, number) = text.rsplit_once('-').unwrap_or_default();
+        let (area, direction) = place.rsplit_once('-').unwrap_or_default();
+        AREAS.iter().any(|(known, _)| *known == area)
+            && is_direction(direction)
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_edge = |at: usize| at == 0 || at == name.len() || !name.as_bytes()[at].is_ascii_alphanumeric();
+    let starts = (0..name.len()).filter(|at| *at == 0 || !name.as_bytes()[at - 1].is_ascii_alphanumeric());
+    let mut found = starts.flat_map(|start| {
+        let ends = (start + 1..=name.len()).filter(|end| is_edge(*end));
+        ends.filter_map(move |end| name.get(start..end)).filter(|text| !text.ends_with('-'))
+    });
+    found.find(|text| is_region(text))
 }
 
 /// `us-east-1`, `us-gov-west-1`, `us-isob-east-1`: words and a number.

@@ -16,7 +16,7 @@ use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, ListFamily, Observed,
     OwnRange, PrefixList, PrefixListId, Route, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts,
-    VpcId, is_private, may_be_dynamodbs, regions, shell_word,
+    VpcId, is_private, may_be_dynamodbs, region_in_text, regions, shell_word,
 };
 use ipnet::IpNet;
 use std::{
@@ -150,27 +150,6 @@ impl Entries {
     }
 }
 
-/// The Region that a file's name holds: `us-east-1` of `us-east-1-` and of `acme-prod-2-us-east-1`.
-fn region_in(name: &str) -> Option<&str> {
-    const AREAS: [&str; 11] = ["us-gov", "us", "eu", "ap", "ca", "sa", "me", "af", "il", "mx", "cn"];
-    let is_direction = |text: &str| {
-        let rest = ["north", "south", "central"].into_iter().find_map(|one| text.strip_prefix(one)).unwrap_or(text);
-        text.is_ascii() && (rest.is_empty() || ["east", "west"].contains(&rest))
-    };
-    let is_region = |text: &str| {
-        let (place, number) = text.rsplit_once('-').unwrap_or_default();
-        let (area, direction) = place.rsplit_once('-').unwrap_or_default();
-        AREAS.contains(&area) && is_direction(direction) && number.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let is_edge = |at: usize| at == 0 || at == name.len() || !name.as_bytes()[at].is_ascii_alphanumeric();
-    let starts = (0..name.len()).filter(|at| *at == 0 || !name.as_bytes()[at - 1].is_ascii_alphanumeric());
-    let mut found = starts.flat_map(|start| {
-        let ends = (start + 1..=name.len()).filter(|end| is_edge(*end));
-        ends.filter_map(move |end| name.get(start..end)).filter(|text| !text.ends_with('-'))
-    });
-    found.find(|text| is_region(text))
-}
-
 impl Collected {
     /// Adds one document of a file. Each after the first is a listing of its own: nothing says that it goes on with another.
     pub(super) fn add(
@@ -298,9 +277,9 @@ impl Collected {
         for (id, entries) in &mut self.entries {
             let elsewhere = regions_of.get(id).and_then(|all| all.iter().find(|other| **other != region));
             let is_ours = |name: &str| name.contains(region);
-            let is_theirs = |name: &str| !is_ours(name) && region_in(name).is_some();
+            let is_theirs = |name: &str| !is_ours(name) && region_in_text(name).is_some();
             for name in entries.cidrs.keys().filter(|name| is_theirs(name)) {
-                let of = region_in(name).unwrap_or_default();
+                let of = region_in_text(name).unwrap_or_default();
                 self.not_read.push(format!("the entries of {id} in the files named {name:?}: they are {of}'s"));
             }
             entries.cidrs.retain(|name, _| !is_theirs(name));
