@@ -51,6 +51,13 @@ enum ExplainError {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Answer {
+    if let Some(what) = judge::not_routed(args.address) {
+        return Err(format!(
+            "{} is {what}: no route table applies to it; name an address that is routed",
+            args.address
+        )
+        .into());
+    }
     let (subnet, inventory) = match inventory::read_files(&args.from, Some(args.address))? {
         Some(inventory) => (subnet_of_files(args.subnet.as_ref(), &inventory)?, inventory),
         None => block_on(describe(args))??,

@@ -104,7 +104,15 @@ fn vpc(extent: Extent) -> Inventory {
         policy: None,
     };
     let cidrs = vec!["172.31.16.0/20".parse().unwrap()];
-    let subnet = Subnet { id: SUBNET.into(), vpc: "vpc-0a".into(), availability_zone: None, owner: None, cidrs };
+    let subnet = Subnet {
+        id: SUBNET.into(),
+        vpc: "vpc-0a".into(),
+        availability_zone: None,
+        owner: None,
+        cidrs,
+        ipv6_native: false,
+        dns64: false,
+    };
     Inventory {
         region: "us-east-1".into(),
         subnets: seen(vec![subnet]),

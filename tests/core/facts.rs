@@ -16,7 +16,13 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 20] = [
+const DISAGREE: [&str; 26] = [
+    "answers_contradict_an_internet_gateway_without_a_public_address",
+    "control_that_is_allowed_here_and_denied_elsewhere_decides_nothing",
+    "no_endpoint_contradicts_the_tables_without_the_question_about_the_source",
+    "own_endpoint_against_an_internet_gateway_is_a_contradiction_for_ipv6_too",
+    "two_interfaces_in_one_subnet_with_two_ranges",
+    "not_closed_where_packets_contradict_the_configuration",
     "part_of_the_list_lies_in_a_subnet_and_the_table_has_no_local_route_for_it",
     "instance_in_a_zone_of_another_region",
     "kernel_answers_two_ways_about_an_address_in_use",

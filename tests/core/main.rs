@@ -19,6 +19,7 @@ mod iam;
 mod page;
 mod plain_words;
 mod properties;
+mod rows;
 mod saved;
 mod schema;
 #[path = "../common/faces.rs"]

@@ -69,7 +69,6 @@ fn route_tables(world: &mut Snapshot) -> &mut Vec<RouteTable> {
 fn small_worlds() -> Vec<Snapshot> {
     let base = crate::common::scenarios::base();
     let nat = || Target::NatGateway("nat-0a".into());
-    let endpoint = || Target::VpcEndpoint("vpce-0d".into());
     let active = || RouteState::Active;
 
     let defaults = [
@@ -89,7 +88,7 @@ fn small_worlds() -> Vec<Snapshot> {
         None,
         Some((vec!["10.0.0.0/8"], nat())),
         Some((vec!["52.94.0.0/22"], nat())),
-        Some((vec!["52.94.0.0/22", "52.94.0.10/32"], endpoint())),
+        Some((vec!["52.94.0.0/22", "52.94.0.10/32"], Target::TransitGateway("tgw-0b".into()))),
         Some((vec!["52.94.0.10/32"], nat())),
     ];
     let endpoints = ["gateway", "gateway_load_balancer", "deleting", "deleted", "none"];

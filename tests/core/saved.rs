@@ -39,6 +39,31 @@ fn reasons(document: &Value) -> BTreeSet<String> {
     found
 }
 
+/// Which of two values counts is not known, and an id that AWS cannot have written matches nothing.
+#[test]
+fn a_key_that_is_there_twice_and_an_impossible_id_are_refused() {
+    let snapshot = serde_json::to_string(&crate::common::scenarios::base()).unwrap();
+    let twice = |key: &str| {
+        let at = snapshot.find(key).unwrap();
+        let (before, after) = snapshot.split_at(at);
+        let mut rest = serde_json::Deserializer::from_str(&after[key.len()..]).into_iter::<Value>();
+        let value = rest.next().unwrap().unwrap();
+        format!("{before}{key}{value}, {after}")
+    };
+    let cases = [
+        (twice(r#""52.94.0.10":"#), "52.94.0.10 is there twice"),
+        (twice(r#""dynamodb.us-east-1.amazonaws.com":"#), "dynamodb.us-east-1.amazonaws.com is there twice"),
+        (twice(r#""pl-02cd2c6b":"#), "pl-02cd2c6b is there twice"),
+        (snapshot.replacen(r#""subnet-0a""#, r#""subnet-0a ""#, 1), "is not an id of AWS"),
+        (snapshot.replacen(r#""subnet-0a""#, r#""""#, 1), "is not an id of AWS"),
+        (snapshot.replacen(r#""rtb-main""#, "\"rtb-main\u{200b}\"", 1), "is not an id of AWS"),
+    ];
+    for (text, expected) in cases {
+        let error = saved::parse("saved.json", text.as_bytes()).expect_err(expected).to_string();
+        assert!(error.contains("saved.json") && error.contains(expected), "{error}");
+    }
+}
+
 #[test]
 fn a_report_of_schema_1_and_its_snapshot_come_to_the_outcome_it_had() {
     for (name, report) in reports() {

@@ -96,22 +96,15 @@ fn what_comes_from_outside_stays_text() {
     for (name, world) in crate::page::STATES {
         let Some(world) = world else { continue };
         let json = serde_json::to_string(&scenario(world)).unwrap();
-        let hostile = serde_json::to_string(hostile).unwrap();
-        let hostile = hostile.trim_matches('"');
+        // An id is of ASCII, or the report is not read.
+        let of_ids = hostile.replace('\u{202e}', "");
+        let [hostile, of_ids] = [hostile, &of_ids].map(|text| serde_json::to_string(text).unwrap());
         let mut json = json;
-        for id in [
-            "vpce-0d",
-            "igw-0a",
-            "rtb-main",
-            "i-0a",
-            "subnet-0a",
-            "vpc-0a",
-            "nat-gone",
-            "ens5",
-            "proxy.corp:3128",
-            "us-east-1",
-        ] {
-            json = json.replace(id, hostile);
+        for id in ["vpce-0d", "igw-0a", "rtb-main", "i-0a", "subnet-0a", "vpc-0a", "nat-gone"] {
+            json = json.replace(id, of_ids.trim_matches('"'));
+        }
+        for text in ["ens5", "proxy.corp:3128", "us-east-1"] {
+            json = json.replace(text, hostile.trim_matches('"'));
         }
         let report: Report = serde_json::from_str(&json).unwrap();
         let page = page_of(Some(report));

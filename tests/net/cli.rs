@@ -189,6 +189,30 @@ fn explain_answers_by_its_exit_code() {
 }
 
 #[test]
+fn explain_refuses_an_address_that_no_route_table_applies_to() {
+    let cases = [
+        ("169.254.169.254", "an address of EC2's own services"),
+        ("fd00:ec2::254", "an address of EC2's own services"),
+        ("169.254.7.7", "a link-local address"),
+        ("fe80::1", "a link-local address"),
+        ("127.0.0.1", "a loopback address"),
+        ("::1", "a loopback address"),
+        ("224.0.0.1", "a multicast address"),
+        ("ff02::1", "a multicast address"),
+        ("0.0.0.0", "the unspecified address"),
+    ];
+    for (address, what) in cases {
+        let ran = run(&["explain", address, "--subnet", "subnet-0a01", "--from", &two_vpcs()]);
+        assert_eq!(ran.code, 3, "{address}: {}", ran.out);
+        assert!(
+            ran.err.contains(&format!("{address} is {what}")) && ran.err.contains(": no route table applies"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
 fn explains_json_is_the_contract() {
     let ran = run(&["explain", "52.94.0.10", "--subnet", "subnet-0a03", "--from", &two_vpcs(), "--format", "json"]);
     let json: Value = serde_json::from_str(&ran.out).unwrap();

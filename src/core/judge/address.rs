@@ -130,10 +130,10 @@ fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Route
         && let Some(cidr) = cidrs.iter().find(|cidr| cidr.contains(&address))
     {
         let verdict = reader.within_vpc(&interface.vpc, address.into());
-        let table = whole_table_of(reader.facts, &interface.vpc, &interface.subnet).ok();
+        let table = whole_table_of(reader.facts, interface).ok();
         return Routed { verdict, table, step: Some(RoutingStep::SameSubnet(*cidr)), endpoint: endpoint() };
     }
-    let (table, association) = match whole_table_of(reader.facts, &interface.vpc, &interface.subnet) {
+    let (table, association) = match whole_table_of(reader.facts, interface) {
         Ok(found) => found,
         Err(missing) => return Routed::not(Verdict::Undetermined(vec![missing])),
     };

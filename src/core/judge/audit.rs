@@ -5,7 +5,7 @@ use super::{
     explain::agreed,
     findings::{self, Table, World},
     path::{Reader, service_name},
-    subnet::{Associations, despite_gaps},
+    subnet::{Associations, despite_gaps, lacking_local_route},
     without_endpoint::{Afterwards, Counterfactual, answer},
 };
 use crate::model::{
@@ -114,6 +114,9 @@ impl Tables<'_> {
             Err(missing) => return self.not_judged(subnet, None, missing),
         };
         let table = used.0;
+        if let Some(missing) = lacking_local_route(table, subnet.id.as_str(), &subnet.cidrs) {
+            return self.not_judged(subnet, Some(used), missing);
+        }
         let unknown_ranges = self.inventory.unknown_ranges.get(&subnet.id);
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
             Ok(coverage) if unknown_ranges.is_some() || coverage.overlaps(&subnet.cidrs) => {
@@ -123,6 +126,17 @@ impl Tables<'_> {
                     coverage.open_where_subnet_could_hold(&subnet.id, gap);
                 }
                 judged((self.reader, &self.counterfactual), subnet, used, &coverage)
+            }
+            Ok(coverage) if subnet.dns64 || subnet.ipv6_native => {
+                let mut coverage = coverage.clone();
+                if subnet.dns64 {
+                    coverage.add_nat64(self.reader);
+                }
+                let usable = |entry: &IpNet| !subnet.ipv6_native || matches!(entry, IpNet::V6(_));
+                match coverage.only(self.reader, usable) {
+                    Ok(coverage) => judged((self.reader, &self.counterfactual), subnet, used, &coverage),
+                    Err(_) => self.not_judged(subnet, Some(used), without_ipv4(&subnet.id)),
+                }
             }
             Ok(coverage) => judged((self.reader, &self.counterfactual), subnet, used, coverage),
             Err(missing) => {
@@ -141,6 +155,12 @@ impl Tables<'_> {
         let findings = findings::find(&World::of_audit(self.reader, &[], &[missing]));
         subnet_audit(subnet, used, Outcome::Undetermined, Vec::new(), findings)
     }
+}
+
+/// What takes the place of the list's IPv4 ranges in an IPv6-only subnet.
+fn without_ipv4(subnet: &SubnetId) -> Missing {
+    let detail = format!("{subnet} is IPv6-only, and the prefix list has IPv4 ranges alone");
+    Missing { what: "the IPv6 addresses by which programs reach DynamoDB".to_owned(), why: Gap::NotFound { detail } }
 }
 
 fn judged(

@@ -10,8 +10,8 @@ use crate::model::{
     CoverageRange, CoverageSummary, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable, SubnetId, Verdict,
     VpcFacts, VpcId, addresses_in,
 };
-use ipnet::IpNet;
-use std::net::IpAddr;
+use ipnet::{IpNet, Ipv6Net};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// One range of a prefix list whose addresses all have the same verdict.
 #[derive(Clone, Debug)]
@@ -80,6 +80,14 @@ fn without_nested(entries: &[IpNet]) -> Vec<IpNet> {
     kept
 }
 
+/// The IPv6 range by which clients reach an IPv4 range through NAT64: RFC 6052 puts the IPv4 address after `64:ff9b::/96`.
+fn by_nat64(range: &IpNet) -> Option<IpNet> {
+    const PREFIX: u128 = 0x0064_ff9b << 96;
+    let IpNet::V4(range) = range else { return None };
+    let address = Ipv6Addr::from(PREFIX | u128::from(u32::from(range.network())));
+    Ipv6Net::new(address, 96 + range.prefix_len()).ok().map(IpNet::from)
+}
+
 impl Range<'_> {
     /// Whether it lies in the subnet itself, so that no route table applies.
     pub(super) fn is_in_subnet(&self) -> bool {
@@ -100,10 +108,31 @@ fn cut(range: IpNet, own: &[IpNet], parts: &mut Vec<(IpNet, bool)>) {
     }
 }
 
-impl Coverage<'_> {
+impl<'t> Coverage<'t> {
     /// Whether any of these ranges overlaps the list.
     pub(super) fn overlaps(&self, own: &[IpNet]) -> bool {
         self.entries.iter().any(|entry| own.iter().any(|own| covers(own, entry) || covers(entry, own)))
+    }
+
+    /// Adds what DNS64 makes of the list: the resolver answers with addresses in `64:ff9b::/96`, for which routes of their own decide.
+    pub(super) fn add_nat64(&mut self, reader: &Reader<'t>) {
+        let expanded = expand(self.table, &reader.facts.prefix_lists);
+        let mut added = Vec::new();
+        for entry in &self.entries {
+            let Some(mapped) = by_nat64(entry) else { continue };
+            let Some(list) = self.ranges.iter().find(|range| entry.contains(&range.cidr)).map(|range| range.list)
+            else {
+                continue;
+            };
+            added.push(mapped);
+            self.ranges.extend(expanded.carve(mapped).into_iter().map(|(cidr, selection)| Range {
+                list,
+                cidr,
+                verdict: reader.verdict(self.table, &selection, cidr),
+                selection,
+            }));
+        }
+        self.entries.extend(added);
     }
 
     /// Takes out what lies in the subnet itself: no route table applies to it.

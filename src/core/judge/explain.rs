@@ -5,7 +5,7 @@ use super::{
     address::{could_hold, leads_on, may_be_remote},
     lookup::{Match, Selection, select},
     path::Reader,
-    subnet::{despite_gaps, table_of},
+    subnet::{despite_gaps, lacking_local_route, table_of},
 };
 use crate::model::{
     Destination, EndpointState, Explanation, Gap, Inventory, Loser, LostBy, Matched, Missing, Outcome, Path, PathKind,
@@ -20,7 +20,7 @@ use std::net::IpAddr;
 /// # Errors
 /// The ids of the subnets that are known, if `subnet` is not one of them.
 pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Result<Explanation, UnknownSubnet> {
-    let Located { vpc, cidrs, unknown_ranges } = locate(inventory, subnet)?;
+    let Located { vpc, cidrs, unknown_ranges, ipv6_native } = locate(inventory, subnet)?;
     let reader = Reader::of_inventory(inventory);
     let found = agreed(inventory, &vpc).and_then(|()| table_of(&inventory.facts, &vpc, subnet));
     let (table, association) = match despite_gaps(inventory, &vpc, found) {
@@ -64,6 +64,14 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         };
         return Ok(explanation(verdict, None, Vec::new(), reason));
     }
+    if let Some(missing) = lacking_local_route(table, subnet.as_str(), &cidrs).or_else(|| {
+        let detail = format!("{subnet} is IPv6-only: nothing in it has an IPv4 address");
+        let what = format!("how packets to {address} leave it");
+        (ipv6_native && address.is_ipv4()).then_some(Missing { what, why: Gap::NotFound { detail } })
+    }) {
+        let reason = undetermined(std::slice::from_ref(&missing));
+        return Ok(explanation(Verdict::Undetermined(vec![missing]), None, Vec::new(), reason));
+    }
     let selection = select(table, &inventory.facts.prefix_lists, address);
     if let Some(open) = unknown_ranges.and_then(|gap| could_hold(subnet, gap, &selection, address)) {
         let reason = undetermined(std::slice::from_ref(&open));
@@ -77,13 +85,34 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
     Ok(explanation(verdict, route, losers(&selection), reason))
 }
 
+/// Why no route table applies to an address: what it is instead.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+pub fn not_routed(address: IpAddr) -> Option<&'static str> {
+    let is_ec2s = |address: &std::net::Ipv6Addr| address.segments()[..2] == [0xfd00, 0x0ec2];
+    let (is_link_local, is_ec2s) = match &address {
+        IpAddr::V4(address) => (address.is_link_local() || address.is_broadcast(), false),
+        IpAddr::V6(address) => (address.is_unicast_link_local(), is_ec2s(address)),
+    };
+    if is_ec2s || address == IpAddr::from([169, 254, 169, 254]) {
+        return Some("an address of EC2's own services on the instance");
+    }
+    [
+        (address.is_unspecified(), "the unspecified address"),
+        (address.is_loopback(), "a loopback address"),
+        (is_link_local, "a link-local address"),
+        (address.is_multicast(), "a multicast address"),
+    ]
+    .into_iter()
+    .find_map(|(is, what)| is.then_some(what))
+}
+
 /// Whether the listings agree about a VPC.
 ///
 /// # Errors
 /// Why nothing follows for its subnets.
 pub(super) fn agreed(inventory: &Inventory, vpc: &VpcId) -> Result<(), Missing> {
     let disagreement = inventory.contradictory.get(vpc);
-    disagreement.map_or(Ok(()), |gap| Err(Missing::new(format!("the identity of {vpc}"), gap)))
+    disagreement.map_or(Ok(()), |gap| Err(Missing::new(format!("the facts of {vpc}"), gap)))
 }
 
 /// A subnet's VPC and ranges.
@@ -92,6 +121,7 @@ struct Located<'i> {
     cidrs: Vec<IpNet>,
     /// Why there may be further ranges.
     unknown_ranges: Option<&'i Gap>,
+    ipv6_native: bool,
 }
 
 /// The subnet's VPC and ranges. Without a list of subnets, a table that names the subnet has the VPC.
@@ -102,6 +132,7 @@ fn locate<'i>(inventory: &'i Inventory, subnet: &SubnetId) -> Result<Located<'i>
                 vpc: known.vpc.clone(),
                 cidrs: known.cidrs.clone(),
                 unknown_ranges: inventory.unknown_ranges.get(subnet),
+                ipv6_native: known.ipv6_native,
             }),
             None => Err(UnknownSubnet {
                 subnet: subnet.clone(),
@@ -115,7 +146,8 @@ fn locate<'i>(inventory: &'i Inventory, subnet: &SubnetId) -> Result<Located<'i>
     };
     match tables.iter().find(|table| named(table).contains(subnet)) {
         Some(table) => {
-            Ok(Located { vpc: table.vpc.clone(), cidrs: Vec::new(), unknown_ranges: inventory.subnets.gap() })
+            let unknown_ranges = inventory.subnets.gap();
+            Ok(Located { vpc: table.vpc.clone(), cidrs: Vec::new(), unknown_ranges, ipv6_native: false })
         }
         None => {
             let known = tables.iter().flat_map(named).collect();

@@ -27,7 +27,7 @@ pub(super) fn interfaces(
     let mut covered: BTreeMap<RouteTableId, Result<Coverage<'_>, Missing>> = BTreeMap::new();
     let mut reports = Vec::new();
     for interface in interfaces {
-        let judged = whole_table_of(reader.facts, &interface.vpc, &interface.subnet);
+        let judged = whole_table_of(reader.facts, interface);
         let leaves = names.iter().flat_map(Named::in_use).filter_map(|judged| judged.egress.as_ref());
         let sources: Vec<_> =
             leaves.filter(|egress| egress.interface.id == interface.id).map(|egress| egress.source).collect();

@@ -62,6 +62,10 @@ impl Match<'_> {
                 one: "its Origin is EnableVgwRoutePropagation".to_owned(),
                 other: format!("its target is {}, which is not a virtual private gateway", target.id()),
             }),
+            (Origin::Advertisement, target) if !may_be_peer(target) => Some(Gap::Conflicting {
+                one: "its Origin is Advertisement".to_owned(),
+                other: format!("its target is {}, which is not a peer of a route server", target.id()),
+            }),
             (Origin::CreateRouteTable | Origin::CreateRoute | Origin::Advertisement, _) => None,
         }
     }
@@ -73,6 +77,25 @@ impl Match<'_> {
     /// Whether it makes no difference which of the two wins.
     fn leads_where(&self, route: &Route) -> bool {
         self.route.target == route.target && self.route.state == route.state
+    }
+}
+
+/// Whether a route server may have learnt a route to it: its peers are network interfaces of appliances.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/route-server-how-it-works.html>
+fn may_be_peer(target: &Target) -> bool {
+    match target {
+        Target::NetworkInterface(_) | Target::Instance(_) | Target::Other { .. } => true,
+        Target::Local
+        | Target::VpcEndpoint(_)
+        | Target::InternetGateway(_)
+        | Target::EgressOnlyInternetGateway(_)
+        | Target::NatGateway(_)
+        | Target::TransitGateway(_)
+        | Target::VirtualPrivateGateway(_)
+        | Target::PeeringConnection(_)
+        | Target::LocalGateway(_)
+        | Target::CarrierGateway(_)
+        | Target::CoreNetwork(_) => false,
     }
 }
 

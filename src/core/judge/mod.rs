@@ -31,7 +31,7 @@ mod without_endpoint;
 use crate::model::SubnetId;
 pub use crate::model::{CatalogueEntry, catalogue};
 pub use audit::audit;
-pub use explain::{explain, explained_outcome};
+pub use explain::{explain, explained_outcome, not_routed};
 pub use fresh::{as_of, expires};
 pub use round::judge;
 pub use testimony::controls;

@@ -2,6 +2,7 @@
 
 use super::path::undetermined;
 use crate::model::{Device, DeviceName, Gap, Instance, Interface, KernelRoute, Missing, NextHop, PathTarget, Verdict};
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// Kinds of virtual devices that wrap packets, or hand them to a program, and send them elsewhere.
@@ -96,6 +97,19 @@ fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -
             "an address is one interface's".to_owned(),
         );
     }
+    let differs = |other: &&Interface| {
+        let ranges = other.subnet_cidrs.seen().zip(interface.subnet_cidrs.seen());
+        other.subnet == interface.subnet
+            && (other.vpc != interface.vpc || ranges.is_some_and(|(one, other)| !same_ranges(one, other)))
+    };
+    if let Some(other) = others().find(differs) {
+        let one = format!("{} and {} are in {}", interface.id, other.id, interface.subnet);
+        return conflicting(one, "they say different things of its VPC or of its ranges".to_owned());
+    }
+    if let Some(address) = outside_its_subnet(interface) {
+        let one = format!("{} of {} has {address}", interface.id, interface.subnet);
+        return conflicting(one, "the subnet has no range with that address".to_owned());
+    }
     let has_address = format!("{} has the hardware address of {}", device.name, interface.id);
     if let Some(kind) = other_kind(device) {
         return conflicting(has_address, format!("it is a device of kind {kind}, which is not a network interface"));
@@ -104,6 +118,21 @@ fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -
         return conflicting(has_address, format!("{} has it too", device.same_mac.join(" and ")));
     }
     Ok(interface)
+}
+
+fn same_ranges(one: &[IpNet], other: &[IpNet]) -> bool {
+    let contains = |ranges: &[IpNet], all: &[IpNet]| all.iter().all(|range| ranges.contains(range));
+    contains(one, other) && contains(other, one)
+}
+
+/// An address that the subnet, whose ranges of that family are known, cannot give.
+fn outside_its_subnet(interface: &Interface) -> Option<IpAddr> {
+    let ranges = interface.subnet_cidrs.seen()?;
+    let is_outside = |address: &&IpAddr| {
+        let mut of_family = ranges.iter().filter(|range| range.addr().is_ipv4() == address.is_ipv4()).peekable();
+        of_family.peek().is_some() && !of_family.any(|range| range.contains(*address))
+    };
+    interface.addresses.iter().find(is_outside).copied()
 }
 
 /// The kind of a virtual device that is not a network interface.

@@ -5,7 +5,7 @@ use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
     Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
-    Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
+    PrefixListId, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
     is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
@@ -311,11 +311,35 @@ impl<'a> Reader<'a> {
             return undetermined(format!("whose {} is", range.addr()), &gap);
         }
         if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range.addr()) {
-            return self.by_endpoint(endpoint, PathTarget::InterfaceEndpoint(endpoint.id.clone()), range);
+            return self.by_address(endpoint, range);
         }
         match self.unlisted(endpoints, interfaces, vpc).or_else(|| self.hidden(vpc)) {
             Some(missing) => Verdict::Undetermined(vec![missing]),
             None => via(PathTarget::Local),
+        }
+    }
+
+    /// The endpoint that has the address. Of DynamoDB's, interface endpoints alone have any.
+    /// <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
+    fn by_address(&self, endpoint: &VpcEndpoint, range: IpNet) -> Verdict {
+        let what = || format!("what kind of endpoint {} is", endpoint.id);
+        let kind = match &endpoint.kind {
+            EndpointType::Absent => return undetermined(what(), &absent("VpcEndpointType")),
+            EndpointType::Other(kind) => return undetermined(what(), &undocumented("VpcEndpointType", kind)),
+            EndpointType::Interface => None,
+            EndpointType::Gateway => Some("a gateway endpoint"),
+            EndpointType::GatewayLoadBalancer => Some("a Gateway Load Balancer endpoint"),
+            EndpointType::Resource => Some("a resource endpoint"),
+            EndpointType::ServiceNetwork => Some("a service-network endpoint"),
+            EndpointType::Tunnel => Some("a tunnel endpoint"),
+        };
+        let verdict = self.by_endpoint(endpoint, PathTarget::InterfaceEndpoint(endpoint.id.clone()), range);
+        match kind.filter(|_| verdict.is_on_net()) {
+            Some(kind) => {
+                let one = format!("it is {kind} of DynamoDB's service");
+                undetermined(what(), &Gap::Conflicting { one, other: format!("it has the address {}", range.addr()) })
+            }
+            None => verdict,
         }
     }
 
@@ -356,7 +380,7 @@ impl<'a> Reader<'a> {
     fn unlisted(&self, endpoints: &[VpcEndpoint], interfaces: &[EndpointInterface], vpc: &VpcId) -> Option<Missing> {
         let ours = |e: &&VpcEndpoint| {
             // Where Region or service is not known, any of them may be DynamoDB's.
-            e.vpc == *vpc && e.kind == EndpointType::Interface && self.is_dynamodb(e).unwrap_or(true)
+            e.vpc == *vpc && e.kind.may_be_interface() && self.is_dynamodb(e).unwrap_or(true)
         };
         let is_listed = |id: &&InterfaceId| interfaces.iter().any(|interface| interface.id == **id);
         endpoints.iter().filter(ours).find_map(|endpoint| {
@@ -405,7 +429,7 @@ impl<'a> Reader<'a> {
         match &endpoint.kind {
             EndpointType::Gateway => {
                 let verdict = self.by_endpoint(endpoint, PathTarget::GatewayEndpoint(id.clone()), range);
-                if let Some(gap) = self.another_list(endpoint, by).filter(|_| verdict.is_on_net()) {
+                if let Some(gap) = self.another_list(endpoint, by, range).filter(|_| verdict.is_on_net()) {
                     return undetermined(format!("whether {id} carries traffic"), &gap);
                 }
                 if verdict.path().is_none() || endpoint.route_tables.contains(&table.id) {
@@ -433,7 +457,7 @@ impl<'a> Reader<'a> {
 
     /// Why a route does not lead to a gateway endpoint as it says: AWS adds routes for the prefix list of its service, and no other
     /// route can. <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
-    fn another_list(&self, endpoint: &VpcEndpoint, by: &Route) -> Option<Gap> {
+    fn another_list(&self, endpoint: &VpcEndpoint, by: &Route, range: IpNet) -> Option<Gap> {
         let service = endpoint.service.as_deref();
         let origin = match by.origin {
             Origin::CreateRouteTable => Some("CreateRouteTable"),
@@ -452,11 +476,26 @@ impl<'a> Reader<'a> {
                 return Some(Gap::Conflicting { one: format!("a route for {cidr} leads to it"), other });
             }
         };
+        if let Some(own) = self.own_list_besides(list, endpoint, range) {
+            let other = format!("DynamoDB's prefix list is {own}");
+            return Some(Gap::Conflicting { one: format!("{list} leads to it"), other });
+        }
         let name = read(&self.facts.prefix_lists, list).ok().and_then(|list| list.name.as_deref());
         let is_its_own = name.zip(service).is_none_or(|(name, service)| name.replacen(".ipv6.", ".", 1) == service);
         let other = format!("its service is {}", service.unwrap_or("not named"));
         (!is_its_own)
             .then(|| Gap::Conflicting { one: format!("{list} ({}) leads to it", name.unwrap_or("unnamed")), other })
+    }
+
+    /// The list of the endpoint's service for the family of `range`, where that service is DynamoDB, its list is known, and `list` is
+    /// another one.
+    fn own_list_besides(&self, list: &PrefixListId, endpoint: &VpcEndpoint, range: IpNet) -> Option<&PrefixListId> {
+        self.is_dynamodb(endpoint).ok().filter(|is_dynamodb| *is_dynamodb)?;
+        let same_family = |entry: &IpNet| entry.addr().is_ipv4() == range.addr().is_ipv4();
+        let lists = self.facts.service_prefix_lists.seen().filter(|lists| !lists.contains(list))?;
+        lists
+            .iter()
+            .find(|id| read(&self.facts.prefix_lists, id).is_ok_and(|list| list.entries.iter().any(same_family)))
     }
 
     fn by_endpoint(&self, endpoint: &VpcEndpoint, target: PathTarget, range: IpNet) -> Verdict {

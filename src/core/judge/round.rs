@@ -304,7 +304,7 @@ fn may_have_host_route(snapshot: &Snapshot, entry: &IpNet) -> bool {
 fn own_subnets_table(reader: &Reader<'_>, names: &[Named<'_>]) -> Option<Missing> {
     in_use(names).filter(|judged| judged.is_in_own_subnet()).find_map(|judged| {
         let interface = judged.egress.as_ref()?.interface;
-        whole_table_of(reader.facts, &interface.vpc, &interface.subnet).err()
+        whole_table_of(reader.facts, interface).err()
     })
 }
 

@@ -1,9 +1,11 @@
 //! Which route table serves a subnet.
 
+use super::lookup::covers;
 use crate::model::{
-    AssociatedWith, AssociationKind, AssociationState, Gap, Inventory, Missing, RouteTable, RouteTableId, SubnetId,
-    VpcFacts, VpcId,
+    AssociatedWith, AssociationKind, AssociationState, Destination, Gap, Interface, Inventory, Missing, Route,
+    RouteTable, RouteTableId, SubnetId, VpcFacts, VpcId,
 };
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The route tables by what they serve: one subnet, or all of a VPC that have no table of their own.
@@ -117,21 +119,34 @@ pub(super) fn table_of<'f>(
     Associations::of(facts).map_err(unread)?.table_of(vpc, subnet)
 }
 
-/// The same for what one collection of the whole table gave: one without a local route is a part of its routes.
+/// The same for the subnet of a network interface, and for what one collection of the whole table gave: one without a local route is a
+/// part of its routes.
 ///
 /// # Errors
 /// The fact that is missing, as of [`table_of`]; or the rest of the table.
 pub(super) fn whole_table_of<'f>(
     facts: &'f VpcFacts,
-    vpc: &VpcId,
-    subnet: &SubnetId,
+    interface: &Interface,
 ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
-    let (table, association) = table_of(facts, vpc, subnet)?;
-    if table.has_local_route() {
-        return Ok((table, association));
+    let (table, association) = table_of(facts, &interface.vpc, &interface.subnet)?;
+    if !table.has_local_route() {
+        let detail = "it has no local route, which every table has: its routes are a selection".to_owned();
+        return Err(Missing { what: format!("all routes of {}", table.id), why: Gap::Truncated { detail } });
     }
-    let detail = "it has no local route, which every table has: its routes are a selection".to_owned();
-    Err(Missing { what: format!("all routes of {}", table.id), why: Gap::Truncated { detail } })
+    let ranges = interface.subnet_cidrs.seen().map_or(&[][..], Vec::as_slice);
+    lacking_local_route(table, interface.subnet.as_str(), ranges).map_or(Ok((table, association)), Err)
+}
+
+/// The local route for a range of the VPC's own, which every table has: where a table has none, the range is newer than what was read of
+/// the table. <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+pub(super) fn lacking_local_route(table: &RouteTable, of: &str, ranges: &[IpNet]) -> Option<Missing> {
+    let is_its = |route: &Route, range: &IpNet| {
+        route.is_local() && matches!(&route.destination, Destination::Cidr(cidr) if covers(cidr, range))
+    };
+    let range = ranges.iter().find(|range| !table.routes.iter().any(|route| is_its(route, range)))?;
+    let one = format!("{of} of {} has {range}", table.vpc);
+    let why = Gap::Conflicting { one, other: format!("{} has no local route for it", table.id) };
+    Some(Missing { what: format!("all routes of {}", table.id), why })
 }
 
 /// What is known of a subnet's table in an inventory that may be a part of an answer: an explicit association decides, whichever

@@ -1,15 +1,41 @@
 //! A type for every identifier, so that a subnet cannot be passed for a VPC.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::fmt;
+
+/// Whether AWS can have written an id. One that somebody changed matches nothing: an association with `"subnet-0a "` leaves `subnet-0a`
+/// to the main route table.
+///
+/// # Errors
+/// What it is.
+fn possible(id: &str) -> Result<(), String> {
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if id.is_empty() || !is_plain || id.trim() != id { Err(format!("{id:?} is not an id of AWS")) } else { Ok(()) }
+}
+
+/// No condition: the name may be one that AWS did not give.
+#[expect(clippy::unnecessary_wraps, reason = "as of the other check")]
+fn any(_: &str) -> Result<(), String> {
+    Ok(())
+}
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
+        id!($(#[$doc])* $name, possible);
+    };
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(Box<str>);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let id: Box<str> = Deserialize::deserialize(from)?;
+                $check(&id).map(|()| Self(id)).map_err(D::Error::custom)
+            }
+        }
 
         impl $name {
             /// The id as AWS writes it.
@@ -109,11 +135,13 @@ id!(
 );
 id!(
     /// The target of a route of any kind: an id or an ARN.
-    TargetId
+    TargetId,
+    any
 );
 id!(
     /// A network device of the kernel, by its name: `ens5`.
-    DeviceName
+    DeviceName,
+    any
 );
 
 impl DeviceName {

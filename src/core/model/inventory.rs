@@ -93,4 +93,11 @@ pub struct Subnet {
     /// Its ranges: no route table applies to traffic within them.
     #[schemars(with = "Vec<String>")]
     pub cidrs: Vec<IpNet>,
+    /// Whether it is IPv6-only: nothing in it has an IPv4 address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ipv6_native: bool,
+    /// Whether the VPC's resolver answers for names that have IPv4 addresses alone with addresses in `64:ff9b::/96`.
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html>
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dns64: bool,
 }

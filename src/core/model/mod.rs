@@ -28,6 +28,7 @@ mod status;
 mod testimony;
 mod time;
 mod trace;
+mod unique;
 mod verdict;
 mod vpc;
 mod without_endpoint;

@@ -26,7 +26,12 @@ pub fn region_of_zone(zone: &str) -> Option<&str> {
 }
 
 /// What the names of Regions begin with, and the partition that those are of.
-const AREAS: [(&str, &str); 11] = [
+const AREAS: [(&str, &str); 16] = [
+    ("us-iso", "aws-iso"),
+    ("us-isob", "aws-iso-b"),
+    ("eu-isoe", "aws-iso-e"),
+    ("us-isof", "aws-iso-f"),
+    ("eusc-de", "aws-eusc"),
     ("us-gov", "aws-us-gov"),
     ("us", "aws"),
     ("eu", "aws"),
@@ -42,9 +47,6 @@ const AREAS: [(&str, &str); 11] = [
 
 /// The partition of a Region, where it is known.
 pub fn partition_of(region: &str) -> Option<&'static str> {
-    if region.split('-').any(|word| word.starts_with("iso")) {
-        return None;
-    }
     let of = |area: &str| region.strip_prefix(area).is_some_and(|rest| rest.starts_with('-'));
     AREAS.into_iter().find(|(area, _)| of(area)).map(|(_, partition)| partition)
 }

@@ -3,7 +3,7 @@
 use super::{
     FactVisitor, Gap, HostRoute, IgnoredSetting, Instance, Interface, InterfaceId, KernelPaths, KernelRoute, MaxAge,
     Observed, PrefixListId, Probe, ProbeKind, ProxyVariable, Question, Resolution, SCHEMA, Seconds, ServiceName,
-    Source, SubnetId, Timestamp, VpcFacts, WitnessAttempt,
+    Source, SubnetId, Timestamp, VpcFacts, WitnessAttempt, unique::unique,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,7 @@ pub struct Snapshot {
     #[serde(default = "not_recorded")]
     pub account_name: Observed<Option<ServiceName>>,
     /// The resolution of each name.
+    #[serde(deserialize_with = "unique")]
     pub resolutions: BTreeMap<String, Resolution>,
     /// Proxies that the environment names.
     pub proxies: Vec<ProxyVariable>,
@@ -45,6 +46,7 @@ pub struct Snapshot {
     pub assumed_interface: Option<InterfaceId>,
     /// The kernel's routes to each address in use, and to the servers that onnet itself needs: instance metadata and the name
     /// servers.
+    #[serde(deserialize_with = "unique")]
     pub kernel_routes: BTreeMap<IpAddr, Observed<KernelRoute>>,
     /// The kernel's routes for all addresses of DynamoDB's prefix lists.
     #[serde(default = "not_collected")]

@@ -2,7 +2,7 @@
 
 use super::{
     AccountId, Gap, InterfaceId, InternetGatewayId, Observed, PrefixListId, RouteTableId, Shared, SubnetId, Target,
-    VpcEndpointId, VpcId,
+    VpcEndpointId, VpcId, unique::unique,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -25,6 +25,7 @@ pub struct VpcFacts {
     /// The ids of the Region's DynamoDB prefix lists: one today, and more if AWS adds an IPv6 list.
     pub service_prefix_lists: Observed<Vec<PrefixListId>>,
     /// The prefix lists that the route tables name, and the DynamoDB ones.
+    #[serde(deserialize_with = "unique")]
     pub prefix_lists: BTreeMap<PrefixListId, Observed<PrefixList>>,
 }
 
@@ -274,6 +275,16 @@ pub enum EndpointType {
     /// Any other value, as the API returned it.
     #[serde(untagged)]
     Other(String),
+}
+
+impl EndpointType {
+    /// Whether it is an interface endpoint, or of no type that is known.
+    pub fn may_be_interface(&self) -> bool {
+        match self {
+            Self::Interface | Self::Absent | Self::Other(_) => true,
+            Self::Gateway | Self::GatewayLoadBalancer | Self::Resource | Self::ServiceNetwork | Self::Tunnel => false,
+        }
+    }
 }
 
 /// The state of a VPC endpoint, whatever its case on the wire.

@@ -143,6 +143,8 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
             .map(|block| cidr(block, &place, "CidrBlock"))
             .chain(ipv6.map(|block| cidr(block, &place, "Ipv6CidrBlock")))
             .collect::<Result<_, _>>()?,
+        ipv6_native: from.ipv6_native() == Some(true),
+        dns64: from.enable_dns64() == Some(true),
         id: id.into(),
     })
 }

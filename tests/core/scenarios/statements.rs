@@ -35,8 +35,10 @@ impl TryFrom<String> for StatementText {
         };
         let mut options = Vec::new();
         while let Some(option) = words.next() {
-            if !["about", "at", "from", "by", "anchor", "control"].contains(&option) {
-                return Err(format!("{text:?}: expected about, at, from, by, anchor or control, found {option:?}"));
+            if !["about", "at", "from", "by", "anchor", "control", "before"].contains(&option) {
+                return Err(format!(
+                    "{text:?}: expected about, at, from, by, anchor, control or before, found {option:?}"
+                ));
             }
             let value = words.next().ok_or_else(|| format!("{text:?}: what follows {option}?"))?;
             options.push((option.to_owned(), value.to_owned()));
@@ -90,6 +92,10 @@ impl StatementText {
                 request_id: None,
             }),
         };
+        let mut statement = statement;
+        if let (Some(before), Observed::Seen { at, .. }) = (self.option("before"), &mut statement) {
+            *at = at.minus(parse::<humantime::Duration>(before)?.into());
+        }
         Ok(WitnessAttempt { question: self.question, address, hostname, statement })
     }
 }

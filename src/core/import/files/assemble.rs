@@ -14,9 +14,9 @@ use super::{
 };
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
-    AccountId, Destination, EndpointInterface, EndpointState, EndpointType, Gap, Inventory, ListFamily, Observed,
-    OwnRange, PrefixList, PrefixListId, Route, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts,
-    VpcId, is_private, may_be_dynamodbs, region_in_text, regions, shell_word,
+    AccountId, Destination, EndpointInterface, EndpointState, Gap, Inventory, ListFamily, Observed, OwnRange,
+    PrefixList, PrefixListId, Route, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId,
+    is_private, may_be_dynamodbs, region_in_text, regions, shell_word,
 };
 use ipnet::IpNet;
 use std::{
@@ -47,11 +47,17 @@ impl<T: Row> Pieces<T> {
     ) -> Result<(), FilesError> {
         let Some(items) = items else { return Ok(()) };
         self.at = Some(self.at.map_or(at, |oldest| oldest.min(at)));
+        let mut scopes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for Checked(item) in &items {
+            if let Some(scope) = item.scope() {
+                scopes.entry(scope.to_owned()).or_default().insert(item.id().to_owned());
+            }
+        }
         let page = Page {
             path: path.to_owned(),
             token: token.clone(),
             rows: items.iter().map(|Checked(item)| item.id().to_owned()).collect(),
-            scopes: items.iter().filter_map(|Checked(item)| item.scope()).map(str::to_owned).collect(),
+            scopes,
         };
         self.listings.add(name, page);
         items.into_iter().try_for_each(|Checked(item)| self.insert(item.key(), item, path))
@@ -122,10 +128,17 @@ pub(super) struct Collected {
 
 /// The entries of one list, from all files named by it.
 struct Entries {
-    /// By the name of the listing.
-    cidrs: BTreeMap<String, BTreeSet<IpNet>>,
+    /// By the name of the listing: what each file of that name has.
+    cidrs: BTreeMap<String, Vec<Part>>,
     at: Timestamp,
     listings: Listings,
+}
+
+/// The entries of one file.
+struct Part {
+    file: String,
+    has_token: bool,
+    ranges: BTreeSet<IpNet>,
 }
 
 impl Entries {
@@ -134,17 +147,28 @@ impl Entries {
     /// # Errors
     /// Two listings that differ: which one is newer is not known.
     fn agreed(&self, id: &PrefixListId) -> Result<Vec<IpNet>, Gap> {
-        let mut listings = self.cidrs.iter();
+        let mut listings = self.listings();
         let Some((first, entries)) = listings.next() else { return Ok(Vec::new()) };
-        let words = |name: &str| format!("the files named {name:?}");
-        let differs = |(name, other): (&String, _)| differing(id, (&words(first), entries), (&words(name), other));
+        let differs = |(file, other): (&str, BTreeSet<IpNet>)| differing(id, (first, &entries), (file, &other));
         listings.find_map(differs).map_or_else(|| Ok(entries.iter().copied().collect()), Err)
+    }
+
+    /// The whole listings, each with its first file: the files of one name where they are pages, else each file.
+    fn listings(&self) -> impl Iterator<Item = (&str, BTreeSet<IpNet>)> {
+        self.cidrs.values().flat_map(|parts| {
+            let size = if parts.iter().any(|part| part.has_token) { parts.len() } else { 1 };
+            parts.chunks(size.max(1)).filter_map(|listing| {
+                let ranges = listing.iter().flat_map(|part| &part.ranges).copied().collect();
+                Some((listing.first()?.file.as_str(), ranges))
+            })
+        })
     }
 
     /// What a part of the entries has against all ranges of the other API's answer.
     fn beyond(&self, id: &PrefixListId, all: &[IpNet]) -> Option<Gap> {
         let all: BTreeSet<IpNet> = all.iter().map(IpNet::trunc).collect();
-        let entry = self.cidrs.values().flatten().find(|entry| !all.contains(*entry))?;
+        let mut entries = self.cidrs.values().flatten().flat_map(|part| &part.ranges);
+        let entry = entries.find(|entry| !all.contains(*entry))?;
         let one = format!("{entry} is an entry of {id} by get-managed-prefix-list-entries");
         Some(Gap::Conflicting { one, other: "it is none by describe-prefix-lists".to_owned() })
     }
@@ -192,12 +216,16 @@ impl Collected {
         let name = name_of(path).replacen(list.as_str(), "", 1);
         let empty = Entries { cidrs: BTreeMap::new(), at, listings: Listings::default() };
         // Which list they are of is what the file is called, so that a page without entries is of it too.
-        let scopes = BTreeSet::from([list.to_string()]);
+        let scopes = BTreeMap::from([(list.to_string(), BTreeSet::new())]);
         let known = self.entries.entry(list).or_insert(empty);
         let rows = page.iter().map(|Checked(cidr)| cidr.to_string()).collect();
+        let part = Part {
+            file: path.file_name().map_or(String::new(), |name| name.display().to_string()),
+            has_token: token.is_some(),
+            ranges: page.into_iter().map(|Checked(cidr)| cidr.trunc()).collect(),
+        };
         known.listings.add(&name, Page { path: path.to_owned(), token, rows, scopes });
-        let listing = known.cidrs.entry(listing_of(&name).to_owned()).or_default();
-        listing.extend(page.into_iter().map(|Checked(cidr)| cidr.trunc()));
+        known.cidrs.entry(listing_of(&name).to_owned()).or_default().push(part);
         known.at = known.at.min(at);
         Ok(())
     }
@@ -276,10 +304,11 @@ impl Collected {
         }
         for (id, entries) in &mut self.entries {
             let elsewhere = regions_of.get(id).and_then(|all| all.iter().find(|other| **other != region));
-            let is_ours = |name: &str| name.contains(region);
-            let is_theirs = |name: &str| !is_ours(name) && region_in_text(name).is_some();
+            let is_ours = |name: &str| name.to_ascii_lowercase().contains(region);
+            let is_theirs = |name: &str| !is_ours(name) && region_in_text(&name.to_ascii_lowercase()).is_some();
             for name in entries.cidrs.keys().filter(|name| is_theirs(name)) {
-                let of = region_in_text(name).unwrap_or_default();
+                let name = name.to_ascii_lowercase();
+                let of = region_in_text(&name).unwrap_or_default();
                 self.not_read.push(format!("the entries of {id} in the files named {name:?}: they are {of}'s"));
             }
             entries.cidrs.retain(|name, _| !is_theirs(name));
@@ -295,14 +324,22 @@ impl Collected {
 
     /// The VPCs of whose subnets some are in no listing: a network interface is in one.
     fn unlisted_subnets(&self) -> BTreeMap<VpcId, Gap> {
-        let unlisted = self.network_interfaces.items.values().filter_map(|(listed, file)| {
-            let (vpc, subnet) = (listed.vpc.as_deref()?, listed.subnet.as_deref()?);
-            let is_listed = self.subnets.items.contains_key(subnet);
+        let mut unlisted = BTreeMap::new();
+        let vpcs = || self.subnets.values().map(|listed| &listed.subnet.vpc);
+        for (listed, file) in self.network_interfaces.items.values() {
+            let Some(subnet) = listed.subnet.as_deref().filter(|id| !self.subnets.items.contains_key(*id)) else {
+                continue;
+            };
             let (id, file) = (&listed.interface.id, file.display());
             let detail = format!("{id} in {file} is in {subnet}, which is not among them; --vpc audits one VPC alone");
-            (!is_listed).then(|| (VpcId::from(vpc), Gap::Truncated { detail }))
-        });
-        unlisted.collect()
+            let gap = Gap::Truncated { detail };
+            match listed.vpc.as_deref() {
+                Some(vpc) => unlisted.extend([(VpcId::from(vpc), gap)]),
+                // It may be in any.
+                None => unlisted.extend(vpcs().map(|vpc| (vpc.clone(), gap.clone()))),
+            }
+        }
+        unlisted
     }
 
     /// Notes in each route by a prefix list which address family that has: a list that is not read cannot win for the other.
@@ -426,7 +463,7 @@ impl Collected {
         };
         let needed: BTreeSet<&str> = self
             .endpoints()
-            .filter(|e| e.kind == EndpointType::Interface && may_be_dynamodbs(e.service.as_deref(), region))
+            .filter(|e| e.kind.may_be_interface() && may_be_dynamodbs(e.service.as_deref(), region))
             .flat_map(|endpoint| endpoint.interfaces.iter().map(|id| id.as_str()))
             .collect();
         let lacking = needed.iter().find(|id| !self.network_interfaces.items.contains_key(**id));

@@ -168,7 +168,7 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
     Ok(file)
 }
 
-/// Reads a list that must not come twice. `null` is none, and none of its rows.
+/// Reads a list that must not come twice. `null` is none.
 fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     list: &mut Option<Vec<T>>,
     key: &'static str,
@@ -177,8 +177,7 @@ fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     if list.is_some() {
         return Err(A::Error::duplicate_field(key));
     }
-    let items: Option<Vec<Option<T>>> = object.next_value()?;
-    *list = items.map(|items| items.into_iter().flatten().collect());
+    *list = object.next_value()?;
     Ok(())
 }
 

@@ -18,8 +18,12 @@
 //! pages of several VPCs that were divided between two VPCs, a last page without rows. The remedy is the same for all:
 //! the AWS CLI follows every NextToken by itself unless `--max-items` or `--no-paginate` stops it.
 //!
+//! Two complete listings of which each has a part of one VPC's route tables, and both one and the same table, are answers of two
+//! times or a filter's: which tables are there now is not known.
+//!
 //! What they cannot detect: that a page 0 was there before page 1, or a page 1 between a file without number and page 2.
 
+use crate::model::Gap;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -33,8 +37,8 @@ pub(super) struct Page {
     pub(super) token: Option<String>,
     /// The ids of its rows.
     pub(super) rows: BTreeSet<String>,
-    /// The VPCs or Regions that its rows are of.
-    pub(super) scopes: BTreeSet<String>,
+    /// The VPCs or Regions that its rows are of, and the rows of each.
+    pub(super) scopes: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The listings of one key, by name without number; of each the pages by number.
@@ -54,6 +58,55 @@ impl Listings {
     pub(super) fn cut_off(&self) -> Option<CutOff<'_>> {
         self.0.values().find_map(|pages| cut_off(pages))
     }
+
+    /// The VPCs of which two complete listings have one row in common, and differ about another.
+    pub(super) fn differing(&self) -> BTreeMap<&str, Gap> {
+        let mut seen: BTreeMap<&str, Vec<(&Page, BTreeSet<&str>)>> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for pages in self.0.values() {
+            for (of, rows) in answers(pages) {
+                for (scope, rows) in rows {
+                    let known = seen.entry(scope).or_default();
+                    let differs = |(_, other): &&(&Page, BTreeSet<&str>)| !other.is_disjoint(&rows) && *other != rows;
+                    if let Some((other, of_other)) = known.iter().find(differs) {
+                        found.entry(scope).or_insert_with(|| between((other, of_other), (of, &rows)));
+                    }
+                    // Most listings have the rows of one that is there.
+                    if known.iter().all(|(_, other)| *other != rows) {
+                        known.push((of, rows));
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The complete answers of files with one name: each file, or all of them where they are pages. Of each the rows by VPC.
+fn answers(pages: &[(Option<u32>, Page)]) -> Vec<(&Page, BTreeMap<&str, BTreeSet<&str>>)> {
+    let is_one = pages.iter().any(|(_, page)| page.token.is_some());
+    let mut answers: Vec<(&Page, BTreeMap<&str, BTreeSet<&str>>)> = Vec::new();
+    for (_, page) in pages {
+        if answers.is_empty() || !is_one {
+            answers.push((page, BTreeMap::new()));
+        }
+        let Some((_, rows)) = answers.last_mut() else { continue };
+        for (scope, of_scope) in &page.scopes {
+            rows.entry(scope).or_default().extend(of_scope.iter().map(String::as_str));
+        }
+    }
+    answers
+}
+
+/// What one answer has and the other has not.
+fn between((one, rows): (&Page, &BTreeSet<&str>), (other, of_other): (&Page, &BTreeSet<&str>)) -> Gap {
+    let row = rows.symmetric_difference(of_other).next().copied().unwrap_or_default();
+    let (has, lacks) = if rows.contains(row) { (one, other) } else { (other, one) };
+    Gap::Conflicting { one: format!("{} has {row}", file_name(has)), other: format!("{} has not", file_name(lacks)) }
+}
+
+fn file_name(page: &Page) -> String {
+    page.path.file_name().map_or(String::new(), |name| name.display().to_string())
 }
 
 fn cut_off(pages: &[(Option<u32>, Page)]) -> Option<CutOff<'_>> {
@@ -101,7 +154,7 @@ fn unrelated<'p>(earlier: &'p [(Option<u32>, Page)], page: &'p Page) -> Option<C
     {
         return Some(CutOff::Repeats(other, page, row));
     }
-    let shares = earlier.any(|other| !other.scopes.is_disjoint(&page.scopes));
+    let shares = earlier.any(|other| other.scopes.keys().any(|scope| page.scopes.contains_key(scope)));
     (!shares).then_some(CutOff::NothingShared(page))
 }
 
@@ -118,7 +171,7 @@ pub(super) enum CutOff<'p> {
 
 impl fmt::Display for CutOff<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |page: &Page| page.path.file_name().map_or(String::new(), |name| name.display().to_string());
+        let name = |page: &Page| file_name(page);
         match self {
             Self::NoFirst(page) => write!(f, "the pages before {} are missing", name(page)),
             Self::NoNext(page) => {
@@ -159,7 +212,8 @@ fn page_number(name: &str) -> (&str, Option<u32>) {
         return unnumbered;
     };
     let stem = before.trim_end_matches(separators);
-    if ["north", "south", "east", "west", "central"].iter().any(|direction| stem.ends_with(direction)) {
+    let lower = stem.to_ascii_lowercase();
+    if ["north", "south", "east", "west", "central"].iter().any(|direction| lower.ends_with(direction)) {
         return unnumbered;
     }
     (stem.strip_suffix("page").unwrap_or(stem).trim_end_matches(separators), Some(number))

@@ -54,6 +54,10 @@ impl Relevant {
     }
 
     fn matters(&self, route: &Route) -> bool {
+        // A VPC has few, and they are compared with its ranges.
+        if route.is_local() {
+            return true;
+        }
         match (self, &route.destination) {
             (Self::Everything, _) | (Self::Ranges(_), Destination::PrefixList(_)) => true,
             (Self::Ranges(ranges), Destination::Cidr(cidr)) => {

@@ -1,6 +1,7 @@
 //! The AWS CLI's JSON, as far as we use it. Everything is checked while it is read, so that an error has a place.
 
 mod endpoints;
+mod exact;
 mod interfaces;
 mod prefix_lists;
 mod subnets;
@@ -12,6 +13,7 @@ use super::super::{
     json::Text,
 };
 use crate::model::{partition_of, regions};
+use exact::exact;
 use serde::{Deserialize, Deserializer, de::Error};
 
 pub(super) use endpoints::ListedEndpoint;
@@ -30,23 +32,21 @@ macro_rules! checked {
         impl<'de> Deserialize<'de> for Checked<$ours> {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let convert: fn($raw) -> Result<$ours, ConvertError> = $convert;
-                convert(<$raw>::deserialize(from)?).map(Self).map_err(D::Error::custom)
+                convert(<$raw as Deserialize>::deserialize(from)?).map(Self).map_err(D::Error::custom)
             }
         }
     };
 }
 use checked;
 
-/// A list, or `null`: what Go, jq and .NET write for an empty one, and for an item that is none.
+/// A list, or `null`: what Go, jq and .NET write for an empty one. A row that is `null` is none that can be passed over.
 fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    let items: Option<Vec<Option<T>>> = Option::deserialize(from)?;
-    Ok(items.into_iter().flatten().flatten().collect())
+    Ok(items(from)?.unwrap_or_default())
 }
 
 /// A list, where there is one.
 pub(super) fn items<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Vec<T>>, D::Error> {
-    let items: Option<Vec<Option<T>>> = Option::deserialize(from)?;
-    Ok(items.map(|items| items.into_iter().flatten().collect()))
+    Option::deserialize(from)
 }
 
 /// A list, where there is the key.
@@ -63,18 +63,25 @@ fn any_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::
     Ok(Option::<Text<'de>>::deserialize(from)?.filter(|text| !text.is_empty()))
 }
 
-/// The same of an id or a word of the API. EC2 writes none with a space at an end, and one that somebody added matches nothing:
-/// the association of `"subnet-0a "` would leave `subnet-0a` to the main route table.
+/// The same of an id or a word of the API, which EC2 writes in printable ASCII and with no space at an end. One that somebody changed
+/// matches nothing: the association of `"subnet-0a "` would leave `subnet-0a` to the main route table.
 fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Error> {
     any_text(from)?.map(unpadded).transpose()
 }
 
 fn unpadded<E: Error>(text: Text<'_>) -> Result<Text<'_>, E> {
-    if text.trim() == &*text {
+    let (kind, number) = text.split_once('-').unwrap_or_default();
+    let lower = kind.to_ascii_lowercase();
+    // AWS's own examples have letters of any case after it.
+    if lower != kind && ["subnet", "rtb", "vpc", "vpce", "pl", "eni"].contains(&lower.as_str()) {
+        return Err(E::custom(format!("{:?}, where EC2 writes {lower}-{number}", &*text)));
+    }
+    let plain: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+    if plain.trim() == &*text {
         return Ok(text);
     }
-    let spaces = format!("{:?}, where EC2 writes {:?}: remove the spaces", &*text, text.trim());
-    Err(E::custom(spaces))
+    let what = if plain == *text { "the spaces" } else { "the other characters" };
+    Err(E::custom(format!("{:?}, where EC2 writes {:?}: remove {what}", &*text, plain.trim())))
 }
 
 /// A list of ids.
@@ -176,19 +183,21 @@ fn unwrapped<T>(checked: Vec<Checked<T>>) -> Vec<T> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a state (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a state (an object)")]
 struct StateJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     state: Option<Text<'a>>,
 }
+exact!(StateJson borrows);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "an IPv6 range's association (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "an IPv6 range's association (an object)")]
 struct Ipv6Json<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     ipv6_cidr_block: Option<Text<'a>>,
     ipv6_cidr_block_state: Option<StateJson<'a>>,
 }
+exact!(Ipv6Json borrows);
 
 impl Ipv6Json<'_> {
     /// Ranges that were given back stay listed for a while.
@@ -197,8 +206,10 @@ impl Ipv6Json<'_> {
     }
 }
 
-/// A range, unless its state says that it is not in effect.
+/// A range, unless its state says that it is not in effect. What AWS does not document may be.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcCidrBlockState.html>
 fn in_force<'r>(range: Option<&'r str>, state: Option<&StateJson<'_>>) -> Option<&'r str> {
     let state = state.and_then(|state| state.state.as_deref());
-    range.filter(|_| state.is_none_or(|word| word.eq_ignore_ascii_case("associated")))
+    const NOT_IN_EFFECT: [&str; 5] = ["associating", "disassociating", "disassociated", "failing", "failed"];
+    range.filter(|_| !state.is_some_and(|word| NOT_IN_EFFECT.iter().any(|known| word.eq_ignore_ascii_case(known))))
 }

@@ -47,7 +47,8 @@ impl Collected {
         vpcs.map(|(vpc, _)| VpcId::from(*vpc)).collect()
     }
 
-    /// The VPCs of which the files contradict each other about the owner or the Region, which is `region`.
+    /// The VPCs of which the files contradict each other about the owner, the Region, which is `region`, or which route tables there
+    /// are.
     pub(super) fn contradictory(&self, region: &str) -> BTreeMap<VpcId, Gap> {
         let owners = self.owners().into_iter().filter_map(|(vpc, said)| {
             let first = said.first()?;
@@ -65,7 +66,8 @@ impl Collected {
             let [one, other] = [elsewhere, here].map(|said| format!("{} is of {}", said.by, said.what));
             Some((VpcId::from(vpc), Gap::Conflicting { one, other }))
         });
-        owners.chain(regions).chain(self.interfaces_in_another_vpc()).collect()
+        let of_tables = self.route_tables.listings.differing().into_iter().map(|(vpc, gap)| (VpcId::from(vpc), gap));
+        owners.chain(regions).chain(self.interfaces_in_another_vpc()).chain(of_tables).collect()
     }
 
     /// The VPCs of subnets that a network interface of another VPC is in.
@@ -112,7 +114,7 @@ impl Collected {
         }
         let dynamodbs = self
             .endpoints()
-            .filter(|e| e.kind == EndpointType::Interface && may_be_dynamodbs(e.service.as_deref(), region))
+            .filter(|e| e.kind.may_be_interface() && may_be_dynamodbs(e.service.as_deref(), region))
             .filter(|endpoint| works(&endpoint.state));
         for endpoint in dynamodbs {
             if endpoint.interfaces.is_empty() {

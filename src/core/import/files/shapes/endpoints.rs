@@ -5,7 +5,8 @@ use super::{
         convert::{self, ConvertError, RawEndpoint},
         json::Text,
     },
-    Checked, Row, all_equal, any_text, checked, given, ids, region_of_name, same_list, same_or_absent, same_unless,
+    Checked, Row, all_equal, any_text, checked, exact, given, ids, region_of_name, same_list, same_or_absent,
+    same_unless,
 };
 use crate::model::{EndpointState, EndpointType, VpcEndpoint};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -57,7 +58,7 @@ impl Row for ListedEndpoint {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a VPC endpoint (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a VPC endpoint (an object)")]
 struct VpcEndpointJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     vpc_endpoint_id: Option<Text<'a>>,
@@ -88,15 +89,17 @@ struct VpcEndpointJson<'a> {
     #[serde(default)]
     policy_document: Option<Value>,
 }
+exact!(VpcEndpointJson borrows);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "an error (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "an error (an object)")]
 struct LastErrorJson<'a> {
     #[serde(borrow, default, deserialize_with = "any_text")]
     message: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "any_text")]
     code: Option<Text<'a>>,
 }
+exact!(LastErrorJson borrows);
 
 /// A policy without the blanks in it: the CLI writes a text, some tools the document itself.
 fn policy_text(policy: &Value) -> Option<String> {

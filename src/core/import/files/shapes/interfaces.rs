@@ -5,7 +5,7 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Row, all_equal, any_text, checked, given, null_as_empty, same_list, same_or_absent,
+    Checked, Row, all_equal, any_text, checked, exact, given, null_as_empty, same_list, same_or_absent,
 };
 use crate::model::{AccountId, EndpointInterface, region_of_zone};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -59,7 +59,7 @@ impl Row for ListedInterface {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a network interface (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a network interface (an object)")]
 struct NetworkInterfaceJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     network_interface_id: Option<Text<'a>>,
@@ -83,25 +83,29 @@ struct NetworkInterfaceJson<'a> {
     #[serde(default, deserialize_with = "null_as_empty")]
     ipv6_addresses: Vec<Ipv6AddressJson>,
 }
+exact!(NetworkInterfaceJson borrows);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "an attachment (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "an attachment (an object)")]
 struct AttachmentJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     instance_id: Option<Text<'a>>,
 }
+exact!(AttachmentJson borrows);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a private address (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a private address (an object)")]
 struct PrivateAddressJson {
     private_ip_address: Option<IpAddr>,
 }
+exact!(PrivateAddressJson);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "an IPv6 address (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "an IPv6 address (an object)")]
 struct Ipv6AddressJson {
     ipv6_address: Option<IpAddr>,
 }
+exact!(Ipv6AddressJson);
 
 checked!(ListedInterface, NetworkInterfaceJson<'_>, |json| {
     let ipv4 = json.private_ip_addresses.iter().filter_map(|address| address.private_ip_address);

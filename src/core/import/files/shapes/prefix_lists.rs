@@ -5,7 +5,7 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Row, all_equal, any_text, checked, given, id_of_arn, owner_of_arn, region_of_arn, region_of_name,
+    Checked, Row, all_equal, any_text, checked, exact, given, id_of_arn, owner_of_arn, region_of_arn, region_of_name,
     same_items, same_or_absent, same_partition,
 };
 use crate::model::{Gap, ListFamily, PrefixListId};
@@ -58,10 +58,23 @@ impl ListedPrefixList {
         is("IPv4").then_some(ListFamily::Ipv4).or_else(|| is("IPv6").then_some(ListFamily::Ipv6))
     }
 
-    /// Why its entries may be others in a moment.
+    /// Why its entries may be others, now or in a moment.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ManagedPrefixList.html>
     pub(in super::super) fn changing(&self) -> Option<Gap> {
-        let state = self.state.as_deref().filter(|state| state.ends_with("-in-progress"))?;
-        Some(Gap::Changing { what: format!("{}, whose state is {state}", self.id) })
+        const SETTLED: [&str; 3] = ["create-complete", "modify-complete", "restore-complete"];
+        let state = self.state.as_deref().filter(|state| !SETTLED.contains(state))?;
+        if state.ends_with("-in-progress") {
+            return Some(Gap::Changing { what: format!("{}, whose state is {state}", self.id) });
+        }
+        Some(match state {
+            "create-failed" | "modify-failed" | "restore-failed" | "delete-failed" | "delete-complete" => {
+                Gap::Conflicting {
+                    one: format!("the state of {} is {state}", self.id),
+                    other: "it is listed".to_owned(),
+                }
+            }
+            other => Gap::UndocumentedValue { field: format!("the State of {}", self.id), value: other.to_owned() },
+        })
     }
 
     /// Why these cannot be its ranges: a list has those of one family, and it may say which.
@@ -126,7 +139,7 @@ impl Row for ListedPrefixList {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a prefix list (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a prefix list (an object)")]
 struct PrefixListJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     prefix_list_id: Option<Text<'a>>,
@@ -144,6 +157,7 @@ struct PrefixListJson<'a> {
     #[serde(default)]
     version: Option<Value>,
 }
+exact!(PrefixListJson borrows);
 
 impl PrefixListJson<'_> {
     /// The Region, by the ARN (`arn:aws:ec2:us-east-1:aws:prefix-list/pl-…`) and by the name.
@@ -194,10 +208,11 @@ impl<'de> Deserialize<'de> for CidrJson {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a prefix list's entry (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a prefix list's entry (an object)")]
 struct EntryJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     cidr: Option<Text<'a>>,
 }
+exact!(EntryJson borrows);
 
 checked!(IpNet, EntryJson<'_>, |json| convert::cidr("Cidr", convert::required("Cidr", json.cidr.as_deref())?));

@@ -5,7 +5,7 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Ipv6Json, Row, all_equal, checked, given, id_of_arn, is_account, null_as_empty, null_as_false,
+    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, is_account, null_as_empty, null_as_false,
     owner_of_arn, region_of_arn, same_items, same_or_absent, same_partition,
 };
 use crate::model::{Subnet, region_of_zone};
@@ -40,6 +40,8 @@ impl Row for ListedSubnet {
             ("VpcId", one.vpc == two.vpc),
             ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
             ("AvailabilityZone", same_or_absent(&mut one.availability_zone, &two.availability_zone)),
+            ("Ipv6Native", one.ipv6_native == two.ipv6_native),
+            ("EnableDns64", one.dns64 == two.dns64),
             ("AvailabilityZone", same_or_absent(&mut self.region, &other.region)),
             ("CidrBlock and Ipv6CidrBlockAssociationSet", cidrs),
         ])
@@ -47,7 +49,7 @@ impl Row for ListedSubnet {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a subnet (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a subnet (an object)")]
 struct SubnetJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     subnet_id: Option<Text<'a>>,
@@ -63,9 +65,12 @@ struct SubnetJson<'a> {
     cidr_block: Option<Text<'a>>,
     #[serde(default, deserialize_with = "null_as_false")]
     ipv6_native: bool,
+    #[serde(default, deserialize_with = "null_as_false")]
+    enable_dns64: bool,
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
     ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
 }
+exact!(SubnetJson borrows);
 
 checked!(ListedSubnet, SubnetJson<'_>, |json| {
     let whole = json.cidr_block.is_some() || json.ipv6_native;
@@ -91,6 +96,8 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
             .into_iter()
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
             .collect::<Result<_, _>>()?,
+        ipv6_native: json.ipv6_native,
+        dns64: json.enable_dns64,
     };
     Ok(ListedSubnet { subnet, whole, region })
 });

@@ -5,8 +5,9 @@ use super::{
         convert::{self, ConvertError, RawAssociation, RawRoute},
         json::Text,
     },
-    Checked, Row, StateJson, all_equal, checked, given, items, null_as_false, null_as_no_items, same_items,
-    same_or_absent, unpadded, unwrapped,
+    Checked, Row, StateJson, all_equal, checked, exact,
+    exact::spelled_otherwise,
+    given, items, null_as_false, null_as_no_items, same_items, same_or_absent, unpadded, unwrapped,
 };
 use crate::model::{Association, Route, RouteTable};
 use serde::{
@@ -94,7 +95,7 @@ impl Row for ListedTable {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a route table (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a route table (an object)")]
 struct RouteTableJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     route_table_id: Option<Text<'a>>,
@@ -109,6 +110,7 @@ struct RouteTableJson<'a> {
     #[serde(default, deserialize_with = "items")]
     routes: Option<Vec<Checked<Route>>>,
 }
+exact!(RouteTableJson borrows);
 
 /// A route table, and what of its associations is not known.
 pub(in super::super) struct ReadTable {
@@ -149,7 +151,7 @@ checked!(ReadTable, RouteTableJson<'_>, |json| {
 });
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "an association (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "an association (an object)")]
 struct AssociationJson<'a> {
     #[serde(default, deserialize_with = "null_as_false")]
     main: bool,
@@ -159,10 +161,12 @@ struct AssociationJson<'a> {
     subnet_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     gateway_id: Option<Text<'a>>,
-    public_ipv4_pool: Option<IgnoredAny>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    public_ipv4_pool: Option<Text<'a>>,
     #[serde(borrow)]
     association_state: Option<StateJson<'a>>,
 }
+exact!(AssociationJson borrows);
 
 impl AssociationJson<'_> {
     /// Whether it does not say what the table serves: a subnet, a gateway, a pool of public addresses or the VPC.
@@ -192,6 +196,9 @@ macro_rules! route_json {
         }
 
         impl RouteJson<'_> {
+            /// The keys that are known.
+            const KEYS: [&'static str; [$($key),*].len()] = [$($key),*];
+
             /// Reads the value of `key`; `false` where the key is not known.
             fn read<'de: 'a, 'a, A: MapAccess<'de>>(
                 route: &mut RouteJson<'a>,
@@ -203,11 +210,6 @@ macro_rules! route_json {
                     _ => return Ok(false),
                 }
                 Ok(true)
-            }
-
-            /// As the CLI writes a key that is known, where `key` is the same in another case.
-            fn known(key: &str) -> Option<&'static str> {
-                [$($key),*].into_iter().find(|known| known.eq_ignore_ascii_case(key))
             }
         }
 
@@ -278,9 +280,7 @@ impl<'de> Visitor<'de> for RouteVisitor {
             if RouteJson::read(&mut route, &key, &mut object)? {
                 continue;
             }
-            if let Some(known) = RouteJson::known(&key) {
-                return Err(A::Error::custom(format_args!("{key}, where the AWS CLI writes {known}")));
-            }
+            spelled_otherwise(&key, &RouteJson::KEYS)?;
             let may_be_target = (key.ends_with("Id") || key.ends_with("Arn")) && !NO_TARGETS.contains(&key.as_ref());
             if !may_be_target {
                 object.next_value::<IgnoredAny>()?;

@@ -5,7 +5,7 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Ipv6Json, StateJson, checked, given, in_force, null_as_empty,
+    Checked, Ipv6Json, StateJson, checked, exact, given, in_force, null_as_empty,
 };
 use crate::model::{AccountId, OwnRange, VpcId};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -34,7 +34,7 @@ impl ListedVpc {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "a VPC (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "a VPC (an object)")]
 struct VpcJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     vpc_id: Option<Text<'a>>,
@@ -47,14 +47,16 @@ struct VpcJson<'a> {
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
     ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
 }
+exact!(VpcJson borrows);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", expecting = "an IPv4 range's association (an object)")]
+#[serde(remote = "Self", rename_all = "PascalCase", expecting = "an IPv4 range's association (an object)")]
 struct Ipv4Json<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     cidr_block: Option<Text<'a>>,
     cidr_block_state: Option<StateJson<'a>>,
 }
+exact!(Ipv4Json borrows);
 
 checked!(ListedVpc, VpcJson<'_>, |json| {
     let id = convert::required("VpcId", json.vpc_id.as_deref())?;

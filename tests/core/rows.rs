@@ -1,0 +1,297 @@
+//! Rows of a folder, as they come: each field as EC2 writes it or refused, and each fact that two answers have compared.
+
+use crate::folders::{ENDPOINTS, LISTS, LOCAL, MAIN, PRIVATE, SUBNETS, TO_ENDPOINT, outcome, read, table, tables};
+use onnet_core::{
+    judge::{explain, explained_outcome},
+    model::{Inventory, Outcome},
+};
+
+fn explained(inventory: &Inventory, address: &str) -> Outcome {
+    let explanation = explain(inventory, &"subnet-1".into(), address.parse().unwrap()).unwrap();
+    explained_outcome(&explanation)
+}
+
+/// A folder in which the subnet's own table has gone, so that the main one with the endpoint serves it; `association` is its
+/// association.
+fn disassociated(association: &str) -> Result<Outcome, String> {
+    let main = table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]);
+    let own = PRIVATE.replace(r#"{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}"#, association);
+    outcome(&[("route-tables.json", &tables(&[&main, &own]))])
+}
+
+#[test]
+fn an_object_is_read_from_an_object_with_the_keys_of_the_cli() {
+    let of = |state: &str| format!(r#"{{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2", {state}}}"#);
+    assert_eq!(disassociated(&of(r#""AssociationState": {"State": "associated"}"#)), Ok(Outcome::OffNet));
+    assert_eq!(disassociated(&of(r#""AssociationState": {"State": "disassociated"}"#)), Ok(Outcome::OnNet));
+    let refused = [
+        (of(r#""AssociationState": {"state": "disassociated"}"#), "state, where the AWS CLI writes State"),
+        (of(r#""associationState": {"State": "associated"}"#), "associationState, where the AWS CLI writes"),
+        (of(r#""association_state": {}"#), "association_state, where the AWS CLI writes AssociationState"),
+        (of(r#""AssociationState": []"#), "invalid type: sequence, expected a state (an object)"),
+        (of(r#""AssociationState": ["disassociated"]"#), "invalid type: sequence"),
+        (r#"[false, "rtb-2", null, "subnet-1", null, ["associated"]]"#.to_owned(), "invalid type: sequence"),
+    ];
+    for (association, expected) in refused {
+        let error = disassociated(&association).expect_err(&association);
+        assert!(error.contains("DIR/route-tables.json") && error.contains(expected), "{association}: {error}");
+    }
+    let rows = [
+        ("subnets.json", r#"{"Subnets": [["subnet-1", "vpc-1"]]}"#.to_owned()),
+        ("subnets.json", SUBNETS.replace("CidrBlock", "cidrBlock")),
+        ("vpc-endpoints.json", ENDPOINTS.replace("State", "state")),
+        ("vpc-endpoints.json", ENDPOINTS.replace(r#""State""#, r#""lastError": {"Message": "x"}, "State""#)),
+        ("prefix-lists.json", LISTS.replace("Cidrs", "cidrs")),
+        ("pl-1.json", r#"{"Entries": [["52.94.0.0/22"]]}"#.to_owned()),
+        ("eni.json", r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "subnetId": "subnet-1"}]}"#.to_owned()),
+        ("vpcs.json", r#"{"Vpcs": [{"VpcId": "vpc-1", "cidr_block": "10.0.0.0/16"}]}"#.to_owned()),
+    ];
+    for (name, text) in rows {
+        let error = outcome(&[(name, &text)]).expect_err(&text);
+        assert!(error.contains(&format!("DIR/{name}")), "{text}: {error}");
+    }
+}
+
+#[test]
+fn an_id_that_ec2_cannot_have_written_is_refused() {
+    for id in [
+        "subnet-1\\u200b",
+        "subnet-1\\u0000",
+        "\\ufeffsubnet-1",
+        "subnet\\u20101",
+        "sub\\u00adnet-1",
+        "SUBNET-1",
+        " subnet-1",
+    ] {
+        let own = PRIVATE.replace("subnet-1", id);
+        let error = outcome(&[("more.json", &tables(&[&own]))]).expect_err(id);
+        assert!(error.contains("SubnetId: ") && error.contains("where EC2 writes"), "{id}: {error}");
+    }
+    let example = PRIVATE.replace("rtb-2", "rtb-09ba434c1bEXAMPLE");
+    assert_eq!(outcome(&[("more.json", &tables(&[&example]))]), Ok(Outcome::OffNet), "as in AWS's own examples");
+}
+
+#[test]
+fn a_row_that_is_null_is_none_that_can_be_passed_over() {
+    let main = |routes: &[&str], associations: &str| tables(&[&table("rtb-1", associations, routes)]);
+    let cases = [
+        ("route-tables.json", main(&[LOCAL, TO_ENDPOINT, "null"], MAIN)),
+        ("route-tables.json", main(&[LOCAL, TO_ENDPOINT], r#"[{"Main": true}, null]"#)),
+        ("more.json", tables(&["null"])),
+        ("subnets.json", SUBNETS.replace("]}", ", null]}")),
+        ("vpc-endpoints.json", r#"{"VpcEndpoints": [null]}"#.to_owned()),
+        ("pl-9.json", r#"{"Entries": [null]}"#.to_owned()),
+        ("eni.json", r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-9"}, null]}"#.to_owned()),
+    ];
+    for (name, text) in cases {
+        let error = outcome(&[(name, &text)]).expect_err(&text);
+        assert!(error.contains("invalid type: null"), "{error}");
+    }
+}
+
+/// Two complete answers, of which one is older: what is in one alone may have gone.
+#[test]
+fn complete_answers_of_two_times_are_compared() {
+    let nameless = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
+    let entries = |cidr: &str, token: &str| format!(r#"{{"Entries": [{{"Cidr": "{cidr}"}}]{token}}}"#);
+    let (whole, part) = (entries("52.94.0.0/22", ""), entries("52.94.0.0/24", ""));
+    let of_lists = |files: &[(&str, &str)]| outcome(&[&[("prefix-lists.json", nameless.as_str())], files].concat());
+    assert_eq!(of_lists(&[("pl-1.json", &whole)]), Ok(Outcome::OnNet));
+    assert_eq!(of_lists(&[("pl-1.json", &whole), ("pl-1 (1).json", &whole)]), Ok(Outcome::OnNet), "the same twice");
+    assert_eq!(of_lists(&[("pl-1.json", &whole), ("pl-1 (1).json", &part)]), Ok(Outcome::Undetermined));
+    let first = entries("52.94.0.0/22", r#", "NextToken": "x""#);
+    assert_eq!(of_lists(&[("pl-1.json", &first), ("pl-1-2.json", &part)]), Ok(Outcome::OnNet), "pages");
+
+    let nat =
+        r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
+    let main = table("rtb-1", MAIN, &[LOCAL, nat]);
+    let own = table("rtb-2", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, TO_ENDPOINT]);
+    let endpoints = ENDPOINTS.replace("rtb-1", "rtb-2");
+    let of_tables = |new: &[&str], copy: &str, old: &[&str]| {
+        outcome(&[("vpc-endpoints.json", &endpoints), ("route-tables.json", &tables(new)), (copy, &tables(old))])
+    };
+    for copy in ["route-tables (1).json", "route-tables-old.json", "before.json"] {
+        assert_eq!(of_tables(&[&main], copy, &[&main, &own]), Ok(Outcome::Undetermined), "{copy}");
+        assert_eq!(of_tables(&[&main, &own], copy, &[&main, &own]), Ok(Outcome::OnNet), "{copy}");
+        assert_eq!(of_tables(&[&own], copy, &[&main]), Ok(Outcome::OnNet), "{copy}: by two filters");
+    }
+}
+
+#[test]
+fn an_endpoint_that_has_an_address_is_an_interface_endpoint() {
+    let of = |kind: &str, service: &str, interface: &str| {
+        let endpoints = format!(
+            r#"{{"VpcEndpoints": [{{"VpcEndpointId": "vpce-2", {kind} "VpcId": "vpc-1", "State": "available",
+            "ServiceName": "{service}", "NetworkInterfaceIds": ["eni-2"]}}]}}"#
+        );
+        let interfaces = format!(
+            r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-2", "VpcId": "vpc-1", "PrivateIpAddress": "10.0.9.9"{interface}}}]}}"#
+        );
+        explained(&read(&[("more.json", &endpoints), ("eni.json", &interfaces)]).unwrap(), "10.0.9.9")
+    };
+    let (ours, other) = ("com.amazonaws.us-east-1.dynamodb", "com.amazonaws.us-east-1.ecr.api");
+    let kind = |kind: &str| format!(r#""VpcEndpointType": "{kind}","#);
+    assert_eq!(of(&kind("Interface"), ours, ""), Outcome::OnNet);
+    let attached = r#", "Attachment": {"InstanceId": "i-1"}"#;
+    assert_eq!(of(&kind("Interface"), ours, attached), Outcome::Undetermined);
+    assert_eq!(of("", ours, ""), Outcome::Undetermined, "of no type");
+    assert_eq!(of("", ours, attached), Outcome::Undetermined);
+    for another in ["GatewayLoadBalancer", "Resource", "ServiceNetwork", "Tunnel", "Direct"] {
+        assert_eq!(of(&kind(another), ours, ""), Outcome::Undetermined, "{another}");
+    }
+    assert_eq!(of(&kind("Interface"), other, ""), Outcome::OffNet, "another service's");
+}
+
+/// AWS adds the routes to a gateway endpoint, for the prefix list of its service.
+#[test]
+fn another_list_does_not_lead_to_dynamodbs_endpoint() {
+    let by = |list: &str| TO_ENDPOINT.replace("pl-1", list);
+    let folder = |routes: &[&str], more: &[(&str, &str)]| {
+        let main = tables(&[&table("rtb-1", MAIN, &[&[LOCAL], routes].concat())]);
+        read(&[&[("route-tables.json", main.as_str())], more].concat()).unwrap()
+    };
+    let half = r#"{"Entries": [{"Cidr": "52.94.0.0/23"}]}"#;
+    let nameless = folder(&[TO_ENDPOINT, &by("pl-9")], &[("pl-9.json", half)]);
+    assert_eq!(explained(&nameless, "52.94.0.10"), Outcome::Undetermined);
+    let owned = r#"{"PrefixLists": [{"PrefixListId": "pl-9", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "OwnerId": "111122223333"}]}"#;
+    let customers = folder(&[&by("pl-9")], &[("pl-9.json", half), ("managed.json", owned)]);
+    assert_eq!(explained(&customers, "52.94.0.10"), Outcome::Undetermined);
+    let list_unknown = folder(&[&by("pl-9")], &[("pl-9.json", half), ("prefix-lists.json", r#"{"PrefixLists": []}"#)]);
+    assert_eq!(explained(&list_unknown, "52.94.0.10"), Outcome::OnNet, "what leads to DynamoDB's endpoint is its list");
+}
+
+#[test]
+fn a_range_of_a_subnet_without_a_local_route_is_a_contradiction() {
+    let second = |cidr: &str| {
+        SUBNETS.replace("]}", &format!(r#", {{"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "{cidr}"}}]}}"#))
+    };
+    assert_eq!(outcome(&[("subnets.json", &second("10.0.2.0/24"))]), Ok(Outcome::OnNet));
+    assert_eq!(outcome(&[("subnets.json", &second("100.64.1.0/24"))]), Ok(Outcome::Undetermined));
+    let replaced = LOCAL.replace(r#""GatewayId": "local""#, r#""NetworkInterfaceId": "eni-9""#);
+    let main = tables(&[&table("rtb-1", MAIN, &[&replaced, TO_ENDPOINT])]);
+    assert_eq!(outcome(&[("route-tables.json", &main)]), Ok(Outcome::OnNet), "its target was replaced");
+}
+
+#[test]
+fn subnets_without_ipv4_or_with_dns64_do_not_send_the_list_as_it_is() {
+    let local6 =
+        LOCAL.replace("DestinationCidrBlock", "DestinationIpv6CidrBlock").replace("10.0.0.0/16", "2600:1f18::/56");
+    let nat64 = r#"{"DestinationIpv6CidrBlock": "64:ff9b::/96", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
+    let with_nat64 = tables(&[&table("rtb-1", MAIN, &[LOCAL, &local6, TO_ENDPOINT, nat64])]);
+    let without = tables(&[&table("rtb-1", MAIN, &[LOCAL, &local6, TO_ENDPOINT])]);
+    let range = r#""Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2600:1f18::/64", "Ipv6CidrBlockState": {"State": "associated"}}]"#;
+    let subnet = |ipv4: &str, dns64: bool| {
+        format!(
+            r#"{{"Subnets": [{{"SubnetId": "subnet-1", "VpcId": "vpc-1", {ipv4}, {range}, "EnableDns64": {dns64}}}]}}"#
+        )
+    };
+    let (only6, both) = (r#""Ipv6Native": true"#, r#""CidrBlock": "10.0.1.0/24""#);
+    for (ipv4, dns64, routes, expected) in [
+        (both, false, &with_nat64, Outcome::OnNet),
+        (both, true, &with_nat64, Outcome::AtRisk),
+        (both, true, &without, Outcome::AtRisk),
+        (only6, true, &with_nat64, Outcome::OffNet),
+        (only6, true, &without, Outcome::Dropped),
+        (only6, false, &with_nat64, Outcome::Undetermined),
+    ] {
+        let files = [("route-tables.json", routes.as_str()), ("subnets.json", &subnet(ipv4, dns64))];
+        assert_eq!(outcome(&files), Ok(expected), "{ipv4} {dns64} {routes}");
+    }
+    let inventory = read(&[("route-tables.json", &with_nat64), ("subnets.json", &subnet(only6, true))]).unwrap();
+    assert_eq!(explained(&inventory, "52.94.0.10"), Outcome::Undetermined, "it has no IPv4 address");
+    assert_eq!(explained(&inventory, "64:ff9b::345e:a"), Outcome::OffNet);
+}
+
+#[test]
+fn a_list_that_is_not_settled_supports_nothing() {
+    let of = |state: &str| {
+        outcome(&[("prefix-lists.json", &LISTS.replace(r#""Cidrs""#, &format!(r#""State": "{state}", "Cidrs""#)))])
+    };
+    for state in ["create-complete", "modify-complete", "restore-complete"] {
+        assert_eq!(of(state), Ok(Outcome::OnNet), "{state}");
+    }
+    for state in ["modify-in-progress", "create-failed", "modify-failed", "delete-complete", "delete-failed", "asleep"]
+    {
+        assert_eq!(of(state), Ok(Outcome::Undetermined), "{state}");
+    }
+}
+
+#[test]
+fn what_is_empty_or_left_out_of_a_row_does_not_take_it_away() {
+    let own = r#"{"Main": false, "SubnetId": "", "PublicIpv4Pool": "", "RouteTableId": "rtb-2"}"#;
+    assert_eq!(disassociated(own), Ok(Outcome::Undetermined), "an association that names nothing");
+    let of = |vpc: &str| {
+        format!(r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-9", "SubnetId": "subnet-9"{vpc}}}]}}"#)
+    };
+    for vpc in [r#", "VpcId": "vpc-1""#, ""] {
+        assert_eq!(outcome(&[("eni.json", &of(vpc))]), Ok(Outcome::Undetermined), "{vpc}: subnet-9 is not listed");
+    }
+}
+
+#[test]
+fn entries_are_another_regions_by_every_name_of_a_region() {
+    let nameless = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
+    for region in
+        ["us-west-2", "US-WEST-2", "us-iso-west-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1", "cn-north-1"]
+    {
+        let name = format!("{region}-pl-1.json");
+        let files = [("prefix-lists.json", nameless.as_str()), (&name, r#"{"Entries": [{"Cidr": "52.94.0.0/22"}]}"#)];
+        assert_eq!(outcome(&files), Ok(Outcome::Undetermined), "{region}");
+    }
+}
+
+/// The same row in two files, of which one has another value: which one is newer is not known.
+#[test]
+fn two_rows_of_one_thing_are_compared_field_by_field() {
+    let subnet = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "us-east-1a", "CidrBlock": "10.0.1.0/24",
+        "OwnerId": "111122223333"}]}"#;
+    let list = r#"{"PrefixLists": [{"PrefixListId": "pl-9", "PrefixListName": "ours", "AddressFamily": "IPv4", "OwnerId": "111122223333",
+        "State": "create-complete", "Version": 1, "Cidrs": ["10.9.0.0/16"]}]}"#;
+    let interface = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-9", "VpcId": "vpc-1", "SubnetId": "subnet-1",
+        "OwnerId": "111122223333", "AvailabilityZone": "us-east-1a", "Description": "VPC Endpoint Interface vpce-9",
+        "InterfaceType": "interface", "Attachment": {"InstanceId": "i-1"}, "PrivateIpAddress": "10.0.1.9"}]}"#;
+    let endpoint = r#"{"VpcEndpoints": [{"VpcEndpointId": "vpce-9", "VpcEndpointType": "Interface", "VpcId": "vpc-1", "State": "available",
+        "ServiceName": "com.amazonaws.us-east-1.ecr.api", "ServiceRegion": "us-east-1", "OwnerId": "111122223333", "IpAddressType": "ipv4",
+        "NetworkInterfaceIds": ["eni-9"], "FailureReason": "x"}]}"#;
+    let table = r#"{"RouteTables": [{"RouteTableId": "rtb-9", "VpcId": "vpc-1", "OwnerId": "111122223333", "Associations": [],
+        "Routes": [{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}]}]}"#;
+    let cases = [
+        (subnet, "vpc-1", "vpc-2", "VpcId"),
+        (subnet, "us-east-1a", "us-east-1b", "AvailabilityZone"),
+        (subnet, "10.0.1.0/24", "10.0.2.0/24", "CidrBlock and Ipv6CidrBlockAssociationSet"),
+        (subnet, "111122223333", "999999999999", "OwnerId"),
+        (subnet, r#""CidrBlock""#, r#""Ipv6Native": true, "CidrBlock""#, "Ipv6Native"),
+        (subnet, r#""CidrBlock""#, r#""EnableDns64": true, "CidrBlock""#, "EnableDns64"),
+        (list, "ours", "theirs", "PrefixListName"),
+        (list, "IPv4", "IPv6", "AddressFamily"),
+        (list, "111122223333", "999999999999", "OwnerId"),
+        (list, "create-complete", "modify-complete", "State"),
+        (list, r#""Version": 1"#, r#""Version": 2"#, "Version"),
+        (list, "10.9.0.0/16", "10.8.0.0/16", "Cidrs"),
+        (interface, "vpc-1", "vpc-2", "VpcId"),
+        (interface, "subnet-1", "subnet-2", "SubnetId"),
+        (interface, "111122223333", "999999999999", "OwnerId"),
+        (interface, "us-east-1a", "eu-west-1a", "AvailabilityZone"),
+        (interface, "vpce-9", "vpce-8", "Description"),
+        (interface, r#""interface""#, r#""vpc_endpoint""#, "InterfaceType"),
+        (interface, "i-1", "i-2", "Attachment"),
+        (interface, "10.0.1.9", "10.0.1.8", "PrivateIpAddresses and Ipv6Addresses"),
+        (endpoint, "vpc-1", "vpc-2", "VpcId"),
+        (endpoint, "111122223333", "999999999999", "OwnerId"),
+        (endpoint, r#""VpcEndpointType": "Interface""#, r#""VpcEndpointType": "Resource""#, "VpcEndpointType"),
+        (endpoint, "available", "deleting", "State"),
+        (endpoint, "ecr.api", "ecr.dkr", "ServiceName"),
+        (endpoint, "eni-9", "eni-8", "NetworkInterfaceIds"),
+        (endpoint, "ipv4", "dualstack", "IpAddressType"),
+        (endpoint, r#""FailureReason": "x""#, r#""FailureReason": "y""#, "LastError and FailureReason"),
+        (table, "vpc-1", "vpc-2", "VpcId"),
+        (table, "111122223333", "999999999999", "OwnerId"),
+        (table, r#""Associations": []"#, r#""Associations": [{"SubnetId": "subnet-9"}]"#, "Associations"),
+        (table, "10.0.0.0/16", "10.1.0.0/16", "Routes"),
+    ];
+    for (row, from, to, field) in cases {
+        assert!(row.contains(from), "{from} in {row}");
+        let error = outcome(&[("one.json", row), ("two.json", &row.replace(from, to))]).expect_err(field);
+        assert!(error.contains(&format!("the {field} of ")) && error.contains("differ"), "{field}: {error}");
+    }
+}
