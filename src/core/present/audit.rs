@@ -26,7 +26,7 @@ pub fn audit(audit: &Audit) -> String {
     page.wrapped(INDENT, &answer);
     let widths = Widths::of(&audit.subnets);
     for (vpc, subnets) in by_vpc(&audit.subnets) {
-        page.gap().styled(BOLD, vpc).end();
+        page.gap().styled(BOLD, vpc);
         table(page, &subnets, &widths);
     }
     let shared = shared_findings(audit);
@@ -72,11 +72,13 @@ impl Widths {
     }
 }
 
+/// The rest of the VPC's line, which heads the columns, and a row for each subnet.
 fn table(page: &mut Page, subnets: &[&SubnetAudit], widths: &Widths) {
     let second = 2 + "undetermined".len() + 2;
     let third = second + widths.subnet + 2;
     let fourth = third + widths.table + 2;
     let fifth = fourth + widths.covered + 2;
+    page.to(second).put("subnet").to(third).put("route table").to(fourth).put("on-net").to(fifth).put("through").end();
     for subnet in subnets {
         page.put("  ").styled(words::outcome_style(subnet.outcome), words::outcome(subnet.outcome));
         page.to(second).put(&subnet.subnet).to(third).put(table_of(subnet));
