@@ -909,11 +909,11 @@ fn commands_stand_on_lines_of_their_own_and_can_be_pasted() {
     let dir = temporary
         .path()
         .join("it's; a & \"folder\" of mine, with a name so long that no line of text would have room for it");
-    let odd = "pl-1; x & 'y'";
+    let odd = "pl-1;x&'y'";
     let main = |routes: &[&str]| tables(&[&table("rtb-1", MAIN, routes)]);
     let of_odd_list = main(&[LOCAL, TO_ENDPOINT, &TO_ENDPOINT.replace("pl-1", odd).replace("vpce-1", "vpce-9")]);
     let of_odd_table =
-        tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &PRIVATE.replace("rtb-2", "rtb-2; x & 'y'")]);
+        tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &PRIVATE.replace("rtb-2", "rtb-2;x&'y'")]);
     let cut_off = LISTS.replacen('{', r#"{"NextToken": "x", "#, 1);
     let without_entries = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
     let cases = [
@@ -922,7 +922,7 @@ fn commands_stand_on_lines_of_their_own_and_can_be_pasted() {
         ("subnets.json", None, "describe-subnets", "subnets.json"),
         ("prefix-lists.json", Some(cut_off.as_str()), "describe-prefix-lists", "prefix-lists.json"),
         ("prefix-lists.json", Some(&without_entries), "get-managed-prefix-list-entries", "pl-1.json"),
-        ("route-tables.json", Some(&of_odd_list), "get-managed-prefix-list-entries", "pl-1; x & 'y'.json"),
+        ("route-tables.json", Some(&of_odd_list), "get-managed-prefix-list-entries", "pl-1;x&'y'.json"),
         ("route-tables.json", Some(&of_odd_table), "modify-vpc-endpoint", ""),
     ];
     for region in [None, Some("us-east-1")] {
@@ -942,7 +942,7 @@ fn commands_stand_on_lines_of_their_own_and_can_be_pasted() {
                 audit.lines().find(|line| line.contains(command)).unwrap_or_else(|| panic!("{command}: {audit}"));
             let made = words(line);
             if written.is_empty() {
-                assert!(made.iter().any(|word| word == "rtb-2; x & 'y'"), "{line}");
+                assert!(made.iter().any(|word| word == "rtb-2;x&'y'"), "{line}");
             } else {
                 assert_eq!(made, Vec::<String>::new(), "{line}");
                 let file = fs::read_to_string(dir.join(written)).unwrap();
@@ -1003,11 +1003,11 @@ fn a_command_asks_the_region_that_was_named() {
 
 #[test]
 fn what_a_shell_would_take_apart_is_quoted_and_a_file_is_no_directory() {
-    let route = TO_ENDPOINT.replace("pl-1", "pl-2; x");
+    let route = TO_ENDPOINT.replace("pl-1", "pl-2;x");
     let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &route])]);
     let lists = read(&[("route-tables.json", &tables)]).unwrap().facts.prefix_lists;
-    let gap = lists[&"pl-2; x".into()].gap().unwrap().to_string();
-    assert!(gap.contains("--prefix-list-id 'pl-2; x' > "), "{gap}");
+    let gap = lists[&"pl-2;x".into()].gap().unwrap().to_string();
+    assert!(gap.contains("--prefix-list-id 'pl-2;x' > "), "{gap}");
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = files::read(file.path(), None).unwrap_err().to_string();
     assert!(error.contains("name the directory that it is in") && !error.contains("aws ec2"), "{error}");
@@ -1131,10 +1131,13 @@ fn a_range_of_the_vpc_without_a_local_route_is_a_contradiction() {
         (vpcs("associated").replace("vpc-1", "vpc-1 "), "remove the spaces"),
         (vpcs("associated").replace(r#""52.94.0.0/23""#, "52"), "expected a string"),
         (r#"{"Vpcs": [{"VpcId": "vpc-1", "OwnerId": {}}]}"#.to_owned(), "expected a string"),
+        (r#"{"Vpcs": [{"vpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}]}"#.to_owned(), "where the AWS CLI writes VpcId"),
+        (r#"{"Vpcs": {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}}"#.to_owned(), "writes a list of them"),
+        (r#"{"Vpcs": [[{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}]]}"#.to_owned(), "writes a list of them"),
     ];
     for (text, expected) in unreadable {
         let error = outcome(&[("vpcs.json", &text)]).expect_err(&text);
-        assert!(error.contains("DIR/vpcs.json") && error.contains("Vpcs[0]: ") && error.contains(expected), "{error}");
+        assert!(error.contains("DIR/vpcs.json") && error.contains("Vpcs") && error.contains(expected), "{error}");
     }
     let subnets =
         SUBNETS.replace("]}", r#", {"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "52.94.1.0/24"}]}"#);

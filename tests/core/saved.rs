@@ -56,6 +56,8 @@ fn a_key_that_is_there_twice_and_an_impossible_id_are_refused() {
         (twice(r#""pl-02cd2c6b":"#), "pl-02cd2c6b is there twice"),
         (snapshot.replacen(r#""subnet-0a""#, r#""subnet-0a ""#, 1), "is not an id of AWS"),
         (snapshot.replacen(r#""subnet-0a""#, r#""""#, 1), "is not an id of AWS"),
+        (snapshot.replacen(r#""subnet-0a""#, r#""subnet-0A""#, 1), "which are in lower case"),
+        (snapshot.replacen(r#""subnet-0a""#, r#""SUBNET-0a""#, 1), "which are in lower case"),
         (snapshot.replacen(r#""rtb-main""#, "\"rtb-main\u{200b}\"", 1), "is not an id of AWS"),
     ];
     for (text, expected) in cases {

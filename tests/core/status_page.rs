@@ -96,8 +96,8 @@ fn what_comes_from_outside_stays_text() {
     for (name, world) in crate::page::STATES {
         let Some(world) = world else { continue };
         let json = serde_json::to_string(&scenario(world)).unwrap();
-        // An id is of ASCII, or the report is not read.
-        let of_ids = hostile.replace('\u{202e}', "");
+        // An id is of printable ASCII, or the report is not read.
+        let of_ids = hostile.replace(['\u{202e}', ' '], "");
         let [hostile, of_ids] = [hostile, &of_ids].map(|text| serde_json::to_string(text).unwrap());
         let mut json = json;
         for id in ["vpce-0d", "igw-0a", "rtb-main", "i-0a", "subnet-0a", "vpc-0a", "nat-gone"] {

@@ -4,7 +4,8 @@ use ipnet::IpNet;
 use onnet::{
     judge::judge,
     model::{
-        Destination, FindingCode, InstanceId, Interface, KernelPaths, KernelRoute, Observed, Outcome, Report, Snapshot,
+        Destination, FindingCode, InstanceId, Interface, KernelPaths, KernelRoute, Observed, Outcome, Report, Route,
+        Snapshot,
     },
     observe::kernel::{Kernel, KernelError, Wanted},
 };
@@ -75,6 +76,10 @@ pub(super) fn snapshot(
     };
     instance.interfaces.push(second);
     instance.id = InstanceId::from("i-0a");
+
+    let Observed::Seen { value: tables, .. } = &mut world.vpc.route_tables else { panic!("route tables") };
+    let local = tables[0].routes.iter().find(|route| route.is_local()).unwrap().clone();
+    tables[0].routes.push(Route { destination: Destination::Cidr("2001:db8::/32".parse().unwrap()), ..local });
 
     for read in world.vpc.prefix_lists.values_mut() {
         let Observed::Seen { value, .. } = read else { panic!("a list") };

@@ -200,6 +200,7 @@ fn explain_refuses_an_address_that_no_route_table_applies_to() {
         ("224.0.0.1", "a multicast address"),
         ("ff02::1", "a multicast address"),
         ("0.0.0.0", "the unspecified address"),
+        ("255.255.255.255", "the broadcast address"),
     ];
     for (address, what) in cases {
         let ran = run(&["explain", address, "--subnet", "subnet-0a01", "--from", &two_vpcs()]);

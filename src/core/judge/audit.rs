@@ -119,26 +119,25 @@ impl Tables<'_> {
         }
         let unknown_ranges = self.inventory.unknown_ranges.get(&subnet.id);
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
-            Ok(coverage) if unknown_ranges.is_some() || coverage.overlaps(&subnet.cidrs) => {
+            Ok(coverage) => {
+                let is_special = subnet.dns64 || subnet.ipv6_native || unknown_ranges.is_some();
+                if !is_special && !coverage.overlaps(&subnet.cidrs) {
+                    return judged((self.reader, &self.counterfactual), subnet, used, coverage);
+                }
                 let mut coverage = coverage.clone();
+                if subnet.dns64 {
+                    coverage.add_nat64(self.reader);
+                }
+                let usable = |entry: &IpNet| !subnet.ipv6_native || matches!(entry, IpNet::V6(_));
+                let Ok(mut coverage) = coverage.only(self.reader, usable) else {
+                    return self.not_judged(subnet, Some(used), without_ipv4(&subnet.id));
+                };
                 coverage.take_out_subnet(self.reader, &subnet.vpc, &subnet.cidrs);
                 if let Some(gap) = unknown_ranges {
                     coverage.open_where_subnet_could_hold(&subnet.id, gap);
                 }
                 judged((self.reader, &self.counterfactual), subnet, used, &coverage)
             }
-            Ok(coverage) if subnet.dns64 || subnet.ipv6_native => {
-                let mut coverage = coverage.clone();
-                if subnet.dns64 {
-                    coverage.add_nat64(self.reader);
-                }
-                let usable = |entry: &IpNet| !subnet.ipv6_native || matches!(entry, IpNet::V6(_));
-                match coverage.only(self.reader, usable) {
-                    Ok(coverage) => judged((self.reader, &self.counterfactual), subnet, used, &coverage),
-                    Err(_) => self.not_judged(subnet, Some(used), without_ipv4(&subnet.id)),
-                }
-            }
-            Ok(coverage) => judged((self.reader, &self.counterfactual), subnet, used, coverage),
             Err(missing) => {
                 let missing = missing.clone();
                 self.not_judged(subnet, Some(used), missing)

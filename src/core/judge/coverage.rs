@@ -89,6 +89,11 @@ fn by_nat64(range: &IpNet) -> Option<IpNet> {
 }
 
 impl Range<'_> {
+    /// Whether it is what DNS64 makes of a range of the list.
+    pub(super) fn is_by_nat64(&self) -> bool {
+        matches!(self.cidr, IpNet::V6(range) if range.network().segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0])
+    }
+
     /// Whether it lies in the subnet itself, so that no route table applies.
     pub(super) fn is_in_subnet(&self) -> bool {
         self.selection == Selection::NoRoute

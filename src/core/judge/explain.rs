@@ -12,7 +12,7 @@ use crate::model::{
     RouteTable, SubnetId, Verdict, VpcEndpoint, VpcFacts, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What the VPC would do with a packet from `subnet` to `address`, and why. Names the endpoint of any service; only
 /// DynamoDB's makes on-net.
@@ -90,7 +90,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
 pub fn not_routed(address: IpAddr) -> Option<&'static str> {
     let is_ec2s = |address: &std::net::Ipv6Addr| address.segments()[..2] == [0xfd00, 0x0ec2];
     let (is_link_local, is_ec2s) = match &address {
-        IpAddr::V4(address) => (address.is_link_local() || address.is_broadcast(), false),
+        IpAddr::V4(address) => (address.is_link_local(), false),
         IpAddr::V6(address) => (address.is_unicast_link_local(), is_ec2s(address)),
     };
     if is_ec2s || address == IpAddr::from([169, 254, 169, 254]) {
@@ -101,6 +101,7 @@ pub fn not_routed(address: IpAddr) -> Option<&'static str> {
         (address.is_loopback(), "a loopback address"),
         (is_link_local, "a link-local address"),
         (address.is_multicast(), "a multicast address"),
+        (address == IpAddr::V4(Ipv4Addr::BROADCAST), "the broadcast address"),
     ]
     .into_iter()
     .find_map(|(is, what)| is.then_some(what))
@@ -112,7 +113,7 @@ pub fn not_routed(address: IpAddr) -> Option<&'static str> {
 /// Why nothing follows for its subnets.
 pub(super) fn agreed(inventory: &Inventory, vpc: &VpcId) -> Result<(), Missing> {
     let disagreement = inventory.contradictory.get(vpc);
-    disagreement.map_or(Ok(()), |gap| Err(Missing::new(format!("the facts of {vpc}"), gap)))
+    disagreement.map_or(Ok(()), |gap| Err(Missing::new(format!("the identity of {vpc}"), gap)))
 }
 
 /// A subnet's VPC and ranges.

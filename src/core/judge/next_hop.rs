@@ -3,7 +3,7 @@
 use super::path::undetermined;
 use crate::model::{Device, DeviceName, Gap, Instance, Interface, KernelRoute, Missing, NextHop, PathTarget, Verdict};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// Kinds of virtual devices that wrap packets, or hand them to a program, and send them elsewhere.
 const TUNNELS: [&str; 18] = [
@@ -120,9 +120,15 @@ fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -
     Ok(interface)
 }
 
+/// Whether two readings of a subnet's ranges agree. The metadata of an interface without IPv6 addresses has no IPv6 ranges.
 fn same_ranges(one: &[IpNet], other: &[IpNet]) -> bool {
-    let contains = |ranges: &[IpNet], all: &[IpNet]| all.iter().all(|range| ranges.contains(range));
-    contains(one, other) && contains(other, one)
+    [true, false].into_iter().all(|is_ipv4| {
+        let of_family = |ranges: &[IpNet]| -> BTreeSet<IpNet> {
+            ranges.iter().filter(|range| range.addr().is_ipv4() == is_ipv4).copied().collect()
+        };
+        let (one, other) = (of_family(one), of_family(other));
+        one.is_empty() || other.is_empty() || one == other
+    })
 }
 
 /// An address that the subnet, whose ranges of that family are known, cannot give.

@@ -380,7 +380,7 @@ impl<'a> Reader<'a> {
     fn unlisted(&self, endpoints: &[VpcEndpoint], interfaces: &[EndpointInterface], vpc: &VpcId) -> Option<Missing> {
         let ours = |e: &&VpcEndpoint| {
             // Where Region or service is not known, any of them may be DynamoDB's.
-            e.vpc == *vpc && e.kind.may_be_interface() && self.is_dynamodb(e).unwrap_or(true)
+            e.vpc == *vpc && e.may_have_addresses() && self.is_dynamodb(e).unwrap_or(true)
         };
         let is_listed = |id: &&InterfaceId| interfaces.iter().any(|interface| interface.id == **id);
         endpoints.iter().filter(ours).find_map(|endpoint| {

@@ -4,14 +4,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::fmt;
 
-/// Whether AWS can have written an id. One that somebody changed matches nothing: an association with `"subnet-0a "` leaves `subnet-0a`
-/// to the main route table.
+/// Whether AWS can have written an id. One that somebody changed matches nothing: an association with `"subnet-0a "` or `"subnet-0A"` leaves
+/// `subnet-0a` to the main route table.
 ///
 /// # Errors
 /// What it is.
-fn possible(id: &str) -> Result<(), String> {
-    let is_plain = id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if id.is_empty() || !is_plain || id.trim() != id { Err(format!("{id:?} is not an id of AWS")) } else { Ok(()) }
+pub(crate) fn possible(id: &str) -> Result<(), String> {
+    let (kind, number) = id.split_once('-').unwrap_or_default();
+    let is_upper = |text: &str| text.bytes().any(|byte| byte.is_ascii_uppercase());
+    // As in AWS's own examples.
+    let is_example = number.strip_suffix("EXAMPLE").is_some_and(|number| !is_upper(number));
+    let is_of_kind =
+        kind.bytes().all(|byte| byte.is_ascii_alphabetic()) && number.bytes().all(|b| b.is_ascii_alphanumeric());
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Err(format!("{id:?} is not an id of AWS"))
+    } else if is_of_kind && (is_upper(kind) || is_upper(number) && !is_example) {
+        Err(format!("{id:?} is not an id of AWS, which are in lower case"))
+    } else {
+        Ok(())
+    }
 }
 
 /// No condition: the name may be one that AWS did not give.

@@ -40,6 +40,7 @@ pub use evidence::*;
 pub use fact::*;
 pub use finding::*;
 pub use host::*;
+pub(crate) use ids::possible;
 pub use ids::*;
 pub use inventory::*;
 pub use kernel::*;

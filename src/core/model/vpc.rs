@@ -277,12 +277,19 @@ pub enum EndpointType {
     Other(String),
 }
 
-impl EndpointType {
-    /// Whether it is an interface endpoint, or of no type that is known.
-    pub fn may_be_interface(&self) -> bool {
-        match self {
-            Self::Interface | Self::Absent | Self::Other(_) => true,
-            Self::Gateway | Self::GatewayLoadBalancer | Self::Resource | Self::ServiceNetwork | Self::Tunnel => false,
+impl VpcEndpoint {
+    /// Whether it is an interface endpoint, or may be one: its type is not known, and it is not in route tables alone.
+    pub fn may_have_addresses(&self) -> bool {
+        match &self.kind {
+            EndpointType::Interface => true,
+            EndpointType::Absent | EndpointType::Other(_) => {
+                self.route_tables.is_empty() || !self.interfaces.is_empty()
+            }
+            EndpointType::Gateway
+            | EndpointType::GatewayLoadBalancer
+            | EndpointType::Resource
+            | EndpointType::ServiceNetwork
+            | EndpointType::Tunnel => false,
         }
     }
 }

@@ -325,7 +325,7 @@ impl Collected {
     /// The VPCs of whose subnets some are in no listing: a network interface is in one.
     fn unlisted_subnets(&self) -> BTreeMap<VpcId, Gap> {
         let mut unlisted = BTreeMap::new();
-        let vpcs = || self.subnets.values().map(|listed| &listed.subnet.vpc);
+        let vpcs: BTreeSet<&VpcId> = self.subnets.values().map(|listed| &listed.subnet.vpc).collect();
         for (listed, file) in self.network_interfaces.items.values() {
             let Some(subnet) = listed.subnet.as_deref().filter(|id| !self.subnets.items.contains_key(*id)) else {
                 continue;
@@ -334,9 +334,11 @@ impl Collected {
             let detail = format!("{id} in {file} is in {subnet}, which is not among them; --vpc audits one VPC alone");
             let gap = Gap::Truncated { detail };
             match listed.vpc.as_deref() {
-                Some(vpc) => unlisted.extend([(VpcId::from(vpc), gap)]),
+                Some(vpc) => drop(unlisted.entry(VpcId::from(vpc)).or_insert(gap)),
                 // It may be in any.
-                None => unlisted.extend(vpcs().map(|vpc| (vpc.clone(), gap.clone()))),
+                None => vpcs.iter().for_each(|vpc| {
+                    unlisted.entry(VpcId::clone(vpc)).or_insert_with(|| gap.clone());
+                }),
             }
         }
         unlisted
@@ -405,7 +407,7 @@ impl Collected {
         }
     }
 
-    /// The tables of which the files hold a part of the routes only.
+    /// The tables of which the files hold a part of the routes only, or of which they contradict each other about whether they are there.
     fn selected_routes(&self) -> BTreeMap<RouteTableId, Gap> {
         let selected = self.route_tables.items.values().filter(|(listed, _)| !listed.has_local);
         let gap = |file: &Path| Gap::Truncated {
@@ -414,7 +416,9 @@ impl Collected {
                 file.display()
             ),
         };
-        selected.map(|(listed, file)| (listed.table.id.clone(), gap(file))).collect()
+        let differing = self.route_tables.listings.differing().into_values().flatten();
+        let differing = differing.map(|(table, gap)| (RouteTableId::from(table), gap));
+        differing.chain(selected.map(|(listed, file)| (listed.table.id.clone(), gap(file)))).collect()
     }
 
     /// The subnets whose ranges the files do not hold.
@@ -438,7 +442,7 @@ impl Collected {
     }
 
     /// The VPCs of which an endpoint names a table that no file holds, though they hold others: then the files are part of
-    /// an answer, as of one that was filtered, and a subnet's own table may be missing as well.
+    /// an answer, as of one that was filtered, and a subnet's own table may be missing as well. So are two answers that differ.
     fn partial(&self) -> BTreeMap<VpcId, Gap> {
         let tables = &self.route_tables.items;
         let vpcs: BTreeSet<_> = self.route_tables.values().map(|listed| &listed.table.vpc).collect();
@@ -452,7 +456,9 @@ impl Collected {
             );
             Some((endpoint.vpc.clone(), Gap::Truncated { detail }))
         });
-        partial.chain(self.unclear()).collect()
+        let differing = self.route_tables.listings.differing().into_iter();
+        let differing = differing.filter_map(|(vpc, tables)| Some((VpcId::from(vpc), tables.into_values().next()?)));
+        partial.chain(self.unclear()).chain(differing).collect()
     }
 
     /// The interfaces that endpoints name. Those of DynamoDB's interface endpoints must all be there.
@@ -463,7 +469,7 @@ impl Collected {
         };
         let needed: BTreeSet<&str> = self
             .endpoints()
-            .filter(|e| e.kind.may_be_interface() && may_be_dynamodbs(e.service.as_deref(), region))
+            .filter(|e| e.may_have_addresses() && may_be_dynamodbs(e.service.as_deref(), region))
             .flat_map(|endpoint| endpoint.interfaces.iter().map(|id| id.as_str()))
             .collect();
         let lacking = needed.iter().find(|id| !self.network_interfaces.items.contains_key(**id));

@@ -142,11 +142,7 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
             key if Pages::has(key) => pages.add(key, object.next_value()?),
             "Vpcs" => {
                 let vpcs: Value = object.next_value()?;
-                for (number, row) in vpcs.as_array().into_iter().flatten().enumerate() {
-                    let vpc = ListedVpc::of(row)
-                        .map_err(|error| A::Error::custom(format_args!("Vpcs[{number}]: {error}")))?;
-                    file.vpcs.extend(vpc);
-                }
+                ListedVpc::all(&vpcs, "Vpcs", &mut file.vpcs).map_err(A::Error::custom)?;
                 let found = vpcs.deserialize_any(Scan).map_err(A::Error::custom)?.found;
                 file.unread = file.unread.or(found.map(|found| found.under("Vpcs")));
             }

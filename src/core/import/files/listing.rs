@@ -18,8 +18,8 @@
 //! pages of several VPCs that were divided between two VPCs, a last page without rows. The remedy is the same for all:
 //! the AWS CLI follows every NextToken by itself unless `--max-items` or `--no-paginate` stops it.
 //!
-//! Two complete listings of which each has a part of one VPC's route tables, and both one and the same table, are answers of two
-//! times or a filter's: which tables are there now is not known.
+//! Two complete listings that share a route table of a VPC, of which one has a table that the other has not, are answers of two times,
+//! or one is filtered: whether the VPC has that table now is not known.
 //!
 //! What they cannot detect: that a page 0 was there before page 1, or a page 1 between a file without number and page 2.
 
@@ -59,23 +59,35 @@ impl Listings {
         self.0.values().find_map(|pages| cut_off(pages))
     }
 
-    /// The VPCs of which two complete listings have one row in common, and differ about another.
-    pub(super) fn differing(&self) -> BTreeMap<&str, Gap> {
-        let mut seen: BTreeMap<&str, Vec<(&Page, BTreeSet<&str>)>> = BTreeMap::new();
-        let mut found = BTreeMap::new();
-        for pages in self.0.values() {
-            for (of, rows) in answers(pages) {
-                for (scope, rows) in rows {
-                    let known = seen.entry(scope).or_default();
-                    let differs = |(_, other): &&(&Page, BTreeSet<&str>)| !other.is_disjoint(&rows) && *other != rows;
-                    if let Some((other, of_other)) = known.iter().find(differs) {
-                        found.entry(scope).or_insert_with(|| between((other, of_other), (of, &rows)));
-                    }
-                    // Most listings have the rows of one that is there.
-                    if known.iter().all(|(_, other)| *other != rows) {
-                        known.push((of, rows));
+    /// What is in one and not in another of two complete listings that share a row of a VPC: the rows, and why they may have gone.
+    pub(super) fn differing(&self) -> BTreeMap<&str, BTreeMap<&str, Gap>> {
+        #[derive(Default)]
+        struct Seen<'p> {
+            answers: Vec<(&'p Page, BTreeSet<&'p str>)>,
+            /// The first answer that has a row.
+            by_row: BTreeMap<&'p str, usize>,
+        }
+        let mut seen: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
+        let mut found: BTreeMap<&str, BTreeMap<&str, Gap>> = BTreeMap::new();
+        for (page, rows) in self.0.values().flat_map(|pages| answers(pages)) {
+            for (scope, rows) in rows {
+                let known = seen.entry(scope).or_default();
+                let sharing: BTreeSet<usize> = rows.iter().filter_map(|row| known.by_row.get(row).copied()).collect();
+                let others = sharing.iter().map(|number| &known.answers[*number]);
+                for (other, of_other) in others.filter(|(_, of_other)| *of_other != rows) {
+                    for row in rows.symmetric_difference(of_other).copied() {
+                        let (has, lacks) = if rows.contains(row) { (page, *other) } else { (*other, page) };
+                        let gap = || Gap::Conflicting {
+                            one: format!("{} has {row}", file_name(has)),
+                            other: format!("{} has not", file_name(lacks)),
+                        };
+                        found.entry(scope).or_default().entry(row).or_insert_with(gap);
                     }
                 }
+                for row in &rows {
+                    known.by_row.entry(row).or_insert(known.answers.len());
+                }
+                known.answers.push((page, rows));
             }
         }
         found
@@ -96,13 +108,6 @@ fn answers(pages: &[(Option<u32>, Page)]) -> Vec<(&Page, BTreeMap<&str, BTreeSet
         }
     }
     answers
-}
-
-/// What one answer has and the other has not.
-fn between((one, rows): (&Page, &BTreeSet<&str>), (other, of_other): (&Page, &BTreeSet<&str>)) -> Gap {
-    let row = rows.symmetric_difference(of_other).next().copied().unwrap_or_default();
-    let (has, lacks) = if rows.contains(row) { (one, other) } else { (other, one) };
-    Gap::Conflicting { one: format!("{} has {row}", file_name(has)), other: format!("{} has not", file_name(lacks)) }
 }
 
 fn file_name(page: &Page) -> String {

@@ -12,7 +12,7 @@ use super::super::{
     convert::{self, ConvertError},
     json::Text,
 };
-use crate::model::{partition_of, regions};
+use crate::model::{partition_of, possible, regions};
 use exact::exact;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -63,25 +63,27 @@ fn any_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::
     Ok(Option::<Text<'de>>::deserialize(from)?.filter(|text| !text.is_empty()))
 }
 
-/// The same of an id or a word of the API, which EC2 writes in printable ASCII and with no space at an end. One that somebody changed
-/// matches nothing: the association of `"subnet-0a "` would leave `subnet-0a` to the main route table.
+/// The same of an id or a word of the API, which EC2 writes in printable ASCII without spaces. One that somebody changed matches nothing:
+/// the association of `"subnet-0a "` would leave `subnet-0a` to the main route table.
 fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Error> {
     any_text(from)?.map(unpadded).transpose()
 }
 
 fn unpadded<E: Error>(text: Text<'_>) -> Result<Text<'_>, E> {
-    let (kind, number) = text.split_once('-').unwrap_or_default();
-    let lower = kind.to_ascii_lowercase();
-    // AWS's own examples have letters of any case after it.
-    if lower != kind && ["subnet", "rtb", "vpc", "vpce", "pl", "eni"].contains(&lower.as_str()) {
-        return Err(E::custom(format!("{:?}, where EC2 writes {lower}-{number}", &*text)));
+    const KINDS: [&str; 6] = ["subnet-", "rtb-", "vpc-", "vpce-", "pl-", "eni-"];
+    if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == &*text {
+        let lower = text.to_ascii_lowercase();
+        let is_id = KINDS.iter().any(|kind| lower.starts_with(kind));
+        return if is_id { possible(&text).map(|()| text).map_err(E::custom) } else { Ok(text) };
     }
-    let plain: String = text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
-    if plain.trim() == &*text {
-        return Ok(text);
-    }
-    let what = if plain == *text { "the spaces" } else { "the other characters" };
-    Err(E::custom(format!("{:?}, where EC2 writes {:?}: remove {what}", &*text, plain.trim())))
+    Err(E::custom(match text.trim() {
+        trimmed if trimmed.is_ascii() => format!("{:?}, where EC2 writes {trimmed:?}: remove the spaces", &*text),
+        _ => {
+            let other = text.chars().find(|c| !c.is_ascii_graphic()).unwrap_or_default();
+            let code = u32::from(other);
+            format!("{:?} has the character U+{code:04X}, which EC2 does not write: save the output again", &*text)
+        }
+    }))
 }
 
 /// A list of ids.

@@ -112,6 +112,15 @@ fn diverted(table: &Table<'_>) -> Vec<Draft> {
     let Some(endpoint) = table.endpoint else { return Vec::new() };
     let ranges = table.by_winner(|range| range.verdict.is_off_net() && !leads_to(range, endpoint));
     let draft = |(winner, ranges): (Match<'_>, Vec<&Range<'_>>)| {
+        if ranges.iter().all(|range| range.is_by_nat64()) {
+            let (id, route, target) = (table.id(), &winner.route.destination, winner.route.target.id());
+            let message = format!(
+                "the resolver of {} answers programs with addresses in 64:ff9b::/96 (EnableDns64), which the route {route} → \
+                 {target} in {id} takes; {endpoint} carries IPv4 addresses alone",
+                table.subnet,
+            );
+            return Draft::new(message).severity(table.severity(&ranges));
+        }
         let (taken, of_list) = (addresses_of(&ranges), grouped(addresses_in(&table.coverage.entries)));
         let (id, route, target) = (table.id(), &winner.route.destination, winner.route.target.id());
         let cidrs = some_cidrs(&ranges);

@@ -47,8 +47,7 @@ impl Collected {
         vpcs.map(|(vpc, _)| VpcId::from(*vpc)).collect()
     }
 
-    /// The VPCs of which the files contradict each other about the owner, the Region, which is `region`, or which route tables there
-    /// are.
+    /// The VPCs of which the files contradict each other about the owner or the Region, which is `region`.
     pub(super) fn contradictory(&self, region: &str) -> BTreeMap<VpcId, Gap> {
         let owners = self.owners().into_iter().filter_map(|(vpc, said)| {
             let first = said.first()?;
@@ -66,8 +65,7 @@ impl Collected {
             let [one, other] = [elsewhere, here].map(|said| format!("{} is of {}", said.by, said.what));
             Some((VpcId::from(vpc), Gap::Conflicting { one, other }))
         });
-        let of_tables = self.route_tables.listings.differing().into_iter().map(|(vpc, gap)| (VpcId::from(vpc), gap));
-        owners.chain(regions).chain(self.interfaces_in_another_vpc()).chain(of_tables).collect()
+        owners.chain(regions).chain(self.interfaces_in_another_vpc()).collect()
     }
 
     /// The VPCs of subnets that a network interface of another VPC is in.
@@ -114,7 +112,7 @@ impl Collected {
         }
         let dynamodbs = self
             .endpoints()
-            .filter(|e| e.kind.may_be_interface() && may_be_dynamodbs(e.service.as_deref(), region))
+            .filter(|e| e.may_have_addresses() && may_be_dynamodbs(e.service.as_deref(), region))
             .filter(|endpoint| works(&endpoint.state));
         for endpoint in dynamodbs {
             if endpoint.interfaces.is_empty() {

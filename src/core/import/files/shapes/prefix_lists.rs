@@ -61,20 +61,20 @@ impl ListedPrefixList {
     /// Why its entries may be others, now or in a moment.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ManagedPrefixList.html>
     pub(in super::super) fn changing(&self) -> Option<Gap> {
-        const SETTLED: [&str; 3] = ["create-complete", "modify-complete", "restore-complete"];
-        let state = self.state.as_deref().filter(|state| !SETTLED.contains(state))?;
-        if state.ends_with("-in-progress") {
-            return Some(Gap::Changing { what: format!("{}, whose state is {state}", self.id) });
-        }
-        Some(match state {
-            "create-failed" | "modify-failed" | "restore-failed" | "delete-failed" | "delete-complete" => {
-                Gap::Conflicting {
-                    one: format!("the state of {} is {state}", self.id),
-                    other: "it is listed".to_owned(),
-                }
+        let state = self.state.as_deref()?.to_ascii_lowercase();
+        match state.as_str() {
+            "create-complete" | "modify-complete" | "restore-complete" => None,
+            _ if state.ends_with("-in-progress") => {
+                Some(Gap::Changing { what: format!("{}, whose state is {state}", self.id) })
             }
-            other => Gap::UndocumentedValue { field: format!("the State of {}", self.id), value: other.to_owned() },
-        })
+            "create-failed" | "modify-failed" | "restore-failed" | "delete-failed" | "delete-complete" => {
+                let detail = format!("the state of {} is {state}: which entries are in effect is not known", self.id);
+                Some(Gap::NotFound { detail })
+            }
+            other => {
+                Some(Gap::UndocumentedValue { field: format!("the State of {}", self.id), value: other.to_owned() })
+            }
+        }
     }
 
     /// Why these cannot be its ranges: a list has those of one family, and it may say which.

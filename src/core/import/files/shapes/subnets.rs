@@ -5,8 +5,8 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, is_account, null_as_empty, null_as_false,
-    owner_of_arn, region_of_arn, same_items, same_or_absent, same_partition,
+    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, is_account, null_as_empty, owner_of_arn,
+    region_of_arn, same_items, same_or_absent, same_partition,
 };
 use crate::model::{Subnet, region_of_zone};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -18,6 +18,9 @@ pub(in super::super) struct ListedSubnet {
     pub(in super::super) whole: bool,
     /// The Region it is in, by its zone or its ARN.
     pub(in super::super) region: Option<String>,
+    /// As the answer has them, if it has.
+    ipv6_native: Option<bool>,
+    dns64: Option<bool>,
 }
 
 impl Row for ListedSubnet {
@@ -36,12 +39,15 @@ impl Row for ListedSubnet {
         }
         let cidrs = !other.whole || same_items(&one.cidrs, &two.cidrs);
         self.whole |= other.whole;
+        let native = same_or_absent(&mut self.ipv6_native, &other.ipv6_native);
+        let dns64 = same_or_absent(&mut self.dns64, &other.dns64);
+        (one.ipv6_native, one.dns64) = (self.ipv6_native == Some(true), self.dns64 == Some(true));
         all_equal([
             ("VpcId", one.vpc == two.vpc),
             ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
             ("AvailabilityZone", same_or_absent(&mut one.availability_zone, &two.availability_zone)),
-            ("Ipv6Native", one.ipv6_native == two.ipv6_native),
-            ("EnableDns64", one.dns64 == two.dns64),
+            ("Ipv6Native", native),
+            ("EnableDns64", dns64),
             ("AvailabilityZone", same_or_absent(&mut self.region, &other.region)),
             ("CidrBlock and Ipv6CidrBlockAssociationSet", cidrs),
         ])
@@ -63,17 +69,15 @@ struct SubnetJson<'a> {
     owner_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "given")]
     cidr_block: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "null_as_false")]
-    ipv6_native: bool,
-    #[serde(default, deserialize_with = "null_as_false")]
-    enable_dns64: bool,
+    ipv6_native: Option<bool>,
+    enable_dns64: Option<bool>,
     #[serde(borrow, default, deserialize_with = "null_as_empty")]
     ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
 }
 exact!(SubnetJson borrows);
 
 checked!(ListedSubnet, SubnetJson<'_>, |json| {
-    let whole = json.cidr_block.is_some() || json.ipv6_native;
+    let whole = json.cidr_block.is_some() || json.ipv6_native == Some(true);
     let of_zone = json.availability_zone.as_deref().and_then(region_of_zone);
     let of_arn = json.subnet_arn.as_deref().and_then(region_of_arn);
     same_partition("the partition of SubnetArn", json.subnet_arn.as_deref())?;
@@ -96,8 +100,8 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
             .into_iter()
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
             .collect::<Result<_, _>>()?,
-        ipv6_native: json.ipv6_native,
-        dns64: json.enable_dns64,
+        ipv6_native: json.ipv6_native == Some(true),
+        dns64: json.enable_dns64 == Some(true),
     };
-    Ok(ListedSubnet { subnet, whole, region })
+    Ok(ListedSubnet { subnet, whole, region, ipv6_native: json.ipv6_native, dns64: json.enable_dns64 })
 });

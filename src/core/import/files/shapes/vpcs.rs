@@ -19,18 +19,35 @@ pub(in super::super) struct ListedVpc {
 }
 
 impl ListedVpc {
-    /// A row of the list. Another tool's list of VPCs may hold anything.
+    /// Adds the rows of `DescribeVpcs` among what is at `place`. Another tool's list of VPCs may hold anything.
     ///
     /// # Errors
-    /// If the row is of `DescribeVpcs`, and something in it is not as EC2 writes it: a range that was skipped would be compared
-    /// with nothing.
-    pub(in super::super) fn of(row: &Value) -> Result<Option<Self>, serde_json::Error> {
-        let id = row.get("VpcId").and_then(Value::as_str).unwrap_or_default();
-        if !id.trim().starts_with("vpc-") {
-            return Ok(None);
+    /// If a row or the list is not as EC2 writes it: a range that was skipped would be compared with nothing.
+    pub(in super::super) fn all(value: &Value, place: &str, rows: &mut Vec<Self>) -> Result<(), String> {
+        match value {
+            Value::Array(items) => {
+                let mut items = items.iter().enumerate();
+                items.try_for_each(|(number, item)| Self::all(item, &format!("{place}[{number}]"), rows))
+            }
+            Value::Object(fields) if fields.iter().any(is_vpcs_id) => {
+                if !place.ends_with(']') || place.contains("][") {
+                    return Err(format!("{place}: a VPC (an object), where the AWS CLI writes a list of them"));
+                }
+                // From text as all other rows: code for another source of rows would be a second copy of it.
+                let Checked(vpc) = serde_json::from_slice(value.to_string().as_bytes())
+                    .map_err(|error| format!("{place}: {error}"))?;
+                rows.push(vpc);
+                Ok(())
+            }
+            Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
-        Checked::deserialize(row).map(|Checked(vpc)| Some(vpc))
     }
+}
+
+/// Whether this is the id of a VPC, however its key is spelled.
+fn is_vpcs_id((key, value): (&String, &Value)) -> bool {
+    let is_key = key.to_ascii_lowercase().replace(['_', '-'], "") == "vpcid";
+    is_key && value.as_str().is_some_and(|id| id.trim().to_ascii_lowercase().starts_with("vpc-"))
 }
 
 #[derive(Deserialize)]
