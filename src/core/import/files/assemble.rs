@@ -416,8 +416,8 @@ impl Collected {
                 file.display()
             ),
         };
-        let differing = self.route_tables.listings.differing().into_values().flatten();
-        let differing = differing.map(|(table, gap)| (RouteTableId::from(table), gap));
+        let differing = self.route_tables.listings.differing().into_iter();
+        let differing = differing.map(|(_, table, gap)| (RouteTableId::from(table), gap));
         differing.chain(selected.map(|(listed, file)| (listed.table.id.clone(), gap(file)))).collect()
     }
 
@@ -457,7 +457,7 @@ impl Collected {
             Some((endpoint.vpc.clone(), Gap::Truncated { detail }))
         });
         let differing = self.route_tables.listings.differing().into_iter();
-        let differing = differing.filter_map(|(vpc, tables)| Some((VpcId::from(vpc), tables.into_values().next()?)));
+        let differing = differing.map(|(vpc, _, gap)| (VpcId::from(vpc), gap));
         partial.chain(self.unclear()).chain(differing).collect()
     }
 

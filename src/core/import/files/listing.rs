@@ -59,35 +59,30 @@ impl Listings {
         self.0.values().find_map(|pages| cut_off(pages))
     }
 
-    /// What is in one and not in another of two complete listings that share a row of a VPC: the rows, and why they may have gone.
-    pub(super) fn differing(&self) -> BTreeMap<&str, BTreeMap<&str, Gap>> {
-        #[derive(Default)]
-        struct Seen<'p> {
-            answers: Vec<(&'p Page, BTreeSet<&'p str>)>,
-            /// The first answer that has a row.
-            by_row: BTreeMap<&'p str, usize>,
-        }
-        let mut seen: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
-        let mut found: BTreeMap<&str, BTreeMap<&str, Gap>> = BTreeMap::new();
-        for (page, rows) in self.0.values().flat_map(|pages| answers(pages)) {
-            for (scope, rows) in rows {
-                let known = seen.entry(scope).or_default();
-                let sharing: BTreeSet<usize> = rows.iter().filter_map(|row| known.by_row.get(row).copied()).collect();
-                let others = sharing.iter().map(|number| &known.answers[*number]);
+    /// What is in one and not in another of two complete listings that share a row of a VPC: the VPC, the row, and why it may have gone.
+    pub(super) fn differing(&self) -> Vec<(&str, &str, Gap)> {
+        let mut known: Vec<(&Page, BTreeSet<&str>)> = Vec::new();
+        // The first answer that has a row.
+        let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (page, by_scope) in self.0.values().flat_map(|pages| answers(pages)) {
+            for (scope, rows) in by_scope {
+                let mut sharing: Vec<usize> =
+                    rows.iter().filter_map(|row| first.get(&(scope, *row)).copied()).collect();
+                sharing.sort_unstable();
+                sharing.dedup();
+                let others = sharing.into_iter().map(|number| &known[number]);
                 for (other, of_other) in others.filter(|(_, of_other)| *of_other != rows) {
-                    for row in rows.symmetric_difference(of_other).copied() {
+                    found.extend(rows.symmetric_difference(of_other).map(|row| {
                         let (has, lacks) = if rows.contains(row) { (page, *other) } else { (*other, page) };
-                        let gap = || Gap::Conflicting {
-                            one: format!("{} has {row}", file_name(has)),
-                            other: format!("{} has not", file_name(lacks)),
-                        };
-                        found.entry(scope).or_default().entry(row).or_insert_with(gap);
-                    }
+                        let other = format!("{} has not", file_name(lacks));
+                        (scope, *row, Gap::Conflicting { one: format!("{} has {row}", file_name(has)), other })
+                    }));
                 }
                 for row in &rows {
-                    known.by_row.entry(row).or_insert(known.answers.len());
+                    first.entry((scope, row)).or_insert(known.len());
                 }
-                known.answers.push((page, rows));
+                known.push((page, rows));
             }
         }
         found
