@@ -80,18 +80,20 @@ fn without_nested(entries: &[IpNet]) -> Vec<IpNet> {
     kept
 }
 
-/// The IPv6 range by which clients reach an IPv4 range through NAT64: RFC 6052 puts the IPv4 address after `64:ff9b::/96`.
+/// `64:ff9b::/96`, after which RFC 6052 puts IPv4 addresses.
+const NAT64: u128 = 0x0064_ff9b << 96;
+
+/// The IPv6 range by which clients reach an IPv4 range through NAT64.
 fn by_nat64(range: &IpNet) -> Option<IpNet> {
-    const PREFIX: u128 = 0x0064_ff9b << 96;
     let IpNet::V4(range) = range else { return None };
-    let address = Ipv6Addr::from(PREFIX | u128::from(u32::from(range.network())));
+    let address = Ipv6Addr::from(NAT64 | u128::from(u32::from(range.network())));
     Ipv6Net::new(address, 96 + range.prefix_len()).ok().map(IpNet::from)
 }
 
 impl Range<'_> {
     /// Whether it is what DNS64 makes of a range of the list.
     pub(super) fn is_by_nat64(&self) -> bool {
-        matches!(self.cidr, IpNet::V6(range) if range.network().segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0])
+        matches!(self.cidr, IpNet::V6(range) if u128::from(range.network()) >> 32 == NAT64 >> 32)
     }
 
     /// Whether it lies in the subnet itself, so that no route table applies.

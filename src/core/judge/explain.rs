@@ -64,16 +64,11 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         };
         return Ok(explanation(verdict, None, Vec::new(), reason));
     }
-    if let Some(missing) = lacking_local_route(table, subnet.as_str(), &cidrs).or_else(|| {
-        let detail = format!("{subnet} is IPv6-only: nothing in it has an IPv4 address");
-        let what = format!("how packets to {address} leave it");
-        (ipv6_native && address.is_ipv4()).then_some(Missing { what, why: Gap::NotFound { detail } })
-    }) {
-        let reason = undetermined(std::slice::from_ref(&missing));
-        return Ok(explanation(Verdict::Undetermined(vec![missing]), None, Vec::new(), reason));
-    }
     let selection = select(table, &inventory.facts.prefix_lists, address);
-    if let Some(open) = unknown_ranges.and_then(|gap| could_hold(subnet, gap, &selection, address)) {
+    let open = lacking_local_route(table, subnet.as_str(), &cidrs)
+        .or_else(|| (ipv6_native && address.is_ipv4()).then(|| without_ipv4(subnet, address)))
+        .or_else(|| unknown_ranges.and_then(|gap| could_hold(subnet, gap, &selection, address)));
+    if let Some(open) = open {
         let reason = undetermined(std::slice::from_ref(&open));
         return Ok(explanation(Verdict::Undetermined(vec![open]), None, Vec::new(), reason));
     }
@@ -85,18 +80,21 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
     Ok(explanation(verdict, route, losers(&selection), reason))
 }
 
+/// Nothing in an IPv6-only subnet sends to an IPv4 address.
+fn without_ipv4(subnet: &SubnetId, address: IpAddr) -> Missing {
+    let detail = format!("{subnet} is IPv6-only: nothing in it has an IPv4 address");
+    Missing { what: format!("how packets to {address} leave it"), why: Gap::NotFound { detail } }
+}
+
 /// Why no route table applies to an address: what it is instead.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
 pub fn not_routed(address: IpAddr) -> Option<&'static str> {
-    let is_ec2s = |address: &std::net::Ipv6Addr| address.segments()[..2] == [0xfd00, 0x0ec2];
-    let (is_link_local, is_ec2s) = match &address {
-        IpAddr::V4(address) => (address.is_link_local(), false),
-        IpAddr::V6(address) => (address.is_unicast_link_local(), is_ec2s(address)),
+    let (is_ec2s, is_link_local) = match address {
+        IpAddr::V4(address) => (address == Ipv4Addr::new(169, 254, 169, 254), address.is_link_local()),
+        IpAddr::V6(address) => (address.segments()[..2] == [0xfd00, 0x0ec2], address.is_unicast_link_local()),
     };
-    if is_ec2s || address == IpAddr::from([169, 254, 169, 254]) {
-        return Some("an address of EC2's own services on the instance");
-    }
     [
+        (is_ec2s, "an address of EC2's own services on the instance"),
         (address.is_unspecified(), "the unspecified address"),
         (address.is_loopback(), "a loopback address"),
         (is_link_local, "a link-local address"),

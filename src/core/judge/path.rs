@@ -1,6 +1,9 @@
 //! What a winning route means to DynamoDB traffic: which of its targets is an endpoint, and whose.
 
-use super::lookup::{Match, Selection, covers, read, without};
+use super::{
+    lookup::{Match, Selection, covers, read, without},
+    subnet::no_local_route,
+};
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
@@ -156,12 +159,7 @@ impl<'a> Reader<'a> {
         let (of, own) = self.seen_by.own_ranges(&table.vpc).find(|(_, own)| overlaps(own))?;
         let is_its =
             |route: &Route| route.is_local() && matches!(&route.destination, Destination::Cidr(cidr) if overlaps(cidr));
-        if table.routes.iter().any(is_its) {
-            return None;
-        }
-        let one = format!("{of} of {} has {own}", table.vpc);
-        let why = Gap::Conflicting { one, other: format!("{} has no local route for it", table.id) };
-        Some(Missing { what: format!("all routes of {}", table.id), why })
+        (!table.routes.iter().any(is_its)).then(|| no_local_route(table, of, &own))
     }
 
     /// A route that is `filtered` wins: the verdict is known where it is the same with the route in effect and without it, and so for

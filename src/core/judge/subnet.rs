@@ -144,9 +144,14 @@ pub(super) fn lacking_local_route(table: &RouteTable, of: &str, ranges: &[IpNet]
         route.is_local() && matches!(&route.destination, Destination::Cidr(cidr) if covers(cidr, range))
     };
     let range = ranges.iter().find(|range| !table.routes.iter().any(|route| is_its(route, range)))?;
+    Some(no_local_route(table, of, range))
+}
+
+/// A table without a local route for a range that a VPC or a subnet has.
+pub(super) fn no_local_route(table: &RouteTable, of: &str, range: &IpNet) -> Missing {
     let one = format!("{of} of {} has {range}", table.vpc);
     let why = Gap::Conflicting { one, other: format!("{} has no local route for it", table.id) };
-    Some(Missing { what: format!("all routes of {}", table.id), why })
+    Missing { what: format!("all routes of {}", table.id), why }
 }
 
 /// What is known of a subnet's table in an inventory that may be a part of an answer: an explicit association decides, whichever

@@ -5,7 +5,7 @@ mod agreement;
 use super::{
     FilesError, NETWORK_INTERFACES, PREFIX_LISTS, Place, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS,
     document::File,
-    listing::{Listings, Page, listing_of, name_of},
+    listing::{Differing, Listings, Page, file_name, listing_of, name_of},
     prefix_list_of,
     relevant::Relevant,
     shapes::{
@@ -220,7 +220,7 @@ impl Collected {
         let known = self.entries.entry(list).or_insert(empty);
         let rows = page.iter().map(|Checked(cidr)| cidr.to_string()).collect();
         let part = Part {
-            file: path.file_name().map_or(String::new(), |name| name.display().to_string()),
+            file: file_name(path),
             has_token: token.is_some(),
             ranges: page.into_iter().map(|Checked(cidr)| cidr.trunc()).collect(),
         };
@@ -369,8 +369,9 @@ impl Collected {
 
     pub(super) fn inventory(mut self, place: Place<'_>, region: String) -> Inventory {
         self.note_families();
+        let differing = self.route_tables.listings.differing();
         let (partial, selected_routes, unknown_ranges) =
-            (self.partial(), self.selected_routes(), self.unknown_ranges());
+            (self.partial(&differing), self.selected_routes(&differing), self.unknown_ranges());
         let contradictory = self.contradictory(&region);
         let unlisted_subnets = if self.subnets.at.is_some() { self.unlisted_subnets() } else { BTreeMap::new() };
         let of_subnets = OwnRange::of_subnets(self.subnets.values().map(|listed| &listed.subnet));
@@ -408,7 +409,7 @@ impl Collected {
     }
 
     /// The tables of which the files hold a part of the routes only, or of which they contradict each other about whether they are there.
-    fn selected_routes(&self) -> BTreeMap<RouteTableId, Gap> {
+    fn selected_routes(&self, differing: &[Differing<'_>]) -> BTreeMap<RouteTableId, Gap> {
         let selected = self.route_tables.items.values().filter(|(listed, _)| !listed.has_local);
         let gap = |file: &Path| Gap::Truncated {
             detail: format!(
@@ -416,8 +417,7 @@ impl Collected {
                 file.display()
             ),
         };
-        let differing = self.route_tables.listings.differing().into_iter();
-        let differing = differing.map(|(_, table, gap)| (RouteTableId::from(table), gap));
+        let differing = differing.iter().map(|(_, table, gap)| (RouteTableId::from(*table), gap.clone()));
         differing.chain(selected.map(|(listed, file)| (listed.table.id.clone(), gap(file)))).collect()
     }
 
@@ -443,7 +443,7 @@ impl Collected {
 
     /// The VPCs of which an endpoint names a table that no file holds, though they hold others: then the files are part of
     /// an answer, as of one that was filtered, and a subnet's own table may be missing as well. So are two answers that differ.
-    fn partial(&self) -> BTreeMap<VpcId, Gap> {
+    fn partial(&self, differing: &[Differing<'_>]) -> BTreeMap<VpcId, Gap> {
         let tables = &self.route_tables.items;
         let vpcs: BTreeSet<_> = self.route_tables.values().map(|listed| &listed.table.vpc).collect();
         let endpoints = self.endpoints().filter(|endpoint| vpcs.contains(&endpoint.vpc));
@@ -456,8 +456,7 @@ impl Collected {
             );
             Some((endpoint.vpc.clone(), Gap::Truncated { detail }))
         });
-        let differing = self.route_tables.listings.differing().into_iter();
-        let differing = differing.map(|(vpc, _, gap)| (VpcId::from(vpc), gap));
+        let differing = differing.iter().map(|(vpc, _, gap)| (VpcId::from(*vpc), gap.clone()));
         partial.chain(self.unclear()).chain(differing).collect()
     }
 

@@ -41,6 +41,9 @@ pub(super) struct Page {
     pub(super) scopes: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// A VPC, a row of it, and why the row may have gone.
+pub(super) type Differing<'p> = (&'p str, &'p str, Gap);
+
 /// The listings of one key, by name without number; of each the pages by number.
 #[derive(Default)]
 pub(super) struct Listings(BTreeMap<String, Vec<(Option<u32>, Page)>>);
@@ -59,8 +62,8 @@ impl Listings {
         self.0.values().find_map(|pages| cut_off(pages))
     }
 
-    /// What is in one and not in another of two complete listings that share a row of a VPC: the VPC, the row, and why it may have gone.
-    pub(super) fn differing(&self) -> Vec<(&str, &str, Gap)> {
+    /// What is in one and not in another of two complete listings that share a row of a VPC.
+    pub(super) fn differing(&self) -> Vec<Differing<'_>> {
         let mut known: Vec<(&Page, BTreeSet<&str>)> = Vec::new();
         // The first answer that has a row.
         let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -75,8 +78,8 @@ impl Listings {
                 for (other, of_other) in others.filter(|(_, of_other)| *of_other != rows) {
                     found.extend(rows.symmetric_difference(of_other).map(|row| {
                         let (has, lacks) = if rows.contains(row) { (page, *other) } else { (*other, page) };
-                        let other = format!("{} has not", file_name(lacks));
-                        (scope, *row, Gap::Conflicting { one: format!("{} has {row}", file_name(has)), other })
+                        let other = format!("{} has not", file_name(&lacks.path));
+                        (scope, *row, Gap::Conflicting { one: format!("{} has {row}", file_name(&has.path)), other })
                     }));
                 }
                 for row in &rows {
@@ -105,8 +108,9 @@ fn answers(pages: &[(Option<u32>, Page)]) -> Vec<(&Page, BTreeMap<&str, BTreeSet
     answers
 }
 
-fn file_name(page: &Page) -> String {
-    page.path.file_name().map_or(String::new(), |name| name.display().to_string())
+/// The name of a file, with extension.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map_or(String::new(), |name| name.display().to_string())
 }
 
 fn cut_off(pages: &[(Option<u32>, Page)]) -> Option<CutOff<'_>> {
@@ -171,7 +175,7 @@ pub(super) enum CutOff<'p> {
 
 impl fmt::Display for CutOff<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |page: &Page| file_name(page);
+        let name = |page: &Page| file_name(&page.path);
         match self {
             Self::NoFirst(page) => write!(f, "the pages before {} are missing", name(page)),
             Self::NoNext(page) => {

@@ -82,12 +82,17 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 /// # Errors
 /// As the CLI writes it.
 pub(super) fn spelled_otherwise<E: Error>(key: &str, known: &[&str]) -> Result<(), E> {
-    let plain = |key: &str| key.to_ascii_lowercase().replace(['_', '-'], "");
-    let wanted = plain(key);
-    match known.iter().find(|known| plain(known) == wanted) {
+    match known.iter().find(|known| is_same_key(key, known)) {
         Some(known) => Err(E::custom(format_args!("{key}, where the AWS CLI writes {known}"))),
         None => Ok(()),
     }
+}
+
+/// Whether two keys are the same but for their case and their separators. Most keys of a row are none that are known, so nothing is
+/// allocated.
+pub(super) fn is_same_key(one: &str, other: &str) -> bool {
+    let plain = |key| str::bytes(key).filter(|byte| !b"_-".contains(byte)).map(|byte| byte.to_ascii_lowercase());
+    plain(one).eq(plain(other))
 }
 
 /// Reads a struct, whose own reading serde derives with `remote = "Self"`, from an object that the AWS CLI writes.

@@ -5,7 +5,9 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Ipv6Json, StateJson, checked, exact, given, in_force, null_as_empty,
+    Checked, Ipv6Json, StateJson, checked, exact,
+    exact::is_same_key,
+    given, in_force, null_as_empty,
 };
 use crate::model::{AccountId, OwnRange, VpcId};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -46,8 +48,7 @@ impl ListedVpc {
 
 /// Whether this is the id of a VPC, however its key is spelled.
 fn is_vpcs_id((key, value): (&String, &Value)) -> bool {
-    let is_key = key.to_ascii_lowercase().replace(['_', '-'], "") == "vpcid";
-    is_key && value.as_str().is_some_and(|id| id.trim().to_ascii_lowercase().starts_with("vpc-"))
+    is_same_key(key, "VpcId") && value.as_str().is_some_and(|id| id.trim().to_ascii_lowercase().starts_with("vpc-"))
 }
 
 #[derive(Deserialize)]
