@@ -1121,6 +1121,7 @@ fn a_range_of_the_vpc_without_a_local_route_is_a_contradiction() {
     };
     assert_eq!(outcome(&[("vpcs.json", &vpcs("associated"))]), Ok(Outcome::Undetermined));
     assert_eq!(outcome(&[("vpcs.json", &vpcs("disassociated"))]), Ok(Outcome::OnNet));
+    assert_eq!(outcome(&[("vpcs.json", &vpcs("hibernating"))]), Ok(Outcome::Undetermined), "it may be in effect");
     let stateless = vpcs("").replace(r#", "CidrBlockState": {"State": ""}"#, "");
     assert_eq!(outcome(&[("vpcs.json", &stateless)]), Ok(Outcome::Undetermined), "no word that it was given back");
     // A range that is not read would be compared with nothing.
@@ -1134,6 +1135,8 @@ fn a_range_of_the_vpc_without_a_local_route_is_a_contradiction() {
         (r#"{"Vpcs": [{"vpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}]}"#.to_owned(), "where the AWS CLI writes VpcId"),
         (r#"{"Vpcs": {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}}"#.to_owned(), "writes a list of them"),
         (r#"{"Vpcs": [[{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}]]}"#.to_owned(), "writes a list of them"),
+        (vpcs(r#"associated", "State": "disassociated"#), "State is there twice"),
+        (vpcs("associated").replace(r#""OwnerId""#, r#""CidrBlock": "10.9.0.0/16", "OwnerId""#), "is there twice"),
     ];
     for (text, expected) in unreadable {
         let error = outcome(&[("vpcs.json", &text)]).expect_err(&text);

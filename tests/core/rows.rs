@@ -123,6 +123,26 @@ fn complete_answers_of_two_times_are_compared() {
     }
 }
 
+/// The route tables may be as old as the answer that still has the endpoint.
+#[test]
+fn an_endpoint_that_one_of_two_complete_answers_has_not_may_have_gone() {
+    let other = |id: &str, service: &str| {
+        ENDPOINTS.replace("vpce-1", id).replace("dynamodb", service).replace(r#""rtb-1""#, "")
+    };
+    let (s3, ssm) = (other("vpce-2", "s3"), other("vpce-3", "ssm"));
+    let (row, end) = (r#"{"VpcEndpoints": ["#, "]}");
+    let bare = |text: &str| text.strip_prefix(row).and_then(|text| text.strip_suffix(end)).unwrap().to_owned();
+    let both = |one: &str, more: &str| format!("{row}{}, {}{end}", bare(one), bare(more));
+    let of = |new: &str, copy: &str, old: &str| outcome(&[("vpc-endpoints.json", new), (copy, old)]);
+    for copy in ["vpc-endpoints (1).json", "vpc-endpoints-old.json", "before.json"] {
+        assert_eq!(of(&s3, copy, &both(ENDPOINTS, &s3)), Ok(Outcome::Undetermined), "{copy}");
+        assert_eq!(of(&both(ENDPOINTS, &s3), copy, &s3), Ok(Outcome::Undetermined), "{copy}");
+        assert_eq!(of(&both(ENDPOINTS, &s3), copy, &both(ENDPOINTS, &s3)), Ok(Outcome::OnNet), "{copy}: the same");
+        assert_eq!(of(&both(ENDPOINTS, &s3), copy, ENDPOINTS), Ok(Outcome::OnNet), "{copy}: another service's");
+        assert_eq!(of(ENDPOINTS, copy, &both(&s3, &ssm)), Ok(Outcome::OnNet), "{copy}: by two filters");
+    }
+}
+
 #[test]
 fn an_endpoint_that_has_an_address_is_an_interface_endpoint() {
     let of = |kind: &str, service: &str, interface: &str| {

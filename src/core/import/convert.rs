@@ -118,6 +118,13 @@ pub fn cidr(field: &'static str, value: &str) -> Result<IpNet, ConvertError> {
     }
 }
 
+/// Whether a range of a VPC or a subnet in this state is in effect. In a state that AWS does not document, it may be.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcCidrBlockState.html>
+pub fn in_effect(state: Option<&str>) -> bool {
+    const NOT_IN_EFFECT: [&str; 5] = ["associating", "disassociating", "disassociated", "failing", "failed"];
+    state.is_none_or(|word| !NOT_IN_EFFECT.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
 /// Whether a prefix list is DynamoDB's in `region`: its one list today, and an IPv6 one should AWS add it.
 ///
 /// Other services' IPv6 lists are named `com.amazonaws.<region>.ipv6.<service>`.
@@ -566,6 +573,16 @@ mod tests {
         assert_eq!(state("disassociated"), AssociationState::Gone);
         assert_eq!(state("failed"), AssociationState::Other("failed".into()));
         assert_eq!(state("parked"), AssociationState::Other("parked".into()));
+    }
+
+    #[test]
+    fn a_range_is_in_effect_unless_its_state_says_that_it_is_not() {
+        for state in [None, Some("associated"), Some("Associated"), Some("hibernating")] {
+            assert!(in_effect(state), "{state:?}");
+        }
+        for state in ["associating", "disassociating", "Disassociated", "failing", "failed"] {
+            assert!(!in_effect(Some(state)), "{state}");
+        }
     }
 
     #[test]

@@ -130,8 +130,7 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
     let place = format!("subnet {id}");
     let ipv6 = from.ipv6_cidr_block_association_set().iter().filter(|a| {
         // One that has gone is still listed for a while.
-        let state = a.ipv6_cidr_block_state().and_then(|state| state.state()).map(|state| state.as_str());
-        state.is_none_or(|state| state.eq_ignore_ascii_case("associated"))
+        convert::in_effect(a.ipv6_cidr_block_state().and_then(|state| state.state()).map(|state| state.as_str()))
     });
     let ipv6 = ipv6.filter_map(|a| given(a.ipv6_cidr_block()));
     Ok(Subnet {

@@ -1,6 +1,8 @@
 //! What a document of a file is: an answer of the AWS CLI, a list, or another tool's.
 
 use super::{
+    distinct::Distinct,
+    json::Text,
     shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedVpc, ReadTable},
     unread::{Keys, Scan, Unread},
 };
@@ -10,7 +12,7 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value;
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 /// An object, with one or more of the CLI's own top-level keys if it is an answer.
 #[derive(Default)]
@@ -131,7 +133,7 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
     let mut file = File::default();
     let mut keys = Keys::default();
     let mut pages = Pages::default();
-    while let Some(key) = object.next_key::<Cow<'de, str>>()? {
+    while let Some(Text(key)) = object.next_key()? {
         match &*key {
             "RouteTables" => once(&mut file.route_tables, "RouteTables", &mut object)?,
             "Subnets" => once(&mut file.subnets, "Subnets", &mut object)?,
@@ -141,7 +143,7 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
             "NetworkInterfaces" => once(&mut file.network_interfaces, "NetworkInterfaces", &mut object)?,
             key if Pages::has(key) => pages.add(key, object.next_value()?),
             "Vpcs" => {
-                let vpcs: Value = object.next_value()?;
+                let Distinct(vpcs) = object.next_value()?;
                 ListedVpc::all(&vpcs, "Vpcs", &mut file.vpcs).map_err(A::Error::custom)?;
                 let found = vpcs.deserialize_any(Scan).map_err(A::Error::custom)?.found;
                 file.unread = file.unread.or(found.map(|found| found.under("Vpcs")));

@@ -19,7 +19,7 @@
 //! the AWS CLI follows every NextToken by itself unless `--max-items` or `--no-paginate` stops it.
 //!
 //! Two complete listings that share a route table of a VPC, of which one has a table that the other has not, are answers of two times,
-//! or one is filtered: whether the VPC has that table now is not known.
+//! or one is filtered: whether the VPC has that table now is not known. The same is true of VPC endpoints.
 //!
 //! What they cannot detect: that a page 0 was there before page 1, or a page 1 between a file without number and page 2.
 

@@ -72,8 +72,8 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Err
 fn unpadded<E: Error>(text: Text<'_>) -> Result<Text<'_>, E> {
     const KINDS: [&str; 6] = ["subnet-", "rtb-", "vpc-", "vpce-", "pl-", "eni-"];
     if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == &*text {
-        let lower = text.to_ascii_lowercase();
-        let is_id = KINDS.iter().any(|kind| lower.starts_with(kind));
+        let begins = |kind: &str| text.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
+        let is_id = KINDS.into_iter().any(begins);
         return if is_id { possible(&text).map(|()| text).map_err(E::custom) } else { Ok(text) };
     }
     Err(E::custom(match text.trim() {
@@ -208,10 +208,7 @@ impl Ipv6Json<'_> {
     }
 }
 
-/// A range, unless its state says that it is not in effect. What AWS does not document may be.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcCidrBlockState.html>
+/// A range, unless its state says that it is not in effect.
 fn in_force<'r>(range: Option<&'r str>, state: Option<&StateJson<'_>>) -> Option<&'r str> {
-    let state = state.and_then(|state| state.state.as_deref());
-    const NOT_IN_EFFECT: [&str; 5] = ["associating", "disassociating", "disassociated", "failing", "failed"];
-    range.filter(|_| !state.is_some_and(|word| NOT_IN_EFFECT.iter().any(|known| word.eq_ignore_ascii_case(known))))
+    range.filter(|_| convert::in_effect(state.and_then(|state| state.state.as_deref())))
 }

@@ -1,9 +1,9 @@
 //! Rows of ours in a place where the AWS CLI does not write them. Such a row is never skipped: the table or the endpoint that
 //! it is would be missing without a trace. What has no such row is another tool's.
 
-use super::{PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS};
+use super::{PREFIX_LISTS, ROUTE_TABLES, SUBNETS, Source, VPC_ENDPOINTS, json::Text};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 /// A kind of row: the key of its id, what the id begins with, the keys that such a row has beside it, and the command that
 /// lists such rows. Elsewhere the id alone is a reference to one.
@@ -188,7 +188,7 @@ impl<'de> Visitor<'de> for Scan {
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Scanned, A::Error> {
         let mut scanned = Scanned { empty: true, ..Scanned::default() };
         let mut keys = Keys::default();
-        while let Some(key) = object.next_key::<Cow<'de, str>>()? {
+        while let Some(Text(key)) = object.next_key()? {
             let value = object.next_value_seed(Scan)?;
             scanned.empty = false;
             keys.add(&key, &value);

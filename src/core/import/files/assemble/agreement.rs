@@ -65,7 +65,19 @@ impl Collected {
             let [one, other] = [elsewhere, here].map(|said| format!("{} is of {}", said.by, said.what));
             Some((VpcId::from(vpc), Gap::Conflicting { one, other }))
         });
-        owners.chain(regions).chain(self.interfaces_in_another_vpc()).collect()
+        let endpoints = self.endpoints_in_one_listing_only(region);
+        owners.chain(regions).chain(self.interfaces_in_another_vpc()).chain(endpoints).collect()
+    }
+
+    /// The VPCs of which one complete listing has an endpoint that may be DynamoDB's and another has not.
+    fn endpoints_in_one_listing_only(&self, region: &str) -> impl Iterator<Item = (VpcId, Gap)> {
+        let may_be_dynamodbs = |id: &str| {
+            let listed = self.vpc_endpoints.items.get(id);
+            listed.is_some_and(|(listed, _)| may_be_dynamodbs(listed.endpoint.service.as_deref(), region))
+        };
+        let differing = self.vpc_endpoints.listings.differing().into_iter();
+        let ours = differing.filter(move |(_, id, _)| may_be_dynamodbs(id));
+        ours.map(|(vpc, _, gap)| (VpcId::from(vpc), gap))
     }
 
     /// The VPCs of subnets that a network interface of another VPC is in.

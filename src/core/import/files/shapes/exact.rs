@@ -3,12 +3,13 @@
 //! What serde derives takes a list for an object whose fields are given in order, and passes over a key in another case as over any
 //! that it does not know: a `state` beside no `State` would leave an association in force that has gone.
 
+use crate::import::json::Text;
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, Visitor},
     forward_to_deserialize_any,
 };
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 /// Reads structs alone, each from an object.
 pub(super) struct Exact<D>(pub(super) D);
@@ -61,7 +62,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Keys<A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        let Some(Key(key)) = self.object.next_key()? else { return Ok(None) };
+        let Some(Text(key)) = self.object.next_key()? else { return Ok(None) };
         if !self.fields.contains(&&*key) {
             spelled_otherwise(&key, self.fields)?;
         }
@@ -72,10 +73,6 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Keys<A> {
         self.object.next_value_seed(seed)
     }
 }
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Refuses a key that is one of these but for its case and its separators.
 ///

@@ -16,7 +16,6 @@ use serde::{
 };
 use serde_json::Value;
 use std::{
-    borrow::Cow,
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
 };
@@ -276,7 +275,7 @@ impl<'de> Visitor<'de> for RouteVisitor {
         /// Of other things that a route may name.
         const NO_TARGETS: [&str; 4] = ["InstanceOwnerId", "RouteTableId", "VpcId", "OwnerId"];
         let mut route = RouteJson::default();
-        while let Some(key) = object.next_key::<Cow<'de, str>>()? {
+        while let Some(Text(key)) = object.next_key()? {
             if RouteJson::read(&mut route, &key, &mut object)? {
                 continue;
             }
