@@ -12,7 +12,7 @@ use clap::{
 };
 use onnet::{
     engine,
-    model::{FindingCode, InterfaceId, region_of_zone},
+    model::{FindingCode, InterfaceId, NatRates, region_of_zone},
     observe::dns::Resolver,
     present::Contract,
 };
@@ -133,6 +133,9 @@ pub(crate) struct CollectArgs {
     #[arg(long = "action", alias = "actions", env = "ONNET_ACTIONS", value_name = "ACTION", value_delimiter = ',', hide_env_values = true, value_parser = action)]
     pub(crate) actions: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) rates: RateArgs,
+
     /// Also ask DynamoDB itself how requests come: DescribeTable on tables that need not exist, with the role policy that `onnet policy` prints.
     #[arg(long, env = "ONNET_WITNESS", hide_env_values = true, value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL")]
     pub(crate) witness: bool,
@@ -152,6 +155,7 @@ impl CollectArgs {
             resolver: self.resolver,
             hostnames: self.hostnames.clone(),
             actions: self.actions.clone(),
+            nat_rates: self.rates.rates(),
             witness: self.witness,
             controls: Vec::new(),
             // The C library does not ask another name server than the system's.
@@ -164,6 +168,28 @@ impl CollectArgs {
 fn this_program() -> PathBuf {
     let running = PathBuf::from("/proc/self/exe");
     if cfg!(target_os = "linux") { running } else { std::env::current_exe().unwrap_or(running) }
+}
+
+/// What NAT gateways cost, for estimates.
+#[derive(Debug, Args)]
+pub(crate) struct RateArgs {
+    /// USD for each gigabyte that a NAT gateway processes: estimates use it [default: the list price in us-east-1, 0.045].
+    #[arg(long, env = "ONNET_NAT_USD_PER_GB", value_name = "USD", hide_env_values = true, value_parser = usd, allow_negative_numbers = true)]
+    nat_usd_per_gb: Option<f64>,
+
+    /// USD for each hour of a NAT gateway [default: the list price in us-east-1, 0.045].
+    #[arg(long, env = "ONNET_NAT_USD_PER_HOUR", value_name = "USD", hide_env_values = true, value_parser = usd, allow_negative_numbers = true)]
+    nat_usd_per_hour: Option<f64>,
+}
+
+impl RateArgs {
+    /// The rates: AWS's list prices where none is given.
+    pub(crate) fn rates(&self) -> NatRates {
+        NatRates {
+            usd_per_gb: self.nat_usd_per_gb.unwrap_or(NatRates::LIST_PRICES.usd_per_gb),
+            usd_per_hour: self.nat_usd_per_hour.unwrap_or(NatRates::LIST_PRICES.usd_per_hour),
+        }
+    }
 }
 
 /// Where `explain` and `audit` read the VPC from.
@@ -247,6 +273,12 @@ impl ValueEnum for Document {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(self.0.name()))
     }
+}
+
+/// An amount of money.
+pub(crate) fn usd(text: &str) -> Result<f64, String> {
+    let amount = text.parse().ok().filter(|amount| (0.0..1_000.0).contains(amount));
+    amount.ok_or_else(|| "expected an amount in USD, from 0 to 1000, such as 0.045".to_owned())
 }
 
 /// A length of time above zero.

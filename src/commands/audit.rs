@@ -4,7 +4,7 @@ use super::{
     Answer, Output, block_on,
     inventory::{self, AskError},
 };
-use crate::cli::{Format, InventoryArgs};
+use crate::cli::{Format, InventoryArgs, RateArgs};
 use clap::Args;
 use onnet::{
     judge,
@@ -22,6 +22,9 @@ pub(crate) struct AuditArgs {
     #[command(flatten)]
     from: InventoryArgs,
 
+    #[command(flatten)]
+    rates: RateArgs,
+
     /// How to print the audit.
     #[arg(long, env = "ONNET_FORMAT", default_value = "text", value_name = "FORMAT", hide_env_values = true)]
     format: Format,
@@ -32,7 +35,7 @@ pub(crate) fn run(args: &AuditArgs) -> Answer {
         Some(inventory) => inventory,
         None => block_on(describe(args))??,
     };
-    let audit = judge::audit(&inventory, args.vpc.as_ref());
+    let audit = judge::audit(&inventory, args.vpc.as_ref()).with_nat_cost(args.rates.rates());
     // The Region of a folder need not be that of the shell in which a fix is pasted.
     let is_another = environment::region().is_some_and(|region| region != audit.region);
     let audit = if args.from.region.is_some() || is_another { audit.with_region_in_fixes() } else { audit };

@@ -2,7 +2,7 @@
 
 use super::facts::ProbeChoice;
 use crate::{
-    model::{Gap, IgnoredSetting, Instance, InterfaceId, Observed, Probe, WitnessAttempt},
+    model::{Gap, IgnoredSetting, Instance, InterfaceId, NatRates, Observed, Probe, WitnessAttempt},
     observe::{
         aws::Aws,
         dns::{CLibrary, Dns, DnsError, Resolver},
@@ -48,6 +48,8 @@ pub struct CollectSettings {
     pub hostnames: Vec<String>,
     /// The actions that programs here use.
     pub actions: Vec<String>,
+    /// What NAT gateways cost.
+    pub nat_rates: NatRates,
     /// Whether DynamoDB is asked how requests come.
     pub witness: bool,
     /// Answers to the control that are known already: the local daemon's.

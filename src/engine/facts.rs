@@ -12,8 +12,8 @@ use super::{
 };
 use crate::model::{
     Fact, FactPath, FactVisitor, Gap, IgnoredSetting, Instance, InterfaceId, KernelRoute, METADATA_V4, MaxAge,
-    Observed, PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName, Snapshot,
-    Timestamp, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, WitnessAttempt, may_be_dynamodbs, visit_instance,
+    NatRates, Observed, PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName,
+    Snapshot, Timestamp, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, WitnessAttempt, may_be_dynamodbs, visit_instance,
 };
 use crate::observe::kernel::Wanted;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub struct Scope {
     /// The actions that programs here use.
     #[serde(default)]
     pub actions: Vec<String>,
+    /// What NAT gateways cost.
+    #[serde(default)]
+    pub nat_rates: NatRates,
     /// Whether the C library is asked beside the name servers.
     #[serde(default)]
     pub c_library: bool,
@@ -108,8 +111,11 @@ pub struct Changed {
 impl Facts {
     /// Nothing is known yet.
     pub fn new(scope: Scope) -> Self {
-        let actions = scope.actions.clone();
-        let known = Snapshot { actions, ..Snapshot::unknown(scope.interface.clone(), scope.max_age) };
+        let known = Snapshot {
+            actions: scope.actions.clone(),
+            nat_rates: scope.nat_rates,
+            ..Snapshot::unknown(scope.interface.clone(), scope.max_age)
+        };
         let every = scope.witness_every.as_duration();
         Self {
             scope,

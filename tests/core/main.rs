@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod cost;
 mod documentation;
 mod endpoint_policy;
 mod every_scenario;

@@ -9,8 +9,8 @@ use super::{
     without_endpoint::{Afterwards, Counterfactual, answer},
 };
 use crate::model::{
-    AssociationKind, AssociationState, Audit, CoverageRange, Finding, Gap, Inventory, Missing, Observed, Outcome,
-    RouteTable, SCHEMA, Severity, Subnet, SubnetAudit, SubnetId, Verdict, VpcId,
+    AssociationKind, AssociationState, Audit, CoverageRange, Finding, Gap, Inventory, Missing, NatRates, Observed,
+    Outcome, RouteTable, SCHEMA, Severity, Subnet, SubnetAudit, SubnetId, Verdict, VpcId,
 };
 use ipnet::IpNet;
 use std::{
@@ -49,7 +49,9 @@ pub fn audit(inventory: &Inventory, vpc: Option<&VpcId>) -> Audit {
         outcome: subnets.iter().map(|subnet| subnet.outcome).chain(unknown).max().unwrap_or(Outcome::Undetermined),
         findings,
         subnets,
+        nat_cost: None,
     }
+    .with_nat_cost(NatRates::LIST_PRICES)
 }
 
 /// The VPCs that have subnets which are not listed: a route table is associated with one, or a network interface is in one.

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::model::{
     CoverageSummary, EndpointPolicy, Finding, Gap, InstanceSummary, Interface, InterfaceReport, KernelRoute, Missing,
-    Observed, PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict, WithoutEndpoint,
-    region_of_zone,
+    NatCost, Observed, PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
+    WithoutEndpoint, region_of_zone,
 };
 use ipnet::IpNet;
 use std::{
@@ -47,6 +47,7 @@ pub fn judge(snapshot: Snapshot) -> Report {
         hostname: decided_by.as_ref().map(|decision| decision.hostname().to_owned()).or_else(sdk_name),
         instance: round.instance(decided),
         names: round.names.iter().map(|named| of_name(&round, named, outcome)).collect(),
+        nat_cost: nat_cost(&round),
         addresses: round.judged().map(|judged| judged.report.clone()).collect(),
         coverage: round.coverages.iter().flat_map(Coverage::report).collect(),
         coverage_summary: round.coverage_summary(),
@@ -59,6 +60,15 @@ pub fn judge(snapshot: Snapshot) -> Report {
         findings: round.findings,
         snapshot,
     }
+}
+
+/// What NAT gateways charge for the addresses in use and the rest of the prefix list, or would without the endpoint.
+fn nat_cost(round: &Round<'_>) -> Option<NatCost> {
+    let of_addresses = round.in_use().filter_map(|judged| judged.report.verdict.path());
+    let ranges = round.coverages.iter().flat_map(|coverage| &coverage.ranges);
+    let now = of_addresses.chain(ranges.filter_map(|range| range.verdict.path()));
+    let afterwards = round.without_endpoint.iter().flat_map(WithoutEndpoint::paths);
+    NatCost::of(round.snapshot.nat_rates, now, afterwards)
 }
 
 /// A name of DynamoDB, and its addresses judged.

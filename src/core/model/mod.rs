@@ -4,6 +4,7 @@
 //! Everything round-trips through JSON, and nothing here has a field a credential could sit in.
 
 mod catalogue;
+mod cost;
 mod decision;
 mod endpoint_policy;
 mod evidence;
@@ -34,6 +35,7 @@ mod vpc;
 mod without_endpoint;
 
 pub use catalogue::*;
+pub use cost::*;
 pub use decision::*;
 pub use endpoint_policy::*;
 pub use evidence::*;

@@ -2,8 +2,9 @@
 
 use super::{
     AssociationKind, Decision, Destination, EndpointPolicy, EndpointState, Finding, FindingCode, IdleEndpoint,
-    InstanceId, InterfaceId, Loser, NameKind, Origin, Outcome, Path, PrefixListId, Probe, ProofLevel, RouteState,
-    RouteTableId, Severity, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId, WithoutEndpoint, destination_as_text,
+    InstanceId, InterfaceId, Loser, NameKind, NatCost, NatRates, Origin, Outcome, Path, PrefixListId, Probe,
+    ProofLevel, RouteState, RouteTableId, Severity, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
+    WithoutEndpoint, destination_as_text,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -136,6 +137,9 @@ pub struct Report {
     /// What would become of the traffic if the DynamoDB endpoints that carry it were deleted; `None` if none carries any.
     #[serde(default)]
     pub without_endpoint: Option<WithoutEndpoint>,
+    /// What NAT gateways charge for the traffic, or would if the endpoint were deleted; `None` if none would carry any.
+    #[serde(default)]
+    pub nat_cost: Option<NatCost>,
     /// What the policies of the endpoints in use say of the actions that programs here use.
     #[serde(default)]
     pub endpoint_policies: Vec<EndpointPolicy>,
@@ -256,6 +260,9 @@ pub struct Audit {
     pub service: String,
     /// The worst outcome of all subnets; undetermined if there is none.
     pub outcome: Outcome,
+    /// What NAT gateways charge for the traffic of the subnets, or would if the endpoints were deleted; `None` if none would carry any.
+    #[serde(default)]
+    pub nat_cost: Option<NatCost>,
     /// Findings about the whole audit, such as a missing permission.
     pub findings: Vec<Finding>,
     /// Every subnet.
@@ -263,6 +270,15 @@ pub struct Audit {
 }
 
 impl Audit {
+    /// With an estimate of what NAT gateways cost at these rates.
+    #[must_use]
+    pub fn with_nat_cost(mut self, rates: NatRates) -> Self {
+        let now = self.subnets.iter().flat_map(|subnet| &subnet.coverage).filter_map(|range| range.verdict.path());
+        let afterwards = self.subnets.iter().filter_map(|subnet| subnet.without_endpoint.as_ref());
+        self.nat_cost = NatCost::of(rates, now, afterwards.flat_map(WithoutEndpoint::paths));
+        self
+    }
+
     /// With its Region in every command that fixes a finding, for those whose AWS CLI has another one by default.
     #[must_use]
     pub fn with_region_in_fixes(mut self) -> Self {

@@ -2,8 +2,8 @@
 
 use super::{
     FactVisitor, Gap, HostRoute, IgnoredSetting, Instance, Interface, InterfaceId, KernelPaths, KernelRoute, MaxAge,
-    Observed, PrefixListId, Probe, ProbeKind, ProxyVariable, Question, Resolution, SCHEMA, Seconds, ServiceName,
-    Source, SubnetId, Timestamp, VpcFacts, WitnessAttempt, unique::unique,
+    NatRates, Observed, PrefixListId, Probe, ProbeKind, ProxyVariable, Question, Resolution, SCHEMA, Seconds,
+    ServiceName, Source, SubnetId, Timestamp, VpcFacts, WitnessAttempt, unique::unique,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ pub struct Snapshot {
     /// The actions of `--action`, which programs here use: `dynamodb:PutItem`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
+    /// What NAT gateways cost, by `--nat-usd-per-gb` and `--nat-usd-per-hour`.
+    #[serde(default, skip_serializing_if = "NatRates::are_list_prices")]
+    pub nat_rates: NatRates,
     /// The network interface of `--interface`, which is judged instead of the kernel's choice.
     pub assumed_interface: Option<InterfaceId>,
     /// The kernel's routes to each address in use, and to the servers that onnet itself needs: instance metadata and the name
@@ -85,6 +88,7 @@ impl Snapshot {
             proxies: Vec::new(),
             ignored_settings: Vec::new(),
             actions: Vec::new(),
+            nat_rates: NatRates::LIST_PRICES,
             assumed_interface,
             kernel_routes: BTreeMap::new(),
             kernel_paths: Observed::Unseen(Gap::not_yet()),
@@ -236,6 +240,7 @@ impl Snapshot {
             proxies: _,
             ignored_settings: _,
             actions: _,
+            nat_rates: _,
             assumed_interface: _,
             kernel_routes,
             kernel_paths,

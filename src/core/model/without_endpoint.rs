@@ -1,6 +1,6 @@
 //! What would take over if the DynamoDB endpoints that carry traffic went away.
 
-use super::{Missing, Path, PathKind};
+use super::{Missing, Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,11 +32,11 @@ impl WithoutEndpoint {
         }
     }
 
-    /// Whether one of the other paths is a NAT gateway, whose owner pays for each byte.
-    pub fn has_nat_gateway(&self) -> bool {
+    /// The other paths.
+    pub fn paths(&self) -> &[Path] {
         match self {
-            Self::Open { paths } => paths.iter().any(|path| path.kind() == PathKind::NatGateway),
-            Self::Closed | Self::Unknown { .. } => false,
+            Self::Open { paths } => paths,
+            Self::Closed | Self::Unknown { .. } => &[],
         }
     }
 }

@@ -29,6 +29,9 @@ pub fn audit(audit: &Audit) -> String {
         page.gap().styled(BOLD, vpc);
         table(page, &subnets, &widths);
     }
+    if let Some(cost) = &audit.nat_cost {
+        page.gap().label("NAT cost").wrapped(INDENT, &words::nat_cost(cost));
+    }
     let shared = shared_findings(audit);
     if !audit.findings.is_empty() || !shared.is_empty() {
         page.gap().put("findings").end();

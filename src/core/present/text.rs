@@ -31,6 +31,9 @@ pub fn text(report: &Report) -> String {
     }
     coverage(page, report);
     without_endpoint(page, report);
+    if let Some(cost) = &report.nat_cost {
+        page.label("NAT cost").wrapped(INDENT, &words::nat_cost(cost));
+    }
     for policy in &report.endpoint_policies {
         page.label("policy").wrapped(INDENT, &words::endpoint_policy(policy));
     }

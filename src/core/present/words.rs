@@ -1,8 +1,8 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    Destination, Drop, EndpointPolicy, LostBy, Matched, NameReport, Outcome, PolicyAction, PolicyDecision, ProbeKind,
-    ProofLevel, Reply, RouteState, Severity, Trace, Verdict, WITNESS_TABLE, WithoutEndpoint,
+    CostWhen, Destination, Drop, EndpointPolicy, LostBy, Matched, NameReport, NatCost, NatRates, Outcome, PolicyAction,
+    PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict, WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
 use std::net::IpAddr;
@@ -119,8 +119,7 @@ pub(super) fn without_endpoint(answer: &WithoutEndpoint) -> String {
     match answer {
         WithoutEndpoint::Open { paths } => {
             let ways: Vec<String> = paths.iter().map(ToString::to_string).collect();
-            let cost = if answer.has_nat_gateway() { ", which charges for each gigabyte" } else { "" };
-            format!("fails open: traffic would go through {}{cost}", ways.join(", "))
+            format!("fails open: traffic would go through {}", ways.join(", "))
         }
         WithoutEndpoint::Closed => "fails closed: what the endpoint carries would be dropped".to_owned(),
         WithoutEndpoint::Unknown { missing } => {
@@ -128,6 +127,28 @@ pub(super) fn without_endpoint(answer: &WithoutEndpoint) -> String {
             format!("not known: {}", missing.join(", "))
         }
     }
+}
+
+/// What NAT gateways charge for the traffic.
+pub(super) fn nat_cost(cost: &NatCost) -> String {
+    /// In the mean of a year.
+    const HOURS_A_MONTH: f64 = 730.0;
+    let NatCost { when, gateways, rates: NatRates { usd_per_gb, usd_per_hour } } = cost;
+    let through = match gateways.as_slice() {
+        [one] => one.to_string(),
+        several => format!("{} NAT gateways", several.len()),
+    };
+    let when = match when {
+        CostWhen::Now => "",
+        CostWhen::IfDeleted => "if the endpoint were deleted: ",
+    };
+    format!(
+        "{when}about {usd_per_gb} USD for each gigabyte through {through} ({:.2} USD for 1,000), and {usd_per_hour} USD for each \
+         hour of a NAT gateway ({:.2} USD a month); estimates by --nat-usd-per-gb and --nat-usd-per-hour; a gateway endpoint is \
+         free of charge",
+        usd_per_gb * 1_000.0,
+        usd_per_hour * HOURS_A_MONTH,
+    )
 }
 
 /// What the policy of an endpoint says: the actions by what is said of them.

@@ -9,7 +9,7 @@ use super::{
     words::{Fact, InterfaceText, Moment, RouteChange, id, observed, parse, taken_at, word},
 };
 use ipnet::IpNet;
-use onnet_core::model::{Device, Gap, MaxAge, Observed, SCHEMA, Snapshot, Timestamp, VpcFacts};
+use onnet_core::model::{Device, Gap, MaxAge, NatRates, Observed, SCHEMA, Snapshot, Timestamp, VpcFacts};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -58,6 +58,7 @@ impl World {
             ignored_settings: Vec::new(),
             assumed_interface: None,
             actions: Vec::new(),
+            nat_rates: NatRates::LIST_PRICES,
             kernel_routes: BTreeMap::new(),
             kernel_paths: nothing(),
             host_routes: None,

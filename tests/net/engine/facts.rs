@@ -88,6 +88,7 @@ fn nothing_known(world: &Snapshot) -> Facts {
         c_library: world.resolutions.values().any(|resolution| resolution.c_library.is_some()),
         witness: false,
         actions: Vec::new(),
+        nat_rates: NatRates::LIST_PRICES,
         witness_every: Seconds::default(),
         max_age: world.max_age,
     });

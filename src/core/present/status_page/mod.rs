@@ -109,6 +109,9 @@ fn answer(report: &Report, age: Duration) -> Markup {
                 @if let Some(answer) = &report.without_endpoint {
                     div { dt { "If the endpoint were deleted" } dd { (safe(words::without_endpoint(answer))) } }
                 }
+                @if let Some(cost) = &report.nat_cost {
+                    div { dt { "NAT cost" } dd { (safe(sentence(&words::nat_cost(cost)))) } }
+                }
                 @for policy in &report.endpoint_policies {
                     div { dt { "Endpoint policy" } dd { (safe(words::endpoint_policy(policy))) } }
                 }

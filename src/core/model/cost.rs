@@ -1,0 +1,79 @@
+//! What NAT gateways cost: estimates, by rates that a user may set.
+
+use super::{NatGatewayId, Path, PathTarget};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The rates of a NAT gateway. By default AWS's list prices in us-east-1; other Regions and agreements have others.
+/// <https://aws.amazon.com/vpc/pricing/>
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NatRates {
+    /// USD for each gigabyte that it processes, in either direction.
+    pub usd_per_gb: f64,
+    /// USD for each hour that it exists.
+    pub usd_per_hour: f64,
+}
+
+impl NatRates {
+    /// AWS's list prices in us-east-1.
+    pub const LIST_PRICES: Self = Self { usd_per_gb: 0.045, usd_per_hour: 0.045 };
+
+    /// Whether nobody set them.
+    pub fn are_list_prices(&self) -> bool {
+        *self == Self::LIST_PRICES
+    }
+}
+
+impl Default for NatRates {
+    fn default() -> Self {
+        Self::LIST_PRICES
+    }
+}
+
+/// An estimate of what NAT gateways charge for DynamoDB traffic. What the traffic amounts to is not known; a gateway endpoint has
+/// no charge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NatCost {
+    /// When the traffic, or a part of it, goes through these gateways.
+    pub when: CostWhen,
+    /// The NAT gateways, each once.
+    pub gateways: Vec<NatGatewayId>,
+    /// The rates.
+    #[serde(flatten)]
+    pub rates: NatRates,
+}
+
+/// When a cost arises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CostWhen {
+    /// As things are.
+    Now,
+    /// If the endpoint that carries the traffic were deleted.
+    IfDeleted,
+}
+
+impl NatCost {
+    /// That of the paths that traffic takes now; where none of them has a NAT gateway, that of those that would take over. `None` where
+    /// these have none either.
+    pub fn of<'p>(
+        rates: NatRates,
+        now: impl IntoIterator<Item = &'p Path>,
+        afterwards: impl IntoIterator<Item = &'p Path>,
+    ) -> Option<Self> {
+        let cost = |when, gateways: Vec<NatGatewayId>| (!gateways.is_empty()).then_some(Self { when, gateways, rates });
+        cost(CostWhen::Now, gateways(now)).or_else(|| cost(CostWhen::IfDeleted, gateways(afterwards)))
+    }
+}
+
+fn gateways<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Vec<NatGatewayId> {
+    let mut found: Vec<NatGatewayId> = Vec::new();
+    for path in paths {
+        if let PathTarget::NatGateway(id) = &path.target
+            && !found.contains(id)
+        {
+            found.push(id.clone());
+        }
+    }
+    found
+}
