@@ -6,7 +6,12 @@ use onnet_core::{
     model::{Inventory, Outcome},
     present,
 };
-use std::{fs, net::IpAddr, path::Path};
+use std::{
+    fs,
+    net::IpAddr,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 pub(crate) const LISTS: &str = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.us-east-1.dynamodb", "Cidrs": ["52.94.0.0/22"]}]}"#;
 pub(crate) const SUBNETS: &str = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "us-east-1a", "CidrBlock": "10.0.1.0/24"}]}"#;
@@ -41,12 +46,23 @@ fn on_net() -> Vec<(String, Vec<u8>)> {
 
 /// Reads the directory with these files added or replaced.
 fn read_bytes(more: &[(&str, &[u8])]) -> Result<Inventory, String> {
+    read_aged(more, &[])
+}
+
+/// The same where some files are older than the others.
+fn read_aged(more: &[(&str, &[u8])], aged: &[(&str, Duration)]) -> Result<Inventory, String> {
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in on_net() {
         fs::write(dir.path().join(name), content).unwrap();
     }
     for (name, content) in more {
         fs::write(dir.path().join(name), content).unwrap();
+    }
+    let newest = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    for file in fs::read_dir(dir.path()).unwrap() {
+        let file = file.unwrap();
+        let age = aged.iter().find(|(name, _)| file.file_name() == *name).map_or(Duration::ZERO, |(_, age)| *age);
+        fs::File::options().write(true).open(file.path()).unwrap().set_modified(newest - age).unwrap();
     }
     files::read(dir.path(), Some("us-east-1"))
         .map_err(|error| error.to_string().replace(&dir.path().display().to_string(), "DIR"))
@@ -55,6 +71,12 @@ fn read_bytes(more: &[(&str, &[u8])]) -> Result<Inventory, String> {
 pub(crate) fn read(more: &[(&str, &str)]) -> Result<Inventory, String> {
     let more: Vec<_> = more.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
     read_bytes(&more)
+}
+
+/// The outcome where some files are older than the others.
+pub(crate) fn outcome_at(more: &[(&str, &str)], aged: &[(&str, Duration)]) -> Result<Outcome, String> {
+    let more: Vec<_> = more.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    read_aged(&more, aged).map(|inventory| audit(&inventory, None).outcome)
 }
 
 pub(crate) fn outcome(more: &[(&str, &str)]) -> Result<Outcome, String> {

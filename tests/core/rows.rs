@@ -1,10 +1,13 @@
 //! Rows of a folder, as they come: each field as EC2 writes it or refused, and each fact that two answers have compared.
 
-use crate::folders::{ENDPOINTS, LISTS, LOCAL, MAIN, PRIVATE, SUBNETS, TO_ENDPOINT, outcome, read, table, tables};
+use crate::folders::{
+    ENDPOINTS, LISTS, LOCAL, MAIN, PRIVATE, SUBNETS, TO_ENDPOINT, outcome, outcome_at, read, table, tables,
+};
 use onnet_core::{
     judge::{explain, explained_outcome},
     model::{Inventory, Outcome},
 };
+use std::time::Duration;
 
 fn explained(inventory: &Inventory, address: &str) -> Outcome {
     let explanation = explain(inventory, &"subnet-1".into(), address.parse().unwrap()).unwrap();
@@ -141,6 +144,103 @@ fn an_endpoint_that_one_of_two_complete_answers_has_not_may_have_gone() {
         assert_eq!(of(&both(ENDPOINTS, &s3), copy, ENDPOINTS), Ok(Outcome::OnNet), "{copy}: another service's");
         assert_eq!(of(ENDPOINTS, copy, &both(&s3, &ssm)), Ok(Outcome::OnNet), "{copy}: by two filters");
     }
+}
+
+/// Parts of one answer by two filters are on-net, and answers of two times are not: each whole one has the main table.
+#[test]
+fn answers_that_share_no_table_are_parts_or_of_two_times() {
+    let nat =
+        r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
+    let own = table("rtb-2", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, TO_ENDPOINT]);
+    let old_main =
+        table("rtb-3", MAIN, &[LOCAL, nat]).replace(r#""RouteTableId": "rtb-1""#, r#""RouteTableId": "rtb-3""#);
+    let (new, endpoints) = (tables(&[&table("rtb-1", MAIN, &[LOCAL, nat])]), ENDPOINTS.replace("rtb-1", "rtb-2"));
+    let files = |old: &[&str]| {
+        let old = tables(old);
+        [("vpc-endpoints.json", endpoints.clone()), ("route-tables.json", new.clone()), ("before.json", old)]
+    };
+    let audited = |old: &[&str], apart: u64| {
+        let files = files(old);
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        outcome_at(&files, &[("before.json", Duration::from_secs(apart))])
+    };
+    assert_eq!(audited(&[&own], 0), Ok(Outcome::OnNet));
+    assert_eq!(audited(&[&own], 3_600), Ok(Outcome::OnNet));
+    assert_eq!(audited(&[&own], 3_602), Ok(Outcome::Undetermined));
+    assert_eq!(audited(&[&own, &old_main], 0), Ok(Outcome::Undetermined), "both have a main table");
+}
+
+#[test]
+fn lists_that_overlap_put_an_explanation_at_risk() {
+    let other = r#"{"DestinationPrefixListId": "pl-2", "TransitGatewayId": "tgw-1", "Origin": "CreateRoute", "State": "active"}"#;
+    let folder = |target: &str| {
+        let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, target])]);
+        let ours = r#"]}, {"PrefixListId": "pl-2", "PrefixListName": "ours", "OwnerId": "111122223333", "Cidrs": ["52.94.0.0/16"]}]}"#;
+        let lists = LISTS.replace("]}]}", ours);
+        read(&[("route-tables.json", main.as_str()), ("prefix-lists.json", lists.as_str())])
+    };
+    let folder = folder(other).unwrap();
+    let explanation = explain(&folder, &"subnet-1".into(), "52.94.0.10".parse().unwrap()).unwrap();
+    assert_eq!(explained_outcome(&explanation), Outcome::AtRisk);
+    assert!(explanation.reason.contains("pl-2 has the address too and leads elsewhere"), "{}", explanation.reason);
+    assert_eq!(onnet_core::judge::audit(&folder, None).outcome, Outcome::AtRisk);
+}
+
+#[test]
+fn ipv6_ranges_do_not_count_where_nothing_has_an_ipv6_address() {
+    let lists = LISTS.replace("]}]}", r#"]}, {"PrefixListId": "pl-6", "PrefixListName": "com.amazonaws.us-east-1.ipv6.dynamodb", "Cidrs": ["2600:1f70::/40"]}]}"#);
+    let with = |fields: &str| {
+        let subnets = SUBNETS.replace(r#""CidrBlock""#, &format!(r#"{fields} "CidrBlock""#));
+        outcome(&[("prefix-lists.json", &lists), ("subnets.json", &subnets)])
+    };
+    let set = |rows: &str| format!(r#""Ipv6CidrBlockAssociationSet": {rows},"#);
+    assert_eq!(with(&set("[]")), Ok(Outcome::OnNet));
+    assert_eq!(with(""), Ok(Outcome::AtRisk), "whether it has IPv6 ranges is not known");
+    let associated = r#"[{"Ipv6CidrBlock": "2001:db8::/64", "Ipv6CidrBlockState": {"State": "associated"}}]"#;
+    assert_ne!(with(&set(associated)), Ok(Outcome::OnNet));
+    assert_ne!(with(&(set("[]") + r#""EnableDns64": true,"#)), Ok(Outcome::OnNet));
+}
+
+#[test]
+fn a_list_without_a_name_may_be_another_of_dynamodbs() {
+    let with = |fields: &str| {
+        let row = format!(r#"]}}, {{"PrefixListId": "pl-6", {fields} "Cidrs": ["2600:1f70::/40"]}}]}}"#);
+        outcome(&[("prefix-lists.json", &LISTS.replace("]}]}", &row))])
+    };
+    assert_eq!(with(r#""PrefixListName": "com.amazonaws.us-east-1.s3","#), Ok(Outcome::OnNet));
+    assert_eq!(with(r#""OwnerId": "111122223333","#), Ok(Outcome::OnNet), "a customer's");
+    for name in [
+        "",
+        r#""PrefixListName": null,"#,
+        r#""PrefixListName": "","#,
+        r#""PrefixListName": " com.amazonaws.us-east-1.ipv6.dynamodb","#,
+        r#""PrefixListName": "COM.AMAZONAWS.US-EAST-1.IPV6.DYNAMODB","#,
+    ] {
+        assert_eq!(with(name), Ok(Outcome::Undetermined), "{name}");
+    }
+}
+
+#[test]
+fn only_a_gateway_endpoint_has_route_tables() {
+    let inspecting = ENDPOINTS.replace(r#""Gateway""#, r#""GatewayLoadBalancer""#);
+    let error = outcome(&[("vpc-endpoints.json", &inspecting)]).unwrap_err();
+    assert!(error.contains("VpcEndpointType is GatewayLoadBalancer, but RouteTableIds is rtb-1"), "{error}");
+}
+
+#[test]
+fn an_endpoints_network_interface_is_in_one_of_its_subnets() {
+    let of = |subnets: &str| {
+        let endpoints = format!(
+            r#"{{"VpcEndpoints": [{{"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-1", "State": "available",
+            "ServiceName": "com.amazonaws.us-east-1.dynamodb", {subnets} "NetworkInterfaceIds": ["eni-2"]}}]}}"#
+        );
+        let interfaces = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-2", "VpcId": "vpc-1", "SubnetId": "subnet-1", "PrivateIpAddress": "10.0.1.9"}]}"#;
+        explained(&read(&[("more.json", &endpoints), ("eni.json", interfaces)]).unwrap(), "10.0.1.9")
+    };
+    assert_eq!(of(""), Outcome::OnNet);
+    assert_eq!(of(r#""SubnetIds": ["subnet-9", "subnet-1"],"#), Outcome::OnNet);
+    assert_eq!(of(r#""SubnetIds": ["subnet-9"],"#), Outcome::Undetermined);
+    assert_eq!(of(r#""SubnetIds": [],"#), Outcome::Undetermined);
 }
 
 #[test]
@@ -284,7 +384,8 @@ fn entries_are_another_regions_by_every_name_of_a_region() {
 #[test]
 fn two_rows_of_one_thing_are_compared_field_by_field() {
     let subnet = r#"{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "us-east-1a", "CidrBlock": "10.0.1.0/24",
-        "OwnerId": "111122223333", "Ipv6Native": false, "EnableDns64": false}]}"#;
+        "OwnerId": "111122223333", "Ipv6Native": false, "EnableDns64": false,
+        "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2001:db8::/64"}]}]}"#;
     let list = r#"{"PrefixLists": [{"PrefixListId": "pl-9", "PrefixListName": "ours", "AddressFamily": "IPv4", "OwnerId": "111122223333",
         "State": "create-complete", "Version": 1, "Cidrs": ["10.9.0.0/16"]}]}"#;
     let interface = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-9", "VpcId": "vpc-1", "SubnetId": "subnet-1",
@@ -292,13 +393,14 @@ fn two_rows_of_one_thing_are_compared_field_by_field() {
         "InterfaceType": "interface", "Attachment": {"InstanceId": "i-1"}, "PrivateIpAddress": "10.0.1.9"}]}"#;
     let endpoint = r#"{"VpcEndpoints": [{"VpcEndpointId": "vpce-9", "VpcEndpointType": "Interface", "VpcId": "vpc-1", "State": "available",
         "ServiceName": "com.amazonaws.us-east-1.ecr.api", "ServiceRegion": "us-east-1", "OwnerId": "111122223333", "IpAddressType": "ipv4",
-        "NetworkInterfaceIds": ["eni-9"], "FailureReason": "x"}]}"#;
+        "NetworkInterfaceIds": ["eni-9"], "SubnetIds": ["subnet-1"], "FailureReason": "x"}]}"#;
     let table = r#"{"RouteTables": [{"RouteTableId": "rtb-9", "VpcId": "vpc-1", "OwnerId": "111122223333", "Associations": [],
         "Routes": [{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}]}]}"#;
     let cases = [
         (subnet, "vpc-1", "vpc-2", "VpcId"),
         (subnet, "us-east-1a", "us-east-1b", "AvailabilityZone"),
-        (subnet, "10.0.1.0/24", "10.0.2.0/24", "CidrBlock and Ipv6CidrBlockAssociationSet"),
+        (subnet, "10.0.1.0/24", "10.0.2.0/24", "CidrBlock"),
+        (subnet, "2001:db8::/64", "2001:db8:9::/64", "Ipv6CidrBlockAssociationSet"),
         (subnet, "111122223333", "999999999999", "OwnerId"),
         (subnet, r#""Ipv6Native": false"#, r#""Ipv6Native": true"#, "Ipv6Native"),
         (subnet, r#""EnableDns64": false"#, r#""EnableDns64": true"#, "EnableDns64"),
@@ -322,6 +424,7 @@ fn two_rows_of_one_thing_are_compared_field_by_field() {
         (endpoint, "available", "deleting", "State"),
         (endpoint, "ecr.api", "ecr.dkr", "ServiceName"),
         (endpoint, "eni-9", "eni-8", "NetworkInterfaceIds"),
+        (endpoint, "subnet-1", "subnet-2", "SubnetIds"),
         (endpoint, "ipv4", "dualstack", "IpAddressType"),
         (endpoint, r#""FailureReason": "x""#, r#""FailureReason": "y""#, "LastError and FailureReason"),
         (table, "vpc-1", "vpc-2", "VpcId"),

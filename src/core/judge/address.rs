@@ -284,6 +284,10 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, may_use_ipv6: bo
     }
     // What programs get besides, by the search list and the order of nsswitch.
     match resolution.c_library.as_ref().map(Observed::get) {
+        Some(Ok(found)) if found.is_empty() && !addresses.is_empty() => {
+            let gap = Gap::NotFound { detail: "it has no address, and no error".to_owned() };
+            missing.push(Missing::new(format!("what the C library resolves {hostname} to"), &gap));
+        }
         Some(Ok(found)) => addresses.extend(found),
         // There is no address at all.
         Some(Err(Gap::NotFound { .. })) if addresses.is_empty() => {}

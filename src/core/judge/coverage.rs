@@ -3,7 +3,7 @@
 use super::{
     address::could_hold,
     egress::require_public_ipv4_for,
-    lookup::{Selection, covers, expand, halves, read},
+    lookup::{NAT64, Selection, covers, expand, halves, read},
     path::Reader,
 };
 use crate::model::{
@@ -80,20 +80,17 @@ fn without_nested(entries: &[IpNet]) -> Vec<IpNet> {
     kept
 }
 
-/// `64:ff9b::/96`, after which RFC 6052 puts IPv4 addresses.
-const NAT64: u128 = 0x0064_ff9b << 96;
-
 /// The IPv6 range by which clients reach an IPv4 range through NAT64.
 fn by_nat64(range: &IpNet) -> Option<IpNet> {
     let IpNet::V4(range) = range else { return None };
-    let address = Ipv6Addr::from(NAT64 | u128::from(u32::from(range.network())));
+    let address = Ipv6Addr::from(u128::from(NAT64.addr()) | u128::from(u32::from(range.network())));
     Ipv6Net::new(address, 96 + range.prefix_len()).ok().map(IpNet::from)
 }
 
 impl Range<'_> {
     /// Whether it is what DNS64 makes of a range of the list.
     pub(super) fn is_by_nat64(&self) -> bool {
-        matches!(self.cidr, IpNet::V6(range) if u128::from(range.network()) >> 32 == NAT64 >> 32)
+        matches!(self.cidr, IpNet::V6(range) if NAT64.contains(&range))
     }
 
     /// Whether it lies in the subnet itself, so that no route table applies.
@@ -119,6 +116,11 @@ impl<'t> Coverage<'t> {
     /// Whether any of these ranges overlaps the list.
     pub(super) fn overlaps(&self, own: &[IpNet]) -> bool {
         self.entries.iter().any(|entry| own.iter().any(|own| covers(own, entry) || covers(entry, own)))
+    }
+
+    /// Whether any of it is IPv6.
+    pub(super) fn has_ipv6(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry, IpNet::V6(_)))
     }
 
     /// Adds what DNS64 makes of the list: the resolver answers with addresses in `64:ff9b::/96`, for which routes of their own decide.

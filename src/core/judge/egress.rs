@@ -1,7 +1,7 @@
 //! How a packet to one address leaves the instance: which device, hence which network interface.
 
 use super::{
-    next_hop::{by_device, interface_of, leads_to_router, may_send_from, other_kind},
+    next_hop::{by_device, contradicted, interface_of, leads_to_router, may_send_from, other_kind},
     path::undetermined,
 };
 use crate::model::{
@@ -28,8 +28,8 @@ pub(super) fn egress(snapshot: &Snapshot, address: IpAddr) -> (Option<EgressStep
     if let Some(id) = &snapshot.assumed_interface {
         let interface = assumed(snapshot, id);
         let step = interface.as_ref().ok().map(|interface| EgressStep::Assumed(step_of(interface)));
-        let through = |interface| Egress { interface, source: primary_address(interface, address), astray: None };
-        return (step, interface.map(through));
+        let through = |interface| Ok(Egress { interface, source: Some(source_to(interface, address)?), astray: None });
+        return (step, interface.and_then(through));
     }
     let not_asked = Gap::NotTried { because: "the kernel was not asked".into() };
     let route = snapshot.kernel_routes.get(&address).map_or(Err(&not_asked), Observed::get);
@@ -127,11 +127,13 @@ pub(super) fn silent_servers<'s>(
 /// The network interface that `--interface` names.
 fn assumed<'s>(snapshot: &'s Snapshot, id: &InterfaceId) -> Result<&'s Interface, Verdict> {
     let instance = snapshot.instance.get().map_err(|gap| undetermined("the instance's network interfaces", gap))?;
-    instance.interfaces.iter().find(|interface| interface.id == *id).ok_or_else(|| {
+    let what = format!("network interface {id}");
+    let interface = instance.interfaces.iter().find(|interface| interface.id == *id).ok_or_else(|| {
         let known: Vec<_> = instance.interfaces.iter().map(|interface| interface.id.as_str()).collect();
         let detail = format!("this instance has {}", known.join(", "));
-        undetermined(format!("network interface {id}"), &Gap::NotFound { detail })
-    })
+        undetermined(&what, &Gap::NotFound { detail })
+    })?;
+    contradicted(instance, interface).map_or(Ok(interface), |gap| Err(undetermined(&what, &gap)))
 }
 
 fn step_of(interface: &Interface) -> InterfaceStep {
@@ -139,8 +141,23 @@ fn step_of(interface: &Interface) -> InterfaceStep {
 }
 
 /// The first address of the destination's family: what the kernel uses by default.
-fn primary_address(interface: &Interface, destination: IpAddr) -> Option<IpAddr> {
-    interface.addresses.iter().copied().find(|address| address.is_ipv4() == destination.is_ipv4())
+///
+/// # Errors
+/// The verdict where the network interface has none, or one that is none of its subnet's.
+fn source_to(interface: &Interface, destination: IpAddr) -> Result<IpAddr, Verdict> {
+    let what = || format!("the source address of packets from {} to {destination}", interface.id);
+    let of_family = interface.addresses.iter().find(|address| address.is_ipv4() == destination.is_ipv4());
+    let source = of_family.copied().ok_or_else(|| {
+        let detail = format!("it has no {} address", if destination.is_ipv4() { "IPv4" } else { "IPv6" });
+        undetermined(what(), &Gap::NotFound { detail })
+    })?;
+    let ranges = interface.subnet_cidrs.get().map_err(|gap| undetermined(what(), gap))?;
+    if !ranges.iter().any(|range| range.contains(&source)) {
+        let one = format!("{} of {} has {source}", interface.id, interface.subnet);
+        let gap = Gap::Conflicting { one, other: "the subnet has no range with that address".to_owned() };
+        return Err(undetermined(what(), &gap));
+    }
+    Ok(source)
 }
 
 /// An internet gateway carries IPv4 only from an address that has a public one.

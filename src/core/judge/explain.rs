@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     Destination, EndpointState, Explanation, Gap, Inventory, Loser, LostBy, Matched, Missing, Outcome, Path, PathKind,
-    RouteTable, SubnetId, Verdict, VpcEndpoint, VpcFacts, VpcId, WinningRoute,
+    PrefixListId, RouteTable, SubnetId, Verdict, VpcEndpoint, VpcFacts, VpcId, WinningRoute,
 };
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -77,7 +77,13 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
     let reason = reason(address, subnet, table, &verdict, route.as_ref())
         + &state_of(&inventory.facts, &verdict)
         + &beyond(&inventory.facts, address, &verdict);
-    Ok(explanation(verdict, route, losers(&selection), reason))
+    let mut explanation = explanation(verdict, route, losers(&selection), reason);
+    if let Some(list) = another_list(&explanation) {
+        let overlap =
+            format!("; {list} has the address too and leads elsewhere: where lists overlap, AWS may pick either");
+        explanation.reason.push_str(&overlap);
+    }
+    Ok(explanation)
 }
 
 /// Nothing in an IPv6-only subnet sends to an IPv4 address.
@@ -238,6 +244,7 @@ fn state_of(facts: &VpcFacts, verdict: &Verdict) -> String {
 pub fn explained_outcome(explanation: &Explanation) -> Outcome {
     match &explanation.verdict {
         Verdict::Via(path) if path.is_dynamodb_endpoint => match explanation.endpoint_state {
+            Some(EndpointState::Available) if another_list(explanation).is_some() => Outcome::AtRisk,
             Some(EndpointState::Available) => Outcome::OnNet,
             Some(_) | None => Outcome::AtRisk,
         },
@@ -246,6 +253,17 @@ pub fn explained_outcome(explanation: &Explanation) -> Outcome {
         Verdict::Dropped(_) => Outcome::Dropped,
         Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Outcome::Undetermined,
     }
+}
+
+/// Another prefix list that has the address and leads elsewhere. AWS picks one of two at random where they overlap, and elsewhere says that
+/// the longer prefix wins. <https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>
+fn another_list(explanation: &Explanation) -> Option<&PrefixListId> {
+    let Destination::PrefixList(list) = &explanation.route.as_ref()?.destination else { return None };
+    let target = explanation.verdict.path()?.target.as_str();
+    explanation.losers.iter().find_map(|Loser { matched, .. }| match &matched.route.destination {
+        Destination::PrefixList(other) => (other != list && matched.route.target.id() != target).then_some(other),
+        Destination::Cidr(_) => None,
+    })
 }
 
 /// Which interface endpoint may have a private address in another network.

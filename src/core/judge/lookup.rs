@@ -16,7 +16,15 @@ use crate::model::{
     Destination, Gap, ListFamily, LostBy, Observed, Origin, PrefixList, PrefixListId, Route, RouteTable, Target,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr, sync::LazyLock};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::LazyLock,
+};
+
+/// The range of IPv6 addresses in which RFC 6052 puts IPv4 addresses: what a resolver with DNS64 answers with.
+pub const NAT64: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
 /// The prefix lists, as far as they could be read.
 pub type PrefixLists = BTreeMap<PrefixListId, Observed<PrefixList>>;

@@ -86,6 +86,22 @@ fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -
         let one = format!("{} has the hardware address {mac}", interface.id);
         return conflicting(one, format!("{} has it too", another.id));
     }
+    if let Some(gap) = contradicted(instance, interface) {
+        return Err(undetermined(&what, &gap));
+    }
+    let has_address = format!("{} has the hardware address of {}", device.name, interface.id);
+    if let Some(kind) = other_kind(device) {
+        return conflicting(has_address, format!("it is a device of kind {kind}, which is not a network interface"));
+    }
+    if !device.same_mac.is_empty() {
+        return conflicting(has_address, format!("{} has it too", device.same_mac.join(" and ")));
+    }
+    Ok(interface)
+}
+
+/// What the metadata of the instance have against one of its network interfaces: those of another one, or its own.
+pub(super) fn contradicted(instance: &Instance, interface: &Interface) -> Option<Gap> {
+    let conflicting = |one: String, other: String| Some(Gap::Conflicting { one, other });
     let others = || instance.interfaces.iter().filter(|other| *other != interface);
     if others().any(|other| other.id == interface.id) {
         return conflicting(format!("{} is listed twice", interface.id), "with different contents".to_owned());
@@ -110,14 +126,7 @@ fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -
         let one = format!("{} of {} has {address}", interface.id, interface.subnet);
         return conflicting(one, "the subnet has no range with that address".to_owned());
     }
-    let has_address = format!("{} has the hardware address of {}", device.name, interface.id);
-    if let Some(kind) = other_kind(device) {
-        return conflicting(has_address, format!("it is a device of kind {kind}, which is not a network interface"));
-    }
-    if !device.same_mac.is_empty() {
-        return conflicting(has_address, format!("{} has it too", device.same_mac.join(" and ")));
-    }
-    Ok(interface)
+    None
 }
 
 /// Whether two readings of a subnet's ranges agree. The metadata of an interface without IPv6 addresses has no IPv6 ranges.

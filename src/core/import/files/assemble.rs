@@ -57,7 +57,13 @@ impl<T: Row> Pieces<T> {
             path: path.to_owned(),
             token: token.clone(),
             rows: items.iter().map(|Checked(item)| item.id().to_owned()).collect(),
+            with_main: items
+                .iter()
+                .filter(|Checked(item)| item.is_main())
+                .filter_map(|Checked(item)| item.scope().map(str::to_owned))
+                .collect(),
             scopes,
+            at,
         };
         self.listings.add(name, page);
         items.into_iter().try_for_each(|Checked(item)| self.insert(item.key(), item, path))
@@ -224,7 +230,7 @@ impl Collected {
             has_token: token.is_some(),
             ranges: page.into_iter().map(|Checked(cidr)| cidr.trunc()).collect(),
         };
-        known.listings.add(&name, Page { path: path.to_owned(), token, rows, scopes });
+        known.listings.add(&name, Page { path: path.to_owned(), token, rows, scopes, with_main: BTreeSet::new(), at });
         known.cidrs.entry(listing_of(&name).to_owned()).or_default().push(part);
         known.at = known.at.min(at);
         Ok(())
@@ -374,6 +380,8 @@ impl Collected {
             (self.partial(&differing), self.selected_routes(&differing), self.unknown_ranges());
         let contradictory = self.contradictory(&region);
         let unlisted_subnets = if self.subnets.at.is_some() { self.unlisted_subnets() } else { BTreeMap::new() };
+        let without_ipv6 = self.subnets.values().filter(|listed| listed.is_without_ipv6());
+        let without_ipv6 = without_ipv6.map(|listed| listed.subnet.id.clone()).collect();
         let of_subnets = OwnRange::of_subnets(self.subnets.values().map(|listed| &listed.subnet));
         let of_vpcs = self.vpc_ranges.iter().filter(|own| !is_private(&own.range)).cloned();
         let own_ranges = of_subnets.chain(of_vpcs).collect();
@@ -398,6 +406,7 @@ impl Collected {
             partial,
             selected_routes,
             unknown_ranges,
+            without_ipv6,
             contradictory,
             own_ranges,
             unlisted_subnets,
@@ -508,6 +517,9 @@ impl Collected {
         match self.prefix_lists.complete(PREFIX_LISTS, place) {
             // Another of DynamoDB's lists, as of IPv6, may be on the page that is missing.
             Err(gap) => Observed::Unseen(gap),
+            Ok(_) if let Some(gap) = self.prefix_lists.values().find_map(ListedPrefixList::unclear_name) => {
+                Observed::Unseen(gap)
+            }
             Ok(at) if !value.is_empty() => Observed::Seen { value, at, took: Seconds::default() },
             // Every Region has the list: the files hold other lists, or another Region's.
             Ok(_) => Observed::Unseen(Gap::NotFound {

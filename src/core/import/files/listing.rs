@@ -19,15 +19,18 @@
 //! the AWS CLI follows every NextToken by itself unless `--max-items` or `--no-paginate` stops it.
 //!
 //! Two complete listings that share a route table of a VPC, of which one has a table that the other has not, are answers of two times,
-//! or one is filtered: whether the VPC has that table now is not known. The same is true of VPC endpoints.
+//! or one is filtered: whether the VPC has that table now is not known. The same is true of VPC endpoints. Where they share no table,
+//! they are two parts of one answer by two filters, unless each has the VPC's main table, or one has and their files are more than an
+//! hour apart.
 //!
-//! What they cannot detect: that a page 0 was there before page 1, or a page 1 between a file without number and page 2.
+//! What they cannot detect: that of two answers with the same time one is old, if it was filtered and they share nothing; that a page 0 was there before page 1, or a page 1 between a file without number and page 2.
 
-use crate::model::Gap;
+use crate::model::{Gap, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// One file's part of a listing.
@@ -39,6 +42,10 @@ pub(super) struct Page {
     pub(super) rows: BTreeSet<String>,
     /// The VPCs or Regions that its rows are of, and the rows of each.
     pub(super) scopes: BTreeMap<String, BTreeSet<String>>,
+    /// The VPCs of which it has the row that every whole answer has: the main route table.
+    pub(super) with_main: BTreeSet<String>,
+    /// When it was written.
+    pub(super) at: Timestamp,
 }
 
 /// A VPC, a row of it, and why the row may have gone.
@@ -62,47 +69,79 @@ impl Listings {
         self.0.values().find_map(|pages| cut_off(pages))
     }
 
-    /// What is in one and not in another of two complete listings that share a row of a VPC.
+    /// What is in one and not in another of two complete listings of a VPC that are not parts of one answer.
     pub(super) fn differing(&self) -> Vec<Differing<'_>> {
-        let mut known: Vec<(&Page, BTreeSet<&str>)> = Vec::new();
+        let mut known: BTreeMap<&str, Vec<Answer<'_>>> = BTreeMap::new();
         // The first answer that has a row.
         let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         let mut found = Vec::new();
-        for (page, by_scope) in self.0.values().flat_map(|pages| answers(pages)) {
-            for (scope, rows) in by_scope {
-                let mut sharing: Vec<usize> =
-                    rows.iter().filter_map(|row| first.get(&(scope, *row)).copied()).collect();
-                sharing.sort_unstable();
-                sharing.dedup();
-                let others = sharing.into_iter().map(|number| &known[number]);
-                for (other, of_other) in others.filter(|(_, of_other)| *of_other != rows) {
-                    found.extend(rows.symmetric_difference(of_other).map(|row| {
-                        let (has, lacks) = if rows.contains(row) { (page, *other) } else { (*other, page) };
-                        let other = format!("{} has not", file_name(&lacks.path));
-                        (scope, *row, Gap::Conflicting { one: format!("{} has {row}", file_name(&has.path)), other })
-                    }));
-                }
-                for row in &rows {
-                    first.entry((scope, row)).or_insert(known.len());
-                }
-                known.push((page, rows));
+        for (scope, answer) in self.0.values().flat_map(|pages| answers(pages)) {
+            let of_scope = known.entry(scope).or_default();
+            let mut others: BTreeSet<usize> =
+                answer.rows.iter().filter_map(|row| first.get(&(scope, *row)).copied()).collect();
+            others.extend((0..of_scope.len()).filter(|number| of_two_times(&of_scope[*number], &answer)));
+            for other in others.into_iter().map(|number| &of_scope[number]).filter(|other| other.rows != answer.rows) {
+                found.extend(answer.rows.symmetric_difference(&other.rows).map(|row| {
+                    let (has, lacks) = if answer.rows.contains(row) { (&answer, other) } else { (other, &answer) };
+                    let [has, lacks] = [has, lacks].map(|answer| file_name(&answer.first.path));
+                    (
+                        scope,
+                        *row,
+                        Gap::Conflicting { one: format!("{has} has {row}"), other: format!("{lacks} has not") },
+                    )
+                }));
             }
+            for row in &answer.rows {
+                first.entry((scope, row)).or_insert(of_scope.len());
+            }
+            of_scope.push(answer);
         }
         found
     }
 }
 
-/// The complete answers of files with one name: each file, or all of them where they are pages. Of each the rows by VPC.
-fn answers(pages: &[(Option<u32>, Page)]) -> Vec<(&Page, BTreeMap<&str, BTreeSet<&str>>)> {
+/// What a complete answer has of one VPC.
+struct Answer<'p> {
+    /// Its first page.
+    first: &'p Page,
+    rows: BTreeSet<&'p str>,
+    has_main: bool,
+}
+
+/// Parts of one answer by two filters are written one after the other.
+const ONE_AFTER_THE_OTHER: Duration = Duration::from_secs(3_600);
+
+/// Whether two answers about a VPC that share no row are of two times, and not parts of one.
+fn of_two_times(one: &Answer<'_>, other: &Answer<'_>) -> bool {
+    let (at, then) = (one.first.at, other.first.at);
+    match (one.has_main, other.has_main) {
+        (true, true) => true,
+        (false, false) => false,
+        (true, false) | (false, true) => at.since(then).max(then.since(at)) > ONE_AFTER_THE_OTHER,
+    }
+}
+
+/// The complete answers of files with one name: each file, or all of them where they are pages. Of each what it has by VPC.
+fn answers(pages: &[(Option<u32>, Page)]) -> Vec<(&str, Answer<'_>)> {
     let is_one = pages.iter().any(|(_, page)| page.token.is_some());
-    let mut answers: Vec<(&Page, BTreeMap<&str, BTreeSet<&str>>)> = Vec::new();
+    let mut answers: Vec<(&str, Answer<'_>)> = Vec::new();
+    // Where the answer begins that the page is of.
+    let mut start = 0;
+    let mut first = None;
     for (_, page) in pages {
-        if answers.is_empty() || !is_one {
-            answers.push((page, BTreeMap::new()));
+        if !is_one {
+            (start, first) = (answers.len(), None);
         }
-        let Some((_, rows)) = answers.last_mut() else { continue };
+        let first: &Page = first.get_or_insert(page);
         for (scope, of_scope) in &page.scopes {
-            rows.entry(scope).or_default().extend(of_scope.iter().map(String::as_str));
+            let at =
+                answers[start..].iter().position(|(known, _)| known == scope).map_or(answers.len(), |at| start + at);
+            if at == answers.len() {
+                answers.push((scope, Answer { first, rows: BTreeSet::new(), has_main: false }));
+            }
+            let (_, answer) = &mut answers[at];
+            answer.rows.extend(of_scope.iter().map(String::as_str));
+            answer.has_main |= page.with_main.contains(scope);
         }
     }
     answers

@@ -1,4 +1,4 @@
-//! Which routes are kept of a large folder: those that overlap a range of a prefix list, or an address that is asked about. No
+//! Which routes are kept of a large folder: those that overlap a range of a prefix list, or of NAT64, or an address that is asked about. No
 //! other can win for either, so the answers are the same, and the memory is that of the largest file.
 
 use super::{
@@ -7,7 +7,7 @@ use super::{
     shapes::{Checked, ListedTable, Lists, ReadTable},
 };
 use crate::{
-    judge::lookup::covers,
+    judge::lookup::{NAT64, covers},
     model::{Destination, Route},
 };
 use ipnet::IpNet;
@@ -44,7 +44,8 @@ impl Relevant {
         if ranges.is_empty() {
             Self::Everything
         } else {
-            Self::Ranges(ranges.into_iter().chain(address.map(IpNet::from)).collect())
+            // In a subnet with DNS64, programs reach the lists through it.
+            Self::Ranges(ranges.into_iter().chain([IpNet::from(NAT64)]).chain(address.map(IpNet::from)).collect())
         }
     }
 

@@ -70,11 +70,16 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Err
 }
 
 fn unpadded<E: Error>(text: Text<'_>) -> Result<Text<'_>, E> {
-    const KINDS: [&str; 6] = ["subnet-", "rtb-", "vpc-", "vpce-", "pl-", "eni-"];
-    if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && text.trim() == &*text {
-        let begins = |kind: &str| text.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
-        let is_id = KINDS.into_iter().any(begins);
-        return if is_id { possible(&text).map(|()| text).map_err(E::custom) } else { Ok(text) };
+    const KINDS: [&[u8]; 6] = [b"subnet-", b"rtb-", b"vpc-", b"vpce-", b"pl-", b"eni-"];
+    let bytes = text.as_bytes();
+    let is_padded = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
+    if !is_padded && bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        let begins = |kind: &[u8]| bytes.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
+        return if KINDS.into_iter().any(begins) {
+            possible(&text).map(|()| text).map_err(E::custom)
+        } else {
+            Ok(text)
+        };
     }
     Err(E::custom(match text.trim() {
         trimmed if trimmed.is_ascii() => format!("{:?}, where EC2 writes {trimmed:?}: remove the spaces", &*text),
@@ -105,6 +110,11 @@ pub(super) trait Row: PartialEq {
     /// What a listing may be limited to: the row's VPC, or its Region where it is of none.
     fn scope(&self) -> Option<&str>;
 
+    /// Whether it is one that every whole answer about its VPC has: the main route table.
+    fn is_main(&self) -> bool {
+        false
+    }
+
     /// Takes in what another file has of the same thing. Two files that differ cannot both be right.
     ///
     /// # Errors
@@ -121,6 +131,13 @@ fn same_items<T: PartialEq>(one: &[T], other: &[T]) -> bool {
 /// Whether a field that some answers leave out does not differ. The first takes it from the other.
 fn same_or_absent<T: Clone + PartialEq>(one: &mut Option<T>, other: &Option<T>) -> bool {
     let agree = one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one == other);
+    *one = one.take().or_else(|| other.clone());
+    agree
+}
+
+/// The same of a list, in any order.
+fn same_items_or_absent<T: Clone + PartialEq>(one: &mut Option<Vec<T>>, other: &Option<Vec<T>>) -> bool {
+    let agree = one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| same_items(one, other));
     *one = one.take().or_else(|| other.clone());
     agree
 }

@@ -2,7 +2,7 @@
 
 use super::Collected;
 use crate::{
-    import::files::shapes::ListedInterface,
+    import::files::shapes::{ListedEndpoint, ListedInterface},
     model::{EndpointState, EndpointType, Gap, VpcEndpoint, VpcId, may_be_dynamodbs, regions},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,11 +122,13 @@ impl Collected {
             let detail = format!("{id} is of {endpoint}, which is not among the VpcEndpoints");
             return Some(Gap::NotVisible { detail });
         }
-        let dynamodbs = self
-            .endpoints()
-            .filter(|e| e.may_have_addresses() && may_be_dynamodbs(e.service.as_deref(), region))
-            .filter(|endpoint| works(&endpoint.state));
-        for endpoint in dynamodbs {
+        let is_dynamodbs = |endpoint: &VpcEndpoint| {
+            endpoint.may_have_addresses()
+                && may_be_dynamodbs(endpoint.service.as_deref(), region)
+                && works(&endpoint.state)
+        };
+        for with_endpoint in self.vpc_endpoints.values().filter(|listed| is_dynamodbs(&listed.endpoint)) {
+            let endpoint = &with_endpoint.endpoint;
             if endpoint.interfaces.is_empty() {
                 return Some(Gap::Truncated { detail: format!("{} has no NetworkInterfaceIds", endpoint.id) });
             }
@@ -137,6 +139,7 @@ impl Collected {
                     return Some(Gap::Truncated { detail });
                 }
                 let conflict = another_things(endpoint, listed)
+                    .or_else(|| in_another_subnet(with_endpoint, listed))
                     .or_else(|| self.outside_its_subnet(endpoint, listed))
                     .or_else(|| self.shared_address(endpoint, listed));
                 if let Some((one, other)) = conflict {
@@ -204,6 +207,14 @@ fn another_things(endpoint: &VpcEndpoint, listed: &ListedInterface) -> Option<(S
     }
     let kind = listed.kind.as_deref().filter(|kind| !OF_ENDPOINTS.contains(kind))?;
     Some((named(), format!("its InterfaceType is {kind}")))
+}
+
+/// The subnet of a network interface that is none of the endpoint's.
+fn in_another_subnet(listed: &ListedEndpoint, interface: &ListedInterface) -> Option<(String, String)> {
+    let (subnets, subnet) = (listed.subnets.as_ref()?, interface.subnet.as_ref()?);
+    let (id, endpoint) = (&interface.interface.id, &listed.endpoint.id);
+    let other = || format!("{subnet} is not among the SubnetIds of {endpoint}");
+    (!subnets.contains(subnet)).then(|| (format!("{id} of {endpoint} is in {subnet}"), other()))
 }
 
 fn works(state: &EndpointState) -> bool {

@@ -5,8 +5,8 @@ use super::{
         convert::{self, ConvertError, RawEndpoint},
         json::Text,
     },
-    Checked, Row, all_equal, any_text, checked, exact, given, ids, region_of_name, same_list, same_or_absent,
-    same_unless,
+    Checked, Row, all_equal, any_text, checked, exact, given, ids, region_of_name, same_items_or_absent, same_list,
+    same_or_absent, same_unless,
 };
 use crate::model::{EndpointState, EndpointType, VpcEndpoint};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -16,6 +16,8 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) struct ListedEndpoint {
     pub(in super::super) endpoint: VpcEndpoint,
+    /// `SubnetIds`: the subnets that it has network interfaces in, if the file has them.
+    pub(in super::super) subnets: Option<Vec<String>>,
     has_tables: bool,
     has_interfaces: bool,
 }
@@ -47,6 +49,7 @@ impl Row for ListedEndpoint {
                 "NetworkInterfaceIds",
                 same_list(&mut self.has_interfaces, &mut one.interfaces, other.has_interfaces, &two.interfaces),
             ),
+            ("SubnetIds", same_items_or_absent(&mut self.subnets, &other.subnets)),
             ("ServiceRegion", same_or_absent(&mut one.service_region, &two.service_region)),
             ("IpAddressType", same_or_absent(&mut one.address_type, &two.address_type)),
             ("LastError and FailureReason", same_or_absent(&mut one.failure, &two.failure)),
@@ -79,6 +82,8 @@ struct VpcEndpointJson<'a> {
     route_table_ids: Option<Vec<Text<'a>>>,
     #[serde(borrow, default, deserialize_with = "ids")]
     network_interface_ids: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default, deserialize_with = "ids")]
+    subnet_ids: Option<Vec<Text<'a>>>,
     #[serde(borrow, default, deserialize_with = "given")]
     ip_address_type: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "any_text")]
@@ -136,13 +141,12 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
     let endpoint = raw.convert()?;
     let of_another_type = match &endpoint.kind {
         EndpointType::Gateway => interfaces.first().map(|id| ("NetworkInterfaceIds", id)),
-        EndpointType::Interface => tables.first().map(|id| ("RouteTableIds", id)),
-        EndpointType::GatewayLoadBalancer
+        EndpointType::Interface
+        | EndpointType::GatewayLoadBalancer
         | EndpointType::Resource
         | EndpointType::ServiceNetwork
-        | EndpointType::Tunnel
-        | EndpointType::Absent
-        | EndpointType::Other(_) => None,
+        | EndpointType::Tunnel => tables.first().map(|id| ("RouteTableIds", id)),
+        EndpointType::Absent | EndpointType::Other(_) => None,
     };
     if let Some((other, id)) = of_another_type {
         let value = json.vpc_endpoint_type.as_deref().unwrap_or_default().to_owned();
@@ -150,6 +154,7 @@ checked!(ListedEndpoint, VpcEndpointJson<'_>, |json| {
     }
     Ok(ListedEndpoint {
         endpoint,
+        subnets: json.subnet_ids.is_some().then(|| ids(&json.subnet_ids)),
         has_tables: json.route_table_ids.is_some(),
         has_interfaces: json.network_interface_ids.is_some(),
     })

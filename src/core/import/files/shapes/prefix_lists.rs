@@ -52,6 +52,19 @@ impl ListedPrefixList {
         self.owner.as_deref().is_none_or(|owner| owner.eq_ignore_ascii_case("AWS"))
     }
 
+    /// Why it may be another of DynamoDB's lists: EC2 names each, and those of AWS in lower case.
+    pub(in super::super) fn unclear_name(&self) -> Option<Gap> {
+        let id = &self.id;
+        let Some(name) = self.name.as_deref().filter(|name| !name.trim().is_empty()) else {
+            let detail = format!("{id} has no PrefixListName: it may be another of DynamoDB's");
+            return self.is_of_aws().then_some(Gap::Truncated { detail });
+        };
+        let plain = name.trim().to_ascii_lowercase();
+        let is_unclear =
+            plain != name && (plain.starts_with("com.amazonaws.") || plain.starts_with("cn.com.amazonaws."));
+        is_unclear.then(|| Gap::Malformed { detail: format!("{id} is named {name:?}, where EC2 writes {plain:?}") })
+    }
+
     /// Its address family, where it is one that is known.
     pub(in super::super) fn family(&self) -> Option<ListFamily> {
         let is = |word: &str| self.family.as_deref().is_some_and(|family| family.eq_ignore_ascii_case(word));

@@ -5,10 +5,11 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, is_account, null_as_empty, owner_of_arn,
-    region_of_arn, same_items, same_or_absent, same_partition,
+    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, is_account, null_as_no_items, owner_of_arn,
+    region_of_arn, same_list, same_or_absent, same_partition,
 };
 use crate::model::{Subnet, region_of_zone};
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// A subnet, and whether its range of IPv4 addresses is known.
@@ -18,9 +19,18 @@ pub(in super::super) struct ListedSubnet {
     pub(in super::super) whole: bool,
     /// The Region it is in, by its zone or its ARN.
     pub(in super::super) region: Option<String>,
+    /// Whether the answer has the list of its IPv6 ranges.
+    has_ipv6_list: bool,
     /// As the answer has them, if it has.
     ipv6_native: Option<bool>,
     dns64: Option<bool>,
+}
+
+impl ListedSubnet {
+    /// Whether nothing in it has an IPv6 address.
+    pub(in super::super) fn is_without_ipv6(&self) -> bool {
+        self.has_ipv6_list && self.subnet.has_no_ipv6()
+    }
 }
 
 impl Row for ListedSubnet {
@@ -34,11 +44,14 @@ impl Row for ListedSubnet {
 
     fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
         let (one, two) = (&mut self.subnet, &other.subnet);
-        if !self.whole && other.whole {
-            one.cidrs.clone_from(&two.cidrs);
-        }
-        let cidrs = !other.whole || same_items(&one.cidrs, &two.cidrs);
-        self.whole |= other.whole;
+        let of_family = |ranges: &[IpNet], is_ipv4| -> Vec<IpNet> {
+            ranges.iter().filter(|range| range.addr().is_ipv4() == is_ipv4).copied().collect()
+        };
+        let [mut ipv4, mut ipv6] = [true, false].map(|is_ipv4| of_family(&one.cidrs, is_ipv4));
+        let ipv4_agree = same_list(&mut self.whole, &mut ipv4, other.whole, &of_family(&two.cidrs, true));
+        let other_ipv6 = of_family(&two.cidrs, false);
+        let ipv6_agree = same_list(&mut self.has_ipv6_list, &mut ipv6, other.has_ipv6_list, &other_ipv6);
+        one.cidrs = [ipv4, ipv6].concat();
         let native = same_or_absent(&mut self.ipv6_native, &other.ipv6_native);
         let dns64 = same_or_absent(&mut self.dns64, &other.dns64);
         (one.ipv6_native, one.dns64) = (self.ipv6_native == Some(true), self.dns64 == Some(true));
@@ -49,7 +62,8 @@ impl Row for ListedSubnet {
             ("Ipv6Native", native),
             ("EnableDns64", dns64),
             ("AvailabilityZone", same_or_absent(&mut self.region, &other.region)),
-            ("CidrBlock and Ipv6CidrBlockAssociationSet", cidrs),
+            ("CidrBlock", ipv4_agree),
+            ("Ipv6CidrBlockAssociationSet", ipv6_agree),
         ])
     }
 }
@@ -71,8 +85,9 @@ struct SubnetJson<'a> {
     cidr_block: Option<Text<'a>>,
     ipv6_native: Option<bool>,
     enable_dns64: Option<bool>,
-    #[serde(borrow, default, deserialize_with = "null_as_empty")]
-    ipv6_cidr_block_association_set: Vec<Ipv6Json<'a>>,
+    /// `None` without the key; `null` is an empty list.
+    #[serde(borrow, default, deserialize_with = "null_as_no_items")]
+    ipv6_cidr_block_association_set: Option<Vec<Ipv6Json<'a>>>,
 }
 exact!(SubnetJson borrows);
 
@@ -90,7 +105,7 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
     convert::same(("the account of SubnetArn", owner_of_arn), ("OwnerId", owner))?;
     let region = of_zone.or(of_arn).map(str::to_owned);
     let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
-    let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
+    let ipv6 = json.ipv6_cidr_block_association_set.iter().flatten().filter_map(Ipv6Json::in_force);
     let subnet = Subnet {
         id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
@@ -103,5 +118,6 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
         ipv6_native: json.ipv6_native == Some(true),
         dns64: json.enable_dns64 == Some(true),
     };
-    Ok(ListedSubnet { subnet, whole, region, ipv6_native: json.ipv6_native, dns64: json.enable_dns64 })
+    let has_ipv6_list = json.ipv6_cidr_block_association_set.is_some();
+    Ok(ListedSubnet { subnet, whole, region, has_ipv6_list, ipv6_native: json.ipv6_native, dns64: json.enable_dns64 })
 });

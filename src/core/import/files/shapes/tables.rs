@@ -9,7 +9,7 @@ use super::{
     exact::spelled_otherwise,
     given, items, null_as_false, null_as_no_items, same_items, same_or_absent, unpadded, unwrapped,
 };
-use crate::model::{Association, Route, RouteTable};
+use crate::model::{AssociatedWith, Association, Route, RouteTable};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
@@ -70,6 +70,10 @@ impl Row for ListedTable {
 
     fn scope(&self) -> Option<&str> {
         Some(self.table.vpc.as_str())
+    }
+
+    fn is_main(&self) -> bool {
+        self.table.associations.iter().any(|association| association.with == AssociatedWith::Main)
     }
 
     fn merge(&mut self, other: &Self) -> Result<(), &'static str> {
