@@ -16,6 +16,7 @@ mod hostile_text;
 #[path = "../lab/iam/mod.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the lab uses the rest, and is a module of other tests")]
 mod iam;
+mod listings;
 #[path = "../common/page.rs"]
 mod page;
 mod plain_words;

@@ -1,13 +1,10 @@
 //! Rows of a folder, as they come: each field as EC2 writes it or refused, and each fact that two answers have compared.
 
-use crate::folders::{
-    ENDPOINTS, LISTS, LOCAL, MAIN, PRIVATE, SUBNETS, TO_ENDPOINT, outcome, outcome_at, read, table, tables,
-};
+use crate::folders::{ENDPOINTS, LISTS, LOCAL, MAIN, PRIVATE, SUBNETS, TO_ENDPOINT, outcome, read, table, tables};
 use onnet_core::{
     judge::{explain, explained_outcome},
     model::{Inventory, Outcome},
 };
-use std::time::Duration;
 
 fn explained(inventory: &Inventory, address: &str) -> Outcome {
     let explanation = explain(inventory, &"subnet-1".into(), address.parse().unwrap()).unwrap();
@@ -94,82 +91,6 @@ fn a_row_that_is_null_is_none_that_can_be_passed_over() {
     }
 }
 
-/// Two complete answers, of which one is older: what is in one alone may have gone.
-#[test]
-fn complete_answers_of_two_times_are_compared() {
-    let nameless = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
-    let entries = |cidr: &str, token: &str| format!(r#"{{"Entries": [{{"Cidr": "{cidr}"}}]{token}}}"#);
-    let (whole, part) = (entries("52.94.0.0/22", ""), entries("52.94.0.0/24", ""));
-    let of_lists = |files: &[(&str, &str)]| outcome(&[&[("prefix-lists.json", nameless.as_str())], files].concat());
-    assert_eq!(of_lists(&[("pl-1.json", &whole)]), Ok(Outcome::OnNet));
-    assert_eq!(of_lists(&[("pl-1.json", &whole), ("pl-1 (1).json", &whole)]), Ok(Outcome::OnNet), "the same twice");
-    assert_eq!(of_lists(&[("pl-1.json", &whole), ("pl-1 (1).json", &part)]), Ok(Outcome::Undetermined));
-    let first = entries("52.94.0.0/22", r#", "NextToken": "x""#);
-    assert_eq!(of_lists(&[("pl-1.json", &first), ("pl-1-2.json", &part)]), Ok(Outcome::OnNet), "pages");
-
-    let nat =
-        r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
-    let main = table("rtb-1", MAIN, &[LOCAL, nat]);
-    let own = table("rtb-2", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, TO_ENDPOINT]);
-    let endpoints = ENDPOINTS.replace("rtb-1", "rtb-2");
-    let of_tables = |new: &[&str], copy: &str, old: &[&str]| {
-        outcome(&[("vpc-endpoints.json", &endpoints), ("route-tables.json", &tables(new)), (copy, &tables(old))])
-    };
-    for copy in ["route-tables (1).json", "route-tables-old.json", "before.json"] {
-        assert_eq!(of_tables(&[&main], copy, &[&main, &own]), Ok(Outcome::Undetermined), "{copy}");
-        assert_eq!(of_tables(&[&main, &own], copy, &[&main, &own]), Ok(Outcome::OnNet), "{copy}");
-        assert_eq!(of_tables(&[&own], copy, &[&main]), Ok(Outcome::OnNet), "{copy}: by two filters");
-        // As a participant of a shared VPC sees them: what is in both answers is there.
-        let other = table("rtb-3", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, nat]);
-        assert_eq!(of_tables(&[&main, &own], copy, &[&own]), Ok(Outcome::OnNet), "{copy}: explicit and in both");
-        assert_eq!(of_tables(&[&main, &other], copy, &[&main]), Ok(Outcome::Undetermined), "{copy}: in one");
-    }
-}
-
-/// The route tables may be as old as the answer that still has the endpoint.
-#[test]
-fn an_endpoint_that_one_of_two_complete_answers_has_not_may_have_gone() {
-    let other = |id: &str, service: &str| {
-        ENDPOINTS.replace("vpce-1", id).replace("dynamodb", service).replace(r#""rtb-1""#, "")
-    };
-    let (s3, ssm) = (other("vpce-2", "s3"), other("vpce-3", "ssm"));
-    let (row, end) = (r#"{"VpcEndpoints": ["#, "]}");
-    let bare = |text: &str| text.strip_prefix(row).and_then(|text| text.strip_suffix(end)).unwrap().to_owned();
-    let both = |one: &str, more: &str| format!("{row}{}, {}{end}", bare(one), bare(more));
-    let of = |new: &str, copy: &str, old: &str| outcome(&[("vpc-endpoints.json", new), (copy, old)]);
-    for copy in ["vpc-endpoints (1).json", "vpc-endpoints-old.json", "before.json"] {
-        assert_eq!(of(&s3, copy, &both(ENDPOINTS, &s3)), Ok(Outcome::Undetermined), "{copy}");
-        assert_eq!(of(&both(ENDPOINTS, &s3), copy, &s3), Ok(Outcome::Undetermined), "{copy}");
-        assert_eq!(of(&both(ENDPOINTS, &s3), copy, &both(ENDPOINTS, &s3)), Ok(Outcome::OnNet), "{copy}: the same");
-        assert_eq!(of(&both(ENDPOINTS, &s3), copy, ENDPOINTS), Ok(Outcome::OnNet), "{copy}: another service's");
-        assert_eq!(of(ENDPOINTS, copy, &both(&s3, &ssm)), Ok(Outcome::OnNet), "{copy}: by two filters");
-    }
-}
-
-/// Parts of one answer by two filters are on-net, and answers of two times are not: each whole one has the main table.
-#[test]
-fn answers_that_share_no_table_are_parts_or_of_two_times() {
-    let nat =
-        r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
-    let own = table("rtb-2", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, TO_ENDPOINT]);
-    let old_main =
-        table("rtb-3", MAIN, &[LOCAL, nat]).replace(r#""RouteTableId": "rtb-1""#, r#""RouteTableId": "rtb-3""#);
-    let (new, endpoints) = (tables(&[&table("rtb-1", MAIN, &[LOCAL, nat])]), ENDPOINTS.replace("rtb-1", "rtb-2"));
-    let files = |old: &[&str]| {
-        let old = tables(old);
-        [("vpc-endpoints.json", endpoints.clone()), ("route-tables.json", new.clone()), ("before.json", old)]
-    };
-    let audited = |old: &[&str], apart: u64| {
-        let files = files(old);
-        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
-        outcome_at(&files, &[("before.json", Duration::from_secs(apart))])
-    };
-    assert_eq!(audited(&[&own], 0), Ok(Outcome::OnNet));
-    assert_eq!(audited(&[&own], 3_600), Ok(Outcome::OnNet));
-    assert_eq!(audited(&[&own], 3_602), Ok(Outcome::Undetermined));
-    assert_eq!(audited(&[&own, &old_main], 0), Ok(Outcome::Undetermined), "both have a main table");
-}
-
 #[test]
 fn lists_that_overlap_put_an_explanation_at_risk() {
     let other = r#"{"DestinationPrefixListId": "pl-2", "TransitGatewayId": "tgw-1", "Origin": "CreateRoute", "State": "active"}"#;
@@ -217,6 +138,27 @@ fn a_list_without_a_name_may_be_another_of_dynamodbs() {
         r#""PrefixListName": "COM.AMAZONAWS.US-EAST-1.IPV6.DYNAMODB","#,
     ] {
         assert_eq!(with(name), Ok(Outcome::Undetermined), "{name}");
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_gone_carries_nothing_that_is_routed_to_it() {
+    for (state, expected) in [
+        ("available", Outcome::OnNet),
+        ("Available", Outcome::OnNet),
+        ("pending", Outcome::AtRisk),
+        ("pendingAcceptance", Outcome::AtRisk),
+        ("deleting", Outcome::AtRisk),
+        ("partial", Outcome::AtRisk),
+        ("deleted", Outcome::Undetermined),
+        ("rejected", Outcome::Undetermined),
+        ("failed", Outcome::Undetermined),
+        ("expired", Outcome::Undetermined),
+        ("hibernating", Outcome::Undetermined),
+        ("", Outcome::Undetermined),
+    ] {
+        let endpoints = ENDPOINTS.replace(r#""available""#, &format!(r#""{state}""#));
+        assert_eq!(outcome(&[("vpc-endpoints.json", &endpoints)]), Ok(expected), "{state:?}");
     }
 }
 

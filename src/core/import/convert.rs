@@ -488,6 +488,16 @@ mod tests {
         });
         assert_eq!(nat_instance, Target::Instance("i-1".into()));
         assert_eq!(target_of(|r| r.network_interface_id = Some("eni-1")), Target::NetworkInterface("eni-1".into()));
+        for (field, expected) in [
+            ("IpAddress", Target::NetworkInterface("eni-1".into())),
+            ("NewGatewayId", other("the target", "eni-1 and new-1".to_owned())),
+        ] {
+            let two = target_of(|r| {
+                r.network_interface_id = Some("eni-1");
+                r.another = Some((field, "new-1"));
+            });
+            assert_eq!(two, expected);
+        }
     }
 
     #[test]
@@ -509,6 +519,7 @@ mod tests {
         assert_eq!(route_state(None), RouteState::Absent);
         assert_eq!(origin(Some("Advertisement")), Origin::Advertisement);
         assert_eq!(origin(None), Origin::Absent);
+        assert_eq!(origin(Some("Teleportation")), Origin::Other("Teleportation".into()));
         assert_eq!(endpoint_type(None), EndpointType::Absent);
         assert_eq!(endpoint_type(Some("Tunnel")), EndpointType::Tunnel);
         assert_eq!(endpoint_type(Some("Wormhole")), EndpointType::Other("Wormhole".into()));
@@ -573,6 +584,25 @@ mod tests {
         assert_eq!(state("disassociated"), AssociationState::Gone);
         assert_eq!(state("failed"), AssociationState::Other("failed".into()));
         assert_eq!(state("parked"), AssociationState::Other("parked".into()));
+    }
+
+    #[test]
+    fn a_policy_is_kept_of_dynamodbs_endpoints_and_up_to_a_length() {
+        let kept = |service, length: usize| {
+            let policy = "x".repeat(length);
+            let raw = RawEndpoint {
+                vpc_endpoint_id: Some("vpce-1"),
+                vpc_id: Some("vpc-1"),
+                service_name: service,
+                policy_document: Some(&policy),
+                ..RawEndpoint::default()
+            };
+            raw.convert().unwrap().policy.is_some()
+        };
+        assert!(kept(Some("com.amazonaws.us-east-1.dynamodb"), LONGEST_POLICY));
+        assert!(kept(None, 1));
+        assert!(!kept(Some("com.amazonaws.us-east-1.dynamodb"), LONGEST_POLICY + 1));
+        assert!(!kept(Some("com.amazonaws.us-east-1.s3"), 1));
     }
 
     #[test]

@@ -507,7 +507,7 @@ mod tests {
             };
             assert!(routes(&small) < routes(&whole), "{name}");
             assert_eq!(judge::audit(&small, None), judge::audit(&whole, None), "{name}");
-            for address in ["10.0.0.1", "172.31.3.4", "52.94.0.10", "8.8.8.8", "2600::1"] {
+            for address in ["192.168.0.9", "10.0.0.1", "172.31.3.4", "52.94.0.10", "8.8.8.8", "2600::1"] {
                 let address = address.parse().unwrap();
                 let small = read_sized(dir, Some("us-east-1"), Some(address), 0).unwrap();
                 for subnet in whole.subnets.seen().unwrap() {
