@@ -5,8 +5,8 @@ use onnet::{
     engine::{Answer, Changed, Facts, ProbeChoice, Scope, Step},
     judge::judge,
     model::{
-        Fact, FactPath, FactVisitor, Gap, Instance, Interface, Observed, Outcome, ProbeKind, Report, Resolution,
-        Seconds, Snapshot, Source, Timestamp, VpcFacts,
+        Fact, FactPath, FactVisitor, Gap, Instance, Interface, NatRates, Observed, Outcome, ProbeKind, Report,
+        Resolution, Seconds, Snapshot, Source, Timestamp, VpcFacts,
     },
     observe::kernel::Wanted,
 };
