@@ -205,10 +205,12 @@ impl RawRoute<'_> {
             (self.network_interface_id, |id| Target::NetworkInterface(id.into())),
             (self.ip_address, |value| other("IpAddress", value)),
         ];
-        let given = |id: Option<&str>| id.filter(|id| !id.is_empty()).map(str::to_owned);
         let another = self.another.map(|(field, value)| other(field, value.to_owned()));
-        let mut targets =
-            fields.into_iter().filter_map(|(id, target)| Some(of_its_kind(target(given(id)?)))).chain(another);
+        let given = |(id, target): &Field<'_>| {
+            let id = id.filter(|id| !id.is_empty())?;
+            Some(of_its_kind(target(id.to_owned())))
+        };
+        let mut targets = fields.iter().filter_map(given).chain(another);
         let Some(first) = targets.next() else { return other("none", "none".to_owned()) };
         match targets.next() {
             Some(second) if !one_device(&first, &second) => {

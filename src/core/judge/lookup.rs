@@ -317,8 +317,12 @@ fn select_among<'t>(
     let is_top =
         |m: &&Match<'_>| if is_open { Some(m.prefix.prefix_len()) == longest } else { Some(m.order()) == best };
     let at_top = contenders.iter().take_while(is_top).count();
-    let rest = contenders.split_off(at_top);
+    let mut rest = contenders.split_off(at_top);
     let mut tied = contenders;
+    // If it is propagated, it does not beat the local route either, whatever its length.
+    if is_open && let Some(local) = rest.iter().position(|m| m.route.target == Target::Local) {
+        tied.push(rest.remove(local));
+    }
     let winner = tied.first().copied();
     let distinct = winner.is_some_and(|winner| tied.iter().any(|m| !m.leads_where(winner.route)));
 
