@@ -16,7 +16,7 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 26] = [
+const DISAGREE: [&str; 27] = [
     "answers_contradict_an_internet_gateway_without_a_public_address",
     "control_that_is_allowed_here_and_denied_elsewhere_decides_nothing",
     "no_endpoint_contradicts_the_tables_without_the_question_about_the_source",
@@ -30,6 +30,7 @@ const DISAGREE: [&str; 26] = [
     "answer_through_a_dropped_route_contradicts_it",
     "probe_from_another_source_contradicts_the_kernel",
     "endpoint_lists_a_table_that_has_no_route_to_it",
+    "endpoint_lists_a_table_without_its_route_and_the_list_is_unread",
     "testimony_against_an_internet_gateway_is_a_contradiction",
     "another_endpoint_than_the_routes_is_a_contradiction",
     "another_source_against_the_endpoints_route_is_a_contradiction",

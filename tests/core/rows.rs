@@ -163,6 +163,38 @@ fn an_endpoint_that_is_gone_carries_nothing_that_is_routed_to_it() {
 }
 
 #[test]
+fn a_row_of_ours_below_vpcs_is_not_passed_over() {
+    let vpcs = r#"{"Vpcs": [{"VpcId": "vpc-1", "Subnets": [{"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "10.0.2.0/24"}]}]}"#;
+    let error = outcome(&[("vpcs.json", vpcs)]).unwrap_err();
+    assert!(error.contains("DIR/vpcs.json") && error.contains("Subnets"), "{error}");
+}
+
+/// The second row of the table has an association that names nothing: it may be a subnet's.
+#[test]
+fn an_association_without_a_name_in_one_of_two_rows_leaves_the_vpc_open() {
+    let row = |more: &str| tables(&[&table("rtb-1", &MAIN.replace(']', &format!("{more}]")), &[LOCAL, TO_ENDPOINT])]);
+    let of = |one: &str, two: &str| outcome(&[("route-tables.json", &row(one)), ("more.json", &row(two))]);
+    assert_eq!(of("", ""), Ok(Outcome::OnNet));
+    assert_eq!(of("", ", {}"), Ok(Outcome::Undetermined));
+    assert_eq!(of(", {}", ""), Ok(Outcome::Undetermined));
+}
+
+#[test]
+fn a_route_of_an_origin_that_is_not_known_may_lose_to_a_list() {
+    let route = |origin: &str| {
+        format!(
+            r#"{{"DestinationCidrBlock": "52.94.0.0/22", "NatGatewayId": "nat-1", "Origin": "{origin}", "State": "active"}}"#
+        )
+    };
+    let of = |origin: &str| {
+        let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, &route(origin)])]);
+        outcome(&[("route-tables.json", &main)])
+    };
+    assert_eq!(of("CreateRoute"), Ok(Outcome::OffNet));
+    assert_eq!(of("Teleportation"), Ok(Outcome::Undetermined));
+}
+
+#[test]
 fn only_a_gateway_endpoint_has_route_tables() {
     let inspecting = ENDPOINTS.replace(r#""Gateway""#, r#""GatewayLoadBalancer""#);
     let error = outcome(&[("vpc-endpoints.json", &inspecting)]).unwrap_err();
@@ -374,6 +406,13 @@ fn two_rows_of_one_thing_are_compared_field_by_field() {
         (table, r#""Associations": []"#, r#""Associations": [{"SubnetId": "subnet-9"}]"#, "Associations"),
         (table, "10.0.0.0/16", "10.1.0.0/16", "Routes"),
     ];
+    let other = endpoint.replace("com.amazonaws.us-east-1.ecr.api", "com.example.service");
+    let cases = cases.into_iter().chain([(
+        other.as_str(),
+        r#""ServiceRegion": "us-east-1""#,
+        r#""ServiceRegion": "eu-west-1""#,
+        "ServiceRegion",
+    )]);
     for (row, from, to, field) in cases {
         assert!(row.contains(from), "{from} in {row}");
         let error = outcome(&[("one.json", row), ("two.json", &row.replace(from, to))]).expect_err(field);

@@ -375,6 +375,40 @@ mod tests {
     }
 
     #[test]
+    fn a_resource_matches_all_tables_only_where_it_says_so() {
+        for (pattern, region, expected) in [
+            ("*", REGION, Matches::All),
+            ("arn:aws:dynamodb:*:*:table/*", REGION, Matches::All),
+            ("arn:*:dynamodb:*:*:table/*", REGION, Matches::All),
+            ("arm:aws:dynamodb:*:*:table/*", REGION, Matches::Some),
+            ("arm:aws:dynamodb:us-east-1:111122223333:table/t", REGION, Matches::None),
+            ("arn:aws:dynamodb*", REGION, Matches::Some),
+            ("arn:aws:dynamodb", REGION, Matches::None),
+            ("arn:aws:sqs:us-east-1:*:*", REGION, Matches::None),
+            ("arn:aws-cn:dynamodb:*:*:table/*", REGION, Matches::None),
+            ("arn:aws:dynamodb:${aws:RequestedRegion}:*:table/*", REGION, Matches::Some),
+            ("arn:aws:dynamodb:*:*:table/${aws:username}", REGION, Matches::Some),
+            ("arn:aws:dynamodb:*:111122223333:table/*", REGION, Matches::Some),
+            ("arn:aws:dynamodb:*:*:table/*", "moon-base-1", Matches::Some),
+            ("arn:*:dynamodb:*:*:table/*", "moon-base-1", Matches::All),
+        ] {
+            assert_eq!(tables(pattern, region), expected, "{pattern} in {region}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_policy_allows_and_denies_nothing_for_certain() {
+        let of =
+            |document: &str| matches!(Policy::read(document).decide("GetItem", REGION), PolicyDecision::Unknown { .. });
+        let statement = allow("");
+        assert!(!of(&format!(r#"{{"Version": "2012-10-17", "Id": "x", "Statement": [{statement}]}}"#)));
+        assert!(of(&format!(r#"{{"Version": "2012-10-17", "Statements": [], "Statement": [{statement}]}}"#)));
+        assert!(of(r#"["x"]"#));
+        let odd = said(&allow(r#""Condition": {"StringEquals": "x"}"#), "GetItem");
+        assert!(odd.contains("a condition that onnet cannot read"), "{odd}");
+    }
+
+    #[test]
     fn only_what_holds_for_every_request_is_allowed_or_denied() {
         let deny = |element: &str| allow(&format!(r#""Effect": "Deny", {element}"#));
         for (statements, action, expected) in [
