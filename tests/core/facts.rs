@@ -16,7 +16,7 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 28] = [
+const DISAGREE: [&str; 27] = [
     "answers_contradict_an_internet_gateway_without_a_public_address",
     "control_that_is_allowed_here_and_denied_elsewhere_decides_nothing",
     "no_endpoint_contradicts_the_tables_without_the_question_about_the_source",
@@ -43,9 +43,17 @@ const DISAGREE: [&str; 28] = [
     "appliance_before_an_endpoint_that_is_not_listed_is_a_contradiction",
     "transit_gateway_before_an_endpoint_is_a_contradiction",
     "an_endpoint_and_none_at_once_is_unclear",
-    "no_endpoint_and_a_denial_by_an_endpoint_policy_are_unclear",
     "two_answers_to_one_question_are_unclear",
 ];
+
+/// A policy of an endpoint cannot deny what comes through none.
+#[test]
+fn no_endpoint_and_a_denial_by_an_endpoints_policy_decide_nothing() {
+    let world = Scenario::read("no_endpoint_overrules_the_tables").world;
+    assert_eq!(judge(world.clone()).outcome, Outcome::OffNet);
+    let denied = Scenario::read("a_denial_by_the_policy_of_another_endpoint").world.probes;
+    assert_eq!(judge(Snapshot { probes: denied, ..world }).outcome, Outcome::Undetermined);
+}
 
 /// The route and a denied probe: without the probe the route speaks alone, and without the endpoint nothing does.
 #[test]
