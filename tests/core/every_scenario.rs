@@ -1,12 +1,11 @@
 //! Compares the report of every scenario with its expectation, and checks what holds for all of them.
 
 use crate::common::scenarios::{self, Scenario};
-use ipnet::IpNet;
 use onnet_core::{
     judge::judge,
     model::{
-        EndpointType, FindingCode, Gap, Observed, Outcome, ProbeResult, ProofLevel, Report, Route, Severity, Target,
-        Verdict, VpcEndpoint, WithoutEndpoint,
+        CoverageRange, EndpointType, FindingCode, Gap, Observed, Outcome, ProbeResult, ProofLevel, Report, Route,
+        Severity, Target, Verdict, VpcEndpoint, WithoutEndpoint,
     },
 };
 use serde_json::json;
@@ -177,13 +176,15 @@ fn what_takes_over_is_what_the_same_vpc_does_without_its_endpoints() {
             continue;
         }
         // What endpoints carry now, or may carry.
-        let was_carried = |range: &IpNet| {
+        let was_carried = |range: &CoverageRange| {
             let counts = |verdict: &Verdict| {
                 verdict.is_on_net() || matches!(verdict, Verdict::Undetermined(_) | Verdict::Ambiguous(_))
             };
-            report.coverage.iter().any(|before| before.cidr.contains(range) && counts(&before.verdict))
+            let covers =
+                |before: &CoverageRange| before.route_table == range.route_table && before.cidr.contains(&range.cidr);
+            report.coverage.iter().any(|before| covers(before) && counts(&before.verdict))
         };
-        let ranges = || after.coverage.iter().filter(|range| was_carried(&range.cidr)).map(|range| &range.verdict);
+        let ranges = || after.coverage.iter().filter(|range| was_carried(range)).map(|range| &range.verdict);
         match answer {
             WithoutEndpoint::Open { paths } => {
                 let ways = |verdict: &Verdict| match verdict {

@@ -5,7 +5,7 @@ use crate::common::below_tests;
 use onnet_core::{
     import::saved::{self, SavedError},
     judge::judge,
-    model::{Gap, SCHEMA},
+    model::{Gap, Outcome, SCHEMA},
     present,
 };
 use serde_json::{Value, json};
@@ -65,6 +65,24 @@ fn a_key_that_is_there_twice_and_an_impossible_id_are_refused() {
         let error = saved::parse("saved.json", text.as_bytes()).expect_err(expected).to_string();
         assert!(error.contains("saved.json") && error.contains(expected), "{error}");
     }
+}
+
+/// The routes of the host stand for the kernel's answer in schema 1 alone, where it was not asked for the whole list.
+#[test]
+fn routes_of_the_host_do_not_stand_for_an_answer_that_the_kernel_did_not_give() {
+    let with = |schema: u64, kernel_paths: &str| {
+        let mut snapshot = serde_json::to_value(crate::common::scenarios::base()).unwrap();
+        snapshot["schema"] = schema.into();
+        snapshot["host_routes"] = json!({"seen": {"value": [], "at": snapshot["taken_at"], "took": 0.01}});
+        match kernel_paths {
+            "absent" => drop(snapshot.as_object_mut().unwrap().remove("kernel_paths")),
+            detail => snapshot["kernel_paths"] = json!({"unseen": {"reason": "failed", "detail": detail}}),
+        }
+        judge(saved::parse("saved.json", snapshot.to_string().as_bytes()).unwrap()).outcome
+    };
+    assert_eq!(with(1, "absent"), Outcome::OnNet);
+    assert_ne!(with(2, "absent"), Outcome::OnNet);
+    assert_ne!(with(2, "the socket was closed"), Outcome::OnNet);
 }
 
 #[test]

@@ -296,5 +296,6 @@ mod tests {
         assert!(!leads(&[other, router], "52.94.0.1", "52.94.0.1"));
         assert!(leads(&[hop("", None)], "172.31.16.2", "172.31.31.254"));
         assert!(!leads(&[hop("", None)], "172.31.16.2", "172.31.32.0"), "its end is not in the subnet");
+        assert!(!leads(&[hop("", None)], "172.31.15.255", "172.31.16.5"), "its start is not in the subnet");
     }
 }
