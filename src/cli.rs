@@ -277,8 +277,11 @@ impl ValueEnum for Document {
 
 /// An amount of money.
 pub(crate) fn usd(text: &str) -> Result<f64, String> {
-    let amount = text.parse().ok().filter(|amount| (0.0..1_000.0).contains(amount));
-    amount.ok_or_else(|| "expected an amount in USD, from 0 to 1000, such as 0.045".to_owned())
+    let amount = text.parse().ok().filter(|amount| (0.0..=1_000.0).contains(amount));
+    // Of minus zero this is zero.
+    amount
+        .map(|amount: f64| amount.abs())
+        .ok_or_else(|| "expected an amount in USD, from 0 to 1000, such as 0.045".to_owned())
 }
 
 /// A length of time above zero.

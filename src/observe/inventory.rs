@@ -52,7 +52,6 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
         region,
         own_ranges: OwnRange::of_subnets(subnets.seen().into_iter().flatten()).collect(),
         unlisted_subnets: BTreeMap::new(),
-        without_ipv6: subnets.seen().into_iter().flatten().filter(|s| s.has_no_ipv6()).map(|s| s.id.clone()).collect(),
         subnets,
         facts,
         partial: BTreeMap::new(),

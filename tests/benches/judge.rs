@@ -126,7 +126,6 @@ fn vpc(extent: Extent) -> Inventory {
         partial: BTreeMap::new(),
         selected_routes: BTreeMap::new(),
         unknown_ranges: BTreeMap::new(),
-        without_ipv6: BTreeSet::new(),
         contradictory: BTreeMap::new(),
         own_ranges: Vec::new(),
         unlisted_subnets: BTreeMap::new(),

@@ -21,6 +21,8 @@ pub(crate) const LOCAL: &str =
     r#"{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}"#;
 pub(crate) const TO_ENDPOINT: &str =
     r#"{"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "Origin": "CreateRoute", "State": "active"}"#;
+pub(crate) const NAT: &str =
+    r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
 pub(crate) const MAIN: &str = r#"[{"Main": true, "RouteTableAssociationId": "rtbassoc-1", "RouteTableId": "rtb-1"}]"#;
 /// A row of a table of subnet-1 without routes out of the VPC.
 pub(crate) const PRIVATE: &str = r#"{"RouteTableId": "rtb-2", "VpcId": "vpc-1", "Associations": [{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}],

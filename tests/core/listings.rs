@@ -1,14 +1,13 @@
 //! Listings of a folder: whole, cut off, in pages, and of two times.
 
-use crate::folders::{ENDPOINTS, LISTS, LOCAL, MAIN, SUBNETS, TO_ENDPOINT, outcome, outcome_at, read, table, tables};
+use crate::folders::{
+    ENDPOINTS, LISTS, LOCAL, MAIN, NAT, SUBNETS, TO_ENDPOINT, outcome, outcome_at, read, table, tables,
+};
 use onnet_core::{
     judge::{audit, explain, explained_outcome},
     model::Outcome,
 };
 use std::time::Duration;
-
-const NAT: &str =
-    r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
 
 fn main_with_endpoint() -> String {
     tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])])
@@ -101,9 +100,7 @@ fn complete_answers_of_two_times_are_compared() {
     let first = entries("52.94.0.0/22", r#", "NextToken": "x""#);
     assert_eq!(of_lists(&[("pl-1.json", &first), ("pl-1-2.json", &part)]), Ok(Outcome::OnNet), "pages");
 
-    let nat =
-        r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
-    let main = table("rtb-1", MAIN, &[LOCAL, nat]);
+    let main = table("rtb-1", MAIN, &[LOCAL, NAT]);
     let own = table("rtb-2", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, TO_ENDPOINT]);
     let endpoints = ENDPOINTS.replace("rtb-1", "rtb-2");
     let of_tables = |new: &[&str], copy: &str, old: &[&str]| {
@@ -114,7 +111,7 @@ fn complete_answers_of_two_times_are_compared() {
         assert_eq!(of_tables(&[&main, &own], copy, &[&main, &own]), Ok(Outcome::OnNet), "{copy}");
         assert_eq!(of_tables(&[&own], copy, &[&main]), Ok(Outcome::OnNet), "{copy}: by two filters");
         // As a participant of a shared VPC sees them: what is in both answers is there.
-        let other = table("rtb-3", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, nat]);
+        let other = table("rtb-3", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, NAT]);
         assert_eq!(of_tables(&[&main, &own], copy, &[&own]), Ok(Outcome::OnNet), "{copy}: explicit and in both");
         assert_eq!(of_tables(&[&main, &other], copy, &[&main]), Ok(Outcome::Undetermined), "{copy}: in one");
     }
@@ -157,12 +154,10 @@ fn a_subnet_without_a_table_of_its_own_is_open_where_answers_differ() {
 /// Parts of one answer by two filters are on-net, and answers of two times are not: each whole one has the main table.
 #[test]
 fn answers_that_share_no_table_are_parts_or_of_two_times() {
-    let nat =
-        r#"{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "Origin": "CreateRoute", "State": "active"}"#;
     let own = table("rtb-2", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, TO_ENDPOINT]);
     let old_main =
-        table("rtb-3", MAIN, &[LOCAL, nat]).replace(r#""RouteTableId": "rtb-1""#, r#""RouteTableId": "rtb-3""#);
-    let (new, endpoints) = (tables(&[&table("rtb-1", MAIN, &[LOCAL, nat])]), ENDPOINTS.replace("rtb-1", "rtb-2"));
+        table("rtb-3", MAIN, &[LOCAL, NAT]).replace(r#""RouteTableId": "rtb-1""#, r#""RouteTableId": "rtb-3""#);
+    let (new, endpoints) = (tables(&[&table("rtb-1", MAIN, &[LOCAL, NAT])]), ENDPOINTS.replace("rtb-1", "rtb-2"));
     let files = |old: &[&str]| {
         let old = tables(old);
         [("vpc-endpoints.json", endpoints.clone()), ("route-tables.json", new.clone()), ("before.json", old)]
@@ -176,4 +171,28 @@ fn answers_that_share_no_table_are_parts_or_of_two_times() {
     assert_eq!(audited(&[&own], 3_600), Ok(Outcome::OnNet));
     assert_eq!(audited(&[&own], 3_602), Ok(Outcome::Undetermined));
     assert_eq!(audited(&[&own, &old_main], 0), Ok(Outcome::Undetermined), "both have a main table");
+}
+
+/// What says nothing of the endpoint may be newer than what has it.
+#[test]
+fn an_endpoint_is_open_where_an_answer_of_another_time_has_not_got_it() {
+    let s3 = ENDPOINTS.replace("vpce-1", "vpce-2").replace("dynamodb", "s3").replace(r#""rtb-1""#, "");
+    for other in [s3.as_str(), r#"{"VpcEndpoints": []}"#] {
+        for (name, hours, expected) in [
+            ("more.json", 0, Outcome::OnNet),
+            ("more.json", 2, Outcome::Undetermined),
+            ("vpc-endpoints.json", 2, Outcome::Undetermined),
+        ] {
+            let age = [(name, Duration::from_secs(hours * 3_600))];
+            assert_eq!(outcome_at(&[("more.json", other)], &age), Ok(expected), "{other} {name} {hours}");
+        }
+    }
+}
+
+/// Many small answers about one VPC are compared in a time that grows with their number.
+#[test]
+fn many_answers_about_one_vpc_are_each_compared_with_a_few() {
+    let rows: Vec<String> =
+        (2..5_000).map(|number| tables(&[&table(&format!("rtb-{number}"), r#"[{"Main": true}]"#, &[LOCAL])])).collect();
+    assert_eq!(outcome(&[("more.json", &rows.join("\n"))]), Ok(Outcome::Undetermined));
 }

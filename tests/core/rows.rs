@@ -94,32 +94,14 @@ fn a_row_that_is_null_is_none_that_can_be_passed_over() {
 #[test]
 fn lists_that_overlap_put_an_explanation_at_risk() {
     let other = r#"{"DestinationPrefixListId": "pl-2", "TransitGatewayId": "tgw-1", "Origin": "CreateRoute", "State": "active"}"#;
-    let folder = |target: &str| {
-        let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, target])]);
-        let ours = r#"]}, {"PrefixListId": "pl-2", "PrefixListName": "ours", "OwnerId": "111122223333", "Cidrs": ["52.94.0.0/16"]}]}"#;
-        let lists = LISTS.replace("]}]}", ours);
-        read(&[("route-tables.json", main.as_str()), ("prefix-lists.json", lists.as_str())])
-    };
-    let folder = folder(other).unwrap();
+    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, other])]);
+    let ours = r#"]}, {"PrefixListId": "pl-2", "PrefixListName": "ours", "OwnerId": "111122223333", "Cidrs": ["52.94.0.0/16"]}]}"#;
+    let lists = LISTS.replace("]}]}", ours);
+    let folder = read(&[("route-tables.json", main.as_str()), ("prefix-lists.json", lists.as_str())]).unwrap();
     let explanation = explain(&folder, &"subnet-1".into(), "52.94.0.10".parse().unwrap()).unwrap();
     assert_eq!(explained_outcome(&explanation), Outcome::AtRisk);
     assert!(explanation.reason.contains("pl-2 has the address too and leads elsewhere"), "{}", explanation.reason);
     assert_eq!(onnet_core::judge::audit(&folder, None).outcome, Outcome::AtRisk);
-}
-
-#[test]
-fn ipv6_ranges_do_not_count_where_nothing_has_an_ipv6_address() {
-    let lists = LISTS.replace("]}]}", r#"]}, {"PrefixListId": "pl-6", "PrefixListName": "com.amazonaws.us-east-1.ipv6.dynamodb", "Cidrs": ["2600:1f70::/40"]}]}"#);
-    let with = |fields: &str| {
-        let subnets = SUBNETS.replace(r#""CidrBlock""#, &format!(r#"{fields} "CidrBlock""#));
-        outcome(&[("prefix-lists.json", &lists), ("subnets.json", &subnets)])
-    };
-    let set = |rows: &str| format!(r#""Ipv6CidrBlockAssociationSet": {rows},"#);
-    assert_eq!(with(&set("[]")), Ok(Outcome::OnNet));
-    assert_eq!(with(""), Ok(Outcome::AtRisk), "whether it has IPv6 ranges is not known");
-    let associated = r#"[{"Ipv6CidrBlock": "2001:db8::/64", "Ipv6CidrBlockState": {"State": "associated"}}]"#;
-    assert_ne!(with(&set(associated)), Ok(Outcome::OnNet));
-    assert_ne!(with(&(set("[]") + r#""EnableDns64": true,"#)), Ok(Outcome::OnNet));
 }
 
 #[test]

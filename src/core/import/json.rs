@@ -68,7 +68,7 @@ pub(super) fn parse_all<'a, T: Deserialize<'a>>(
             first_byte(file, bytes, at, expected)?;
         }
         match stream.next() {
-            Some(read) => documents.push(read.map_err(|error| locate(file, &bytes[base..], at - base, &error))?),
+            Some(read) => documents.push(read.map_err(|error| located(file, bytes, base, at - base, &error))?),
             None => return Ok(documents),
         }
     }
@@ -110,6 +110,13 @@ fn first_byte(file: &str, bytes: &[u8], at: usize, expected: &str) -> Result<(),
     Err(JsonError { file: file.to_owned(), line: read.len(), column, path: None, problem })
 }
 
+/// The same of a document of a file that was read from `base` on.
+fn located(file: &str, bytes: &[u8], base: usize, start: usize, error: &serde_json::Error) -> JsonError {
+    let before = bytes[..base].iter().filter(|byte| **byte == b'\n').count();
+    let error = locate(file, &bytes[base..], start, error);
+    JsonError { line: error.line + before, ..error }
+}
+
 /// Says where `error` is, in the document that begins at `start` of `read`, which is what its line and column are of.
 fn locate(file: &str, read: &[u8], start: usize, error: &serde_json::Error) -> JsonError {
     let before: usize =
@@ -132,6 +139,9 @@ enum Inside<'j> {
     List { index: usize },
 }
 
+/// Lists and objects within each other that a path names: rows of the AWS CLI have six.
+const DEEPEST: usize = 32;
+
 /// The path of what stands at the end of `read`, the part of a document that was read until an error: `RouteTables[3].Routes[0]`. An object
 /// or a list that ends there is what the error is about.
 ///
@@ -141,17 +151,22 @@ fn path_to(read: &[u8]) -> String {
     let read = read.trim_ascii_end();
     let read = read.strip_suffix(b",").unwrap_or(read);
     let mut inside: Vec<Inside<'_>> = Vec::new();
+    // How many there are within the deepest one that counts.
+    let mut deeper = 0_usize;
     let mut rest = read;
     while let [byte, after @ ..] = rest {
         rest = after;
         match byte {
             b'"' => {
                 let Some(length) = string(after) else { break };
-                if let Some(Inside::Object { key: key @ None }) = inside.last_mut() {
+                if let (0, Some(Inside::Object { key: key @ None })) = (deeper, inside.last_mut()) {
                     *key = Some(&after[..length]);
                 }
                 rest = &after[length + 1..];
             }
+            b'{' | b'[' if inside.len() == DEEPEST => deeper += 1,
+            b'}' | b']' if deeper > 0 => deeper -= 1,
+            b',' if deeper > 0 => {}
             b'{' => inside.push(Inside::Object { key: None }),
             b'[' => inside.push(Inside::List { index: 0 }),
             b',' => match inside.last_mut() {
@@ -195,7 +210,7 @@ fn string(text: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::path_to;
+    use super::{DEEPEST, path_to};
 
     #[test]
     fn the_path_is_that_of_what_was_read_last() {
@@ -213,6 +228,8 @@ mod tests {
             (r#"{"A": [[1, 2], [3"#, "A[1][0]"),
             (r#"{"A": [1, 2]"#, "A[1]"),
             (r#"{"A": 1}"#, ""),
+            (&format!(r#"{{"A": {}[7"#, "[".repeat(100)), &format!("A{}", "[0]".repeat(DEEPEST - 1))),
+            (&format!(r#"{{"A": {}7, 8{}, {{"B": "#, "[".repeat(100), "]".repeat(99)), "A[1].B"),
         ] {
             assert_eq!(path_to(read.as_bytes()), path, "{read}");
         }

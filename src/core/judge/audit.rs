@@ -122,8 +122,7 @@ impl Tables<'_> {
         let unknown_ranges = self.inventory.unknown_ranges.get(&subnet.id);
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
             Ok(coverage) => {
-                let without_ipv6 = self.inventory.without_ipv6.contains(&subnet.id) && coverage.has_ipv6();
-                let is_special = subnet.dns64 || subnet.ipv6_native || without_ipv6 || unknown_ranges.is_some();
+                let is_special = subnet.dns64 || subnet.ipv6_native || unknown_ranges.is_some();
                 if !is_special && !coverage.overlaps(&subnet.cidrs) {
                     return judged((self.reader, &self.counterfactual), subnet, used, coverage);
                 }
@@ -131,12 +130,9 @@ impl Tables<'_> {
                 if subnet.dns64 {
                     coverage.add_nat64(self.reader);
                 }
-                let usable = |entry: &IpNet| match entry {
-                    IpNet::V4(_) => !subnet.ipv6_native,
-                    IpNet::V6(_) => !without_ipv6,
-                };
+                let usable = |entry: &IpNet| !subnet.ipv6_native || matches!(entry, IpNet::V6(_));
                 let Ok(mut coverage) = coverage.only(self.reader, usable) else {
-                    return self.not_judged(subnet, Some(used), of_no_family(subnet));
+                    return self.not_judged(subnet, Some(used), without_ipv4(&subnet.id));
                 };
                 coverage.take_out_subnet(self.reader, &subnet.vpc, &subnet.cidrs);
                 if let Some(gap) = unknown_ranges {
@@ -162,11 +158,10 @@ impl Tables<'_> {
     }
 }
 
-/// What takes the place of the list's ranges in a subnet that can use none of them.
-fn of_no_family(subnet: &Subnet) -> Missing {
-    let (used, listed) = if subnet.ipv6_native { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
-    let detail = format!("{} is {used}-only, and the prefix list has {listed} ranges alone", subnet.id);
-    Missing { what: format!("the {used} addresses by which programs reach DynamoDB"), why: Gap::NotFound { detail } }
+/// What takes the place of the list's IPv4 ranges in an IPv6-only subnet.
+fn without_ipv4(subnet: &SubnetId) -> Missing {
+    let detail = format!("{subnet} is IPv6-only, and the prefix list has IPv4 ranges alone");
+    Missing { what: "the IPv6 addresses by which programs reach DynamoDB".to_owned(), why: Gap::NotFound { detail } }
 }
 
 fn judged(

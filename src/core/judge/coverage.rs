@@ -118,11 +118,6 @@ impl<'t> Coverage<'t> {
         self.entries.iter().any(|entry| own.iter().any(|own| covers(own, entry) || covers(entry, own)))
     }
 
-    /// Whether any of it is IPv6.
-    pub(super) fn has_ipv6(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry, IpNet::V6(_)))
-    }
-
     /// Adds what DNS64 makes of the list: the resolver answers with addresses in `64:ff9b::/96`, for which routes of their own decide.
     pub(super) fn add_nat64(&mut self, reader: &Reader<'t>) {
         let expanded = expand(self.table, &reader.facts.prefix_lists);

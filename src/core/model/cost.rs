@@ -34,35 +34,24 @@ impl Default for NatRates {
 /// no charge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NatCost {
-    /// When the traffic, or a part of it, goes through these gateways.
-    pub when: CostWhen,
-    /// The NAT gateways, each once.
-    pub gateways: Vec<NatGatewayId>,
+    /// The NAT gateways that carry traffic, or a part of it, each once.
+    pub now: Vec<NatGatewayId>,
+    /// Those that would if the endpoints that carry the rest were deleted.
+    pub if_deleted: Vec<NatGatewayId>,
     /// The rates.
     #[serde(flatten)]
     pub rates: NatRates,
 }
 
-/// When a cost arises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CostWhen {
-    /// As things are.
-    Now,
-    /// If the endpoint that carries the traffic were deleted.
-    IfDeleted,
-}
-
 impl NatCost {
-    /// That of the paths that traffic takes now; where none of them has a NAT gateway, that of those that would take over. `None` where
-    /// these have none either.
+    /// That of the paths that traffic takes now, and of those that would take over. `None` where none has a NAT gateway.
     pub fn of<'p>(
         rates: NatRates,
         now: impl IntoIterator<Item = &'p Path>,
         afterwards: impl IntoIterator<Item = &'p Path>,
     ) -> Option<Self> {
-        let cost = |when, gateways: Vec<NatGatewayId>| (!gateways.is_empty()).then_some(Self { when, gateways, rates });
-        cost(CostWhen::Now, gateways(now)).or_else(|| cost(CostWhen::IfDeleted, gateways(afterwards)))
+        let (now, if_deleted) = (gateways(now), gateways(afterwards));
+        (!now.is_empty() || !if_deleted.is_empty()).then_some(Self { now, if_deleted, rates })
     }
 }
 

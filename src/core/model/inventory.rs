@@ -25,9 +25,6 @@ pub struct Inventory {
     /// The subnets of which not all ranges are known, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unknown_ranges: BTreeMap<SubnetId, Gap>,
-    /// The subnets in which nothing has an IPv6 address: what of prefix lists is IPv6 does not count there.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub without_ipv6: BTreeSet<SubnetId>,
     /// The VPCs of which the listings contradict each other: nothing follows for their subnets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub contradictory: BTreeMap<VpcId, Gap>,
@@ -103,11 +100,4 @@ pub struct Subnet {
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html>
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dns64: bool,
-}
-
-impl Subnet {
-    /// Whether no IPv6 range of it is listed, and nothing else says that it has one.
-    pub fn has_no_ipv6(&self) -> bool {
-        !self.ipv6_native && !self.dns64 && self.cidrs.iter().all(|range| matches!(range, IpNet::V4(_)))
-    }
 }

@@ -1,8 +1,9 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    CostWhen, Destination, Drop, EndpointPolicy, LostBy, Matched, NameReport, NatCost, NatRates, Outcome, PolicyAction,
-    PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict, WITNESS_TABLE, WithoutEndpoint,
+    Destination, Drop, EndpointPolicy, LostBy, Matched, NameReport, NatCost, NatGatewayId, NatRates, Outcome,
+    PolicyAction, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict, WITNESS_TABLE,
+    WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
 use std::net::IpAddr;
@@ -133,19 +134,22 @@ pub(super) fn without_endpoint(answer: &WithoutEndpoint) -> String {
 pub(super) fn nat_cost(cost: &NatCost) -> String {
     /// In the mean of a year.
     const HOURS_A_MONTH: f64 = 730.0;
-    let NatCost { when, gateways, rates: NatRates { usd_per_gb, usd_per_hour } } = cost;
-    let through = match gateways.as_slice() {
+    let NatCost { now, if_deleted, rates: NatRates { usd_per_gb, usd_per_hour } } = cost;
+    let through = |gateways: &[NatGatewayId]| match gateways {
         [one] => one.to_string(),
         several => format!("{} NAT gateways", several.len()),
     };
-    let when = match when {
-        CostWhen::Now => "",
-        CostWhen::IfDeleted => "if the endpoint were deleted: ",
+    let when = match (now.as_slice(), if_deleted.as_slice()) {
+        ([], gateways) => format!("through {}, if the endpoint were deleted", through(gateways)),
+        (gateways, []) => format!("through {}", through(gateways)),
+        (gateways, later) => {
+            format!("through {}, and through {} if the endpoint were deleted", through(gateways), through(later))
+        }
     };
     format!(
-        "{when}about {usd_per_gb} USD for each gigabyte through {through} ({:.2} USD for 1,000), and {usd_per_hour} USD for each \
-         hour of a NAT gateway ({:.2} USD a month); estimates by --nat-usd-per-gb and --nat-usd-per-hour; a gateway endpoint is \
-         free of charge",
+        "about {usd_per_gb} USD for each gigabyte ({:.2} USD for 1,000) {when}; besides {usd_per_hour} USD for each hour of a NAT \
+         gateway ({:.2} USD a month), whatever goes through it; estimates by --nat-usd-per-gb and --nat-usd-per-hour; a gateway \
+         endpoint is free of charge",
         usd_per_gb * 1_000.0,
         usd_per_hour * HOURS_A_MONTH,
     )

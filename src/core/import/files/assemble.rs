@@ -380,8 +380,6 @@ impl Collected {
             (self.partial(&differing), self.selected_routes(&differing), self.unknown_ranges());
         let contradictory = self.contradictory(&region);
         let unlisted_subnets = if self.subnets.at.is_some() { self.unlisted_subnets() } else { BTreeMap::new() };
-        let without_ipv6 = self.subnets.values().filter(|listed| listed.is_without_ipv6());
-        let without_ipv6 = without_ipv6.map(|listed| listed.subnet.id.clone()).collect();
         let of_subnets = OwnRange::of_subnets(self.subnets.values().map(|listed| &listed.subnet));
         let of_vpcs = self.vpc_ranges.iter().filter(|own| !is_private(&own.range)).cloned();
         let own_ranges = of_subnets.chain(of_vpcs).collect();
@@ -406,7 +404,6 @@ impl Collected {
             partial,
             selected_routes,
             unknown_ranges,
-            without_ipv6,
             contradictory,
             own_ranges,
             unlisted_subnets,

@@ -19,11 +19,10 @@
 //! the AWS CLI follows every NextToken by itself unless `--max-items` or `--no-paginate` stops it.
 //!
 //! Two complete listings that share a route table of a VPC, of which one has a table that the other has not, are answers of two times,
-//! or one is filtered: whether the VPC has that table now is not known. The same is true of VPC endpoints. Where they share no table,
-//! they are two parts of one answer by two filters, unless each has the VPC's main table, or one has and their files are more than an
-//! hour apart.
+//! or one is filtered: whether the VPC has that table now is not known. The same is true of VPC endpoints. Where they share none,
+//! they are two parts of one answer by two filters, unless each has the VPC's main table, or their files are more than an hour apart.
 //!
-//! What they cannot detect: that of two answers with the same time one is old, if it was filtered and they share nothing; that a page 0 was there before page 1, or a page 1 between a file without number and page 2.
+//! What they cannot detect: that of two answers with about the same time one is old, if it was filtered and they share nothing; that a page 0 was there before page 1, or a page 1 between a file without number and page 2.
 
 use crate::model::{Gap, Timestamp};
 use std::{
@@ -69,34 +68,63 @@ impl Listings {
         self.0.values().find_map(|pages| cut_off(pages))
     }
 
-    /// What is in one and not in another of two complete listings of a VPC that are not parts of one answer.
+    /// What is in one and not in another of two complete listings of a VPC that are not parts of one answer: a reason for each row.
     pub(super) fn differing(&self) -> Vec<Differing<'_>> {
         let mut known: BTreeMap<&str, Vec<Answer<'_>>> = BTreeMap::new();
-        // The first answer that has a row.
+        let mut empty: Vec<&Page> = Vec::new();
+        // The first answer that has a row, and the first that has the main table.
         let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        let mut found = Vec::new();
-        for (scope, answer) in self.0.values().flat_map(|pages| answers(pages)) {
-            let of_scope = known.entry(scope).or_default();
-            let mut others: BTreeSet<usize> =
-                answer.rows.iter().filter_map(|row| first.get(&(scope, *row)).copied()).collect();
-            others.extend((0..of_scope.len()).filter(|number| of_two_times(&of_scope[*number], &answer)));
-            for other in others.into_iter().map(|number| &of_scope[number]).filter(|other| other.rows != answer.rows) {
-                found.extend(answer.rows.symmetric_difference(&other.rows).map(|row| {
-                    let (has, lacks) = if answer.rows.contains(row) { (&answer, other) } else { (other, &answer) };
-                    let [has, lacks] = [has, lacks].map(|answer| file_name(&answer.first.path));
-                    (
-                        scope,
-                        *row,
-                        Gap::Conflicting { one: format!("{has} has {row}"), other: format!("{lacks} has not") },
-                    )
-                }));
+        let mut with_main: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for pages in self.0.values() {
+            if let [(_, page)] = pages.as_slice()
+                && page.rows.is_empty()
+            {
+                empty.push(page);
             }
-            for row in &answer.rows {
-                first.entry((scope, row)).or_insert(of_scope.len());
+            for (scope, answer) in answers(pages) {
+                let of_scope = known.entry(scope).or_default();
+                let sharing = answer.rows.iter().filter_map(|row| first.get(&(scope, *row)));
+                let mains = with_main.get(scope).filter(|_| answer.has_main);
+                let others: BTreeSet<usize> = sharing.chain(mains).copied().collect();
+                others.iter().for_each(|other| differ(scope, &answer, &of_scope[*other], &mut found));
+                for row in &answer.rows {
+                    first.entry((scope, row)).or_insert(of_scope.len());
+                }
+                if answer.has_main {
+                    with_main.entry(scope).or_insert(of_scope.len());
+                }
+                of_scope.push(answer);
             }
-            of_scope.push(answer);
         }
-        found
+        for (scope, answers) in &known {
+            let at = |answer: &&Answer<'_>| answer.first.at;
+            let ends = answers.iter().min_by_key(at).into_iter().chain(answers.iter().max_by_key(at));
+            for (end, answer) in ends.flat_map(|end| answers.iter().map(move |answer| (end, answer))) {
+                if apart(end.first, answer.first) {
+                    differ(scope, end, answer, &mut found);
+                }
+            }
+            // It may be about this VPC.
+            for (nothing, answer) in empty.iter().flat_map(|page| answers.iter().map(move |answer| (page, answer))) {
+                if apart(nothing, answer.first) {
+                    let nothing = Answer { first: nothing, rows: BTreeSet::new(), has_main: false };
+                    differ(scope, answer, &nothing, &mut found);
+                }
+            }
+        }
+        found.into_iter().map(|((scope, row), gap)| (scope, row, gap)).collect()
+    }
+}
+
+/// Adds each row that one of two answers has and the other has not.
+fn differ<'p>(scope: &'p str, one: &Answer<'p>, other: &Answer<'p>, found: &mut BTreeMap<(&'p str, &'p str), Gap>) {
+    for row in one.rows.symmetric_difference(&other.rows) {
+        found.entry((scope, *row)).or_insert_with(|| {
+            let (has, lacks) = if one.rows.contains(row) { (one, other) } else { (other, one) };
+            let [has, lacks] = [has, lacks].map(|answer| file_name(&answer.first.path));
+            Gap::Conflicting { one: format!("{has} has {row}"), other: format!("{lacks} has not") }
+        });
     }
 }
 
@@ -111,35 +139,30 @@ struct Answer<'p> {
 /// Parts of one answer by two filters are written one after the other.
 const ONE_AFTER_THE_OTHER: Duration = Duration::from_secs(3_600);
 
-/// Whether two answers about a VPC that share no row are of two times, and not parts of one.
-fn of_two_times(one: &Answer<'_>, other: &Answer<'_>) -> bool {
-    let (at, then) = (one.first.at, other.first.at);
-    match (one.has_main, other.has_main) {
-        (true, true) => true,
-        (false, false) => false,
-        (true, false) | (false, true) => at.since(then).max(then.since(at)) > ONE_AFTER_THE_OTHER,
-    }
+/// Whether two files are of two times.
+fn apart(one: &Page, other: &Page) -> bool {
+    one.at.since(other.at).max(other.at.since(one.at)) > ONE_AFTER_THE_OTHER
 }
 
 /// The complete answers of files with one name: each file, or all of them where they are pages. Of each what it has by VPC.
 fn answers(pages: &[(Option<u32>, Page)]) -> Vec<(&str, Answer<'_>)> {
     let is_one = pages.iter().any(|(_, page)| page.token.is_some());
     let mut answers: Vec<(&str, Answer<'_>)> = Vec::new();
-    // Where the answer begins that the page is of.
-    let mut start = 0;
+    // Where the answer has each VPC.
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut first = None;
     for (_, page) in pages {
         if !is_one {
-            (start, first) = (answers.len(), None);
+            places.clear();
+            first = None;
         }
         let first: &Page = first.get_or_insert(page);
         for (scope, of_scope) in &page.scopes {
-            let at =
-                answers[start..].iter().position(|(known, _)| known == scope).map_or(answers.len(), |at| start + at);
-            if at == answers.len() {
+            let place = *places.entry(scope).or_insert(answers.len());
+            if place == answers.len() {
                 answers.push((scope, Answer { first, rows: BTreeSet::new(), has_main: false }));
             }
-            let (_, answer) = &mut answers[at];
+            let (_, answer) = &mut answers[place];
             answer.rows.extend(of_scope.iter().map(String::as_str));
             answer.has_main |= page.with_main.contains(scope);
         }

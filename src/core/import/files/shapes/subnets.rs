@@ -26,13 +26,6 @@ pub(in super::super) struct ListedSubnet {
     dns64: Option<bool>,
 }
 
-impl ListedSubnet {
-    /// Whether nothing in it has an IPv6 address.
-    pub(in super::super) fn is_without_ipv6(&self) -> bool {
-        self.has_ipv6_list && self.subnet.has_no_ipv6()
-    }
-}
-
 impl Row for ListedSubnet {
     fn id(&self) -> &str {
         self.subnet.id.as_str()
