@@ -89,8 +89,6 @@ pub struct Device {
     /// Its hardware address; a tunnel has none.
     pub mac: Option<MacAddress>,
     /// The kind of a virtual device: `tun`, `wireguard`, `veth`, … `None` for a physical one.
-    // A record without the key is not read: the device would pass for a physical one.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub kind: Option<String>,
     /// The other devices with this hardware address that may also be the network interface: physical ones,
     /// and for a virtual device also those of the same kind.
