@@ -38,7 +38,7 @@ impl std::ops::Deref for Text<'_> {
 pub fn parse<'a, T: Deserialize<'a>>(file: &str, bytes: &'a [u8], expected: &str) -> Result<T, JsonError> {
     let bytes = text(file, bytes)?;
     first_byte(file, bytes, 0, expected)?;
-    serde_json::from_slice(bytes).map_err(|error| locate(file, bytes, 0, &error))
+    serde_json::from_slice(bytes).map_err(|error| locate(file, bytes, (0, 0), &error))
 }
 
 /// Reads every document of a file, such as one that commands appended their answers to.
@@ -68,7 +68,7 @@ pub(super) fn parse_all<'a, T: Deserialize<'a>>(
             first_byte(file, bytes, at, expected)?;
         }
         match stream.next() {
-            Some(read) => documents.push(read.map_err(|error| located(file, bytes, base, at - base, &error))?),
+            Some(read) => documents.push(read.map_err(|error| locate(file, bytes, (base, at), &error))?),
             None => return Ok(documents),
         }
     }
@@ -110,23 +110,17 @@ fn first_byte(file: &str, bytes: &[u8], at: usize, expected: &str) -> Result<(),
     Err(JsonError { file: file.to_owned(), line: read.len(), column, path: None, problem })
 }
 
-/// The same of a document of a file that was read from `base` on.
-fn located(file: &str, bytes: &[u8], base: usize, start: usize, error: &serde_json::Error) -> JsonError {
-    let before = bytes[..base].iter().filter(|byte| **byte == b'\n').count();
-    let error = locate(file, &bytes[base..], start, error);
-    JsonError { line: error.line + before, ..error }
-}
-
-/// Says where `error` is, in the document that begins at `start` of `read`, which is what its line and column are of.
-fn locate(file: &str, read: &[u8], start: usize, error: &serde_json::Error) -> JsonError {
-    let before: usize =
-        read.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
-    let path = path_to(read.get(start..before + error.column()).unwrap_or_default());
+/// Says where `error` is, in the document that begins at `start`. Its line and column are of what was read from `base` on.
+fn locate(file: &str, bytes: &[u8], (base, start): (usize, usize), error: &serde_json::Error) -> JsonError {
+    let (skipped, read) = bytes.split_at(base);
+    let lines = read.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+    let end = base + lines.map(<[u8]>::len).sum::<usize>() + error.column();
+    let path = path_to(bytes.get(start..end).unwrap_or_default());
     let message = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
     JsonError {
         file: file.to_owned(),
-        line: error.line(),
+        line: skipped.iter().filter(|byte| **byte == b'\n').count() + error.line(),
         column: error.column(),
         path: Some(path).filter(|path| !path.is_empty()),
         problem: message.strip_suffix(&position).unwrap_or(&message).to_owned(),

@@ -410,8 +410,8 @@ fn may_use_ipv6(snapshot: &Snapshot) -> bool {
     let Some(instance) = snapshot.instance.seen() else { return true };
     let assumed = snapshot.assumed_interface.as_ref();
     let may_be_used = |interface: &&Interface| assumed.is_none_or(|id| interface.id == *id);
-    let addresses = instance.interfaces.iter().filter(may_be_used).flat_map(|interface| &interface.addresses);
-    let addressed = addresses.into_iter().any(IpAddr::is_ipv6);
+    let mut addresses = instance.interfaces.iter().filter(may_be_used).flat_map(|interface| &interface.addresses);
+    let addressed = addresses.any(IpAddr::is_ipv6);
     let refused = |route: Option<&KernelRoute>| matches!(route, Some(KernelRoute::NoRoute { .. }));
     let resolved = snapshot.resolutions.values().flat_map(Resolution::addresses);
     // Those that were asked for count though the records are missing now. A name server's address is no endpoint's.

@@ -3,6 +3,7 @@
 use super::{NatGatewayId, Path, PathTarget};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The rates of a NAT gateway. By default AWS's list prices in us-east-1; other Regions and agreements have others.
 /// <https://aws.amazon.com/vpc/pricing/>
@@ -18,7 +19,7 @@ impl NatRates {
     /// AWS's list prices in us-east-1.
     pub const LIST_PRICES: Self = Self { usd_per_gb: 0.045, usd_per_hour: 0.045 };
 
-    /// Whether nobody set them.
+    /// Whether they are the defaults.
     pub fn are_list_prices(&self) -> bool {
         *self == Self::LIST_PRICES
     }
@@ -55,14 +56,12 @@ impl NatCost {
     }
 }
 
+/// Each once, in the order of the paths.
 fn gateways<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Vec<NatGatewayId> {
-    let mut found: Vec<NatGatewayId> = Vec::new();
-    for path in paths {
-        if let PathTarget::NatGateway(id) = &path.target
-            && !found.contains(id)
-        {
-            found.push(id.clone());
-        }
-    }
-    found
+    let mut known = BTreeSet::new();
+    let gateways = paths.into_iter().filter_map(|path| {
+        let PathTarget::NatGateway(id) = &path.target else { return None };
+        Some(id)
+    });
+    gateways.filter(|id| known.insert(*id)).cloned().collect()
 }

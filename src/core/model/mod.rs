@@ -62,6 +62,7 @@ pub use status::*;
 pub use testimony::*;
 pub use time::*;
 pub use trace::*;
+pub(crate) use unique::unique;
 pub use verdict::*;
 pub use vpc::*;
 pub use without_endpoint::*;

@@ -7,7 +7,7 @@ use serde::{
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 /// Reads a map. Of two values of one key, which one counts is not known.
-pub(super) fn unique<'de, D, K, V>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+pub(crate) fn unique<'de, D, K, V>(from: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     D: Deserializer<'de>,
     K: Deserialize<'de> + Ord + fmt::Display,

@@ -48,20 +48,20 @@ impl<T: Row> Pieces<T> {
         let Some(items) = items else { return Ok(()) };
         self.at = Some(self.at.map_or(at, |oldest| oldest.min(at)));
         let mut scopes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut with_main = BTreeSet::new();
         for Checked(item) in &items {
             if let Some(scope) = item.scope() {
                 scopes.entry(scope.to_owned()).or_default().insert(item.id().to_owned());
+                if item.is_main() {
+                    with_main.insert(scope.to_owned());
+                }
             }
         }
         let page = Page {
             path: path.to_owned(),
             token: token.clone(),
             rows: items.iter().map(|Checked(item)| item.id().to_owned()).collect(),
-            with_main: items
-                .iter()
-                .filter(|Checked(item)| item.is_main())
-                .filter_map(|Checked(item)| item.scope().map(str::to_owned))
-                .collect(),
+            with_main,
             scopes,
             at,
         };

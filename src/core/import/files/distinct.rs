@@ -1,10 +1,11 @@
 //! JSON of any shape in which no object has a key twice: of two values, which one counts is not known.
 
+use crate::model::unique;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
+    de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::fmt;
 
 /// A value without a key that is there twice, at any depth.
@@ -57,14 +58,8 @@ impl<'de> Visitor<'de> for DistinctVisitor {
         Ok(Value::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some((key, Distinct(value))) = object.next_entry::<String, _>()? {
-            if fields.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("{key} is there twice")));
-            }
-            fields.insert(key, value);
-        }
-        Ok(Value::Object(fields))
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Value, A::Error> {
+        let fields = unique::<_, String, Distinct>(MapAccessDeserializer::new(object))?;
+        Ok(fields.into_iter().map(|(key, Distinct(value))| (key, value)).collect())
     }
 }

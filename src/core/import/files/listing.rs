@@ -22,7 +22,8 @@
 //! or one is filtered: whether the VPC has that table now is not known. The same is true of VPC endpoints. Where they share none,
 //! they are two parts of one answer by two filters, unless each has the VPC's main table, or their files are more than an hour apart.
 //!
-//! What they cannot detect: that of two answers with about the same time one is old, if it was filtered and they share nothing; that a page 0 was there before page 1, or a page 1 between a file without number and page 2.
+//! What they cannot detect: that of two answers with about the same time one is old, if it was filtered and they share nothing; that a
+//! page 0 was there before page 1, or a page 1 between a file without number and page 2.
 
 use crate::model::{Gap, Timestamp};
 use std::{

@@ -130,14 +130,16 @@ fn same_items<T: PartialEq>(one: &[T], other: &[T]) -> bool {
 
 /// Whether a field that some answers leave out does not differ. The first takes it from the other.
 fn same_or_absent<T: Clone + PartialEq>(one: &mut Option<T>, other: &Option<T>) -> bool {
-    let agree = one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one == other);
-    *one = one.take().or_else(|| other.clone());
-    agree
+    agree_or_absent(one, other, |one, other| one == other)
 }
 
 /// The same of a list, in any order.
 fn same_items_or_absent<T: Clone + PartialEq>(one: &mut Option<Vec<T>>, other: &Option<Vec<T>>) -> bool {
-    let agree = one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| same_items(one, other));
+    agree_or_absent(one, other, |one, other| same_items(one, other))
+}
+
+fn agree_or_absent<T: Clone>(one: &mut Option<T>, other: &Option<T>, agree: fn(&T, &T) -> bool) -> bool {
+    let agree = one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| agree(one, other));
     *one = one.take().or_else(|| other.clone());
     agree
 }

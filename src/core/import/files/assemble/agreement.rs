@@ -213,8 +213,8 @@ fn another_things(endpoint: &VpcEndpoint, listed: &ListedInterface) -> Option<(S
 fn in_another_subnet(listed: &ListedEndpoint, interface: &ListedInterface) -> Option<(String, String)> {
     let (subnets, subnet) = (listed.subnets.as_ref()?, interface.subnet.as_ref()?);
     let (id, endpoint) = (&interface.interface.id, &listed.endpoint.id);
-    let other = || format!("{subnet} is not among the SubnetIds of {endpoint}");
-    (!subnets.contains(subnet)).then(|| (format!("{id} of {endpoint} is in {subnet}"), other()))
+    let one = || format!("{id} of {endpoint} is in {subnet}");
+    (!subnets.contains(subnet)).then(|| (one(), format!("{subnet} is not among the SubnetIds of {endpoint}")))
 }
 
 fn works(state: &EndpointState) -> bool {
