@@ -178,13 +178,16 @@ fn answers_that_share_no_table_are_parts_or_of_two_times() {
 fn an_endpoint_is_open_where_an_answer_of_another_time_has_not_got_it() {
     let s3 = ENDPOINTS.replace("vpce-1", "vpce-2").replace("dynamodb", "s3").replace(r#""rtb-1""#, "");
     for other in [s3.as_str(), r#"{"VpcEndpoints": []}"#] {
-        for (name, hours, expected) in [
-            ("more.json", 0, Outcome::OnNet),
-            ("more.json", 2, Outcome::Undetermined),
-            ("vpc-endpoints.json", 2, Outcome::Undetermined),
-        ] {
-            let age = [(name, Duration::from_secs(hours * 3_600))];
-            assert_eq!(outcome_at(&[("more.json", other)], &age), Ok(expected), "{other} {name} {hours}");
+        // The second has the name of a copy.
+        for copy in ["more.json", "vpc-endpoints (1).json"] {
+            for (name, hours, expected) in [
+                (copy, 0, Outcome::OnNet),
+                (copy, 2, Outcome::Undetermined),
+                ("vpc-endpoints.json", 2, Outcome::Undetermined),
+            ] {
+                let age = [(name, Duration::from_secs(hours * 3_600))];
+                assert_eq!(outcome_at(&[(copy, other)], &age), Ok(expected), "{other} {copy} {name} {hours}");
+            }
         }
     }
 }

@@ -78,10 +78,9 @@ impl Listings {
         let mut with_main: BTreeMap<&str, usize> = BTreeMap::new();
         let mut found = BTreeMap::new();
         for pages in self.0.values() {
-            if let [(_, page)] = pages.as_slice()
-                && page.rows.is_empty()
-            {
-                empty.push(page);
+            // Each file is an answer, or all of them are.
+            if pages.iter().all(|(_, page)| page.token.is_none()) {
+                empty.extend(pages.iter().map(|(_, page)| page).filter(|page| page.rows.is_empty()));
             }
             for (scope, answer) in answers(pages) {
                 let of_scope = known.entry(scope).or_default();
