@@ -7,6 +7,7 @@ pub(crate) mod explain_finding;
 pub(crate) mod generate;
 mod inventory;
 pub(crate) mod judge;
+mod periods;
 pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod resolve_names;

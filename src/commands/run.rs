@@ -1,7 +1,7 @@
 //! `onnet run`: the daemon's loop, its HTTP server and the signals.
 
-use super::{Answer, Output, block_on};
-use crate::cli::{CollectArgs, duration, host, period, socket, time};
+use super::{Answer, Output, block_on, periods::PeriodArgs};
+use crate::cli::{CollectArgs, duration, host, socket, time};
 use clap::Args;
 use onnet::{
     engine::{self, Daemon, Periods, Recorder, metrics::Counters, publishing},
@@ -42,33 +42,8 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
     timeout: Duration,
 
-    /// How often to query instance metadata.
-    #[arg(long, env = "ONNET_IMDS_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    imds_every: Duration,
-
-    /// How often to query the name servers.
-    #[arg(long, env = "ONNET_DNS_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    dns_every: Duration,
-
-    /// How often to query the kernel's routes.
-    #[arg(long, env = "ONNET_KERNEL_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    kernel_every: Duration,
-
-    /// How often to send an unsigned GET /.
-    #[arg(long, env = "ONNET_HEALTH_EVERY", default_value = "15s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    health_every: Duration,
-
-    /// How often to send a signed ListTables; CloudTrail records each.
-    #[arg(long, env = "ONNET_LIST_TABLES_EVERY", default_value = "60s", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    list_tables_every: Duration,
-
-    /// How often to query the EC2 API; local changes trigger it earlier, throttling backs it off.
-    #[arg(long, env = "ONNET_EC2_EVERY", default_value = "5m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    ec2_every: Duration,
-
-    /// With --witness, how often to ask; changes trigger it earlier. The control, which is denied, is asked once an hour.
-    #[arg(long, env = "ONNET_WITNESS_EVERY", default_value = "15m", value_name = "PERIOD", value_parser = period, hide_env_values = true)]
-    witness_every: Duration,
+    #[command(flatten)]
+    every: PeriodArgs,
 
     /// On a machine that has just booted, wait up to this long, at random, before the first EC2 and ListTables request.
     #[arg(long, env = "ONNET_SPLAY", default_value = "60s", value_name = "TIME", value_parser = time, hide_env_values = true)]
@@ -124,14 +99,8 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
         interface = args.collect.interface.as_ref().map(tracing::field::display),
         resolver = args.collect.resolver.map(tracing::field::display),
         timeout = ?args.timeout,
-        imds_every = ?args.imds_every,
-        dns_every = ?args.dns_every,
-        kernel_every = ?args.kernel_every,
-        health_every = ?args.health_every,
-        list_tables_every = ?args.list_tables_every,
-        ec2_every = ?args.ec2_every,
         witness = args.collect.witness,
-        witness_every = ?args.witness_every,
+        every = ?args.every,
         splay = ?args.splay,
         "started"
     );
@@ -212,15 +181,7 @@ fn recorder(file: &Path) -> Result<Recorder, RunError> {
 fn settings(args: &RunArgs) -> engine::RunSettings {
     engine::RunSettings {
         collect: args.collect.settings(args.timeout),
-        periods: Periods(BySource {
-            imds: args.imds_every,
-            dns: args.dns_every,
-            kernel: args.kernel_every,
-            health: args.health_every,
-            list_tables: args.list_tables_every,
-            ec2: args.ec2_every,
-            witness: args.witness_every,
-        }),
+        periods: Periods(args.every.0),
         splay: args.splay,
     }
 }

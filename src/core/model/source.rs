@@ -77,6 +77,21 @@ impl Source {
         })
     }
 
+    /// The help of the setting that changes it.
+    pub fn period_help(self) -> &'static str {
+        match self {
+            Self::Imds => "How often to query instance metadata",
+            Self::Dns => "How often to query the name servers",
+            Self::Kernel => "How often to query the kernel's routes",
+            Self::Health => "How often to send an unsigned GET /",
+            Self::ListTables => "How often to send a signed ListTables; CloudTrail records each",
+            Self::Ec2 => "How often to query the EC2 API; local changes trigger it earlier, throttling backs it off",
+            Self::Witness => {
+                "With --witness, how often to ask; changes trigger it earlier. The control, which is denied, is asked once an hour"
+            }
+        }
+    }
+
     /// Whether other instances are served by it, too: a collection costs them or the account something.
     pub fn is_shared(self) -> bool {
         match self {
@@ -151,6 +166,22 @@ impl<T> BySource<Option<T>> {
     pub fn present_mut(&mut self) -> impl Iterator<Item = &mut T> {
         let Self { imds, dns, kernel, ec2, health, list_tables, witness } = self;
         [imds, dns, kernel, ec2, health, list_tables, witness].into_iter().flatten()
+    }
+}
+
+impl<T: Copy> BySource<Option<T>> {
+    /// The values, where every source has one.
+    pub fn complete(&self) -> Option<BySource<T>> {
+        let &Self { imds, dns, kernel, ec2, health, list_tables, witness } = self;
+        Some(BySource {
+            imds: imds?,
+            dns: dns?,
+            kernel: kernel?,
+            ec2: ec2?,
+            health: health?,
+            list_tables: list_tables?,
+            witness: witness?,
+        })
     }
 }
 
