@@ -136,6 +136,10 @@ pub(crate) struct CollectArgs {
     #[command(flatten)]
     pub(crate) rates: RateArgs,
 
+    /// Also judge what lets requests through beside the routes: security groups, network ACLs, Block Public Access, NAT gateways, DNS support. Needs more permissions.
+    #[arg(long, env = "ONNET_GATES", hide_env_values = true, value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL")]
+    pub(crate) gates: bool,
+
     /// Also ask DynamoDB itself how requests come: DescribeTable on tables that need not exist, with the role policy that `onnet policy` prints.
     #[arg(long, env = "ONNET_WITNESS", hide_env_values = true, value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL")]
     pub(crate) witness: bool,
@@ -156,6 +160,7 @@ impl CollectArgs {
             hostnames: self.hostnames.clone(),
             actions: self.actions.clone(),
             nat_rates: self.rates.rates(),
+            gates: self.gates,
             witness: self.witness,
             controls: Vec::new(),
             // The C library does not ask another name server than the system's.

@@ -11,7 +11,7 @@ use crate::{
         Statement, VpcFacts, VpcId, WitnessAttempt, visit_instance,
     },
     observe::{
-        ec2,
+        ec2::{self, GateQuery},
         kernel::{KernelError, Wanted},
         names::{self, Names, NamesError},
         seen::{Stopwatch, seen},
@@ -136,7 +136,8 @@ impl Kind {
             Self::ListTables => probes(facts, ProbeKind::ListTables),
             Self::Health => probes(facts, ProbeKind::Health),
             Self::Vpc => {
-                facts.instance().map(|instance| vpc(instance, facts.assumed_interface())).into_iter().collect()
+                let vpc = |instance| vpc(instance, facts.assumed_interface(), facts.asks_for_gates());
+                facts.instance().map(vpc).into_iter().collect()
             }
         }
     }
@@ -155,15 +156,17 @@ fn probes(facts: &Facts, kind: ProbeKind) -> Vec<Collection> {
 }
 
 /// The VPC of the interface to judge by; else that of every interface, the primary one's first.
-fn vpc(instance: &Instance, assumed: Option<&InterfaceId>) -> Collection {
+fn vpc(instance: &Instance, assumed: Option<&InterfaceId>, asks_for_gates: bool) -> Collection {
     let mut vpcs: Vec<VpcId> = Vec::new();
     let assumed = instance.interfaces.iter().find(|interface| assumed == Some(&interface.id));
-    for interface in assumed.map_or(&instance.interfaces[..], std::slice::from_ref) {
+    let interfaces = assumed.map_or(&instance.interfaces[..], std::slice::from_ref);
+    for interface in interfaces {
         if !vpcs.contains(&interface.vpc) {
             vpcs.push(interface.vpc.clone());
         }
     }
-    Collection::Vpc { region: instance.region.clone(), vpcs }
+    let gates = asks_for_gates.then(|| GateQuery::of(interfaces));
+    Collection::Vpc { region: instance.region.clone(), vpcs, gates }
 }
 
 /// Whether `source` is collected from at all.
@@ -195,7 +198,7 @@ pub(super) enum Collection {
     KernelPaths(Wanted),
     Probe { kind: ProbeKind, region: String, target: Target },
     Statement { region: String, asked: Asked },
-    Vpc { region: String, vpcs: Vec<VpcId> },
+    Vpc { region: String, vpcs: Vec<VpcId>, gates: Option<GateQuery> },
 }
 
 impl Collection {
@@ -252,10 +255,13 @@ impl Collection {
                 let Asked { name, address, question, subject: _ } = asked;
                 Answer::Statement(WitnessAttempt { question, address, hostname: name.hostname, statement })
             }
-            Self::Vpc { region, vpcs } => {
+            Self::Vpc { region, vpcs, gates } => {
                 let (facts, requests) = match session.authenticated().await {
-                    Ok((aws, _)) => ec2::vpcs_facts(&aws.sdk_config(&region), &vpcs, &region, session.patience()).await,
-                    Err(gap) => (VpcFacts::unseen(&gap), Vec::new()),
+                    Ok((aws, _)) => {
+                        let config = aws.sdk_config(&region);
+                        ec2::vpcs_facts(&config, &vpcs, &region, gates, session.patience()).await
+                    }
+                    Err(gap) => (ec2::unseen(&gap, gates.is_some()), Vec::new()),
                 };
                 Answer::Vpc { facts: Box::new(facts), requests }
             }

@@ -50,6 +50,8 @@ pub struct CollectSettings {
     pub actions: Vec<String>,
     /// What NAT gateways cost.
     pub nat_rates: NatRates,
+    /// Whether EC2 is asked about the gates beside the routes.
+    pub gates: bool,
     /// Whether DynamoDB is asked how requests come.
     pub witness: bool,
     /// Answers to the control that are known already: the local daemon's.

@@ -11,8 +11,8 @@ use super::{
     statements::{Leaving, Statements},
 };
 use crate::model::{
-    Fact, FactPath, FactVisitor, Gap, IgnoredSetting, Instance, InterfaceId, KernelRoute, METADATA_V4, MaxAge,
-    NatRates, Observed, PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName,
+    Fact, FactPath, FactVisitor, Gap, GateFacts, IgnoredSetting, Instance, InterfaceId, KernelRoute, METADATA_V4,
+    MaxAge, NatRates, Observed, PrefixListId, ProbeAttempt, ProbeKind, ProxyVariable, Resolution, Seconds, ServiceName,
     Snapshot, Timestamp, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId, WitnessAttempt, may_be_dynamodbs, visit_instance,
 };
 use crate::observe::kernel::Wanted;
@@ -52,6 +52,9 @@ pub struct Scope {
     /// Whether the C library is asked beside the name servers.
     #[serde(default)]
     pub c_library: bool,
+    /// Whether EC2 is asked about the gates beside the routes.
+    #[serde(default)]
+    pub gates: bool,
     /// Whether DynamoDB is asked how requests come.
     #[serde(default)]
     pub witness: bool,
@@ -111,11 +114,12 @@ pub struct Changed {
 impl Facts {
     /// Nothing is known yet.
     pub fn new(scope: Scope) -> Self {
-        let known = Snapshot {
+        let mut known = Snapshot {
             actions: scope.actions.clone(),
             nat_rates: scope.nat_rates,
             ..Snapshot::unknown(scope.interface.clone(), scope.max_age)
         };
+        known.vpc.gates = scope.gates.then(|| Box::new(GateFacts::unseen(&Gap::not_yet())));
         let every = scope.witness_every.as_duration();
         Self {
             scope,
@@ -352,6 +356,11 @@ impl Facts {
     /// What EC2 knows of the VPC.
     pub fn vpc(&self) -> &VpcFacts {
         &self.known.vpc
+    }
+
+    /// Whether EC2 is asked about the gates beside the routes.
+    pub fn asks_for_gates(&self) -> bool {
+        self.scope.gates
     }
 
     /// The network interface to judge by, whatever the kernel's routes say.

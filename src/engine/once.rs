@@ -40,6 +40,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
         actions: settings.actions.clone(),
         nat_rates: settings.nat_rates,
         c_library: settings.c_library.is_some(),
+        gates: settings.gates,
         witness: settings.witness,
         witness_every: Seconds::from(Periods::default().of(Source::Witness)),
         max_age: MaxAge::default(),

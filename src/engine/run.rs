@@ -94,6 +94,7 @@ impl Daemon {
             actions: collect.actions.clone(),
             nat_rates: collect.nat_rates,
             c_library: collect.c_library.is_some(),
+            gates: collect.gates,
             witness: collect.witness,
             witness_every: periods.of(Source::Witness).into(),
             max_age: periods.max_age(collect.timeout),

@@ -206,6 +206,7 @@ async fn interface(imds: &Metadata<'_>, mac: MacAddress) -> Result<Interface, Im
     let (number, id, subnet, vpc) = (at("device-number"), at("interface-id"), at("subnet-id"), at("vpc-id"));
     let (ipv4, ipv6, owner) = (at("local-ipv4s"), at("ipv6s"), at("owner-id"));
     let (cidrs4, cidrs6, public) = (at("subnet-ipv4-cidr-block"), at("subnet-ipv6-cidr-blocks"), at("public-ipv4s"));
+    let groups = at("security-group-ids");
     let subnet_cidrs = async {
         let both =
             tokio::try_join!(any(imds, &cidrs4, "CIDR blocks", parsed), any(imds, &cidrs6, "CIDR blocks", parsed));
@@ -216,9 +217,14 @@ async fn interface(imds: &Metadata<'_>, mac: MacAddress) -> Result<Interface, Im
         let account = one(imds, &owner, "an account", is_account).await;
         Ok(watch.observed(account.map(Into::into).map_err(|error| error.gap())))
     };
+    let groups = async {
+        let groups = some(imds, &groups, "security groups", INTERFACE_VALUES, |text| is_id(text, "sg-")).await;
+        let groups = groups.map(|groups| groups.into_iter().map(Into::into).collect());
+        Ok(watch.observed(groups.map_err(|error| error.gap())))
+    };
     let public = async { Ok(any(imds, &public, "addresses", parsed::<IpAddr>).await) };
 
-    let (device_number, id, subnet, vpc, ipv4, ipv6, subnet_cidrs, owner, public) = tokio::try_join!(
+    let (device_number, id, subnet, vpc, ipv4, ipv6, subnet_cidrs, owner, security_groups, public) = tokio::try_join!(
         one(imds, &number, "a number", parsed::<u32>),
         one(imds, &id, "a network interface's id", |text| is_id(text, "eni-")),
         one(imds, &subnet, "a subnet's id", |text| is_id(text, "subnet-")),
@@ -227,6 +233,7 @@ async fn interface(imds: &Metadata<'_>, mac: MacAddress) -> Result<Interface, Im
         any(imds, &ipv6, "addresses", parsed::<IpAddr>),
         subnet_cidrs,
         owner,
+        groups,
         public,
     )?;
     let public_addresses = match public {
@@ -243,6 +250,7 @@ async fn interface(imds: &Metadata<'_>, mac: MacAddress) -> Result<Interface, Im
         addresses: [ipv4, ipv6].concat(),
         subnet_cidrs,
         owner,
+        security_groups,
     })
 }
 

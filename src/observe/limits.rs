@@ -20,6 +20,9 @@ pub const OF_VPC: ListingLimits = ListingLimits {
     bytes: 16 << 20,
 };
 
+/// A listing of what stands beside the routes of all VPCs of an instance: five of them come in beside the tables.
+pub(super) const OF_GATES: ListingLimits = ListingLimits { pages: 1_000, items: 10_000, bytes: 4 << 20 };
+
 /// VPCs that the instance has network interfaces in. Most have one; what is kept of all of them is bounded by [`OF_VPC`].
 pub(super) const VPCS: usize = 8;
 
@@ -42,8 +45,8 @@ pub(super) const ENTRIES: ListingLimits = ListingLimits { pages: 100, items: 2_0
 /// Prefix lists whose entries are asked for at a time.
 pub(super) const PREFIX_LISTS_AT_A_TIME: usize = 4;
 
-/// Network interfaces that one request names: more values in one filter are refused.
-pub(super) const INTERFACES_A_REQUEST: usize = 200;
+/// Values of one filter of a request: more are refused.
+pub(super) const VALUES_OF_A_FILTER: usize = 200;
 
 /// What the daemon gives EC2 and instance metadata beyond its timeout, as long as their answers keep coming.
 ///

@@ -121,7 +121,7 @@ pub(crate) fn run() -> Result<(), String> {
     let config = config(Server::on_a_thread(move |_| answer(200, "text/xml", &xml)));
     let soon = || Instant::now() + Duration::from_secs(60);
     let vpcs = ["vpc-1".into()];
-    let ask = vpcs_facts(&config, &vpcs, "us-east-1", soon());
+    let ask = vpcs_facts(&config, &vpcs, "us-east-1", None, soon());
     let ((facts, _), ec2) = runtime.block_on(longest_turn(ask));
     let (_, on_the_loop) = runtime.block_on(longest_turn(vpc_facts(&config, &vpcs[0], "us-east-1", soon())));
     let routes = facts.route_tables.seen().map_or(0, |tables| tables[0].routes.len());

@@ -11,6 +11,7 @@ mod faces;
 mod facts;
 mod files;
 mod folders;
+mod gates;
 mod golden;
 mod hostile_text;
 #[path = "../lab/iam/mod.rs"]

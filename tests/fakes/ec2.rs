@@ -1,7 +1,10 @@
 //! EC2 as it answers when all is well, except for what a test replaces.
 
 use super::{
-    fixtures::{ENDPOINTS, ENTRIES, INTERFACES, LISTS, SUBNETS, TABLES},
+    fixtures::{
+        ACLS, DNS_HOSTNAMES, DNS_SUPPORT, ENDPOINTS, ENTRIES, EXCLUSIONS, GROUPS, INTERFACES, LISTS, NAT_GATEWAYS,
+        SUBNETS, TABLES,
+    },
     http::Request,
     server::{Server, Step, answer},
 };
@@ -43,8 +46,15 @@ impl Ec2 {
             ("GetManagedPrefixListEntries", ENTRIES),
             ("DescribeNetworkInterfaces", INTERFACES),
             ("DescribeSubnets", SUBNETS),
+            ("DescribeSecurityGroups", GROUPS),
+            ("DescribeNetworkAcls", ACLS),
+            ("DescribeVpcBlockPublicAccessExclusions", EXCLUSIONS),
+            ("DescribeNatGateways", NAT_GATEWAYS),
+            ("DescribeVpcAttribute enableDnsSupport", DNS_SUPPORT),
+            ("DescribeVpcAttribute enableDnsHostnames", DNS_HOSTNAMES),
         ];
-        Self { answers: sets.map(|(action, set)| (action, good(action, set))).into() }
+        let ec2 = Self { answers: BTreeMap::new() };
+        sets.into_iter().fold(ec2, |ec2, (action, set)| ec2.with_set(action, set))
     }
 
     pub fn with(mut self, action: &'static str, steps: Vec<Step>) -> Self {
@@ -52,8 +62,9 @@ impl Ec2 {
         self
     }
 
+    /// The action may be followed by the attribute that is asked for.
     pub fn with_set(self, action: &'static str, set: &str) -> Self {
-        self.with(action, good(action, set))
+        self.with(action, good(action.split(' ').next().unwrap(), set))
     }
 
     pub async fn start(self) -> Server {
@@ -62,7 +73,11 @@ impl Ec2 {
 
     pub fn answer(&self, request: &Request) -> Vec<Step> {
         let action = parameter(request, "Action").unwrap();
-        self.answers.get(action.as_str()).cloned().unwrap_or_else(|| refusal(400, "InvalidAction"))
+        let of_attribute = parameter(request, "Attribute").map(|attribute| format!("{action} {attribute}"));
+        self.answers
+            .get(of_attribute.as_deref().unwrap_or(&action))
+            .cloned()
+            .unwrap_or_else(|| refusal(400, "InvalidAction"))
     }
 }
 

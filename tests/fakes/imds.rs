@@ -73,6 +73,7 @@ pub fn interface(mac: &str, number: u32, addresses: &str) -> Script {
         (of(mac, "owner-id"), text("111122223333")),
         (of(mac, "local-ipv4s"), text(addresses)),
         (of(mac, "subnet-ipv4-cidr-block"), text("172.31.16.0/20")),
+        (of(mac, "security-group-ids"), text("sg-0a1b2c3d")),
     ]
     .into()
 }

@@ -3,7 +3,7 @@
 //! other services in `answers`. The table in `registry` names the test of each limit.
 
 use crate::{
-    cloud_collectors::{config, keys},
+    cloud_collectors::{config, gates, keys},
     common::scenario,
     fakes::{
         authority::Authority,
@@ -15,7 +15,8 @@ use crate::{
     over_limit::{is_reported, is_reported_of_name},
 };
 use onnet::{
-    model::{Gap, Observed, Resolution, Snapshot, Source, VpcFacts, VpcId},
+    judge::judge,
+    model::{Gap, GateKind, GateState, Observed, Outcome, Resolution, Snapshot, Source, VpcFacts, VpcId},
     observe::{
         dns::{CLibrary, DnsError, Resolver},
         ec2::vpcs_facts,
@@ -131,7 +132,7 @@ async fn vpc(limit: Limit, count: usize) -> VpcFacts {
     let config = config(&format!("http://{}", server.address), &Authority::new(), keys());
     let vpcs: Vec<VpcId> =
         (1..=if matches!(limit, Vpcs) { count } else { 1 }).map(|n| format!("vpc-{n}").into()).collect();
-    vpcs_facts(&config, &vpcs, "us-east-1", Instant::now() + Duration::from_secs(60)).await.0
+    vpcs_facts(&config, &vpcs, "us-east-1", None, Instant::now() + Duration::from_secs(60)).await.0
 }
 
 /// Instance metadata with this number of network interfaces, or of addresses of the only one.
@@ -195,6 +196,25 @@ async fn what_exceeds_a_limit_is_a_gap_in_every_format_and_never_on_net() {
         is_reported(world, source, &gap);
     }
     assert_eq!((OF_VPC.pages, OF_VPC.items), (TABLE[1].1, TABLE[2].1));
+}
+
+/// No verdict depends on gates: what is too much leaves the gate unknown.
+#[tokio::test]
+async fn more_security_groups_than_are_accepted_leave_the_gate_unknown() {
+    let gates = async |count: usize| {
+        let group = |number| format!("<groupId>sg-{number}</groupId><ipPermissionsEgress/>");
+        let set = format!("<securityGroupInfo>{}</securityGroupInfo>", items(count, group));
+        gates(&Ec2::new().with_set("DescribeSecurityGroups", &set).start().await).await
+    };
+    assert_eq!(gates(10_000).await.security_groups.gap(), None);
+
+    let mut world = scenario("gateway_endpoint_carries_the_whole_list").snapshot;
+    world.vpc.gates = Some(Box::new(gates(10_001).await));
+    let report = judge(world);
+    assert_eq!(report.outcome, Outcome::OnNet);
+    let gate = report.gates.iter().find(|gate| gate.gate == GateKind::SecurityGroup).unwrap();
+    let words = "10001 items of ec2:DescribeSecurityGroups, at most 10000";
+    assert!(gate.state == GateState::Unknown && gate.reason.contains(words), "{gate:?}");
 }
 
 const NAME: &str = "dynamodb.us-east-1.amazonaws.com";

@@ -28,8 +28,9 @@ const OF_KERNEL: &str = "each_limit_is_a_gap_that_names_it";
 const UP_TO: &str = "an_answer_is_read_up_to_the_limit_and_no_further";
 const AT_A_TIME: &str = "four_interfaces_and_eight_associations_are_asked_about_at_a_time";
 
-const COLLECTORS: [Line; 41] = [
+const COLLECTORS: [Line; 42] = [
     ("OF_VPC", LISTINGS, OWN_VALUES),
+    ("OF_GATES", LISTINGS, OWN_VALUES),
     ("VPCS", TABLE, EVERY_FORMAT),
     ("OF_REGION", LISTINGS, OWN_VALUES),
     ("PAGE_SIZES", PAGES, "where_a_page_is_too_long_all_is_asked_for_again_in_smaller_ones"),
@@ -37,7 +38,7 @@ const COLLECTORS: [Line; 41] = [
     ("PREFIX_LISTS", TABLE, EVERY_FORMAT),
     ("ENTRIES", LISTINGS, OWN_VALUES),
     ("PREFIX_LISTS_AT_A_TIME", PAGES, "the_entries_of_four_lists_are_asked_for_at_a_time"),
-    ("INTERFACES_A_REQUEST", PAGES, "one_request_names_two_hundred_interfaces"),
+    ("VALUES_OF_A_FILTER", PAGES, "one_request_names_two_hundred_interfaces"),
     (
         "ANSWERS_COMING",
         "tests/net/cloud_collectors/pages.rs",

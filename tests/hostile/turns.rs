@@ -57,7 +57,8 @@ async fn an_answer_of_ec2_is_parsed_on_another_thread() {
     let config = config(&url, &Authority::new(), keys());
     let (vpc, region, deadline) = ("vpc-1".into(), "us-east-1", Instant::now() + Duration::from_secs(30));
 
-    let ((facts, _), most) = held_in_a_turn(vpcs_facts(&config, std::slice::from_ref(&vpc), region, deadline)).await;
+    let ((facts, _), most) =
+        held_in_a_turn(vpcs_facts(&config, std::slice::from_ref(&vpc), region, None, deadline)).await;
     assert_eq!(facts.route_tables.get().unwrap()[0].routes.len(), ROUTES);
     assert!(most < 64 << 10, "{most} bytes in one turn");
 

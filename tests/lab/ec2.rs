@@ -1,5 +1,7 @@
 //! The EC2 API's query protocol: forms in, XML out, with the element names of API version 2016-11-15.
 
+mod gates;
+
 use super::{
     fakes::http::{Request, Response},
     faults::Fault,
@@ -75,6 +77,11 @@ fn perform(world: &mut World, action: &str, parameters: &Parameters) -> Result<S
         "DescribeNetworkInterfaces" => describe_network_interfaces(world, &call),
         "DescribeSubnets" => describe_subnets(world, &call),
         "DescribeVpcs" => describe_vpcs(world, &call),
+        "DescribeSecurityGroups" => gates::describe_security_groups(world, &call),
+        "DescribeNetworkAcls" => gates::describe_network_acls(world, &call),
+        "DescribeVpcBlockPublicAccessExclusions" => gates::describe_exclusions(world, &call),
+        "DescribeNatGateways" => gates::describe_nat_gateways(world, &call),
+        "DescribeVpcAttribute" => gates::describe_vpc_attribute(world, &call),
         "CreateVpcEndpoint" => create_vpc_endpoint(world, &call),
         "ModifyVpcEndpoint" => {
             let (add, remove) = (call.list("AddRouteTableId"), call.list("RemoveRouteTableId"));
@@ -445,13 +452,19 @@ fn describe_subnets(world: &World, call: &Form<'_>) -> Result<String, Refused> {
         }])
     };
     let found = call.select(&world.subnets, ("SubnetId", "subnet-id"), values, &["vpc-id", "subnet-id"])?;
+    let firewall = if world.internet_firewall {
+        leaf("networkFirewallConnectivityType", world.gates.connectivity)
+    } else {
+        String::new()
+    };
+    let public_access = leaf("internetGatewayBlockMode", world.gates.public_access);
     call.page(world, "subnetSet", &found, |subnet| {
         leaf("subnetId", &subnet.id)
             + &leaf("vpcId", &world.vpc)
             + &leaf("ownerId", &world.account)
             + &leaf("cidrBlock", &subnet.cidr.to_string())
-            + &leaf("availabilityZone", &format!("{}a", world.region))
-            + &leaf("availabilityZoneId", "use1-az1")
+            + &leaf("availabilityZone", &format!("{}{}", world.region, subnet.zone))
+            + &leaf("availabilityZoneId", if subnet.zone == 'a' { "use1-az1" } else { "use1-az2" })
             + &leaf("availableIpAddressCount", "4089")
             + &leaf("defaultForAz", "true")
             + &leaf("mapPublicIpOnLaunch", "true")
@@ -460,6 +473,8 @@ fn describe_subnets(world: &World, call: &Form<'_>) -> Result<String, Refused> {
             + &leaf("enableDns64", "false")
             + &leaf("subnetArn", &format!("arn:aws:ec2:{}:{}:subnet/{}", world.region, world.account, subnet.id))
             + &leaf("state", "available")
+            + &format!("<blockPublicAccessStates>{public_access}</blockPublicAccessStates>")
+            + &firewall
             + "<ipv6CidrBlockAssociationSet/><tagSet/>"
     })
 }

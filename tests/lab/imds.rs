@@ -102,7 +102,7 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
         "local-ipv4s" => interface.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         "mac" => interface.mac_text(),
         "owner-id" => world.account.clone(),
-        "security-group-ids" => "sg-0a1b2c3d".to_owned(),
+        "security-group-ids" => world.gates.security_groups.iter().map(|group| group.id).collect::<Vec<_>>().join("\n"),
         "subnet-id" => interface.subnet.clone(),
         "subnet-ipv4-cidr-block" => world.subnet(&interface.subnet)?.cidr.to_string(),
         "vpc-id" => world.vpc.clone(),

@@ -20,6 +20,7 @@ mod ec2;
 #[path = "../fakes/mod.rs"]
 pub mod fakes;
 pub mod faults;
+pub mod gates;
 pub mod iam;
 mod imds;
 #[expect(clippy::module_inception, reason = "lab::lab is private; its items are re-exported here")]

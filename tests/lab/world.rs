@@ -2,7 +2,10 @@
 //!
 //! Nothing here comes from onnet. The route lookup is a naive one on purpose: the lab is an independent witness.
 
-use super::iam::{Policies, Policy};
+use super::{
+    gates::{Gates, NatGateway},
+    iam::{Policies, Policy},
+};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -92,6 +95,8 @@ pub struct PrefixList {
 pub struct Subnet {
     pub id: String,
     pub cidr: Ipv4Net,
+    /// The last letter of its zone. The instance is in zone `a`.
+    pub zone: char,
 }
 
 impl Subnet {
@@ -205,8 +210,10 @@ pub struct World {
     pub hops: Vec<Hop>,
     /// How requests arrive, where EC2's answers say something else: `Some(None)` is through no endpoint.
     pub unlike_the_tables: Option<Option<VpcEndpoint>>,
-    /// Whether an Automated Internet Firewall at the internet gateway lets out interfaces without a public address.
+    /// Whether an Automated Internet Firewall is at the internet gateway.
     pub internet_firewall: bool,
+    /// What stands beside the routes.
+    pub gates: Gates,
     /// They authorize the instance's requests to DynamoDB.
     pub policies: Policies,
     pub prefix_lists: Vec<PrefixList>,
@@ -262,6 +269,8 @@ impl World {
             owner: "AWS".into(),
             cidrs: nets(cidrs),
         };
+        let subnet =
+            |id: &str, cidr: &str| Subnet { id: id.into(), cidr: cidr.parse().expect("a literal CIDR"), zone: 'a' };
         let dynamodb =
             ["52.94.0.0/22", "3.218.180.0/23", "3.218.182.0/24", "35.71.68.0/23", "35.71.70.0/24", "52.119.224.0/20"];
         let mut world = Self {
@@ -271,10 +280,7 @@ impl World {
             role: "onnet".into(),
             vpc: "vpc-0bbc736e".into(),
             vpc_cidr: "172.31.0.0/16".parse().expect("a literal CIDR"),
-            subnets: vec![
-                Subnet { id: "subnet-0f1e2d3c".into(), cidr: "172.31.16.0/20".parse().expect("a literal CIDR") },
-                Subnet { id: "subnet-0f4b5a69".into(), cidr: "172.31.32.0/20".parse().expect("a literal CIDR") },
-            ],
+            subnets: vec![subnet("subnet-0f1e2d3c", "172.31.16.0/20"), subnet("subnet-0f4b5a69", "172.31.32.0/20")],
             interfaces: vec![Interface {
                 id: "eni-0d2f4e6a".into(),
                 mac: [6, 0, 0, 0, 0, 1],
@@ -293,6 +299,7 @@ impl World {
             hops: Vec::new(),
             unlike_the_tables: None,
             internet_firewall: false,
+            gates: Gates::open(),
             policies: Policies { identity: vec![list_tables_only()], ..Policies::default() },
             prefix_lists: vec![
                 aws_list("pl-63a5400a", "s3", &["52.216.0.0/15", "54.231.0.0/16", "3.5.0.0/19"]),
@@ -408,7 +415,8 @@ impl World {
     }
 
     /// A NAT gateway with this private address in a subnet. No route is added.
-    pub fn with_nat_gateway(self, id: &str, subnet: &str, address: Ipv4Addr) -> Self {
+    pub fn with_nat_gateway(mut self, id: &str, subnet: &str, address: Ipv4Addr) -> Self {
+        self.gates.nat_gateways.push(NatGateway::public(id, subnet, address));
         self.with_hop(Hop { id: id.into(), source: Some(address), next: Next::Subnet(subnet.into()) })
     }
 
@@ -510,6 +518,7 @@ impl World {
             self.subnets.push(Subnet {
                 id: id("subnet", number),
                 cidr: Ipv4Net::new(network, 24).expect("24 is the length of a prefix"),
+                zone: 'a',
             });
             self.interfaces.push(Interface {
                 id: id("eni", 10_000 + number),
@@ -617,7 +626,9 @@ impl World {
             return Carrier::Nothing;
         }
         match id.split('-').next() {
-            Some("igw") if public || self.internet_firewall => Carrier::Other(id.clone()),
+            Some("igw") if public || (self.internet_firewall && self.gates.firewall_lets_out()) => {
+                Carrier::Other(id.clone())
+            }
             Some("nat" | "tgw" | "eni") => Carrier::Other(id.clone()),
             Some("vpce") => match self.endpoints.iter().find(|endpoint| endpoint.id == *id) {
                 Some(endpoint) if endpoint.state != "available" => Carrier::Nothing,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{
     DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, InternetGatewayId, KernelRoute,
-    Missing, Observed, Path, PathTarget, Resolution, Snapshot, Verdict, VpcFacts,
+    Missing, Observed, Path, PathTarget, Resolution, Snapshot, SubnetId, Verdict, VpcFacts,
 };
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -162,7 +162,8 @@ fn source_to(interface: &Interface, destination: IpAddr) -> Result<IpAddr, Verdi
 
 /// An internet gateway carries IPv4 only from an address that has a public one.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html>
-/// An Automated Internet Firewall at the gateway may let others out too: the subnet's connectivity type decides, which is not read.
+/// An Automated Internet Firewall at the gateway may let others out too: the subnet's connectivity type decides
+/// (`NetworkFirewallConnectivityType`, <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Subnet.html>).
 pub(super) fn require_public_ipv4(
     facts: &VpcFacts,
     verdict: Verdict,
@@ -179,14 +180,23 @@ pub(super) fn require_public_ipv4(
             undetermined(what, gap)
         }
         Ok(public) if public.iter().any(|p| source.is_none_or(|source| p.private == source)) => verdict,
-        Ok(_) if has_firewall(facts, target) => {
-            let what = format!(
-                "whether the Automated Internet Firewall at {target} lets {} out without a public address",
-                interface.id
-            );
-            let because = format!("the connectivity type of {} was not read", interface.subnet);
-            undetermined(what, &Gap::NotTried { because })
-        }
+        Ok(_) if has_firewall(facts, target) => match firewall_treatment(facts, &interface.subnet) {
+            Ok("flexible" | "outbound-only") => verdict,
+            Ok("bidirectional" | "exclude" | "az-unsupported") => {
+                Verdict::Dropped(Drop::NoPublicAddress { target: target.clone() })
+            }
+            other => {
+                let what = format!(
+                    "whether the Automated Internet Firewall at {target} lets {} out without a public address",
+                    interface.id
+                );
+                let undocumented = |value: &str| Gap::UndocumentedValue {
+                    field: "NetworkFirewallConnectivityType".to_owned(),
+                    value: value.to_owned(),
+                };
+                undetermined(what, &other.map_or_else(|gap| gap, undocumented))
+            }
+        },
         Ok(_) => Verdict::Dropped(Drop::NoPublicAddress { target: target.clone() }),
     }
 }
@@ -202,6 +212,17 @@ pub(super) fn require_public_ipv4_for(
     match range {
         IpNet::V4(_) => require_public_ipv4(facts, verdict, interface, source.filter(IpAddr::is_ipv4)),
         IpNet::V6(_) => verdict,
+    }
+}
+
+/// How an Automated Internet Firewall treats the subnet.
+fn firewall_treatment<'f>(facts: &'f VpcFacts, id: &SubnetId) -> Result<&'f str, Gap> {
+    let not_read = || Gap::NotTried { because: format!("the connectivity type of {id} was not read") };
+    let subnets = facts.gates.as_ref().ok_or_else(not_read)?.subnets.get().map_err(Clone::clone)?;
+    let mut named = subnets.iter().filter(|subnet| subnet.id == *id);
+    match (named.next(), named.next()) {
+        (Some(subnet), None) => subnet.firewall.as_deref().ok_or_else(not_read),
+        (None, _) | (Some(_), Some(_)) => Err(not_read()),
     }
 }
 

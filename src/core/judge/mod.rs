@@ -13,6 +13,7 @@ mod endpoint_policy;
 mod explain;
 mod findings;
 mod fresh;
+mod gates;
 mod host_routes;
 mod idle;
 mod interfaces;

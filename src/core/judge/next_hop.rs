@@ -251,6 +251,7 @@ mod tests {
             vpc: "vpc-0a".into(),
             addresses: Vec::new(),
             owner: Observed::Unseen(Gap::not_yet()),
+            security_groups: Observed::Unseen(Gap::not_yet()),
             subnet_cidrs: Observed::Seen { value: ranges, at, took: Default::default() },
             public_addresses: Observed::Seen { value: Vec::new(), at, took: Default::default() },
         }

@@ -6,8 +6,9 @@ use super::{
     coverage::{Coverage, cover},
     egress::{require_public_ipv4, require_public_ipv4_for},
     endpoint_policy::endpoint_policies,
-    findings::{self, Table, World, contradiction},
+    findings::{self, Beside, Table, World, contradiction},
     fresh::without_stale,
+    gates::gates,
     idle::idle_endpoint,
     interfaces::interfaces,
     kernel_paths::{Elsewhere, kernel_paths, may_route_ipv6, may_route_unknown_ipv6},
@@ -19,8 +20,8 @@ use super::{
     without_endpoint::{Counterfactual, answer, of_path},
 };
 use crate::model::{
-    CoverageSummary, EndpointPolicy, Finding, Gap, InstanceSummary, Interface, InterfaceReport, KernelRoute, Missing,
-    NatCost, Observed, PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
+    CoverageSummary, EndpointPolicy, Finding, Gap, Gate, InstanceSummary, Interface, InterfaceReport, KernelRoute,
+    Missing, NatCost, Observed, PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
     WithoutEndpoint, region_of_zone,
 };
 use ipnet::IpNet;
@@ -56,6 +57,7 @@ pub fn judge(snapshot: Snapshot) -> Report {
         idle_endpoint: decided.and_then(|subject| idle_endpoint(&reader(&fresh), subject)),
         without_endpoint: round.without_endpoint,
         endpoint_policies: round.endpoint_policies,
+        gates: round.gates,
         decided_by,
         findings: round.findings,
         snapshot,
@@ -114,6 +116,8 @@ pub(super) struct Round<'s> {
     without_endpoint: Option<WithoutEndpoint>,
     /// What the policies of the endpoints in use say.
     endpoint_policies: Vec<EndpointPolicy>,
+    /// What else lets requests through or stops them.
+    gates: Vec<Gate>,
 }
 
 impl<'s> Round<'s> {
@@ -135,7 +139,9 @@ impl<'s> Round<'s> {
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
         let interfaces = interfaces(&reader, snapshot, &names, usable);
         let endpoint_policies = endpoint_policies(&reader, snapshot, &names);
-        let beside = (interfaces.as_slice(), endpoint_policies.as_slice());
+        let entries_for = |interface: &Interface| entries_for(&covered, interface);
+        let gates = gates(&reader, snapshot, &names, entries_for);
+        let beside = Beside { interfaces: &interfaces, policies: &endpoint_policies, gates: &gates };
         let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking, beside);
         let without_endpoint = without_endpoint(&reader, snapshot, &names, &covered);
         let coverages = covered.into_iter().filter_map(|covered| covered.coverage.ok()).collect();
@@ -149,6 +155,7 @@ impl<'s> Round<'s> {
             findings,
             without_endpoint,
             endpoint_policies,
+            gates,
         }
     }
 
@@ -245,6 +252,12 @@ fn cover_tables<'n, 's>(
         all.push(Covered { interface: egress.interface, source: egress.source, id: &table.id, coverage });
     }
     all
+}
+
+/// The entries of DynamoDB's prefix lists that requests may go to through a network interface.
+fn entries_for(covered: &[Covered<'_, '_>], interface: &Interface) -> Vec<IpNet> {
+    let through = covered.iter().filter(|covered| covered.interface.id == interface.id);
+    through.filter_map(|covered| covered.coverage.as_ref().ok()).flat_map(|coverage| coverage.entries.clone()).collect()
 }
 
 /// What would become of what endpoints carry if they were deleted: the rest of each route table decides. Requests that go to a proxy do
@@ -379,13 +392,13 @@ fn find_all(
     covered: &[Covered<'_, '_>],
     elsewhere: &Elsewhere,
     missing: &[Missing],
-    (interfaces, policies): (&[InterfaceReport], &[EndpointPolicy]),
+    beside: Beside<'_>,
 ) -> Vec<Finding> {
     let addresses: Vec<IpAddr> = in_use(names).map(|judged| judged.report.address).collect();
     let tables: Vec<Table<'_>> = covered.iter().filter_map(|covered| covered.table(reader, &addresses)).collect();
     let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
     let missing: Vec<Missing> = hostname_missing(snapshot).iter().chain(of_names).chain(missing).cloned().collect();
-    findings::find(&World::of_round(reader, snapshot, names, &tables, elsewhere, &missing).with(interfaces, policies))
+    findings::find(&World::of_round(reader, snapshot, names, &tables, elsewhere, &missing).with(beside))
 }
 
 /// Why the names in use are not all known.

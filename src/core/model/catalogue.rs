@@ -33,6 +33,11 @@ macro_rules! finding_catalogue {
                 evidence: "the endpoint's PolicyDocument in DescribeVpcEndpoints: no statement allows the action to anyone, or one denies it to all",
                 fix: "allow the action in the endpoint's policy",
             }
+            GateClosed = "gate-closed" Info {
+                meaning: "a security group, network ACL, Block Public Access, NAT gateway or DNS attribute stops requests (--gates)",
+                evidence: "what EC2 says of the gate, for every address in use and all of the prefix list; no probe was answered",
+                fix: "open the gate; the finding has the command where one can open it",
+            }
             EndpointNotVisible = "endpoint-not-visible" Warning {
                 meaning: "onnet cannot read the endpoint: it belongs to another account (shared VPC), or may be in another VPC",
                 evidence: "a route to an endpoint that DescribeVpcEndpoints does not list, or a private address routed out of the VPC",
@@ -322,6 +327,7 @@ impl FindingCode {
             | Self::EndpointNotAssociated
             | Self::EndpointNotAvailable
             | Self::EndpointPolicyDenies
+            | Self::GateClosed
             | Self::PartlyDiverted
             | Self::Blackhole
             | Self::NoRoute

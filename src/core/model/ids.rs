@@ -137,6 +137,14 @@ id!(
     CarrierGatewayId
 );
 id!(
+    /// A security group, `sg-…`.
+    SecurityGroupId
+);
+id!(
+    /// A network ACL, `acl-…`.
+    NetworkAclId
+);
+id!(
     /// An AWS account, twelve digits.
     AccountId
 );

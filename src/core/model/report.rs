@@ -1,7 +1,7 @@
 //! What was concluded. The only way into `present`.
 
 use super::{
-    AssociationKind, Decision, Destination, EndpointPolicy, EndpointState, Finding, FindingCode, IdleEndpoint,
+    AssociationKind, Decision, Destination, EndpointPolicy, EndpointState, Finding, FindingCode, Gate, IdleEndpoint,
     InstanceId, InterfaceId, Loser, NameKind, NatCost, NatRates, Origin, Outcome, Path, PrefixListId, Probe,
     ProofLevel, RouteState, RouteTableId, Severity, Snapshot, SubnetId, Timestamp, Trace, Verdict, VpcId,
     WithoutEndpoint, destination_as_text,
@@ -140,6 +140,9 @@ pub struct Report {
     /// What NAT gateways charge for the traffic, or would if the endpoint were deleted; `None` if none would carry any.
     #[serde(default)]
     pub nat_cost: Option<NatCost>,
+    /// What else lets requests through or stops them, where it was asked for (`--gates`). Apart from the verdicts, which are about routes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
     /// What the policies of the endpoints in use say of the actions that programs here use.
     #[serde(default)]
     pub endpoint_policies: Vec<EndpointPolicy>,

@@ -1,8 +1,8 @@
 //! All facts of one round. The only way into `judge`.
 
 use super::{
-    FactVisitor, Gap, HostRoute, IgnoredSetting, Instance, Interface, InterfaceId, KernelPaths, KernelRoute, MaxAge,
-    NatRates, Observed, PrefixListId, Probe, ProbeKind, ProxyVariable, Question, Resolution, SCHEMA, Seconds,
+    FactVisitor, Gap, GateFacts, HostRoute, IgnoredSetting, Instance, Interface, InterfaceId, KernelPaths, KernelRoute,
+    MaxAge, NatRates, Observed, PrefixListId, Probe, ProbeKind, ProxyVariable, Question, Resolution, SCHEMA, Seconds,
     ServiceName, Source, SubnetId, Timestamp, VpcFacts, WitnessAttempt, unique::unique,
 };
 use schemars::JsonSchema;
@@ -148,6 +148,7 @@ pub enum FactPath {
     SubnetCidrs { interface: InterfaceId, subnet: SubnetId },
     Owner { interface: InterfaceId, subnet: SubnetId },
     PublicAddresses { interface: InterfaceId, subnet: SubnetId },
+    InterfaceGroups { interface: InterfaceId, subnet: SubnetId },
     Region,
     Names,
     AccountName,
@@ -163,6 +164,12 @@ pub enum FactPath {
     EndpointInterfaces,
     ServicePrefixLists,
     PrefixList(PrefixListId),
+    SecurityGroups,
+    NetworkAcls,
+    SubnetGates,
+    PublicAccessExclusions,
+    NatGateways,
+    VpcDns,
     Probe { kind: ProbeKind, hostname: String, address: IpAddr },
     Statement { question: Question, hostname: String, address: IpAddr },
 }
@@ -176,6 +183,7 @@ impl FactPath {
             | Self::SubnetCidrs { .. }
             | Self::Owner { .. }
             | Self::PublicAddresses { .. }
+            | Self::InterfaceGroups { .. }
             | Self::Region
             | Self::Names
             | Self::AccountName => Source::Imds,
@@ -185,7 +193,13 @@ impl FactPath {
             | Self::VpcEndpoints
             | Self::EndpointInterfaces
             | Self::ServicePrefixLists
-            | Self::PrefixList(_) => Source::Ec2,
+            | Self::PrefixList(_)
+            | Self::SecurityGroups
+            | Self::NetworkAcls
+            | Self::SubnetGates
+            | Self::PublicAccessExclusions
+            | Self::NatGateways
+            | Self::VpcDns => Source::Ec2,
             Self::Probe { kind, .. } => kind.source(),
             Self::Statement { .. } => Source::Witness,
         }
@@ -200,6 +214,7 @@ impl fmt::Display for FactPath {
             Self::SubnetCidrs { interface, .. } => write!(f, "instance.interfaces[{interface}].subnet_cidrs"),
             Self::Owner { interface, .. } => write!(f, "instance.interfaces[{interface}].owner"),
             Self::PublicAddresses { interface, .. } => write!(f, "instance.interfaces[{interface}].public_addresses"),
+            Self::InterfaceGroups { interface, .. } => write!(f, "instance.interfaces[{interface}].security_groups"),
             Self::Region => f.write_str("region"),
             Self::Names => f.write_str("names"),
             Self::AccountName => f.write_str("account_name"),
@@ -215,6 +230,12 @@ impl fmt::Display for FactPath {
             Self::EndpointInterfaces => f.write_str("vpc.endpoint_interfaces"),
             Self::ServicePrefixLists => f.write_str("vpc.service_prefix_lists"),
             Self::PrefixList(list) => write!(f, "vpc.prefix_lists[{list}]"),
+            Self::SecurityGroups => f.write_str("vpc.gates.security_groups"),
+            Self::NetworkAcls => f.write_str("vpc.gates.network_acls"),
+            Self::SubnetGates => f.write_str("vpc.gates.subnets"),
+            Self::PublicAccessExclusions => f.write_str("vpc.gates.exclusions"),
+            Self::NatGateways => f.write_str("vpc.gates.nat_gateways"),
+            Self::VpcDns => f.write_str("vpc.gates.dns"),
             Self::Probe { kind, hostname, address } => write!(f, "probes[{} {hostname} {address}]", kind.name()),
             Self::Statement { question, hostname, address } => write!(f, "statements[{question} {hostname} {address}]"),
         }
@@ -291,12 +312,15 @@ pub fn visit_instance(instance: &mut Observed<Instance>, visitor: &mut impl Fact
             addresses: _,
             subnet_cidrs,
             owner,
+            security_groups,
             public_addresses,
         } = interface;
         let (interface, subnet) = (id.clone(), subnet.clone());
         let path = FactPath::SubnetCidrs { interface: interface.clone(), subnet: subnet.clone() };
         visitor.fact(path, subnet_cidrs);
         visitor.fact(FactPath::Owner { interface: interface.clone(), subnet: subnet.clone() }, owner);
+        let path = FactPath::InterfaceGroups { interface: interface.clone(), subnet: subnet.clone() };
+        visitor.fact(path, security_groups);
         visitor.fact(FactPath::PublicAddresses { interface, subnet }, public_addresses);
     }
 }
@@ -317,7 +341,7 @@ impl Resolution {
 impl VpcFacts {
     /// Every fact about the VPC.
     pub fn visit_facts(&mut self, visitor: &mut impl FactVisitor) {
-        let Self { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists } = self;
+        let Self { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists, gates } = self;
         visitor.fact(FactPath::RouteTables, route_tables);
         visitor.fact(FactPath::VpcEndpoints, vpc_endpoints);
         visitor.fact(FactPath::EndpointInterfaces, endpoint_interfaces);
@@ -325,6 +349,22 @@ impl VpcFacts {
         for (id, list) in prefix_lists {
             visitor.fact(FactPath::PrefixList(id.clone()), list);
         }
+        if let Some(gates) = gates {
+            gates.visit_facts(visitor);
+        }
+    }
+}
+
+impl GateFacts {
+    /// Every fact about the gates beside the routes.
+    fn visit_facts(&mut self, visitor: &mut impl FactVisitor) {
+        let Self { security_groups, network_acls, subnets, exclusions, nat_gateways, dns } = self;
+        visitor.fact(FactPath::SecurityGroups, security_groups);
+        visitor.fact(FactPath::NetworkAcls, network_acls);
+        visitor.fact(FactPath::SubnetGates, subnets);
+        visitor.fact(FactPath::PublicAccessExclusions, exclusions);
+        visitor.fact(FactPath::NatGateways, nat_gateways);
+        visitor.fact(FactPath::VpcDns, dns);
     }
 }
 

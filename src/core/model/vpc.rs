@@ -1,8 +1,8 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
 use super::{
-    AccountId, Gap, InterfaceId, InternetGatewayId, Observed, PrefixListId, RouteTableId, Shared, SubnetId, Target,
-    VpcEndpointId, VpcId, unique::unique,
+    AccountId, Gap, GateFacts, InterfaceId, InternetGatewayId, Observed, PrefixListId, RouteTableId, Shared, SubnetId,
+    Target, VpcEndpointId, VpcId, unique::unique,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -27,6 +27,9 @@ pub struct VpcFacts {
     /// The prefix lists that the route tables name, and the DynamoDB ones.
     #[serde(deserialize_with = "unique")]
     pub prefix_lists: BTreeMap<PrefixListId, Observed<PrefixList>>,
+    /// What the gates beside the routes are judged from, where they are asked for (`--gates`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Box<GateFacts>>,
 }
 
 impl VpcFacts {
@@ -38,6 +41,7 @@ impl VpcFacts {
             endpoint_interfaces: Observed::Unseen(gap.clone()),
             service_prefix_lists: Observed::Unseen(gap.clone()),
             prefix_lists: BTreeMap::new(),
+            gates: None,
         }
     }
 }

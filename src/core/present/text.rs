@@ -37,6 +37,7 @@ pub fn text(report: &Report) -> String {
     for policy in &report.endpoint_policies {
         page.label("policy").wrapped(INDENT, &words::endpoint_policy(policy));
     }
+    gates(page, report);
     probes(page, report);
     if !report.findings.is_empty() {
         page.gap().put("findings").end();
@@ -209,6 +210,17 @@ fn coverage(page: &mut Page, report: &Report) {
     if unlisted > 0 {
         page.to(INDENT).put(format_args!("and {} more ranges (all in --format json)", grouped(unlisted as u64)));
         page.end();
+    }
+}
+
+/// What else lets requests through or stops them.
+fn gates(page: &mut Page, report: &Report) {
+    let width = report.gates.iter().map(|gate| words::gate_state(gate.state).len()).max().unwrap_or(0);
+    for (place, gate) in report.gates.iter().enumerate() {
+        page.label(if place == 0 { "gates" } else { "" });
+        let second = INDENT + width + 2;
+        page.styled(words::gate_style(gate.state), words::gate_state(gate.state)).to(second);
+        page.wrapped(second, &words::gate(gate));
     }
 }
 

@@ -1,9 +1,9 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    Destination, Drop, EndpointPolicy, LostBy, Matched, NameReport, NatCost, NatGatewayId, NatRates, Outcome,
-    PolicyAction, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict, WITNESS_TABLE,
-    WithoutEndpoint,
+    Destination, Drop, EndpointPolicy, Gate, GateState, LostBy, Matched, NameReport, NatCost, NatGatewayId, NatRates,
+    Outcome, PolicyAction, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict,
+    WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
 use std::net::IpAddr;
@@ -153,6 +153,28 @@ pub(super) fn nat_cost(cost: &NatCost) -> String {
         usd_per_gb * 1_000.0,
         usd_per_hour * HOURS_A_MONTH,
     )
+}
+
+/// A gate, without its state: which one, and why.
+pub(super) fn gate(gate: &Gate) -> String {
+    let Gate { gate, of, reason, .. } = gate;
+    format!("{} {of}: {reason}", gate.title())
+}
+
+pub(super) fn gate_state(state: GateState) -> &'static str {
+    match state {
+        GateState::Open => "open",
+        GateState::Unknown => "unknown",
+        GateState::Closed => "CLOSED",
+    }
+}
+
+pub(super) fn gate_style(state: GateState) -> Style {
+    match state {
+        GateState::Open => GOOD,
+        GateState::Unknown => WARN,
+        GateState::Closed => BAD,
+    }
 }
 
 /// What the policy of an endpoint says: the actions by what is said of them.

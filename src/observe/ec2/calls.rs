@@ -14,7 +14,7 @@ use crate::{
     observe::{
         aws::{TooLong, find_cause},
         destination::{Destination, anonymous},
-        limits::{ENTRIES, INTERFACES_A_REQUEST, LARGE_PAGE_SIZES, PAGE_SIZES},
+        limits::{ENTRIES, LARGE_PAGE_SIZES, PAGE_SIZES, VALUES_OF_A_FILTER},
     },
 };
 use aws_config::SdkConfig;
@@ -94,7 +94,7 @@ struct Progress {
 
 /// An operation that gives its items in pages.
 #[derive(Clone, Copy)]
-struct Operation {
+pub(super) struct Operation {
     /// The IAM action that allows it.
     action: &'static str,
     /// How many items to ask for on one page, the largest number first.
@@ -155,7 +155,15 @@ impl Ec2 {
         while_pages_come.map_or(deadline, |until| until.max(deadline))
     }
 
-    fn operation(&self, action: &'static str, sizes: [i32; 3]) -> Operation {
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn unmodelled(&self) -> &Unmodelled {
+        &self.unmodelled
+    }
+
+    pub(super) fn operation(&self, action: &'static str, sizes: [i32; 3]) -> Operation {
         Operation { action, sizes, limits: self.limits }
     }
 
@@ -221,7 +229,7 @@ impl Ec2 {
     pub(super) async fn network_interfaces(&self, ids: &BTreeSet<&InterfaceId>) -> Result<Vec<EndpointInterface>, Gap> {
         let ids: Vec<&InterfaceId> = ids.iter().copied().collect();
         let mut found = Vec::new();
-        for ids in ids.chunks(INTERFACES_A_REQUEST) {
+        for ids in ids.chunks(VALUES_OF_A_FILTER) {
             found.extend(self.some_network_interfaces(ids).await?);
         }
         Ok(found)
@@ -248,9 +256,31 @@ impl Ec2 {
         self.all(self.operation("ec2:DescribeSubnets", LARGE_PAGE_SIZES), ask, parts, convert::subnet).await
     }
 
+    /// An answer without pages.
+    pub(super) async fn one<T, E>(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Gap>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let began = Instant::now();
+        // Boxed: the SDK's futures take kilobytes each.
+        let answer = match timeout_at(self.until(), Box::pin(request)).await {
+            Ok(answer) => answer.map_err(|error| gap::of(action, &error, began.elapsed())),
+            Err(_) => Err(Gap::TimedOut { after: Seconds::from(began.elapsed()) }),
+        };
+        self.count(action, answer.as_ref().map_or_else(Ec2Result::from, |_| Ec2Result::Ok));
+        if answer.is_ok() {
+            self.progress().last = Some(Instant::now());
+        }
+        answer
+    }
+
     /// The items of all pages. `ask` sends the request for the page of a token with so many items; `parts` takes list and
     /// next token out of an answer.
-    async fn all<P, R, T, E, F>(
+    pub(super) async fn all<P, R, T, E, F>(
         &self,
         operation: Operation,
         ask: impl Fn(Option<String>, i32) -> F,
@@ -330,10 +360,10 @@ fn page_of<R, T>(
     Ok((items.iter().map(convert).collect::<Result<_, _>>()?, next))
 }
 
-fn of_vpcs(vpcs: &[VpcId]) -> Option<Vec<Filter>> {
+pub(super) fn of_vpcs(vpcs: &[VpcId]) -> Option<Vec<Filter>> {
     (!vpcs.is_empty()).then(|| vec![filter("vpc-id", vpcs.iter().map(ToString::to_string).collect())])
 }
 
-fn filter(name: &str, values: Vec<String>) -> Filter {
+pub(super) fn filter(name: &str, values: Vec<String>) -> Filter {
     Filter::builder().name(name).set_values(Some(values)).build()
 }

@@ -149,15 +149,15 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
 }
 
 /// A field that is there; XML may have it as an empty element.
-fn given(field: Option<&str>) -> Option<&str> {
+pub(super) fn given(field: Option<&str>) -> Option<&str> {
     field.filter(|text| !text.is_empty())
 }
 
-fn required<'a>(field: Option<&'a str>, place: &str, name: &'static str) -> Result<&'a str, Gap> {
+pub(super) fn required<'a>(field: Option<&'a str>, place: &str, name: &'static str) -> Result<&'a str, Gap> {
     convert::required(name, given(field)).map_err(|error| malformed(place, &error.to_string()))
 }
 
-fn cidr(text: &str, place: &str, name: &'static str) -> Result<IpNet, Gap> {
+pub(super) fn cidr(text: &str, place: &str, name: &'static str) -> Result<IpNet, Gap> {
     match convert::cidr(name, text) {
         // The API's own answer, not a file that somebody changed: it means the network.
         Err(ConvertError::HostBits { network, .. }) => Ok(network),
@@ -165,6 +165,6 @@ fn cidr(text: &str, place: &str, name: &'static str) -> Result<IpNet, Gap> {
     }
 }
 
-fn malformed(place: &str, what: &str) -> Gap {
+pub(super) fn malformed(place: &str, what: &str) -> Gap {
     Gap::Malformed { detail: format!("{place}: {what}") }
 }

@@ -126,7 +126,7 @@ fn within(what: &'static str, allowed: usize, found: usize) -> Result<(), Listin
 }
 
 /// The bytes of some texts.
-fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+pub(super) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
     texts.into_iter().map(str::len).sum()
 }
 
@@ -252,7 +252,12 @@ impl Listed for IpNet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::limits::{ENTRIES, OF_REGION, OF_VPC};
+    use crate::{
+        model::{
+            EgressRule, NatGateway, NetworkAcl, Ports, PublicAccess, PublicAccessExclusion, SecurityGroup, SubnetGates,
+        },
+        observe::limits::{ENTRIES, OF_GATES, OF_REGION, OF_VPC},
+    };
     use std::net::Ipv4Addr;
 
     const NONE: ListingLimits = ListingLimits { pages: usize::MAX, items: usize::MAX, bytes: usize::MAX };
@@ -300,7 +305,7 @@ mod tests {
 
     #[test]
     fn the_limits_of_the_table_hold_at_their_own_values() {
-        for limits in [OF_VPC, OF_REGION, ENTRIES] {
+        for limits in [OF_VPC, OF_GATES, OF_REGION, ENTRIES] {
             let ListingLimits { pages, items, bytes } = limits;
             let over = |what, allowed| Err(ListingError::Over { what, allowed, found: allowed + 1 });
             assert_eq!(listed(limits, pages), Ok(pages));
@@ -353,5 +358,40 @@ mod tests {
             policy: Some(id.to_owned()),
         };
         assert_eq!(endpoint(&long()).heap() - endpoint("").heap(), 12 * 1_000);
+        let rule = |id: &str| EgressRule {
+            ports: Ports::ALL,
+            ranges: Vec::new(),
+            prefix_lists: vec![id.into()],
+            groups: vec![id.into()],
+        };
+        let group = |id: &str| SecurityGroup { id: id.into(), egress: vec![rule(id)] };
+        assert_eq!(group(&long()).heap() - group("").heap(), 3 * 1_000);
+        let acl =
+            |id: &str| NetworkAcl { id: id.into(), subnets: vec![id.into()], egress: Vec::new(), ingress: Vec::new() };
+        assert_eq!(acl(&long()).heap() - acl("").heap(), 2 * 1_000);
+        let subnet = |id: &str| SubnetGates {
+            id: id.into(),
+            vpc: id.into(),
+            availability_zone: Some(id.to_owned()),
+            public_access: Some(PublicAccess::Other(id.to_owned())),
+            firewall: Some(id.to_owned()),
+        };
+        assert_eq!(subnet(&long()).heap() - subnet("").heap(), 5 * 1_000);
+        let exclusion = |id: &str| {
+            let id = || id.to_owned();
+            PublicAccessExclusion { id: id(), resource: id(), mode: id(), state: id() }
+        };
+        assert_eq!(exclusion(&long()).heap() - exclusion("").heap(), 4 * 1_000);
+        let nat = |id: &str| NatGateway {
+            id: id.into(),
+            vpc: id.into(),
+            subnet: Some(id.into()),
+            availability_zone: Some(id.to_owned()),
+            state: id.to_owned(),
+            connectivity: Some(id.to_owned()),
+            is_regional: false,
+            appliances: vec![id.to_owned()],
+        };
+        assert_eq!(nat(&long()).heap() - nat("").heap(), 7 * 1_000);
     }
 }

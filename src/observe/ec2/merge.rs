@@ -21,6 +21,8 @@ pub(super) fn merge(mut one: VpcFacts, other: VpcFacts) -> VpcFacts {
         endpoint_interfaces: both(one.endpoint_interfaces, other.endpoint_interfaces),
         service_prefix_lists: both(one.service_prefix_lists, other.service_prefix_lists),
         prefix_lists: one.prefix_lists,
+        // Asked for of all VPCs together.
+        gates: None,
     }
 }
 

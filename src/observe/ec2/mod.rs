@@ -3,6 +3,7 @@
 mod calls;
 mod convert;
 mod gap;
+mod gates;
 mod listing;
 mod merge;
 mod thread;
@@ -10,13 +11,13 @@ mod truncated;
 mod unmodelled;
 
 use crate::model::{
-    Ec2Request, EndpointInterface, EndpointType, Gap, InterfaceId, Observed, PrefixList, PrefixListId, RouteTable,
-    VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
+    Ec2Request, EndpointInterface, EndpointType, Gap, GateFacts, InterfaceId, Observed, PrefixList, PrefixListId,
+    RouteTable, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
 };
 use crate::{
     import::convert::is_dynamodb_prefix_list,
     observe::{
-        limits::{ENTRIES, OF_VPC, PREFIX_LISTS, PREFIX_LISTS_AT_A_TIME, VPCS, over},
+        limits::{ENTRIES, OF_GATES, OF_VPC, PREFIX_LISTS, PREFIX_LISTS_AT_A_TIME, VPCS, over},
         seen::Stopwatch,
     },
 };
@@ -28,6 +29,7 @@ use futures_util::{
     future::{join, join_all},
     stream,
 };
+pub use gates::GateQuery;
 pub use listing::ListingLimits;
 use std::collections::{BTreeMap, BTreeSet};
 use thread::on_own_thread;
@@ -55,36 +57,60 @@ async fn facts_of_one(
 }
 
 /// The same of several VPCs, on a thread of its own: the answers are large, and to parse one takes longer than anything else
-/// on the calling thread may wait.
+/// on the calling thread may wait. With the gates that are asked for.
 pub async fn vpcs_facts(
     config: &SdkConfig,
     vpcs: &[VpcId],
     region: &str,
+    gates: Option<GateQuery>,
     patience: impl Into<Patience>,
 ) -> (VpcFacts, Vec<Ec2Request>) {
     if vpcs.len() > VPCS {
         let limit = "VPCs that the instance has network interfaces in".to_owned();
-        return (VpcFacts::unseen(&over(limit, VPCS, vpcs.len())), Vec::new());
+        return (unseen(&over(limit, VPCS, vpcs.len()), gates.is_some()), Vec::new());
     }
+    let asks_for_gates = gates.is_some();
     let (config, vpcs, region, patience) = (config.clone(), vpcs.to_vec(), region.to_owned(), patience.into());
-    let facts = on_own_thread(move || async move { facts_of_all(&config, &vpcs, &region, patience).await });
+    let facts =
+        on_own_thread(move || async move { facts_of_all(&config, &vpcs, &region, gates.as_ref(), patience).await });
     facts.await.unwrap_or_else(|error| {
-        (VpcFacts::unseen(&Gap::Failed { detail: format!("EC2 is not asked: {error}") }), Vec::new())
+        (unseen(&Gap::Failed { detail: format!("EC2 is not asked: {error}") }, asks_for_gates), Vec::new())
     })
+}
+
+/// Nothing is known, for one reason; of the gates either, where they are asked for.
+pub fn unseen(gap: &Gap, asks_for_gates: bool) -> VpcFacts {
+    VpcFacts { gates: asks_for_gates.then(|| Box::new(GateFacts::unseen(gap))), ..VpcFacts::unseen(gap) }
 }
 
 async fn facts_of_all(
     config: &SdkConfig,
     vpcs: &[VpcId],
     region: &str,
+    gates: Option<&GateQuery>,
     patience: Patience,
 ) -> (VpcFacts, Vec<Ec2Request>) {
     // What is kept of all of them is bounded by the limit for one.
     let limits = ListingLimits { bytes: OF_VPC.bytes / vpcs.len().max(1), ..OF_VPC };
-    let each = join_all(vpcs.iter().map(|vpc| facts_of_one(config, vpc, region, limits, patience))).await;
+    let each = join_all(vpcs.iter().map(|vpc| facts_of_one(config, vpc, region, limits, patience)));
+    let (each, gates) = join(each, gates_of(config, gates, patience)).await;
     let (facts, requests): (Vec<_>, Vec<_>) = each.into_iter().unzip();
+    let (gates, of_gates) = gates.unzip();
     let none = || VpcFacts::unseen(&Gap::NotTried { because: "the instance has no network interface".to_owned() });
-    (facts.into_iter().reduce(merge::merge).unwrap_or_else(none), requests.concat())
+    let facts = facts.into_iter().reduce(merge::merge).unwrap_or_else(none);
+    let requests = requests.into_iter().chain(of_gates).flatten().collect();
+    (VpcFacts { gates: gates.map(Box::new), ..facts }, requests)
+}
+
+async fn gates_of(
+    config: &SdkConfig,
+    query: Option<&GateQuery>,
+    patience: Patience,
+) -> Option<(GateFacts, Vec<Ec2Request>)> {
+    let query = query?;
+    let ec2 = Ec2::new(config, OF_GATES, patience);
+    let gates = gates::gates(&ec2, query).await;
+    Some((gates, ec2.requests()))
 }
 
 /// Whose endpoints' network interfaces to ask for.
@@ -108,7 +134,7 @@ pub(crate) async fn facts(ec2: &Ec2, vpcs: &[VpcId], region: &str, interfaces: I
         prefix_lists(ec2, &route_tables, &listed, region),
     )
     .await;
-    VpcFacts { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists }
+    VpcFacts { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists, gates: None }
 }
 
 /// Makes an observation of an attempt: when it began and how long it took.

@@ -1,9 +1,9 @@
 //! What answers of EC2 have and the SDK's model has not yet: read from the answer itself.
 //!
-//! `Route.IgwFirewall` is in botocore since 1.44.8, of November 2026.
+//! `Route.IgwFirewall` and `Subnet.NetworkFirewallConnectivityType` are in botocore since 1.44.8, of November 2026.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 use xmlparser::{ElementEnd, Token, Tokenizer};
@@ -12,6 +12,8 @@ use xmlparser::{ElementEnd, Token, Tokenizer};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unmodelled {
     firewalled: Arc<Mutex<BTreeSet<String>>>,
+    /// By subnet.
+    connectivity: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Unmodelled {
@@ -19,8 +21,18 @@ impl Unmodelled {
     pub(super) fn read(&self, body: &[u8]) {
         let Ok(text) = std::str::from_utf8(body) else { return };
         if text.contains(FIREWALL) {
-            self.firewalled.lock().unwrap_or_else(PoisonError::into_inner).extend(firewalled(text));
+            let found = with_element(text, ["routeSet", "item"], "gatewayId", FIREWALL);
+            self.firewalled.lock().unwrap_or_else(PoisonError::into_inner).extend(found.into_iter().map(|(id, _)| id));
         }
+        if text.contains(CONNECTIVITY) {
+            let found = with_element(text, ["subnetSet", "item"], "subnetId", CONNECTIVITY);
+            self.connectivity.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        }
+    }
+
+    /// How an Automated Internet Firewall treats a subnet, where there is one.
+    pub(super) fn connectivity_of(&self, subnet: &str) -> Option<String> {
+        self.connectivity.lock().unwrap_or_else(PoisonError::into_inner).get(subnet).cloned()
     }
 
     /// Whether a route to this gateway is inspected by an Automated Internet Firewall.
@@ -31,26 +43,36 @@ impl Unmodelled {
 
 const FIREWALL: &str = "igwFirewall";
 
-/// The gateways of the routes that have an `igwFirewall`.
-fn firewalled(text: &str) -> Vec<String> {
+const CONNECTIVITY: &str = "networkFirewallConnectivityType";
+
+/// The items of a list that have an element: each item's id, and the element's text.
+fn with_element(text: &str, item: [&str; 2], id: &str, element: &str) -> Vec<(String, String)> {
     let mut open: Vec<&str> = Vec::new();
     let mut found = Vec::new();
-    let (mut gateway, mut has_firewall) = (None, false);
+    let (mut known, mut value) = (None, None);
+    let [list, entry] = item;
     for token in Tokenizer::from(text).map_while(Result::ok) {
         if let Token::ElementStart { local, .. } = token {
             open.push(local.as_str());
             match open.as_slice() {
-                [.., "routeSet", "item"] => (gateway, has_firewall) = (None, false),
-                [.., "routeSet", "item", FIREWALL] => has_firewall = true,
+                [.., a, b] if [*a, *b] == [list, entry] => (known, value) = (None, None),
+                [.., a, b, c] if [*a, *b, *c] == [list, entry, element] => value = Some(""),
                 [..] => {}
             }
         } else if let Token::Text { text } = token
-            && matches!(open.as_slice(), [.., "routeSet", "item", "gatewayId"])
+            && let [.., a, b, c] = open.as_slice()
+            && [*a, *b] == [list, entry]
         {
-            gateway = Some(text.as_str().trim());
+            match *c {
+                name if name == id => known = Some(text.as_str().trim()),
+                name if name == element => value = Some(text.as_str().trim()),
+                _ => {}
+            }
         } else if let Token::ElementEnd { end: ElementEnd::Close(..) | ElementEnd::Empty, .. } = token {
-            if let ([.., "routeSet", "item"], Some(gateway), true) = (open.as_slice(), gateway, has_firewall) {
-                found.push(gateway.to_owned());
+            if let ([.., a, b], Some(known), Some(value)) = (open.as_slice(), known, value)
+                && [*a, *b] == [list, entry]
+            {
+                found.push((known.to_owned(), value.to_owned()));
             }
             open.pop();
         }
@@ -76,9 +98,21 @@ mod tests {
             route("igw-b", ""),
             route("igw-c", "<igwFirewall/>"),
         );
-        assert_eq!(firewalled(&answer), ["igw-a", "igw-c"]);
         let unmodelled = Unmodelled::default();
         unmodelled.read(answer.as_bytes());
-        assert!(unmodelled.is_firewalled("igw-a") && !unmodelled.is_firewalled("igw-b"));
+        let found = ["igw-a", "igw-b", "igw-c"].map(|gateway| unmodelled.is_firewalled(gateway));
+        assert_eq!(found, [true, false, true]);
+    }
+
+    #[test]
+    fn the_connectivity_of_subnets_is_read() {
+        let answer = "<R><subnetSet><item><subnetId>subnet-1</subnetId><tagSet><item><key>subnetId</key></item></tagSet>\
+                      <networkFirewallConnectivityType>flexible</networkFirewallConnectivityType></item>\
+                      <item><networkFirewallConnectivityType>exclude</networkFirewallConnectivityType><subnetId>subnet-2</subnetId></item>\
+                      <item><subnetId>subnet-3</subnetId></item></subnetSet></R>";
+        let unmodelled = Unmodelled::default();
+        unmodelled.read(answer.as_bytes());
+        let found = ["subnet-1", "subnet-2", "subnet-3"].map(|subnet| unmodelled.connectivity_of(subnet));
+        assert_eq!(found, [Some("flexible".to_owned()), Some("exclude".to_owned()), None]);
     }
 }

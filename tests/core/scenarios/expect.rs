@@ -1,8 +1,9 @@
 //! What a scenario expects of its report.
 
 use onnet_core::model::{
-    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, InterfaceReport, NameReport, Outcome,
-    Path, PathTarget, PolicyAction, PolicyDecision, ProofLevel, Report, Severity, Verdict, WithoutEndpoint,
+    AddressReport, CoverageRange, CoverageSummary, Decision, Drop, FindingCode, Gate, GateState, InterfaceReport,
+    NameReport, Outcome, Path, PathTarget, PolicyAction, PolicyDecision, ProofLevel, Report, Severity, Verdict,
+    WithoutEndpoint,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub(crate) struct Expect {
     interfaces: Option<Vec<String>>,
     /// `closed`, `open nat_gateway nat-0a, …`, `unknown timed_out`.
     without_endpoint: Option<String>,
+    /// Some gates, among them every one that is not open: `closed dns_support of vpc-0a: enableDnsSupport is off …`.
+    gates: Option<Vec<String>>,
     /// What endpoints' policies say, in the report's order: `vpce-0d dynamodb:PutItem denied`.
     policies: Option<Vec<String>>,
     /// Some of the ranges of the coverage.
@@ -92,6 +95,11 @@ impl Expect {
         }
         if let Some(expected) = &self.without_endpoint {
             differ("without_endpoint", expected.clone(), without_endpoint(report.without_endpoint.as_ref()));
+        }
+        if let Some(expected) = &self.gates {
+            let words = |gate: &Gate| format!("{} {} {}: {}", gate.state, gate.gate.name(), gate.of, gate.reason);
+            let is_listed = |gate: &&Gate| gate.state != GateState::Open || expected.contains(&words(gate));
+            differ("gates", list(expected), list(report.gates.iter().filter(is_listed).map(words)));
         }
         if let Some(expected) = &self.policies {
             let actions = report.endpoint_policies.iter().flat_map(|policy| {

@@ -7,8 +7,8 @@ use super::{
 };
 use ipnet::IpNet;
 use onnet_core::model::{
-    AccountId, Device, Gap, HostRoute, Instance, Interface, KernelRoute, METADATA_V4, MacAddress, NextHop, Observed,
-    Phase, Phases, Probe, ProbeAttempt, ProbeKind, ProbeResult, ProxyVariable, PublicAddress, Seconds, Testimony,
+    Device, Gap, HostRoute, Instance, Interface, KernelRoute, METADATA_V4, MacAddress, NextHop, Observed, Phase,
+    Phases, Probe, ProbeAttempt, ProbeKind, ProbeResult, ProxyVariable, PublicAddress, Seconds, Testimony,
 };
 use serde::Deserialize;
 use std::{
@@ -63,15 +63,18 @@ pub(super) struct InterfaceChange {
     addresses: Option<Vec<IpAddr>>,
     subnet_ranges: Option<Fact<Vec<IpNet>>>,
     owner: Option<Fact<String>>,
+    groups: Option<Fact<Vec<String>>>,
     public: Option<Fact<BTreeMap<IpAddr, IpAddr>>>,
 }
 
 impl InterfaceChange {
-    /// Without an owner it has that of the base world's interface.
-    fn of(self, base: Option<&Interface>, owner_of_base: Observed<AccountId>) -> Result<Interface, String> {
+    /// Without an owner or groups it has those of the base world's first interface.
+    fn of(self, base: Option<&Interface>, first: Option<&Interface>) -> Result<Interface, String> {
         let cidrs = self.subnet_ranges.map(|ranges| ranges.observed(Ok)).transpose()?;
         let owner = self.owner.map(|owner| owner.observed(|account| Ok(account.into()))).transpose()?;
         let public = self.public.map(|public| public.observed(|map| Ok(pairs(map)))).transpose()?;
+        let groups = |all: Vec<String>| all.into_iter().map(|group| id("sg-", group)).collect();
+        let groups = self.groups.map(|all| all.observed(groups)).transpose()?;
         let base = |key: &str| base.ok_or_else(|| format!("{}: {key}: missing", self.id));
         Ok(Interface {
             mac: self.mac.map_or_else(|| base("mac").map(|base| base.mac.clone()), |mac| Ok(mac.into()))?,
@@ -82,7 +85,10 @@ impl InterfaceChange {
             vpc: self.vpc.map_or_else(|| base("vpc").map(|base| base.vpc.clone()), |text| id("vpc-", text))?,
             addresses: self.addresses.map_or_else(|| base("addresses").map(|base| base.addresses.clone()), Ok)?,
             subnet_cidrs: cidrs.map_or_else(|| base("subnet_ranges").map(|base| base.subnet_cidrs.clone()), Ok)?,
-            owner: owner.unwrap_or(owner_of_base),
+            owner: owner.unwrap_or_else(|| first.map_or(Observed::Unseen(Gap::not_yet()), |first| first.owner.clone())),
+            security_groups: groups.unwrap_or_else(|| {
+                first.map_or(Observed::Unseen(Gap::not_yet()), |first| first.security_groups.clone())
+            }),
             public_addresses: public.map_or_else(|| base("public").map(|base| base.public_addresses.clone()), Ok)?,
             id: id("eni-", self.id.clone())?,
         })
@@ -96,10 +102,9 @@ fn pairs(public: BTreeMap<IpAddr, IpAddr>) -> Vec<PublicAddress> {
 pub(super) fn interfaces(to: &mut Observed<Instance>, changes: Vec<InterfaceChange>) -> Result<(), String> {
     let Observed::Seen { value: instance, .. } = to else { return Err("the instance is not known".to_owned()) };
     let base = std::mem::take(&mut instance.interfaces);
-    let owner = base.first().map_or(Observed::Unseen(Gap::not_yet()), |interface| interface.owner.clone());
     let of = |change: InterfaceChange| {
-        let base = base.iter().find(|interface| interface.id.as_str() == change.id);
-        change.of(base, owner.clone())
+        let of_base = base.iter().find(|interface| interface.id.as_str() == change.id);
+        change.of(of_base, base.first())
     };
     instance.interfaces = changes.into_iter().map(of).collect::<Result<_, _>>()?;
     Ok(())

@@ -25,10 +25,14 @@
 //!   world keeps what is not given; another is an available one for DynamoDB. Interfaces are `eni-… ADDRESS`.
 //! - `endpoint_interfaces`, `dynamodb_lists`: the interfaces where `endpoints` does not give them; DynamoDB's list ids.
 //! - `prefix_lists`: by id, `{name, entries}`.
+//! - `gates`: what was read for `--gates`; `{}` lets everything through. `security_groups`: by id, rules like `443 -> pl-02cd2c6b`;
+//!   `network_acls`: by id, `{subnets, out, in}` with rules like `100 allow 443 0.0.0.0/0`; `subnets`: by id, `{zone, public_access,
+//!   firewall}`; `exclusions`: by id, `subnet-0a allow-egress create-complete`; `nat_gateways`: by id, `public available us-east-1a`, or
+//!   `regional` instead of the zone, then its appliances; `dns`: by VPC, `support hostnames`.
 //!
 //! **The instance**
 //! - `instance`, `{id, region, zone}`; `region`: the Region of the names.
-//! - `interfaces`: all network interfaces, `{id, mac, number, subnet, vpc, owner, addresses, subnet_ranges, public}`, where
+//! - `interfaces`: all network interfaces, `{id, mac, number, subnet, vpc, owner, addresses, subnet_ranges, groups, public}`, where
 //!   `public` maps private to public addresses. An interface of the base world keeps what is not given.
 //! - `names`: all names that depend on no account, as `regional HOST` or `custom URL`, then `(not in use)`.
 //! - `account_name`: `account_based HOST`, or `none`.
@@ -61,13 +65,14 @@
 //!
 //! `expect` needs the `outcome`, the severity and code of every finding, and the verdict on every address. It may have
 //! `proof`, `decided_by` (`52.94.0.10 of HOST`, `the proxy of HOST`, `the name HOST`, `nothing`), `coverage`
-//! (`5 of 6 CIDRs, 6144 of 6656 addresses`), `ranges` (some of its ranges), `fixes` (whole commands) and `mentions` (parts
+//! (`5 of 6 CIDRs, 6144 of 6656 addresses`), `gates` (`closed network_acl of subnet-0a: REASON`), `ranges` (some of its ranges), `fixes` (whole commands) and `mentions` (parts
 //! of findings' messages). Write `?` for a line and let the failing test print the report's own.
 //!
 //! Only this module builds snapshots: a change to their schema changes these files and no scenario.
 
 mod dns;
 mod expect;
+mod gates;
 mod host;
 mod paths;
 mod statements;
@@ -107,7 +112,8 @@ pub(crate) fn scenario(name: &str) -> Report {
 
 /// The world that the scenarios change.
 pub(crate) fn base() -> Snapshot {
-    read_base().and_then(World::finish).unwrap_or_else(|error| panic!("{error}"))
+    static WORLD: OnceLock<Snapshot> = OnceLock::new();
+    WORLD.get_or_init(|| read_base().and_then(World::finish).unwrap_or_else(|error| panic!("{error}"))).clone()
 }
 
 /// Every scenario by name.

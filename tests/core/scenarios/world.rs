@@ -2,6 +2,7 @@
 
 use super::{
     dns::{self, AccountName, Dns, NameText},
+    gates::GatesChange,
     host::{self, DeviceChange, InstanceChange, InterfaceChange, KernelText, ProbeChange, ProxyChange},
     paths::{self, PathsChange, PolicyChange},
     statements::{self, StatementText},
@@ -68,6 +69,7 @@ impl World {
                 endpoint_interfaces: nothing(),
                 service_prefix_lists: nothing(),
                 prefix_lists: BTreeMap::new(),
+                gates: None,
             },
             probes: Vec::new(),
             statements: Vec::new(),
@@ -165,6 +167,7 @@ pub(super) struct Changes {
     endpoint_interfaces: Option<Fact<Vec<InterfaceText>>>,
     dynamodb_lists: Option<Fact<Vec<String>>>,
     prefix_lists: Entries<String, Fact<ListChange>>,
+    gates: Option<GatesChange>,
     probes: Option<Vec<ProbeChange>>,
     statements: Vec<StatementText>,
     observed: BTreeMap<String, Moment>,
@@ -266,6 +269,9 @@ impl Changes {
             vpc.service_prefix_lists = at("dynamodb_lists", ids)?;
         }
         at("prefix_lists", vpc::prefix_lists(vpc, self.prefix_lists))?;
+        if let Some(gates) = self.gates {
+            vpc.gates = Some(Box::new(at("gates", gates.gates())?));
+        }
         Ok(self.observed)
     }
 }

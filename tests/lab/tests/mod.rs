@@ -3,6 +3,7 @@
 mod daemon;
 mod dist;
 mod faults;
+mod gates;
 mod iam;
 mod metrics;
 mod prometheus;
@@ -23,6 +24,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         tutorial::trials(namespaces),
         faults::trials(namespaces),
         worlds::trials(namespaces),
+        gates::trials(namespaces),
         web_config::trials(),
         dist::trials(),
         iam::trials(namespaces),

@@ -65,7 +65,7 @@ fn through(world: World, target: Target) -> World {
 }
 
 /// The table of the NAT gateway's subnet leads to an endpoint, where the VPC has one.
-fn behind_nat(world: World) -> World {
+pub(super) fn behind_nat(world: World) -> World {
     let subnet = world.subnets[1].id.clone();
     through(world, Target::nat("nat-0a1b2c3d")).with_nat_gateway("nat-0a1b2c3d", &subnet, Ipv4Addr::new(172, 31, 32, 5))
 }

@@ -340,7 +340,7 @@ fn endpoint_policy() -> Result<(), Failed> {
     Ok(())
 }
 
-fn report(lab: &Lab, arguments: &[&str]) -> Result<(Value, Option<i32>), Failed> {
+pub(super) fn report(lab: &Lab, arguments: &[&str]) -> Result<(Value, Option<i32>), Failed> {
     let ran = lab.onnet(Path::new(ONNET), &[arguments, &["--format", "json"]].concat())?;
     let report = serde_json::from_str(&ran.stdout).map_err(|error| format!("{error}: {ran:?}"))?;
     Ok((report, ran.code))

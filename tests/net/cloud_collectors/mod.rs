@@ -1,10 +1,13 @@
 //! The collectors that send requests to AWS, with real servers that misbehave: each failure has one named reason.
 
 mod ec2;
+mod gates;
 mod health;
 mod list_tables;
 mod pages;
 mod witness;
+
+pub(crate) use gates::gates;
 
 use crate::fakes::{authority::Authority, server::Server};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};

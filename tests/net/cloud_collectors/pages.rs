@@ -1,6 +1,6 @@
 //! Listings in pages: a listing without a proved end does not count, for every operation that has pages.
 
-use super::{DELAY, config, keys};
+use super::{DELAY, config, gates, keys};
 use crate::fakes::{
     authority::Authority,
     ec2::{Ec2, good, parameter, refusal},
@@ -84,7 +84,7 @@ struct Operation {
     item: fn(u8, bool) -> String,
 }
 
-const OPERATIONS: [Operation; 7] = [
+const OPERATIONS: [Operation; 11] = [
     Operation {
         action: "DescribeRouteTables",
         list: "routeTableSet",
@@ -135,6 +135,42 @@ const OPERATIONS: [Operation; 7] = [
         item: |id, other| {
             let cidr = if other { "10.0.0.0/23" } else { "10.0.0.0/24" };
             format!("<subnetId>subnet-{id}</subnetId><vpcId>vpc-1</vpcId><cidrBlock>{cidr}</cidrBlock>")
+        },
+    },
+    Operation {
+        action: "DescribeSecurityGroups",
+        list: "securityGroupInfo",
+        item: |id, other| {
+            let rule = if other { "<item><ipProtocol>-1</ipProtocol></item>" } else { "" };
+            format!("<groupId>sg-{id}</groupId><ipPermissionsEgress>{rule}</ipPermissionsEgress>")
+        },
+    },
+    Operation {
+        action: "DescribeNetworkAcls",
+        list: "networkAclSet",
+        item: |id, other| {
+            let subnet = if other { "subnet-1" } else { "subnet-2" };
+            let associations = format!("<associationSet><item><subnetId>{subnet}</subnetId></item></associationSet>");
+            format!("<networkAclId>acl-{id}</networkAclId><entrySet/>{associations}")
+        },
+    },
+    Operation {
+        action: "DescribeVpcBlockPublicAccessExclusions",
+        list: "vpcBlockPublicAccessExclusionSet",
+        item: |id, other| {
+            let mode = if other { "allow-egress" } else { "allow-bidirectional" };
+            format!(
+                "<exclusionId>vpcbpa-exclude-{id}</exclusionId><resourceArn>arn:x</resourceArn><state>create-complete</state>\
+                 <internetGatewayExclusionMode>{mode}</internetGatewayExclusionMode>"
+            )
+        },
+    },
+    Operation {
+        action: "DescribeNatGateways",
+        list: "natGatewaySet",
+        item: |id, other| {
+            let state = if other { "available" } else { "pending" };
+            format!("<natGatewayId>nat-{id}</natGatewayId><vpcId>vpc-1</vpcId><state>{state}</state>")
         },
     },
 ];
@@ -195,6 +231,10 @@ impl Operation {
                 .collect(),
             "DescribeNetworkInterfaces" => ids(&facts.endpoint_interfaces, |interface| interface.id.to_string())?,
             "DescribeSubnets" => ids(&inventory.subnets, |subnet| subnet.id.to_string())?,
+            "DescribeSecurityGroups" => ids(&gates(server).await.security_groups, |group| group.id.to_string())?,
+            "DescribeNetworkAcls" => ids(&gates(server).await.network_acls, |acl| acl.id.to_string())?,
+            "DescribeVpcBlockPublicAccessExclusions" => ids(&gates(server).await.exclusions, |one| one.id.clone())?,
+            "DescribeNatGateways" => ids(&gates(server).await.nat_gateways, |nat| nat.id.to_string())?,
             other => panic!("{other}"),
         };
         found.sort();
@@ -210,6 +250,10 @@ impl Operation {
             "GetManagedPrefixListEntries" => format!("198.51.{item}.0/24"),
             "DescribeNetworkInterfaces" => format!("eni-{item}"),
             "DescribeSubnets" => format!("subnet-{item}"),
+            "DescribeSecurityGroups" => format!("sg-{item}"),
+            "DescribeNetworkAcls" => format!("acl-{item}"),
+            "DescribeVpcBlockPublicAccessExclusions" => format!("vpcbpa-exclude-{item}"),
+            "DescribeNatGateways" => format!("nat-{item}"),
             other => panic!("{other}"),
         }
     }

@@ -86,6 +86,7 @@ fn nothing_known(world: &Snapshot) -> Facts {
         both_probes: true,
         interface: world.assumed_interface.clone(),
         c_library: world.resolutions.values().any(|resolution| resolution.c_library.is_some()),
+        gates: false,
         witness: false,
         actions: Vec::new(),
         nat_rates: NatRates::LIST_PRICES,

@@ -56,6 +56,7 @@ async fn an_instance_is_read_whole() {
     assert_eq!(interface.subnet.as_str(), "subnet-00");
     assert_eq!(interface.vpc.as_str(), "vpc-0abc");
     assert_eq!(interface.owner.seen().unwrap().as_str(), "111122223333");
+    assert_eq!(interface.security_groups.seen().unwrap(), &["sg-0a1b2c3d".into()]);
     assert_eq!(
         interface.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["172.31.16.10", "2001:db8::10", "2001:db8::11"]
@@ -94,6 +95,35 @@ async fn an_owner_that_cannot_be_read_is_a_gap_of_its_own() {
 }
 
 #[tokio::test]
+async fn security_groups_that_cannot_be_read_are_a_gap_of_their_own() {
+    let too_many: Vec<String> = (0..257).map(|number| format!("sg-{number:08x}")).collect();
+    for (reply, reason) in [
+        (Reply::Status(404), "not_found"),
+        (Reply::Status(503), "throttled"),
+        (Reply::Html, "malformed"),
+        (Reply::Bytes, "malformed"),
+        (Reply::Truncated, "unreachable"),
+        (text(""), "malformed"),
+        (text("sg-0a1b2c3d\ndefault"), "malformed"),
+        (text(&too_many.join("\n")), "over_limit"),
+    ] {
+        let seen = look(with(of(MAC, "security-group-ids"), reply)).await.unwrap();
+        assert_eq!(seen.interfaces[0].security_groups.gap().unwrap().reason(), reason);
+        assert!(seen.interfaces[0].owner.seen().is_some());
+    }
+}
+
+#[tokio::test]
+async fn every_security_group_is_read() {
+    let groups: Vec<String> = (0..256).map(|number| format!("sg-{number:08x}")).collect();
+    for groups in [&groups[..2], &groups] {
+        let seen = look(with(of(MAC, "security-group-ids"), text(&groups.join("\n")))).await.unwrap();
+        let read = seen.interfaces[0].security_groups.seen().unwrap();
+        assert_eq!(read.iter().map(|group| group.as_str()).collect::<Vec<_>>(), groups);
+    }
+}
+
+#[tokio::test]
 async fn with_several_private_addresses_the_association_is_asked_for() {
     let mut script = plain();
     script.extend(interface(MAC, 0, "172.31.16.10\n172.31.16.11"));
@@ -116,7 +146,7 @@ async fn two_interfaces_take_three_round_trips() {
         script.insert(of(mac, "subnet-ipv6-cidr-blocks"), text("2001:db8::/64"));
     }
     script.insert(meta("network/interfaces/macs/"), text(&format!("{MAC}/\n{MAC2}/")));
-    let (first, second) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(20)));
+    let (first, second) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(22)));
     for (path, reply) in &mut script {
         let Reply::Text(text) = reply else { panic!("only texts here") };
         let wave = if path.contains(":00:") { &second } else { &first };
@@ -130,7 +160,7 @@ async fn two_interfaces_take_three_round_trips() {
     let order: Vec<_> = seen.interfaces.iter().map(|interface| interface.mac.as_str()).collect();
     assert_eq!(order, [MAC2, MAC], "the primary interface comes first");
     let requests = imds.requests();
-    assert_eq!(requests.len(), 1 + 4 + 20, "{requests:#?}");
+    assert_eq!(requests.len(), 1 + 4 + 22, "{requests:#?}");
     assert_eq!(requests.iter().filter(|request| request.starts_with("PUT")).count(), 1);
 }
 

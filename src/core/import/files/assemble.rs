@@ -390,6 +390,7 @@ impl Collected {
             prefix_lists: self.needed_prefix_lists(place, &region),
             route_tables: observed(self.route_tables, ROUTE_TABLES, place, |listed| listed.table),
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, place, |listed| listed.endpoint),
+            gates: None,
         };
         let subnets = if self.all_elsewhere {
             let detail = format!("all Subnets in {} are of other Regions than {region}", place.dir.display());

@@ -62,6 +62,7 @@ impl Rule for code::EndpointPolicyDenies {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let Some(snapshot) = world.snapshot else { return Vec::new() };
         let denied = world
+            .beside
             .policies
             .iter()
             .flat_map(|policy| policy.actions.iter().map(move |action| (&policy.endpoint, action)));

@@ -52,8 +52,8 @@ impl Rule for code::OtherInterfaceOffNet {
             ))
         };
         // Where it is not known which one is in use, none is another one.
-        let is_known = world.interfaces.iter().any(|one| one.in_use);
-        world.interfaces.iter().filter(|one| is_known && is_off(one)).map(draft).collect()
+        let is_known = world.beside.interfaces.iter().any(|one| one.in_use);
+        world.beside.interfaces.iter().filter(|one| is_known && is_off(one)).map(draft).collect()
     }
 }
 

@@ -78,11 +78,14 @@ impl Rule for code::MetadataUnavailable {
 impl Rule for code::Ec2Unreachable {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let draft = |gap: &Gap| {
-            Draft::new(format!(
+            let draft = Draft::new(format!(
                 "the EC2 API could not be reached ({gap}), so the route tables are not known. This is normal if the \
                  subnet's only path out is the DynamoDB gateway endpoint: create an interface endpoint for EC2, so \
                  that onnet can read the routes"
-            ))
+            ));
+            // Where nothing depends on them, as with the name of an endpoint in the own subnet.
+            let needs_list = world.names_in_use().any(|named| named.name.kind.is_of_region());
+            if world.is_missing_facts || needs_list { draft } else { draft.severity(Severity::Info) }
         };
         world.snapshot.and_then(ec2_unreachable).map(draft).into_iter().collect()
     }

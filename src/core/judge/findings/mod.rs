@@ -1,6 +1,7 @@
 //! What is wrong: one rule for each finding code, in the file of its family.
 
 mod endpoint;
+mod gate;
 mod host;
 mod missing;
 mod name;
@@ -9,7 +10,7 @@ mod route;
 mod world;
 
 pub(super) use probe::contradiction;
-pub(super) use world::{Table, World};
+pub(super) use world::{Beside, Table, World};
 
 use crate::model::{Finding, FindingCode, Severity, finding_catalogue};
 use std::cmp::Reverse;

@@ -31,7 +31,7 @@ impl Rule for code::AccessDenied {
         let denied = probes(world).filter(|(_, probe)| probe.result == ProbeResult::AccessDenied);
         let draft = |(_, probe): (&AddressReport, &Probe)| {
             let by_endpoint = matches!(probe.testimony, Some(Testimony::VpcEndpointPolicy { .. }));
-            let policies = if by_endpoint { world.policies } else { &[] };
+            let policies = if by_endpoint { world.beside.policies } else { &[] };
             answered(probe, "denied the call").explained(&list_tables_denied(policies))
         };
         denied.map(draft).collect()

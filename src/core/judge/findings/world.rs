@@ -11,8 +11,8 @@ use crate::{
         round::Named,
     },
     model::{
-        AddressReport, Destination, EndpointPolicy, EndpointType, InterfaceReport, Missing, RouteTableId, Severity,
-        Snapshot, SubnetId, Target, VpcEndpoint, VpcEndpointId, VpcId, addresses_in,
+        AddressReport, Destination, EndpointPolicy, EndpointType, Gate, InterfaceReport, Missing, RouteTableId,
+        Severity, Snapshot, SubnetId, Target, VpcEndpoint, VpcEndpointId, VpcId, addresses_in,
     },
 };
 use std::{collections::BTreeSet, net::IpAddr};
@@ -28,12 +28,23 @@ pub(in crate::judge) struct World<'a> {
     pub(super) tables: &'a [Table<'a>],
     /// What the kernel does elsewhere than with the addresses in use; `None` in an audit.
     pub(super) elsewhere: Option<&'a Elsewhere>,
-    /// Every network interface of the instance; none in an audit.
-    pub(super) interfaces: &'a [InterfaceReport],
-    /// What the policies of the endpoints in use say; none in an audit.
-    pub(super) policies: &'a [EndpointPolicy],
+    /// What was judged beside the addresses; nothing in an audit.
+    pub(super) beside: Beside<'a>,
     /// The facts that are missing and worth a finding.
     pub(super) lacks: Vec<Lack<'a>>,
+    /// Whether the outcome lacks a fact.
+    pub(super) is_missing_facts: bool,
+}
+
+/// What was judged beside the addresses.
+#[derive(Clone, Copy, Default)]
+pub(in crate::judge) struct Beside<'a> {
+    /// Every network interface of the instance.
+    pub(in crate::judge) interfaces: &'a [InterfaceReport],
+    /// What the policies of the endpoints in use say.
+    pub(in crate::judge) policies: &'a [EndpointPolicy],
+    /// What else lets requests through or stops them.
+    pub(in crate::judge) gates: &'a [Gate],
 }
 
 impl<'a> World<'a> {
@@ -53,21 +64,30 @@ impl<'a> World<'a> {
             names,
             tables,
             elsewhere: Some(elsewhere),
-            interfaces: &[],
-            policies: &[],
+            beside: Beside::default(),
             lacks,
+            is_missing_facts: !missing.is_empty(),
         }
     }
 
-    /// With the network interfaces of the instance, and what the policies of the endpoints in use say.
-    pub(in crate::judge) fn with(self, interfaces: &'a [InterfaceReport], policies: &'a [EndpointPolicy]) -> Self {
-        Self { interfaces, policies, ..self }
+    /// With what was judged beside the addresses.
+    pub(in crate::judge) fn with(self, beside: Beside<'a>) -> Self {
+        Self { beside, ..self }
     }
 
     /// One subnet of an audit, or what the audit as a whole lacks.
     pub(in crate::judge) fn of_audit(reader: &'a Reader<'a>, tables: &'a [Table<'a>], missing: &'a [Missing]) -> Self {
         let lacks = missing.iter().map(|missing| Lack::of(missing, Severity::Warning)).collect();
-        Self { reader, snapshot: None, names: &[], tables, elsewhere: None, interfaces: &[], policies: &[], lacks }
+        Self {
+            reader,
+            snapshot: None,
+            names: &[],
+            tables,
+            elsewhere: None,
+            beside: Beside::default(),
+            lacks,
+            is_missing_facts: !missing.is_empty(),
+        }
     }
 
     pub(super) fn names_in_use(&self) -> impl Iterator<Item = &'a Named<'a>> {

@@ -2,6 +2,7 @@
 //! order here is the order in which they are read.
 
 use super::{
+    evidence::gate_tone,
     html::{Tone, mark, safe},
     picture::{Branch, Card, End, Line, Picture, Row},
 };
@@ -45,6 +46,9 @@ fn card(place: &str, card: &Card) -> Markup {
                     Row::Name(text) => { p { code { @for label in text.split_inclusive('.') { (safe(label)) wbr; } } } },
                     Row::Strong(text) => { p { code { strong { (safe(text)) } } } },
                     Row::Words(text) => { p.words { (safe(text)) } },
+                    Row::Gate(gate, state) => {
+                        p.words { (gate.title()) " " span class={ "word " (gate_tone(*state).class()) } { (state) } }
+                    },
                 }
             }
             @if card.mark.is_some() { (mark(card.mark)) }

@@ -3,8 +3,8 @@
 use super::html::{Tone, code, outcome_tone, safe, sentence, side_by_side};
 use crate::{
     model::{
-        CoverageRange, EndpointInterfaceStep, Outcome, ProxyStep, Report, RoutingStep, Trace, Verdict, addresses_in,
-        grouped,
+        CoverageRange, EndpointInterfaceStep, GateState, Outcome, ProxyStep, Report, RoutingStep, Trace, Verdict,
+        addresses_in, grouped,
     },
     present::{text, words},
 };
@@ -106,6 +106,39 @@ pub(super) fn interfaces(report: &Report) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// What lets requests through or stops them beside the routes, where it was asked for.
+pub(super) fn gates(report: &Report) -> Markup {
+    if report.gates.is_empty() {
+        return html! {};
+    }
+    html! {
+        section aria-labelledby="gates" {
+            h2 #gates { "Gates on the way" }
+            p { "What else lets requests through or stops them. The outcome is about routes, and does not depend on it." }
+            table {
+                thead { tr { th scope="col" { "Gate" } th scope="col" { "State" } th scope="col" { "Reason" } } }
+                tbody {
+                    @for gate in &report.gates {
+                        tr {
+                            th scope="row" { (gate.gate.title()) " " (safe(&gate.of)) }
+                            td { span class={ "word " (gate_tone(gate.state).class()) } { (gate.state) } }
+                            td { (safe(sentence(&gate.reason))) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn gate_tone(state: GateState) -> Tone {
+    match state {
+        GateState::Open => Tone::Good,
+        GateState::Unknown => Tone::Unknown,
+        GateState::Closed => Tone::Bad,
     }
 }
 

@@ -87,6 +87,7 @@ fn of_report(status: &Status, report: &Report, now: Timestamp) -> Markup {
         (evidence::names(report))
         (evidence::addresses(report))
         (evidence::interfaces(report))
+        (evidence::gates(report))
     }
 }
 

@@ -4,8 +4,8 @@ use super::html::Tone;
 use crate::{
     model::{
         AddressReport, AssociationKind, Beyond, CoverageRange, Decision, DeviceName, Drop, EgressStep, EndpointType,
-        IdleEndpoint, IdleReason, Loser, Missing, Outcome, Path, PathKind, PathTarget, ProxyStep, Report, RoutingStep,
-        Target, Trace, Verdict, addresses_in, grouped,
+        Gate, GateKind, GateState, IdleEndpoint, IdleReason, Loser, Missing, Outcome, Path, PathKind, PathTarget,
+        ProxyStep, Report, RoutingStep, Target, Trace, Verdict, addresses_in, grouped,
     },
     present::words,
 };
@@ -42,6 +42,8 @@ pub(super) enum Row {
     /// The winning route.
     Strong(String),
     Words(String),
+    /// A gate beside the route, and whether it is open.
+    Gate(GateKind, GateState),
 }
 
 /// One path from the route table to DynamoDB.
@@ -89,6 +91,13 @@ impl Card {
 
     fn words(mut self, text: impl ToString) -> Self {
         self.rows.push(Row::Words(text.to_string()));
+        self
+    }
+
+    /// The gates of these kinds that stand at this place.
+    fn gated(mut self, report: &Report, kinds: &[GateKind], place: &str) -> Self {
+        let at_place = |gate: &&Gate| kinds.contains(&gate.gate) && gate.of.split([' ', ',']).any(|id| id == place);
+        self.rows.extend(report.gates.iter().filter(at_place).map(|gate| Row::Gate(gate.gate, gate.state)));
         self
     }
 
@@ -158,14 +167,20 @@ impl<'r> Artist<'r> {
         let egress = self.trace().and_then(|trace| trace.egress.as_ref());
         let (known, interface) = match egress {
             None => return known,
-            Some(EgressStep::Assumed(step)) => return known.id(&step.interface).words("as --interface says"),
+            Some(EgressStep::Assumed(step)) => {
+                let known = known.id(&step.interface).words("as --interface says");
+                return known.gated(self.report, &[GateKind::SecurityGroup], step.interface.as_str());
+            }
             Some(EgressStep::Kernel { device, source: Some(source), interface, .. }) => {
                 (known.id(format!("{device} {source}")), interface)
             }
             Some(EgressStep::Kernel { device, source: None, interface, .. }) => (known.id(device), interface),
         };
         match interface {
-            Some(step) => known.id(&step.interface),
+            Some(step) => {
+                let id = step.interface.as_str();
+                known.id(id).gated(self.report, &[GateKind::SecurityGroup], id)
+            }
             None => known,
         }
     }
@@ -260,6 +275,8 @@ impl<'r> Artist<'r> {
                 None => card,
             },
         };
+        let beyond = [GateKind::PublicAccess, GateKind::NatGateway, GateKind::InternetFirewall];
+        let card = card.gated(self.report, &beyond, path.target.as_str());
         match (self.report.outcome, path.is_dynamodb_endpoint) {
             (Outcome::AtRisk, true) => card.words("taken, with a warning").marked(Outcome::AtRisk),
             (Outcome::Undetermined, _) => card.words("not certain").marked(Outcome::Undetermined),
@@ -281,6 +298,10 @@ impl<'r> Artist<'r> {
             AssociationKind::Explicit => "associated with this subnet",
             AssociationKind::Main => "the VPC's main route table",
         });
+        let card = match trace.and_then(Trace::interface) {
+            Some(step) => card.gated(self.report, &[GateKind::NetworkAcl], step.subnet.as_str()),
+            None => card,
+        };
         match trace.and_then(Trace::winner) {
             Some(won) => {
                 let (from, to) = words::matched_parts(won);
