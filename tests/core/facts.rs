@@ -16,8 +16,10 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 28] = [
+const DISAGREE: [&str; 30] = [
     "answers_contradict_an_internet_gateway_without_a_public_address",
+    "control_alone_that_is_allowed_is_unclear",
+    "source_behind_an_ipv6_address_of_the_interface",
     "control_that_is_allowed_here_and_denied_elsewhere_decides_nothing",
     "no_endpoint_contradicts_the_tables_without_the_question_about_the_source",
     "own_endpoint_against_an_internet_gateway_is_a_contradiction_for_ipv6_too",
