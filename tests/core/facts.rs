@@ -6,7 +6,10 @@ use crate::common::{
 };
 use onnet_core::{
     judge::judge,
-    model::{Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Snapshot, Timestamp, VpcFacts},
+    model::{
+        CONTROL_AGE, Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Question, Snapshot, Timestamp, VpcFacts,
+        WitnessAttempt,
+    },
 };
 
 fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
@@ -123,6 +126,27 @@ fn all_improvements(worlds: &[(&'static str, Snapshot)]) -> (Vec<String>, usize)
         edits += made;
     }
     (better, edits)
+}
+
+#[test]
+fn a_control_is_good_for_an_hour_and_no_other_answer_is_one() {
+    let world = Scenario::read("control_alone_that_is_denied_says_nothing").world;
+    let controls = |world: &Snapshot, after| onnet_core::judge::controls(world, world.taken_at.plus(after)).len();
+    assert_eq!(controls(&world, CONTROL_AGE - std::time::Duration::from_secs(1)), 1);
+    assert_eq!(controls(&world, CONTROL_AGE), 0);
+    let changed = |change: fn(&mut WitnessAttempt)| {
+        let mut world = world.clone();
+        world.statements.iter_mut().for_each(change);
+        controls(&world, std::time::Duration::ZERO)
+    };
+    assert_eq!(changed(|attempt| attempt.question = Question::Endpoint), 0);
+    assert_eq!(changed(|attempt| attempt.statement = Observed::Unseen(Gap::not_yet())), 0);
+    let unpaired = |attempt: &mut WitnessAttempt| {
+        if let Observed::Seen { value, .. } = &mut attempt.statement {
+            value.is_control = false;
+        }
+    };
+    assert_eq!(changed(unpaired), 0);
 }
 
 /// With such a clock every moment is the same, and no fact would expire.
