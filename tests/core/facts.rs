@@ -6,7 +6,10 @@ use crate::common::{
 };
 use onnet_core::{
     judge::judge,
-    model::{Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Snapshot, Timestamp, VpcFacts},
+    model::{
+        CONTROL_AGE, Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Question, Snapshot, Timestamp, VpcFacts,
+        WitnessAttempt,
+    },
 };
 
 fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
@@ -16,8 +19,10 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 28] = [
+const DISAGREE: [&str; 30] = [
     "answers_contradict_an_internet_gateway_without_a_public_address",
+    "control_alone_that_is_allowed_is_unclear",
+    "source_behind_an_ipv6_address_of_the_interface",
     "control_that_is_allowed_here_and_denied_elsewhere_decides_nothing",
     "no_endpoint_contradicts_the_tables_without_the_question_about_the_source",
     "own_endpoint_against_an_internet_gateway_is_a_contradiction_for_ipv6_too",
@@ -121,6 +126,27 @@ fn all_improvements(worlds: &[(&'static str, Snapshot)]) -> (Vec<String>, usize)
         edits += made;
     }
     (better, edits)
+}
+
+#[test]
+fn a_control_is_good_for_an_hour_and_no_other_answer_is_one() {
+    let world = Scenario::read("control_alone_that_is_denied_says_nothing").world;
+    let controls = |world: &Snapshot, after| onnet_core::judge::controls(world, world.taken_at.plus(after)).len();
+    assert_eq!(controls(&world, CONTROL_AGE - std::time::Duration::from_secs(1)), 1);
+    assert_eq!(controls(&world, CONTROL_AGE), 0);
+    let changed = |change: fn(&mut WitnessAttempt)| {
+        let mut world = world.clone();
+        world.statements.iter_mut().for_each(change);
+        controls(&world, std::time::Duration::ZERO)
+    };
+    assert_eq!(changed(|attempt| attempt.question = Question::Endpoint), 0);
+    assert_eq!(changed(|attempt| attempt.statement = Observed::Unseen(Gap::not_yet())), 0);
+    let unpaired = |attempt: &mut WitnessAttempt| {
+        if let Observed::Seen { value, .. } = &mut attempt.statement {
+            value.is_control = false;
+        }
+    };
+    assert_eq!(changed(unpaired), 0);
 }
 
 /// With such a clock every moment is the same, and no fact would expire.

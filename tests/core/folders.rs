@@ -97,6 +97,7 @@ fn rows_where_the_cli_does_not_write_them_are_never_skipped() {
     let endpoint = r#"{"vpcEndpoints": [{"vpcEndpointId": "vpce-2", "vpcId": "vpc-1"}]}"#;
     let list = r#"{"prefixLists": [{"prefixListId": "pl-2", "cidrs": []}]}"#;
     let subnet = r#"{"SubnetId": "subnet-2", "CidrBlock": "10.0.2.0/24"}"#;
+    let service = r#"{"vpc_endpoints": [{"vpc_endpoint_id": "vpce-2", "service_name": "x"}]}"#;
     let cases = [
         ("an object", PRIVATE.to_owned(), "a single object, as --query 'RouteTables[0]'"),
         ("PowerShell", format!(r#"{{"value": [{PRIVATE}], "Count": 1}}"#), "ConvertTo-Json of PowerShell"),
@@ -111,6 +112,8 @@ fn rows_where_the_cli_does_not_write_them_are_never_skipped() {
         ("an endpoint", endpoint.to_owned(), "aws ec2 describe-vpc-endpoints"),
         ("a prefix list", list.to_owned(), "aws ec2 describe-prefix-lists"),
         ("a subnet", subnet.to_owned(), "aws ec2 describe-subnets"),
+        ("before another thing", format!(r#"{{"more": [{PRIVATE}, {{"Name": "x"}}]}}"#), "in more[0]"),
+        ("a service in snake_case", service.to_owned(), "aws ec2 describe-vpc-endpoints"),
     ];
     for (what, text, expected) in cases {
         let error = outcome(&[("more.json", &text)]).expect_err(what);
@@ -130,6 +133,8 @@ fn references_to_rows_and_answers_of_other_commands_are_no_rows() {
         r#"{"resources": [{"instances": [{"attributes": {"route_table_id": "rtb-1", "vpc_id": "vpc-1"}}]}]}"#,
         r#"{"Records": [{"vpcEndpointId": "vpce-1", "requestParameters": {}}]}"#,
         r#"[{"InstanceId": "i-1", "SubnetId": "subnet-1"}, {"NatGatewayId": "nat-1", "SubnetId": "subnet-1"}]"#,
+        r#"[{"SubnetId": "subnet-1", "LoadBalancerArn": "arn:aws:x"}]"#,
+        r#"{"Changes": [{"before": "rtb-9", "routes": []}]}"#,
     ];
     for text in others {
         assert_eq!(outcome(&[("other.json", text)]), Ok(Outcome::OnNet), "{text}");
@@ -163,7 +168,7 @@ fn a_listing_that_goes_on_is_cut_off_under_any_key() {
         let files = [("pl-1.json", entries.as_str()), ("prefix-lists.json", &lists)];
         assert_eq!(outcome(&files), Ok(Outcome::Undetermined), "{token}");
     }
-    for whole in [r#""nextToken": """#, r#""nextToken": null"#, r#""IsTruncated": false"#] {
+    for whole in [r#""nextToken": """#, r#""nextToken": null"#, r#""IsTruncated": false"#, r#""IsTruncated": null"#] {
         assert_eq!(outcome(&[("route-tables.json", &with(whole))]), Ok(Outcome::OnNet), "{whole}");
     }
 }
@@ -250,7 +255,7 @@ fn a_route_with_two_targets_leads_nowhere_that_is_known() {
 #[test]
 fn a_subnet_without_its_range_may_hold_what_a_local_route_overlaps() {
     let wide = LOCAL.replace("10.0.0.0/16", "52.0.0.0/8");
-    let tables_of = |local: &str| tables(&[&table("rtb-1", MAIN, &[local, TO_ENDPOINT])]);
+    let tables_of = |wide: &str| tables(&[&table("rtb-1", MAIN, &[LOCAL, wide, TO_ENDPOINT])]);
     let address: IpAddr = "52.94.1.9".parse().unwrap();
     let explained = |files: &[(&str, &str)]| {
         let inventory = read(files).unwrap();
@@ -266,6 +271,13 @@ fn a_subnet_without_its_range_may_hold_what_a_local_route_overlaps() {
     }
     let known = [("route-tables.json", &*tables_of(&wide)), ("subnets.json", SUBNETS)];
     assert!(!explained(&known).1);
+    let longer = tables(&[&table("rtb-1", MAIN, &[LOCAL, &wide, &NAT.replace("0.0.0.0/0", "52.94.0.0/16")])]);
+    let nameless = SUBNETS.replace(r#", "CidrBlock": "10.0.1.0/24""#, "");
+    let endpoints = ENDPOINTS.replace(r#"["rtb-1"]"#, "[]");
+    for (subnets, expected) in [(SUBNETS, Outcome::OffNet), (&nameless, Outcome::Undetermined)] {
+        let files = [("route-tables.json", &*longer), ("vpc-endpoints.json", &endpoints), ("subnets.json", subnets)];
+        assert_eq!(outcome(&files), Ok(expected), "{subnets}");
+    }
     let explicit = tables_of(&wide).replace(MAIN, r#"[{"Main": false, "SubnetId": "subnet-1"}]"#);
     let no_list = [("route-tables.json", &*explicit), ("subnets.json", "{}")];
     assert_eq!(explained(&no_list), (Outcome::Undetermined, true));
@@ -680,6 +692,13 @@ fn what_is_of_another_region_is_left_out() {
     let alone = [("subnets.json", subnets.as_str()), ("route-tables.json", &tables)];
     let audit_of_none = audit(&read(&alone).unwrap(), None);
     assert_eq!((audit_of_none.outcome, audit_of_none.subnets.len()), (Outcome::Undetermined, 0));
+    assert!(present::audit(&audit_of_none).contains("are of other Regions than us-east-1"), "{audit_of_none:#?}");
+    assert!(
+        !present::audit(&audit(&read(&[("subnets.json", r#"{"Subnets": []}"#)]).unwrap(), None))
+            .contains("of other Regions")
+    );
+    let associated = tables.replace(r#"[{"Main": true"#, r#"[{"SubnetId": "subnet-19"}, {"Main": true"#);
+    assert_eq!(outcome(&[("eu-subnets.json", subnets.as_str()), ("eu-tables.json", &associated)]), Ok(Outcome::OnNet));
     let without_zone = subnets.replace(r#""AvailabilityZone": "eu-west-1a", "#, "");
     let endpoints = europe(ENDPOINTS);
     let by_gateway = [("a.json", without_zone.as_str()), ("b.json", &tables), ("c.json", &endpoints)];
@@ -892,7 +911,9 @@ fn whose_a_prefix_list_is_is_said() {
 fn a_row_under_another_name_for_its_id_is_a_row() {
     let error = outcome(&[("more.json", r#"[{"id": "rtb-2", "routes": []}]"#)]).unwrap_err();
     assert!(error.contains("DIR/more.json") && error.contains("RouteTableId"), "{error}");
-    assert_eq!(outcome(&[("more.json", r#"[{"id": "i-2", "table": "rtb-2"}]"#)]), Ok(Outcome::OnNet));
+    for other in [r#"[{"id": "i-2", "table": "rtb-2"}]"#, r#"[{"id": "subnet-2", "name": "x"}]"#] {
+        assert_eq!(outcome(&[("more.json", other)]), Ok(Outcome::OnNet), "{other}");
+    }
 }
 
 /// The text of an audit, and of explanations, of the on-net directory without this file, or with this content instead.
@@ -1109,6 +1130,9 @@ fn entries_are_of_the_region_that_their_files_name_has() {
     assert_eq!(two_regions(&[("pl-1.json", of_dynamodb)]), Ok(Outcome::Undetermined));
     assert_eq!(two_regions(&[("us-east-1_pl-1.json", of_dynamodb), theirs]), Ok(Outcome::AtRisk));
     assert_eq!(two_regions(&[("acme-prod-2-us-east-1-pl-1.json", of_dynamodb)]), Ok(Outcome::AtRisk));
+    let s3 = r#"{"PrefixLists": [{"PrefixListId": "pl-1", "PrefixListName": "com.amazonaws.ap-southeast-1.s3"}]}"#;
+    let whole = r#"{"Entries": [{"Cidr": "52.94.0.0/22"}]}"#;
+    assert_eq!(outcome(&[("ap.json", s3), ("pl-1.json", whole)]), Ok(Outcome::OnNet), "as the other answer has them");
     // A word and a number is no Region.
     let lists = LISTS.replace(r#", "Cidrs": ["52.94.0.0/22"]"#, "");
     for name in ["acme-prod-2-pl-1.json", "pl-1-nov-28-final.json", "offices-east-2-pl-1.json", "us-east-1-pl-1.json"] {
@@ -1116,6 +1140,12 @@ fn entries_are_of_the_region_that_their_files_name_has() {
         let beyond = r#"{"Entries": [{"Cidr": "35.71.70.0/24"}]}"#;
         assert_eq!(outcome(&[(name, beyond)]), Ok(Outcome::Undetermined), "{name}: not those of the other answer");
     }
+    let of_offices = [("eu-central-1-pl-2.json", of_dynamodb)];
+    assert_eq!(with_customers_list("", &of_offices), Ok(Outcome::Undetermined), "ours may have others");
+    assert_eq!(
+        crate::folders::read(&[("pl-1.json", r#"{"Entries": [{"Cidr": "52.94.0.0/22"}]}"#)]).unwrap().not_read,
+        [""; 0]
+    );
     let read = read(&[("prefix-lists.json", &lists), ("eu-central-1-pl-1.json", of_dynamodb)]).unwrap();
     assert!(read.not_read.iter().any(|said| said.contains("eu-central-1")), "{:?}", read.not_read);
 }
@@ -1133,6 +1163,12 @@ fn subnets_that_others_name_and_no_listing_has_are_missing() {
     };
     assert_eq!(outcome(&[("eni.json", &interface("subnet-2"))]), Ok(Outcome::Undetermined));
     assert_eq!(outcome(&[("eni.json", &interface("subnet-1"))]), Ok(Outcome::OnNet));
+    let gone = MAIN.replace(
+        ']',
+        r#", {"SubnetId": "subnet-2", "RouteTableId": "rtb-1", "AssociationState": {"State": "disassociated"}}]"#,
+    );
+    let with_gone = tables(&[&table("rtb-1", &gone, &[LOCAL, TO_ENDPOINT])]);
+    assert_eq!(outcome(&[("route-tables.json", &with_gone)]), Ok(Outcome::OnNet), "it serves the subnet no more");
 }
 
 #[test]
@@ -1245,6 +1281,8 @@ fn network_interfaces_of_another_region_are_left_out() {
     );
     let interfaces = format!(r#"{{"NetworkInterfaces": [{other}]}}"#);
     assert_eq!(outcome(&[("subnets.json", &subnets), ("eni.json", &interfaces)]), Ok(Outcome::OnNet));
+    let of_its_zone = interfaces.replace(r#""VpcId": "vpc-9", "#, "").replace("vpce-9", "");
+    assert_eq!(outcome(&[("eni.json", &of_its_zone)]), Ok(Outcome::OnNet));
 }
 
 #[test]
@@ -1260,6 +1298,12 @@ fn a_list_that_is_not_read_cannot_win_for_the_other_address_family() {
     let entries = [("pl-2.json", r#"{"Entries": [{"Cidr": "52.94.0.0/24"}]}"#)];
     let contradicted = with_customers_list(r#", "AddressFamily": "IPv6""#, &entries);
     assert_eq!(contradicted, Ok(Outcome::Undetermined), "its entries say IPv4");
+    let beside = with_customers_list(r#", "AddressFamily": "IPv6", "Cidrs": ["52.94.0.0/24"]"#, &[]);
+    assert_eq!(beside, Ok(Outcome::Undetermined), "its ranges say IPv4");
+    for (family, expected) in [("IPv6", Outcome::OnNet), ("IPv7", Outcome::Undetermined)] {
+        let fields = format!(r#", "AddressFamily": "{family}", "Cidrs": ["2600:1f70::/40"]"#);
+        assert_eq!(with_customers_list(&fields, &[]), Ok(expected), "{family}");
+    }
 }
 
 #[test]

@@ -192,6 +192,22 @@ fn an_endpoint_is_open_where_an_answer_of_another_time_has_not_got_it() {
     }
 }
 
+/// The time of a listing is that of its first page, and answers about different VPCs are no answers of two times.
+#[test]
+fn pages_of_one_listing_and_answers_about_two_vpcs_may_be_far_apart() {
+    let end = |text: String, more: &str| text.replace("]}]}", &format!("]}}]{more}}}"));
+    let first = end(main_with_endpoint(), r#", "NextToken": "x""#);
+    let rest = tables(&[&table("rtb-2", "[]", &[LOCAL, NAT])]);
+    let whole = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]), &table("rtb-2", "[]", &[LOCAL, NAT])]);
+    let pages = [("route-tables.json", first.as_str()), ("route-tables-2.json", &rest)];
+    let old = |name| [(name, Duration::from_secs(7_200))];
+    assert_eq!(outcome_at(&pages, &old("route-tables.json")), Ok(Outcome::OnNet));
+    let before = [pages.as_slice(), &[("before.json", &whole)]].concat();
+    assert_eq!(outcome_at(&before, &old("before.json")), Ok(Outcome::OnNet), "the same two hours before");
+    let other = main_with_endpoint().replace("vpc-1", "vpc-2").replace("rtb-1", "rtb-9").replace("vpce-1", "vpce-9");
+    assert_eq!(outcome_at(&[("other.json", &other)], &old("other.json")), Ok(Outcome::OnNet));
+}
+
 /// Many small answers about one VPC are compared in a time that grows with their number.
 #[test]
 fn many_answers_about_one_vpc_are_each_compared_with_a_few() {

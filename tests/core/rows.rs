@@ -112,10 +112,13 @@ fn a_list_without_a_name_may_be_another_of_dynamodbs() {
     };
     assert_eq!(with(r#""PrefixListName": "com.amazonaws.us-east-1.s3","#), Ok(Outcome::OnNet));
     assert_eq!(with(r#""OwnerId": "111122223333","#), Ok(Outcome::OnNet), "a customer's");
+    assert_eq!(with(r#""PrefixListName": "Offices","#), Ok(Outcome::OnNet));
     for name in [
         "",
         r#""PrefixListName": null,"#,
         r#""PrefixListName": "","#,
+        r#""PrefixListName": "  ","#,
+        r#""PrefixListName": " cn.com.amazonaws.us-east-1.dynamodb","#,
         r#""PrefixListName": " com.amazonaws.us-east-1.ipv6.dynamodb","#,
         r#""PrefixListName": "COM.AMAZONAWS.US-EAST-1.IPV6.DYNAMODB","#,
     ] {
@@ -145,6 +148,141 @@ fn an_endpoint_that_is_gone_carries_nothing_that_is_routed_to_it() {
 }
 
 #[test]
+fn the_state_of_another_endpoint_says_nothing_of_the_one_that_is_routed_to() {
+    let other = |state: &str| {
+        let other = ENDPOINTS.replace("vpce-1", "vpce-0").replace(r#"["rtb-1"]"#, "[]").replace("available", state);
+        read(&[("vpc-endpoints.json", ENDPOINTS), ("more.json", &other)]).unwrap()
+    };
+    assert_eq!(explained(&other("deleting"), "52.94.0.10"), Outcome::OnNet);
+    let deleting = ENDPOINTS.replace("available", "deleting");
+    let available = ENDPOINTS.replace("vpce-1", "vpce-0").replace(r#"["rtb-1"]"#, "[]");
+    let files = [("vpc-endpoints.json", deleting.as_str()), ("more.json", &available)];
+    assert_eq!(explained(&read(&files).unwrap(), "52.94.0.10"), Outcome::AtRisk);
+    // A table that it served may have gone with it.
+    let gone =
+        |state: &str| ENDPOINTS.replace("vpce-1", "vpce-2").replace("rtb-1", "rtb-9").replace("available", state);
+    assert_eq!(outcome(&[("more.json", &gone("deleted"))]), Ok(Outcome::OnNet));
+    assert_eq!(outcome(&[("more.json", &gone("available"))]), Ok(Outcome::Undetermined));
+}
+
+#[test]
+fn a_subnet_that_nothing_names_is_unknown() {
+    let without_list = r#"{"RouteTables": []}"#;
+    let explicit = table("rtb-1", r#"[{"SubnetId": "subnet-1"}]"#, &[LOCAL, TO_ENDPOINT]);
+    let with_explicit = tables(&[&explicit]);
+    for more in [("more.json", without_list), ("subnets.json", "{}")] {
+        let files = [("route-tables.json", with_explicit.as_str()), more];
+        let inventory = read(&files).unwrap();
+        assert!(explain(&inventory, &"subnet-1".into(), "52.94.0.10".parse().unwrap()).is_ok());
+        let error = explain(&inventory, &"subnet-9".into(), "52.94.0.10".parse().unwrap()).unwrap_err();
+        assert_eq!(error.known.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["subnet-1"]);
+    }
+}
+
+#[test]
+fn no_route_table_applies_to_what_stays_on_the_host_or_its_link() {
+    for (address, expected) in [
+        ("52.94.0.10", None),
+        ("10.0.0.1", None),
+        ("2600:1f70::1", None),
+        ("169.254.169.254", Some("an address of EC2's own services on the instance")),
+        ("fd00:ec2::253", Some("an address of EC2's own services on the instance")),
+        ("fd00:ec3::253", None),
+        ("169.254.1.1", Some("a link-local address")),
+        ("fe80::1", Some("a link-local address")),
+        ("0.0.0.0", Some("the unspecified address")),
+        ("127.0.0.1", Some("a loopback address")),
+        ("224.0.0.1", Some("a multicast address")),
+        ("255.255.255.255", Some("the broadcast address")),
+    ] {
+        assert_eq!(onnet_core::judge::not_routed(address.parse().unwrap()), expected, "{address}");
+    }
+}
+
+#[test]
+fn an_audit_of_one_vpc_is_of_its_subnets_and_of_what_they_lack() {
+    let subnets = SUBNETS.replace(
+        "]}",
+        r#", {"SubnetId": "subnet-0", "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24"},
+            {"SubnetId": "subnet-2", "VpcId": "vpc-2", "CidrBlock": "10.0.2.0/24"}]}"#,
+    );
+    let main = table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]);
+    let other = table("rtb-2", r#"[{"Main": true}, {"SubnetId": "subnet-9"}]"#, &[LOCAL]).replace("vpc-1", "vpc-2");
+    let own = PRIVATE.replace("rtb-2", "rtb-3");
+    let of = |vpc: Option<&str>, rows: &[&str]| {
+        let inventory = read(&[("subnets.json", &subnets), ("route-tables.json", &tables(rows))]).unwrap();
+        let audit = onnet_core::judge::audit(&inventory, vpc.map(Into::into).as_ref());
+        let subnets =
+            audit.subnets.iter().map(|one| format!("{} {}", one.subnet, one.outcome.name())).collect::<Vec<_>>();
+        (audit.outcome, subnets.join(", "), onnet_core::present::audit(&audit))
+    };
+    let (outcome, subnets_of_one, text) = of(Some("vpc-1"), &[&main, &other]);
+    assert_eq!((outcome, &*subnets_of_one), (Outcome::OnNet, "subnet-0 on_net, subnet-1 on_net"), "{text}");
+    assert_eq!(of(Some("vpc-1"), &[&main, &own]).1, "subnet-1 off_net, subnet-0 on_net", "the worst first");
+    let (outcome, all, text) = of(None, &[&main, &other]);
+    assert_eq!(outcome, Outcome::Dropped);
+    assert!(all.starts_with("subnet-0 on_net, subnet-1 on_net, subnet-2 "), "{all}");
+    assert!(text.contains("subnet-9, which is not among them"), "{text}");
+    let (outcome, none, text) = of(Some("vpc-9"), &[&main]);
+    assert_eq!((outcome, &*none), (Outcome::Undetermined, ""));
+    assert!(text.contains("a subnet of vpc-9"), "{text}");
+}
+
+/// What is missing of them is missing of the interfaces of endpoints, which an explanation of a DynamoDB endpoint's address needs.
+#[test]
+fn endpoints_that_are_not_dynamodbs_or_have_gone_lack_nothing() {
+    let of = |more: &str| {
+        let ours = r#"{"VpcEndpoints": [{"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-1", "State": "available",
+            "ServiceName": "com.amazonaws.us-east-1.dynamodb", "NetworkInterfaceIds": ["eni-2"]}]}"#;
+        let interfaces = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-2", "VpcId": "vpc-1", "SubnetId": "subnet-2", "PrivateIpAddress": "10.0.9.9"}]}"#;
+        let subnets =
+            SUBNETS.replace("]}", r#", {"SubnetId": "subnet-2", "OwnerId": "111122223333", "VpcId": "vpc-1"}]}"#);
+        let more = format!(r#"{{"VpcEndpoints": [{{"VpcEndpointId": "vpce-3", "VpcId": "vpc-1", {more}}}]}}"#);
+        let files = [("ours.json", ours), ("eni.json", interfaces), ("subnets.json", &subnets), ("more.json", &more)];
+        explained(&read(&files).unwrap(), "10.0.9.9")
+    };
+    let service = |service: &str| format!(r#""ServiceName": "com.amazonaws.us-east-1.{service}", "#);
+    let interface = r#""VpcEndpointType": "Interface""#;
+    let without = r#", "NetworkInterfaceIds": []"#;
+    let unlisted = r#", "NetworkInterfaceIds": ["eni-9"]"#;
+    let state = |state: &str| format!(r#", "State": "{state}""#);
+    for (more, expected) in [
+        (format!("{}{interface}{without}{}", service("ecr.api"), state("available")), Outcome::OnNet),
+        (format!("{}{interface}{without}{}", service("dynamodb"), state("available")), Outcome::Undetermined),
+        (format!("{}{interface}{without}{}", service("dynamodb"), state("deleting")), Outcome::OnNet),
+        (format!("{}{interface}{unlisted}{}", service("ecr.api"), state("available")), Outcome::OnNet),
+        (format!("{}{interface}{unlisted}{}", service("dynamodb"), state("available")), Outcome::Undetermined),
+        (format!(r#""VpcEndpointType": "GatewayLoadBalancer"{unlisted}{}"#, state("available")), Outcome::OnNet),
+        (format!("{interface}{unlisted}{}", state("available")), Outcome::Undetermined),
+        (
+            format!(r#"{}{interface}, "OwnerId": "999999999999"{}"#, service("ecr.api"), state("available")),
+            Outcome::OnNet,
+        ),
+        (
+            format!(r#""ServiceName": "com.amazonaws.eu-west-1.ecr.api", {interface}{}"#, state("available")),
+            Outcome::OnNet,
+        ),
+    ] {
+        assert_eq!(of(&more), expected, "{more}");
+    }
+}
+
+#[test]
+fn a_row_of_a_list_that_query_made_is_known_by_one_key() {
+    for row in [
+        r#"{"RouteTableId": "rtb-2", "Name": "x"}"#,
+        r#"{"RouteTableId": "rtb-2", "GatewayId": "igw-1"}"#,
+        r#"{"VpcEndpointId": "vpce-2", "Name": "x"}"#,
+        r#"{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1"}"#,
+        r#"{"SubnetId": "subnet-2", "VpcId": "vpc-1", "SubnetArn": "arn:aws:x"}"#,
+    ] {
+        let error = outcome(&[("more.json", &format!("[{row}]"))]).expect_err(row);
+        assert!(error.contains("as the AWS CLI writes it with --query"), "{row}: {error}");
+    }
+    assert_eq!(outcome(&[("pl-9.json", r#"[{"Name": "x"}]"#)]), Ok(Outcome::OnNet), "it is no entry");
+}
+
+#[test]
 fn a_row_of_ours_below_vpcs_is_not_passed_over() {
     let vpcs = r#"{"Vpcs": [{"VpcId": "vpc-1", "Subnets": [{"SubnetId": "subnet-2", "VpcId": "vpc-1", "CidrBlock": "10.0.2.0/24"}]}]}"#;
     let error = outcome(&[("vpcs.json", vpcs)]).unwrap_err();
@@ -159,6 +297,11 @@ fn an_association_without_a_name_in_one_of_two_rows_leaves_the_vpc_open() {
     assert_eq!(of("", ""), Ok(Outcome::OnNet));
     assert_eq!(of("", ", {}"), Ok(Outcome::Undetermined));
     assert_eq!(of(", {}", ""), Ok(Outcome::Undetermined));
+    assert_eq!(of(r#", {"GatewayId": "igw-1"}"#, r#", {"GatewayId": "igw-1"}"#), Ok(Outcome::OnNet));
+    let without = row("").replace(&format!(r#""Associations": {MAIN}, "#), "");
+    for file in ["more.json", "zz.json"] {
+        assert_eq!(outcome(&[(file, &without)]), Ok(Outcome::OnNet), "{file}: the other row has them all");
+    }
 }
 
 #[test]
@@ -243,6 +386,9 @@ fn another_list_does_not_lead_to_dynamodbs_endpoint() {
     assert_eq!(explained(&customers, "52.94.0.10"), Outcome::Undetermined);
     let list_unknown = folder(&[&by("pl-9")], &[("pl-9.json", half), ("prefix-lists.json", r#"{"PrefixLists": []}"#)]);
     assert_eq!(explained(&list_unknown, "52.94.0.10"), Outcome::OnNet, "what leads to DynamoDB's endpoint is its list");
+    let shorter = half.replace("/23", "/16");
+    let beside = folder(&[TO_ENDPOINT, &by("pl-9")], &[("pl-9.json", &shorter), ("managed.json", owned)]);
+    assert_eq!(explained(&beside, "52.94.0.10"), Outcome::OnNet, "it leads nowhere else");
 }
 
 #[test]
@@ -255,6 +401,8 @@ fn a_range_of_a_subnet_without_a_local_route_is_a_contradiction() {
     let replaced = LOCAL.replace(r#""GatewayId": "local""#, r#""NetworkInterfaceId": "eni-9""#);
     let main = tables(&[&table("rtb-1", MAIN, &[&replaced, TO_ENDPOINT])]);
     assert_eq!(outcome(&[("route-tables.json", &main)]), Ok(Outcome::OnNet), "its target was replaced");
+    let own = SUBNETS.replace("10.0.1.0/24", "100.64.1.0/24");
+    assert_eq!(explained(&read(&[("subnets.json", &own)]).unwrap(), "52.94.0.10"), Outcome::Undetermined);
 }
 
 #[test]
@@ -295,6 +443,14 @@ fn subnets_without_ipv4_or_with_dns64_do_not_send_the_list_as_it_is() {
     let inventory = read(&[("route-tables.json", &with_nat64), ("subnets.json", &subnet(only6, true))]).unwrap();
     assert_eq!(explained(&inventory, "52.94.0.10"), Outcome::Undetermined, "it has no IPv4 address");
     assert_eq!(explained(&inventory, "64:ff9b::345e:a"), Outcome::OffNet);
+    let older = subnet(only6, true).replace(r#""Ipv6Native": true, "#, "");
+    let both_answers =
+        [("route-tables.json", with_nat64.as_str()), ("subnets.json", &subnet(only6, true)), ("older.json", &older)];
+    assert_eq!(outcome(&both_answers), Ok(Outcome::OffNet), "the older answer does not say that it is IPv6-only");
+    let owned = subnet(both, false).replace(r#""VpcId""#, r#""OwnerId": "111122223333", "VpcId""#);
+    let both_answers =
+        [("route-tables.json", with_nat64.as_str()), ("subnets.json", &subnet(both, false)), ("owned.json", &owned)];
+    assert_eq!(outcome(&both_answers), Ok(Outcome::OnNet), "neither answer has DNS64");
 }
 
 #[test]

@@ -243,6 +243,7 @@ fn control(snapshot: &Snapshot, credentials: &str) -> Result<(), String> {
     let (mut denied, mut allowed, mut unclear) = (false, false, None);
     for attempt in controls {
         match attempt.statement.get() {
+            Ok(statement) if statement.question != attempt.question => {}
             Ok(statement) if statement.credentials != credentials || statement.anchor.is_none() => {}
             Ok(statement) => match &statement.reply {
                 Reply::No if statement.is_control => denied = true,
@@ -278,7 +279,7 @@ pub fn controls(snapshot: &Snapshot, now: Timestamp) -> Vec<WitnessAttempt> {
     snapshot.statements.iter().filter(is_fresh).cloned().collect()
 }
 
-/// What was asked for `hostname` at `address`. An answer to another question than its attempt's is none.
+/// What was asked for `hostname` at `address`.
 fn attempts<'s>(
     snapshot: &'s Snapshot,
     hostname: &str,

@@ -43,8 +43,11 @@ fn both<T: PartialEq>(one: Observed<Vec<T>>, other: Observed<Vec<T>>) -> Observe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PrefixList, PrefixListId, Seconds};
-    use std::{collections::BTreeMap, time::SystemTime};
+    use crate::model::{PrefixList, PrefixListId, Seconds, Timestamp};
+    use std::{
+        collections::BTreeMap,
+        time::{Duration, SystemTime},
+    };
 
     fn facts(entries: &[&str]) -> VpcFacts {
         let id = PrefixListId::from("pl-1");
@@ -63,5 +66,42 @@ mod tests {
     fn two_answers_about_one_list_that_differ_support_nothing() {
         assert_eq!(merged(&["10.1.0.0/16", "10.2.0.0/16"], &["10.2.0.0/16", "10.1.0.0/16"]), None);
         assert_eq!(merged(&["10.1.0.0/16", "10.2.0.0/16"], &["10.1.0.0/16"]), Some("conflicting"));
+    }
+
+    fn ids(ids: &[&str], seconds: u64) -> Observed<Vec<PrefixListId>> {
+        let seconds = Duration::from_secs(seconds);
+        let value = ids.iter().map(|id| PrefixListId::from(*id)).collect();
+        Observed::Seen { value, at: Timestamp::from(SystemTime::UNIX_EPOCH).plus(seconds), took: seconds.into() }
+    }
+
+    #[test]
+    fn two_answers_are_as_old_as_the_older_and_each_thing_is_there_once() {
+        let (old, new) = (ids(&["pl-1", "pl-2"], 30), ids(&["pl-2", "pl-3"], 60));
+        for (one, other, expected) in [(&old, &new, ["pl-1", "pl-2", "pl-3"]), (&new, &old, ["pl-2", "pl-3", "pl-1"])] {
+            let Observed::Seen { value, at, took } = both(one.clone(), other.clone()) else { panic!("both are seen") };
+            assert_eq!(value, expected.map(PrefixListId::from));
+            let [shorter, longer] = [30, 60].map(Duration::from_secs);
+            assert_eq!((at, took), (Timestamp::from(SystemTime::UNIX_EPOCH).plus(shorter), longer.into()));
+        }
+        let gap = Gap::NotTried { because: "it is not needed".into() };
+        for (one, other) in [(ids(&[], 0), Observed::Unseen(gap.clone())), (Observed::Unseen(gap.clone()), ids(&[], 0))]
+        {
+            assert_eq!(both(one, other), Observed::Unseen(gap.clone()));
+        }
+    }
+
+    /// A list is the Region's, whichever VPC's tables name it.
+    #[test]
+    fn a_list_that_one_of_two_answers_has_is_known() {
+        let unseen = || {
+            let mut facts = facts(&[]);
+            facts.prefix_lists.values_mut().for_each(|list| {
+                *list = Observed::Unseen(Gap::NotTried { because: "it is not needed".into() });
+            });
+            facts
+        };
+        for merged in [merge(facts(&["10.1.0.0/16"]), unseen()), merge(unseen(), facts(&["10.1.0.0/16"]))] {
+            assert!(merged.prefix_lists.values().all(|list| list.seen().is_some_and(|list| list.entries.len() == 1)));
+        }
     }
 }

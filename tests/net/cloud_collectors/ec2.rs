@@ -4,7 +4,7 @@ use super::{config, facts, facts_within, keys};
 use crate::fakes::{
     authority::Authority,
     ec2::{Ec2, XML, document, good, parameter, refusal},
-    fixtures::{BARE_LISTS, INTERFACES, NO_ENDPOINTS, TABLES},
+    fixtures::{BARE_LISTS, INTERFACES, NO_ENDPOINTS, SUBNETS, TABLES},
     http::Request,
     server::{Server, Step, answer, closed_port, head},
 };
@@ -15,7 +15,7 @@ use onnet::{
         RouteState, Target,
     },
     observe::{
-        ec2::vpc_facts,
+        ec2::{vpc_facts, vpcs_facts},
         inventory::{Scope, inventory_of},
     },
 };
@@ -120,6 +120,25 @@ async fn without_interface_endpoints_there_is_nothing_to_ask() {
     assert!(!actions(&server).contains(&"DescribeNetworkInterfaces".to_owned()));
 }
 
+/// A check needs no others, and one that is not shown would be missing.
+#[tokio::test]
+async fn the_interfaces_of_other_services_and_types_are_not_asked_for() {
+    let of = |kind: &str, service: &str| {
+        format!(
+            "<vpcEndpointSet><item><vpcEndpointId>vpce-9</vpcEndpointId><vpcEndpointType>{kind}</vpcEndpointType>\
+             <vpcId>vpc-1</vpcId>{service}<state>available</state>\
+             <networkInterfaceIdSet><item>eni-9</item></networkInterfaceIdSet></item></vpcEndpointSet>"
+        )
+    };
+    for endpoints in
+        [of("Interface", "<serviceName>com.amazonaws.us-east-1.ecr.api</serviceName>"), of("GatewayLoadBalancer", "")]
+    {
+        let server = Ec2::new().with_set("DescribeVpcEndpoints", &endpoints).start().await;
+        assert!(facts(&server).await.endpoint_interfaces.get().unwrap().is_empty(), "{endpoints}");
+        assert!(asked(&server, "DescribeNetworkInterfaces").is_empty(), "{endpoints}");
+    }
+}
+
 #[tokio::test]
 async fn an_interface_that_ec2_does_not_show_is_a_gap() {
     let server = Ec2::new().with_set("DescribeNetworkInterfaces", &INTERFACES.replace("eni-1", "eni-2")).start().await;
@@ -137,6 +156,7 @@ async fn lists_that_come_without_entries_are_asked_for() {
     let ddb = facts.prefix_lists[&"pl-ddb".into()].get().unwrap();
     assert_eq!(ddb.name.as_deref(), Some("com.amazonaws.us-east-1.dynamodb"));
     assert_eq!(ddb.entries[..], ["192.0.2.128/25".parse().unwrap()], "without the bits of the host");
+    assert_eq!(asked(&server, "GetManagedPrefixListEntries").len(), 3, "each once");
 }
 
 #[tokio::test]
@@ -150,6 +170,55 @@ async fn only_a_customers_list_may_be_empty() {
     assert!(lists[&"pl-mine".into()].get().unwrap().entries.is_empty());
     let gap = lists[&"pl-ddb".into()].gap();
     assert!(matches!(gap, Some(Gap::Malformed { detail }) if detail.contains("pl-ddb")), "{gap:?}");
+
+    let empty = Ec2::new().with_set("GetManagedPrefixListEntries", "<entrySet/>");
+    let s3 = BARE_LISTS.replace("ipv6.dynamodb", "s3").replace("pl-ddb6", "pl-mine");
+    let of_aws = empty.clone().with_set("DescribePrefixLists", &s3).start().await;
+    let denied = empty.with("DescribePrefixLists", refusal(403, "UnauthorizedOperation")).start().await;
+    for (server, whose) in [(of_aws, "AWS's"), (denied, "AWS's for all that is known")] {
+        let lists = facts(&server).await.prefix_lists;
+        let gap = lists[&"pl-mine".into()].gap();
+        assert!(matches!(gap, Some(Gap::Malformed { detail }) if detail.contains("pl-mine")), "{whose}: {gap:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_two_thousand_entries_is_read_and_not_one_more() {
+    for (count, reason) in [(2_000, None), (2_001, Some("over_limit"))] {
+        let entries: String =
+            (0..count).map(|number| format!("<item>10.{}.{}.0/24</item>", number / 256, number % 256)).collect();
+        let lists = format!(
+            "<prefixListSet><item><prefixListId>pl-ddb</prefixListId>\
+             <prefixListName>com.amazonaws.us-east-1.dynamodb</prefixListName><cidrSet>{entries}</cidrSet></item></prefixListSet>"
+        );
+        let server = Ec2::new().with_set("DescribePrefixLists", &lists).start().await;
+        let lists = facts(&server).await.prefix_lists;
+        assert_eq!(lists[&"pl-ddb".into()].gap().map(Gap::reason), reason, "{count}");
+    }
+}
+
+#[tokio::test]
+async fn the_facts_of_eight_vpcs_are_asked_for_and_not_of_one_more() {
+    let server = Ec2::new().start().await;
+    let config = config(&format!("http://{}", server.address), &Authority::new(), keys());
+    let of = async |count: usize| {
+        let vpcs: Vec<_> = (1..=count).map(|number| format!("vpc-{number}").as_str().into()).collect();
+        vpcs_facts(&config, &vpcs, "us-east-1", Instant::now() + Duration::from_secs(10)).await
+    };
+    let (facts, requests) = of(9).await;
+    assert_eq!((facts.route_tables.gap().map(Gap::reason), requests.len()), (Some("over_limit"), 0));
+    let (facts, _) = of(8).await;
+    assert_eq!(facts.route_tables.get().unwrap().len(), 1, "all eight answers are the same");
+    let mut vpcs = asked_for_vpc(&server, "DescribeRouteTables");
+    vpcs.sort();
+    assert_eq!(vpcs, (1..=8).map(|number| Some(format!("vpc-{number}"))).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_empty_element_is_a_field_that_is_not_there() {
+    let tables = TABLES.replace("<ownerId>111122223333</ownerId>", "<ownerId/>");
+    let server = Ec2::new().with_set("DescribeRouteTables", &tables).start().await;
+    assert_eq!(facts(&server).await.route_tables.get().unwrap()[0].owner, None);
 }
 
 #[tokio::test]
@@ -301,6 +370,13 @@ async fn operations_with_large_pages_have_smaller_ones_too() {
     let server = Ec2::new().with("DescribeVpcEndpoints", long).start().await;
     assert_eq!(facts(&server).await.vpc_endpoints.gap().map(Gap::reason), Some("over_limit"));
     assert_eq!(sizes(&server, "DescribeVpcEndpoints"), ["1000", "100", "5"]);
+
+    let long = answer(200, XML, &(document("DescribePrefixLists", BARE_LISTS) + &" ".repeat(2 << 20)));
+    let server = Ec2::new().with("DescribePrefixLists", long).start().await;
+    assert_eq!(facts(&server).await.service_prefix_lists.gap().map(Gap::reason), Some("over_limit"));
+    let asked = asked(&server, "DescribePrefixLists");
+    let sizes: Vec<_> = asked.iter().map(|request| parameter(request, "MaxResults")).collect();
+    assert_eq!(sizes, [None, Some("20".to_owned()), Some("5".to_owned())], "all at first");
 }
 
 /// At most this number of requests is sent before the first answer.
@@ -448,6 +524,20 @@ async fn an_inventory_of_everything_asks_for_no_vpc() {
     assert_eq!(cidrs, &["10.0.0.0/24".parse().unwrap(), "2001:db8::/64".parse().unwrap()], "not the one that has gone");
     assert!(all.facts.route_tables.seen().is_some());
     assert_eq!(asked_for_vpc(&server, "DescribeRouteTables"), [None]);
+    assert!(asked(&server, "DescribeRouteTables").iter().all(|request| !request.body.contains("Filter")));
+}
+
+#[tokio::test]
+async fn what_a_subnet_has_instead_of_ipv4_is_read() {
+    let special = SUBNETS
+        .replace("<cidrBlock>10.1.0.0/24</cidrBlock>", "<ipv6Native>true</ipv6Native><enableDns64>true</enableDns64>");
+    let server = Ec2::new().with_set("DescribeSubnets", &special).start().await;
+    let all = look(&server, Scope::Everything).await;
+    let of = |number: usize| {
+        let subnet = &all.subnets.get().unwrap()[number];
+        (subnet.ipv6_native, subnet.dns64)
+    };
+    assert_eq!((of(0), of(1)), ((false, false), (true, true)));
 }
 
 #[tokio::test]

@@ -314,6 +314,7 @@ mod tests {
             ("eu-west-2", ("eu-west-2", None)),
             ("route-tables-ap-southeast-1", ("route-tables-ap-southeast-1", None)),
             ("route-tables-111122223333", ("route-tables-111122223333", None)),
+            ("route-tables-20261122", ("route-tables-20261122", None)),
             ("", ("", None)),
         ] {
             assert_eq!(page_number(name), expected, "{name}");
