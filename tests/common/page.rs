@@ -9,7 +9,7 @@ use onnet_core::model::{
 use std::time::Duration;
 
 /// States, each with a scenario that has it; the last has no report yet.
-pub(crate) const STATES: [(&str, Option<&str>); 15] = [
+pub(crate) const STATES: [(&str, Option<&str>); 16] = [
     ("on-net", Some("gateway_endpoint_carries_the_whole_list")),
     ("off-net", Some("endpoint_without_route_tables_carries_nothing")),
     ("off-net-without-endpoint", Some("no_endpoint_and_a_default_route_to_an_internet_gateway")),
@@ -23,6 +23,7 @@ pub(crate) const STATES: [(&str, Option<&str>); 15] = [
     ("proxy", Some("proxy_variable_sends_the_name_elsewhere")),
     ("interfaces", Some("other_interface_is_off_net")),
     ("names", Some("streams_are_reported_apart")),
+    ("gates", Some("a_private_nat_gateway_is_no_way_to_public_addresses")),
     ("not-on-ec2", Some("not_on_ec2")),
     ("starting", None),
 ];

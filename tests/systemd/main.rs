@@ -256,8 +256,15 @@ fn reload() -> Done {
 /// The first period of EC2.
 const FIRST_PERIOD: Duration = Duration::from_secs(300);
 
-/// The part of the unit's 64 MB that the largest VPC may use.
-const MARGIN: u64 = 56 << 20;
+/// The part of the unit's 64 MB that the largest VPC may use. A debug build has about 4 MiB more of its own file in memory.
+fn margin() -> u64 {
+    if is_release() { 56 << 20 } else { 60 << 20 }
+}
+
+/// Whether `ONNET_AGAINST` names a release build to measure.
+fn is_release() -> bool {
+    std::env::var_os("ONNET_AGAINST").is_some()
+}
 
 /// The binary that was built with these tests; `ONNET_AGAINST` names another one to measure.
 fn attacked() -> PathBuf {
@@ -290,7 +297,7 @@ fn hostile() -> Done {
     }
     machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("on_net: "))?;
     let peak = peak_without_restart(&machine, "answers without end")?;
-    assert!(peak < MARGIN, "{peak} bytes");
+    assert!(peak < margin(), "{peak} bytes");
     Ok(())
 }
 
@@ -298,12 +305,11 @@ fn hostile() -> Done {
 /// which is several times slower, has several of these periods. The time is printed; `ONNET_AGAINST` measures a release build.
 fn largest() -> Done {
     let lab = Lab::start(World::on_net().largest(), Mode::Namespaces)?;
-    let is_release = std::env::var_os("ONNET_AGAINST").is_some();
     // A debug build needs several times the processor time; the unit's own quota is for what is shipped.
-    let quota = if is_release { "" } else { "[Service]\nCPUQuota=20%\n" };
+    let quota = if is_release() { "" } else { "[Service]\nCPUQuota=20%\n" };
     let files = [("onnet/onnet.env", "ONNET_SPLAY=0s\n"), ("systemd/system/onnet.service.d/test.conf", quota)];
     let mut machine = Machine::boot(&lab, &attacked(), &files)?;
-    machine.patience = if is_release { FIRST_PERIOD } else { FIRST_PERIOD * 3 };
+    machine.patience = if is_release() { FIRST_PERIOD } else { FIRST_PERIOD * 3 };
     let began = Instant::now();
     machine.ctl(&["start", "--no-block", "onnet.service"])?;
     let found = machine.wait_for("onnet.service", "StatusText", |text| text.starts_with("on_net: "));
@@ -314,7 +320,7 @@ fn largest() -> Done {
     // The whole report is 40 MB. A debug build need not write it in time at 5 %.
     let _ = machine.run("onnet", &["status", "--timeout", "30s"])?;
     let peak = peak_without_restart(&machine, "with its report")?;
-    assert!(peak < MARGIN, "{peak} bytes");
+    assert!(peak < margin(), "{peak} bytes");
     Ok(())
 }
 

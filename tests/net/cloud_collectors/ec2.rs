@@ -203,7 +203,7 @@ async fn the_facts_of_eight_vpcs_are_asked_for_and_not_of_one_more() {
     let config = config(&format!("http://{}", server.address), &Authority::new(), keys());
     let of = async |count: usize| {
         let vpcs: Vec<_> = (1..=count).map(|number| format!("vpc-{number}").as_str().into()).collect();
-        vpcs_facts(&config, &vpcs, "us-east-1", Instant::now() + Duration::from_secs(10)).await
+        vpcs_facts(&config, &vpcs, "us-east-1", None, Instant::now() + Duration::from_secs(10)).await
     };
     let (facts, requests) = of(9).await;
     assert_eq!((facts.route_tables.gap().map(Gap::reason), requests.len()), (Some("over_limit"), 0));
