@@ -99,6 +99,7 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
         interface = args.collect.interface.as_ref().map(tracing::field::display),
         resolver = args.collect.resolver.map(tracing::field::display),
         timeout = ?args.timeout,
+        gates = args.collect.gates,
         witness = args.collect.witness,
         every = ?args.every,
         splay = ?args.splay,

@@ -544,8 +544,9 @@ fn resolution_of<'k>(known: &'k mut Snapshot, hostname: &str) -> &'k mut Resolut
 struct Gaps(Vec<Gap>);
 
 impl FactVisitor for Gaps {
-    fn fact<T: Fact>(&mut self, _: FactPath, fact: &mut Observed<T>) {
-        if let Some(gap) = fact.gap().filter(|gap| !self.0.contains(gap)) {
+    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
+        // What is missing of gates neither holds the source back nor makes its collection incomplete: they say it themselves.
+        if let Some(gap) = fact.gap().filter(|gap| !at.is_of_gates() && !self.0.contains(gap)) {
             self.0.push(gap.clone());
         }
     }

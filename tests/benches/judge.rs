@@ -122,6 +122,7 @@ fn vpc(extent: Extent) -> Inventory {
             endpoint_interfaces: seen(Vec::new()),
             service_prefix_lists: seen(vec![DYNAMODB.into()]),
             prefix_lists: lists,
+            gates: None,
         },
         partial: BTreeMap::new(),
         selected_routes: BTreeMap::new(),

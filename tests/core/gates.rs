@@ -140,3 +140,23 @@ fn a_network_acl_is_open_where_every_request_and_every_answer_is_allowed() {
     }
     assert!(open > WORLDS / 10 && open < WORLDS * 9 / 10, "{open} of {WORLDS} are open");
 }
+
+#[test]
+fn an_id_that_a_shell_would_run_is_one_word_of_a_command() {
+    let hostile = "a-0a;touch$IFS/tmp/x";
+    let mut world = world(
+        SecurityGroup { id: hostile.into(), egress: Vec::new() },
+        NetworkAcl { id: hostile.into(), ..acl(Vec::new(), Vec::new()) },
+    );
+    let Observed::Seen { value: instance, .. } = &mut world.instance else { panic!("no instance") };
+    if let Observed::Seen { value: groups, .. } = &mut instance.interfaces[0].security_groups {
+        *groups = vec![hostile.into()];
+    }
+    let report = judge(world);
+    let fixes: Vec<&String> = report.gates.iter().filter_map(|gate| gate.fix.as_ref()).collect();
+    assert_eq!(fixes.len(), 2, "{:?}", report.gates);
+    for fix in fixes {
+        let words = shlex::split(fix).unwrap();
+        assert!(words.iter().any(|word| word == hostile), "{fix}");
+    }
+}

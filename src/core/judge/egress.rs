@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{
     DeviceName, Drop, EgressStep, Gap, Instance, Interface, InterfaceId, InterfaceStep, InternetGatewayId, KernelRoute,
-    Missing, Observed, Path, PathTarget, Resolution, Snapshot, SubnetId, Verdict, VpcFacts,
+    Missing, Observed, Path, PathTarget, Resolution, Snapshot, Verdict, VpcFacts,
 };
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -180,7 +180,7 @@ pub(super) fn require_public_ipv4(
             undetermined(what, gap)
         }
         Ok(public) if public.iter().any(|p| source.is_none_or(|source| p.private == source)) => verdict,
-        Ok(_) if has_firewall(facts, target) => match firewall_treatment(facts, &interface.subnet) {
+        Ok(_) if has_firewall(facts, target) => match firewall_treatment(facts, interface) {
             Ok("flexible" | "outbound-only") => verdict,
             Ok("bidirectional" | "exclude" | "az-unsupported") => {
                 Verdict::Dropped(Drop::NoPublicAddress { target: target.clone() })
@@ -216,10 +216,11 @@ pub(super) fn require_public_ipv4_for(
 }
 
 /// How an Automated Internet Firewall treats the subnet.
-fn firewall_treatment<'f>(facts: &'f VpcFacts, id: &SubnetId) -> Result<&'f str, Gap> {
+fn firewall_treatment<'f>(facts: &'f VpcFacts, interface: &Interface) -> Result<&'f str, Gap> {
+    let id = &interface.subnet;
     let not_read = || Gap::NotTried { because: format!("the connectivity type of {id} was not read") };
     let subnets = facts.gates.as_ref().ok_or_else(not_read)?.subnets.get().map_err(Clone::clone)?;
-    let mut named = subnets.iter().filter(|subnet| subnet.id == *id);
+    let mut named = subnets.iter().filter(|subnet| subnet.id == *id && subnet.vpc == interface.vpc);
     match (named.next(), named.next()) {
         (Some(subnet), None) => subnet.firewall.as_deref().ok_or_else(not_read),
         (None, _) | (Some(_), Some(_)) => Err(not_read()),

@@ -139,8 +139,7 @@ impl<'s> Round<'s> {
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
         let interfaces = interfaces(&reader, snapshot, &names, usable);
         let endpoint_policies = endpoint_policies(&reader, snapshot, &names);
-        let entries_for = |interface: &Interface| entries_for(&covered, interface);
-        let gates = gates(&reader, snapshot, &names, entries_for);
+        let gates = gates(&reader, snapshot, &names, needs_coverage);
         let beside = Beside { interfaces: &interfaces, policies: &endpoint_policies, gates: &gates };
         let findings = find_all(&reader, snapshot, &names, &covered, &elsewhere, &lacking, beside);
         let without_endpoint = without_endpoint(&reader, snapshot, &names, &covered);
@@ -252,12 +251,6 @@ fn cover_tables<'n, 's>(
         all.push(Covered { interface: egress.interface, source: egress.source, id: &table.id, coverage });
     }
     all
-}
-
-/// The entries of DynamoDB's prefix lists that requests may go to through a network interface.
-fn entries_for(covered: &[Covered<'_, '_>], interface: &Interface) -> Vec<IpNet> {
-    let through = covered.iter().filter(|covered| covered.interface.id == interface.id);
-    through.filter_map(|covered| covered.coverage.as_ref().ok()).flat_map(|coverage| coverage.entries.clone()).collect()
 }
 
 /// What would become of what endpoints carry if they were deleted: the rest of each route table decides. Requests that go to a proxy do

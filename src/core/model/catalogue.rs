@@ -35,7 +35,7 @@ macro_rules! finding_catalogue {
             }
             GateClosed = "gate-closed" Info {
                 meaning: "a security group, network ACL, Block Public Access, NAT gateway or DNS attribute stops requests (--gates)",
-                evidence: "what EC2 says of the gate, for every address in use and all of the prefix list; no probe was answered",
+                evidence: "what EC2 says of the gate, for every address in use and all of the prefix list; no address concerned answered a probe",
                 fix: "open the gate; the finding has the command where one can open it",
             }
             EndpointNotVisible = "endpoint-not-visible" Warning {

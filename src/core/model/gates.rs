@@ -234,7 +234,7 @@ pub enum GateKind {
 }
 
 impl GateKind {
-    /// Every kind, in the order in which a packet meets them.
+    /// Every kind, in the order in which they are reported.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The kind as a label.

@@ -175,6 +175,20 @@ pub enum FactPath {
 }
 
 impl FactPath {
+    /// Whether it is about a gate beside the routes: no verdict waits for it.
+    pub fn is_of_gates(&self) -> bool {
+        matches!(
+            self,
+            Self::InterfaceGroups { .. }
+                | Self::SecurityGroups
+                | Self::NetworkAcls
+                | Self::SubnetGates
+                | Self::PublicAccessExclusions
+                | Self::NatGateways
+                | Self::VpcDns
+        )
+    }
+
     /// Where the fact comes from, and so how long it counts.
     pub fn source(&self) -> Source {
         match self {

@@ -26,13 +26,18 @@ pub use calls::Patience;
 pub(crate) use calls::{Ec2, host};
 use futures_util::{
     StreamExt,
-    future::{join, join_all},
+    future::{Either, join, join_all, select},
     stream,
 };
 pub use gates::GateQuery;
 pub use listing::ListingLimits;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    time::Duration,
+};
 use thread::on_own_thread;
+use tokio::time::timeout;
 
 /// What EC2 knows of `vpc`, and the requests that were made for it. What is not available in time is a gap.
 pub async fn vpc_facts(
@@ -93,7 +98,15 @@ async fn facts_of_all(
     // What is kept of all of them is bounded by the limit for one.
     let limits = ListingLimits { bytes: OF_VPC.bytes / vpcs.len().max(1), ..OF_VPC };
     let each = join_all(vpcs.iter().map(|vpc| facts_of_one(config, vpc, region, limits, patience)));
-    let (each, gates) = join(each, gates_of(config, gates, patience)).await;
+    let (each, gates) = (pin!(each), pin!(gates_of(config, gates, patience)));
+    let (each, gates) = match select(each, gates).await {
+        // The routes do not wait for gates.
+        Either::Left((each, rest)) => match timeout(WITH_GATES, rest).await {
+            Ok(gates) => (each, gates),
+            Err(_) => (each, Some((GateFacts::unseen(&Gap::TimedOut { after: WITH_GATES.into() }), Vec::new()))),
+        },
+        Either::Right((gates, rest)) => (rest.await, gates),
+    };
     let (facts, requests): (Vec<_>, Vec<_>) = each.into_iter().unzip();
     let (gates, of_gates) = gates.unzip();
     let none = || VpcFacts::unseen(&Gap::NotTried { because: "the instance has no network interface".to_owned() });
@@ -101,6 +114,9 @@ async fn facts_of_all(
     let requests = requests.into_iter().chain(of_gates).flatten().collect();
     (VpcFacts { gates: gates.map(Box::new), ..facts }, requests)
 }
+
+/// How much longer than the routes the gates may take.
+const WITH_GATES: Duration = Duration::from_secs(1);
 
 async fn gates_of(
     config: &SdkConfig,

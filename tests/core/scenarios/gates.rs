@@ -32,6 +32,7 @@ struct AclText {
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct SubnetText {
+    vpc: Option<String>,
     zone: Option<String>,
     public_access: Option<String>,
     firewall: Option<String>,
@@ -73,16 +74,17 @@ fn open() -> GateFacts {
         egress: vec![all(100)],
         ingress: vec![all(100)],
     };
+    let off = |id: &str| SubnetGates {
+        id: id.into(),
+        vpc: "vpc-0a".into(),
+        availability_zone: Some("us-east-1a".to_owned()),
+        public_access: Some(PublicAccess::Off),
+        firewall: None,
+    };
     GateFacts {
         security_groups: observed(vec![SecurityGroup { id: "sg-0a".into(), egress: vec![rule] }]),
         network_acls: observed(vec![acl]),
-        subnets: observed(vec![SubnetGates {
-            id: "subnet-0a".into(),
-            vpc: "vpc-0a".into(),
-            availability_zone: Some("us-east-1a".to_owned()),
-            public_access: Some(PublicAccess::Off),
-            firewall: None,
-        }]),
+        subnets: observed(["subnet-0a", "subnet-0e"].map(off).to_vec()),
         exclusions: observed(Vec::new()),
         nat_gateways: observed(Vec::new()),
         dns: observed(vec![VpcDns { vpc: "vpc-0a".into(), support: true, hostnames: true }]),
@@ -137,7 +139,7 @@ fn subnet((name, text): (String, SubnetText)) -> Result<SubnetGates, String> {
     let mode = |mode| serde_json::from_value(Value::from(mode)).map_err(|error| error.to_string());
     Ok(SubnetGates {
         id: id("subnet-", name)?,
-        vpc: "vpc-0a".into(),
+        vpc: text.vpc.map_or_else(|| Ok("vpc-0a".into()), |vpc| id("vpc-", vpc))?,
         availability_zone: text.zone,
         public_access: text.public_access.map(mode).transpose()?,
         firewall: text.firewall,

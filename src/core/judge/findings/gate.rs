@@ -17,4 +17,4 @@ impl Rule for code::GateClosed {
     }
 }
 
-const CHANGE: &str = "this changes what every resource behind the same gate may send";
+const CHANGE: &str = "this changes what every resource behind the same gate may send or get";
