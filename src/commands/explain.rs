@@ -76,7 +76,7 @@ async fn describe(args: &ExplainArgs) -> Result<(SubnetId, Inventory), ExplainEr
     let subnet = match &args.subnet {
         Some(subnet) => subnet.clone(),
         None => {
-            let instance = imds::instance(aws.imds()).await.map_err(ExplainError::OwnSubnet)?;
+            let instance = imds::instance(aws.imds(), false).await.map_err(ExplainError::OwnSubnet)?;
             instance.interfaces.first().ok_or(ExplainError::NoInterface)?.subnet.clone()
         }
     };

@@ -2,7 +2,7 @@
 //! flag of a new one.
 
 use crate::cli::period;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, error::ErrorKind};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use onnet::model::{BySource, Source};
 use std::{fmt, time::Duration};
 
@@ -39,9 +39,9 @@ fn id(source: Source) -> String {
 
 impl FromArgMatches for PeriodArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let periods = BySource::from_fn(|source| matches.get_one(&id(source)).copied());
-        let missing = || clap::Error::raw(ErrorKind::MissingRequiredArgument, "a period is missing\n");
-        periods.complete().map(Self).ok_or_else(missing)
+        // The default is the same: clap gives it where nothing else is given.
+        let period = |source: Source| matches.get_one(&id(source)).copied().unwrap_or_else(|| source.period());
+        Ok(Self(BySource::from_fn(period)))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -181,7 +181,10 @@ impl Session {
             Ok(_) if environment::metadata_disabled() => {
                 Observed::Unseen(Gap::Disabled { detail: "AWS_EC2_METADATA_DISABLED is set".to_owned() })
             }
-            Ok(aws) => seen("instance", self.longest, imds::instance(aws.imds()), ImdsError::gap).await,
+            Ok(aws) => {
+                let instance = imds::instance(aws.imds(), self.collectors.settings.gates);
+                seen("instance", self.longest, instance, ImdsError::gap).await
+            }
             Err(gap) => Observed::Unseen(gap.clone()),
         };
         if let Observed::Unseen(gap @ (Gap::TimedOut { .. } | Gap::Unreachable { .. })) = &instance {

@@ -119,7 +119,7 @@ impl Facts {
             nat_rates: scope.nat_rates,
             ..Snapshot::unknown(scope.interface.clone(), scope.max_age)
         };
-        known.vpc.gates = scope.gates.then(|| Box::new(GateFacts::unseen(&Gap::not_yet())));
+        known.vpc.gates = GateFacts::unseen_if(scope.gates, &Gap::not_yet());
         let every = scope.witness_every.as_duration();
         Self {
             scope,

@@ -8,7 +8,7 @@ use super::{
     limits::{ASSOCIATIONS_AT_A_TIME, INTERFACE_VALUES, INTERFACES_AT_A_TIME, NETWORK_INTERFACES, over},
     seen::{Stopwatch, chain},
 };
-use crate::model::{Gap, Instance, Interface, MacAddress, PublicAddress};
+use crate::model::{Gap, Instance, Interface, MacAddress, Observed, PublicAddress};
 use aws_config::imds::{Client, client::error as sdk};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -163,13 +163,14 @@ pub async fn partition(imds: &Client) -> Result<String, ImdsError> {
 }
 
 /// The instance, its network interfaces and their addresses. Ends within two seconds where nothing answers, and in a time that
-/// grows with the number of interfaces where something does.
-pub async fn instance(imds: &Client) -> Result<Instance, ImdsError> {
+/// grows with the number of interfaces where something does. `with_groups`: also their security groups.
+pub async fn instance(imds: &Client, with_groups: bool) -> Result<Instance, ImdsError> {
     let imds = &Metadata { imds, again: false };
     let (macs, instance) = within(FIRST, identity(imds)).await?;
     let number = u32::try_from(macs.len()).unwrap_or(u32::MAX);
     let imds = &Metadata { again: true, ..*imds };
-    let interfaces = stream::iter(macs).map(|mac| interface(imds, mac)).buffered(INTERFACES_AT_A_TIME).try_collect();
+    let interfaces =
+        stream::iter(macs).map(|mac| interface(imds, mac, with_groups)).buffered(INTERFACES_AT_A_TIME).try_collect();
     let mut interfaces: Vec<Interface> = within(INTERFACES + EACH_INTERFACE.saturating_mul(number), interfaces).await?;
     interfaces.sort_by_key(|interface| interface.device_number);
     Ok(Instance { interfaces, ..instance })
@@ -199,14 +200,13 @@ async fn identity(imds: &Metadata<'_>) -> Result<(Vec<MacAddress>, Instance), Im
     Ok((macs, Instance { id: id.into(), region, availability_zone, interfaces: Vec::new() }))
 }
 
-async fn interface(imds: &Metadata<'_>, mac: MacAddress) -> Result<Interface, ImdsError> {
+async fn interface(imds: &Metadata<'_>, mac: MacAddress, with_groups: bool) -> Result<Interface, ImdsError> {
     let at = |attribute: &str| format!("{MACS}{mac}/{attribute}");
     let watch = Stopwatch::start();
 
     let (number, id, subnet, vpc) = (at("device-number"), at("interface-id"), at("subnet-id"), at("vpc-id"));
-    let (ipv4, ipv6, owner) = (at("local-ipv4s"), at("ipv6s"), at("owner-id"));
+    let (ipv4, ipv6, owner, groups) = (at("local-ipv4s"), at("ipv6s"), at("owner-id"), at("security-group-ids"));
     let (cidrs4, cidrs6, public) = (at("subnet-ipv4-cidr-block"), at("subnet-ipv6-cidr-blocks"), at("public-ipv4s"));
-    let groups = at("security-group-ids");
     let subnet_cidrs = async {
         let both =
             tokio::try_join!(any(imds, &cidrs4, "CIDR blocks", parsed), any(imds, &cidrs6, "CIDR blocks", parsed));
@@ -218,6 +218,9 @@ async fn interface(imds: &Metadata<'_>, mac: MacAddress) -> Result<Interface, Im
         Ok(watch.observed(account.map(Into::into).map_err(|error| error.gap())))
     };
     let groups = async {
+        if !with_groups {
+            return Ok(Observed::Unseen(Gap::NotTried { because: "gates were not asked for".to_owned() }));
+        }
         let groups = some(imds, &groups, "security groups", INTERFACE_VALUES, |text| is_id(text, "sg-")).await;
         let groups = groups.map(|groups| groups.into_iter().map(Into::into).collect());
         Ok(watch.observed(groups.map_err(|error| error.gap())))

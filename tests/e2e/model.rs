@@ -16,8 +16,11 @@ use std::{
 };
 
 /// Where the fields are read.
-const READERS: [&str; 2] =
-    [include_str!("../../src/observe/ec2/convert.rs"), include_str!("../../src/observe/ec2/unmodelled.rs")];
+const READERS: [&str; 3] = [
+    include_str!("../../src/observe/ec2/convert.rs"),
+    include_str!("../../src/observe/ec2/gates.rs"),
+    include_str!("../../src/observe/ec2/unmodelled.rs"),
+];
 
 /// What onnet makes of the model.
 #[derive(Deserialize)]
@@ -75,8 +78,10 @@ pub(crate) fn model() -> Done {
 fn unread(known: &Known) -> Vec<String> {
     let read = known.fields.iter().flat_map(|(shape, fields)| fields.read.iter().map(move |field| (shape, field)));
     let is_asked_for = |field: &str| {
-        let (getter, element) = (format!("{}()", snake(field)), format!("\"{}\"", camel(field)));
-        READERS.iter().any(|reader| reader.contains(&getter) || reader.contains(&element))
+        let (name, element) = (snake(field), format!("\"{}\"", camel(field)));
+        // By its getter, as a list that may be absent, or as an element of the answer.
+        let ways = [format!("{name}()"), format!(".{name}.as_ref()"), element];
+        READERS.iter().any(|reader| ways.iter().any(|way| reader.contains(way)))
     };
     read.filter(|(_, field)| !is_asked_for(field)).map(|(shape, field)| format!("{shape}.{field}")).collect()
 }

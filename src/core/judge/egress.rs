@@ -227,7 +227,8 @@ fn firewall_treatment<'f>(facts: &'f VpcFacts, interface: &Interface) -> Result<
     }
 }
 
-fn has_firewall(facts: &VpcFacts, gateway: &InternetGatewayId) -> bool {
+/// Whether an Automated Internet Firewall inspects the traffic of a gateway.
+pub(super) fn has_firewall(facts: &VpcFacts, gateway: &InternetGatewayId) -> bool {
     let tables = facts.route_tables.seen().into_iter().flatten();
     tables.into_iter().any(|table| table.firewalled.contains(gateway))
 }

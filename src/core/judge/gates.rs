@@ -2,19 +2,17 @@
 //! through.
 
 use super::{
+    address::proxy_for,
+    egress::has_firewall,
     lookup::{Selection, covers, halves, read, select},
     path::Reader,
     round::Named,
     subnet::table_of,
 };
-use crate::{
-    judge::address::proxy_for,
-    model::{
-        AclRule, EgressRule, Gap, Gate, GateFacts, GateKind, GateState, Interface, NatGateway, NatGatewayId,
-        NetworkAcl, NetworkAclId, Observed, PathTarget, Ports, PrefixListId, Probe, PublicAccess,
-        PublicAccessExclusion, SecurityGroup, SecurityGroupId, Snapshot, SubnetGates, SubnetId, Target, VpcId,
-        shell_word,
-    },
+use crate::model::{
+    AclRule, EgressRule, Gap, Gate, GateFacts, GateKind, GateState, Interface, NatGateway, NatGatewayId, NetworkAcl,
+    NetworkAclId, Observed, PathTarget, Ports, PrefixListId, Probe, PublicAccess, PublicAccessExclusion, SecurityGroup,
+    SecurityGroupId, Snapshot, SubnetGates, SubnetId, Target, VpcId, shell_word,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -82,13 +80,12 @@ fn ways<'s>(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Named<'s>], needs
 /// What of them is not known.
 fn list(reader: &Reader<'_>, in_use: &[(IpNet, u16)]) -> Result<Vec<(IpNet, u16)>, String> {
     let facts = reader.facts;
-    let unknown = |what: &str, gap: &Gap| format!("{what}: {}", gap.without_command());
-    let lists = facts.service_prefix_lists.get().map_err(|gap| unknown("DynamoDB's prefix list", gap))?;
+    let lists = facts.service_prefix_lists.get().map_err(|gap| without("DynamoDB's prefix list", gap))?;
     let ports: BTreeSet<u16> = in_use.iter().map(|(_, port)| *port).collect();
     let is_used = |entry: &IpNet| in_use.iter().any(|(range, _)| range.addr().is_ipv4() == entry.addr().is_ipv4());
     let mut targets = Vec::new();
     for id in lists {
-        let list = read(&facts.prefix_lists, id).map_err(|gap| unknown(&format!("the entries of {id}"), gap))?;
+        let list = read(&facts.prefix_lists, id).map_err(|gap| without(&format!("the entries of {id}"), gap))?;
         let entries = list.entries.iter().filter(|entry| is_used(entry));
         targets.extend(entries.flat_map(|entry| ports.iter().map(move |port| (entry.trunc(), *port))));
     }
@@ -133,12 +130,13 @@ enum Fault {
 /// Why requests get through, or why they do not.
 type Answer = Result<String, Fault>;
 
-fn unknown(what: &str, gap: &Gap) -> Fault {
-    Fault::Unknown(format!("{what}: {}", gap.without_command()))
+/// What is missing, and why.
+fn without(what: &str, gap: &Gap) -> String {
+    format!("{what}: {}", gap.without_command())
 }
 
 fn seen<'o, T>(fact: &'o Observed<T>, what: &str) -> Result<&'o T, Fault> {
-    fact.get().map_err(|gap| unknown(what, gap))
+    fact.get().map_err(|gap| Fault::Unknown(without(what, gap)))
 }
 
 struct Judge<'a> {
@@ -200,13 +198,13 @@ impl Judge<'_> {
             match read(&self.reader.facts.prefix_lists, list) {
                 Ok(list) => allowed.extend(list.entries.iter()),
                 Err(gap) => {
-                    unread = unread.or(Some(unknown(&format!("the entries of {list}, which a rule names"), gap)))
+                    unread = unread.or(Some(without(&format!("the entries of {list}, which a rule names"), gap)))
                 }
             }
         }
         let Some(closed) = uncovered(&allowed, range) else { return Ok(()) };
         if let Some(unread) = unread {
-            return Err(unread);
+            return Err(Fault::Unknown(unread));
         }
         let list = self.list_of(closed);
         // What is in no list may be an address of a network interface.
@@ -282,9 +280,8 @@ impl Judge<'_> {
                 gate(GateKind::NatGateway, id.to_string(), self.nat_gateway(id, addresses)),
             ],
             PathTarget::InternetGateway(id) => {
-                let inspected = self.reader.facts.route_tables.seen().into_iter().flatten();
-                let inspected = inspected.into_iter().any(|table| table.firewalled.contains(id));
-                let firewall = inspected.then(|| gate(GateKind::InternetFirewall, id.to_string(), self.firewall()));
+                let is_inspected = has_firewall(self.reader.facts, id);
+                let firewall = is_inspected.then(|| gate(GateKind::InternetFirewall, id.to_string(), self.firewall()));
                 [Some(public(self.public_access(subnet, false, addresses))), firewall].into_iter().flatten().collect()
             }
             PathTarget::EgressOnlyInternetGateway(_) => vec![public(self.public_access(subnet, true, addresses))],
@@ -379,12 +376,11 @@ impl Judge<'_> {
     /// The same through a NAT gateway, which sends from its own subnet. Whose mode and exclusion count where they differ, AWS does not say.
     fn public_access_by_nat(&self, id: &NatGatewayId, addresses: &[IpAddr]) -> Answer {
         let own = self.public_access(&self.way.interface.subnet, true, addresses);
-        let nat = self.nat(id).map(|nat| nat.subnet.as_ref());
-        let of_nat = match nat {
+        let of_nat = match self.nat(id).map(|nat| nat.subnet.as_ref()) {
             Ok(Some(subnet)) => self.public_access(subnet, true, addresses),
             // A regional one has none.
             Ok(None) => return own,
-            Err(Fault::Unknown(why) | Fault::Stops(why, _)) => Err(Fault::Unknown(why)),
+            Err(fault) => Err(fault),
         };
         match (own, of_nat) {
             (Ok(own), Ok(_)) => Ok(own),

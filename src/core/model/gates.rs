@@ -27,6 +27,11 @@ pub struct GateFacts {
 }
 
 impl GateFacts {
+    /// Nothing is known of them where they are asked for, and nothing is to be said where they are not.
+    pub fn unseen_if(asked: bool, gap: &Gap) -> Option<Box<Self>> {
+        asked.then(|| Box::new(Self::unseen(gap)))
+    }
+
     /// Nothing is known of the gates, for one reason.
     pub fn unseen(gap: &Gap) -> Self {
         Self {
@@ -300,4 +305,12 @@ pub struct Gate {
     /// A command that opens it, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
+}
+
+/// Which one, and why it is in its state.
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gate, of, reason, .. } = self;
+        write!(f, "{} {of}: {reason}", gate.title())
+    }
 }

@@ -42,10 +42,10 @@ pub struct Interface {
     #[schemars(with = "Observed<Vec<String>>")]
     pub subnet_cidrs: Observed<Vec<IpNet>>,
     /// The account that owns it. Another account may own its VPC, and then this one does not see that account's endpoints.
-    #[serde(default = "owner_not_asked")]
+    #[serde(default = "not_asked::<AccountId>")]
     pub owner: Observed<AccountId>,
     /// Its security groups.
-    #[serde(default = "groups_not_asked")]
+    #[serde(default = "not_asked::<Vec<SecurityGroupId>>")]
     pub security_groups: Observed<Vec<SecurityGroupId>>,
     /// The public IPv4 addresses with their private addresses; observed and empty where there is none.
     pub public_addresses: Observed<Vec<PublicAddress>>,
@@ -53,14 +53,6 @@ pub struct Interface {
 
 fn not_asked<T>() -> Observed<T> {
     Observed::Unseen(Gap::NotTried { because: "it was not asked for when this was recorded".into() })
-}
-
-fn owner_not_asked() -> Observed<AccountId> {
-    not_asked()
-}
-
-fn groups_not_asked() -> Observed<Vec<SecurityGroupId>> {
-    not_asked()
 }
 
 /// A public IPv4 address of a network interface.

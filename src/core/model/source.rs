@@ -169,22 +169,6 @@ impl<T> BySource<Option<T>> {
     }
 }
 
-impl<T: Copy> BySource<Option<T>> {
-    /// The values, where every source has one.
-    pub fn complete(&self) -> Option<BySource<T>> {
-        let &Self { imds, dns, kernel, ec2, health, list_tables, witness } = self;
-        Some(BySource {
-            imds: imds?,
-            dns: dns?,
-            kernel: kernel?,
-            ec2: ec2?,
-            health: health?,
-            list_tables: list_tables?,
-            witness: witness?,
-        })
-    }
-}
-
 impl<T> FromIterator<(Source, T)> for BySource<Option<T>> {
     fn from_iter<I: IntoIterator<Item = (Source, T)>>(values: I) -> Self {
         let mut by_source = Self::from_fn(|_| None);

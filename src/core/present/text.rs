@@ -220,7 +220,7 @@ fn gates(page: &mut Page, report: &Report) {
         page.label(if place == 0 { "gates" } else { "" });
         let second = INDENT + width + 2;
         page.styled(words::gate_style(gate.state), words::gate_state(gate.state)).to(second);
-        page.wrapped(second, &words::gate(gate));
+        page.wrapped(second, &gate.to_string());
     }
 }
 

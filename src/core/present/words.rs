@@ -1,7 +1,7 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    Destination, Drop, EndpointPolicy, Gate, GateState, LostBy, Matched, NameReport, NatCost, NatGatewayId, NatRates,
+    Destination, Drop, EndpointPolicy, GateState, LostBy, Matched, NameReport, NatCost, NatGatewayId, NatRates,
     Outcome, PolicyAction, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict,
     WITNESS_TABLE, WithoutEndpoint,
 };
@@ -153,12 +153,6 @@ pub(super) fn nat_cost(cost: &NatCost) -> String {
         usd_per_gb * 1_000.0,
         usd_per_hour * HOURS_A_MONTH,
     )
-}
-
-/// A gate, without its state: which one, and why.
-pub(super) fn gate(gate: &Gate) -> String {
-    let Gate { gate, of, reason, .. } = gate;
-    format!("{} {of}: {reason}", gate.title())
 }
 
 pub(super) fn gate_state(state: GateState) -> &'static str {

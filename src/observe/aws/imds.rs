@@ -217,7 +217,7 @@ mod tests {
             }
         });
         let metadata = Metadata::new(&endpoint).unwrap();
-        let gap = crate::observe::imds::instance(metadata.client()).await.unwrap_err().gap();
+        let gap = crate::observe::imds::instance(metadata.client(), false).await.unwrap_err().gap();
         assert_eq!(gap.reason(), "over_limit", "{gap}");
         assert!(gap.to_string().contains("65536"), "{gap}");
     }

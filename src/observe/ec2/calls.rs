@@ -227,17 +227,11 @@ impl Ec2 {
     }
 
     pub(super) async fn network_interfaces(&self, ids: &BTreeSet<&InterfaceId>) -> Result<Vec<EndpointInterface>, Gap> {
-        let ids: Vec<&InterfaceId> = ids.iter().copied().collect();
-        let mut found = Vec::new();
-        for ids in ids.chunks(VALUES_OF_A_FILTER) {
-            found.extend(self.some_network_interfaces(ids).await?);
-        }
-        Ok(found)
+        // As a filter: as a parameter, one id that is gone would be an error for all.
+        by_filters("network-interface-id", ids, async |filter| self.some_network_interfaces(filter).await).await
     }
 
-    async fn some_network_interfaces(&self, ids: &[&InterfaceId]) -> Result<Vec<EndpointInterface>, Gap> {
-        // As a filter: as a parameter, one id that is gone would be an error for all.
-        let filter = filter("network-interface-id", ids.iter().map(ToString::to_string).collect());
+    async fn some_network_interfaces(&self, filter: Filter) -> Result<Vec<EndpointInterface>, Gap> {
         let ask = |token, size| {
             let call = self.client.describe_network_interfaces().filters(filter.clone()).max_results(size);
             call.set_next_token(token).send()
@@ -362,6 +356,20 @@ fn page_of<R, T>(
 
 pub(super) fn of_vpcs(vpcs: &[VpcId]) -> Option<Vec<Filter>> {
     (!vpcs.is_empty()).then(|| vec![filter("vpc-id", vpcs.iter().map(ToString::to_string).collect())])
+}
+
+/// What is asked for by as many filters as it takes to name all ids.
+pub(super) async fn by_filters<T>(
+    name: &str,
+    ids: impl IntoIterator<Item: ToString>,
+    ask: impl AsyncFn(Filter) -> Result<Vec<T>, Gap>,
+) -> Result<Vec<T>, Gap> {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    let mut found = Vec::new();
+    for ids in ids.chunks(VALUES_OF_A_FILTER) {
+        found.extend(ask(filter(name, ids.to_vec())).await?);
+    }
+    Ok(found)
 }
 
 pub(super) fn filter(name: &str, values: Vec<String>) -> Filter {

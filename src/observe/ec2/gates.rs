@@ -1,7 +1,7 @@
 //! What EC2 knows of the gates beside the routes: one wave of calls, each with its gap where it fails. Asked for with `--gates` only.
 
 use super::{
-    calls::{Ec2, filter, of_vpcs},
+    calls::{Ec2, by_filters, filter, of_vpcs},
     convert::{cidr, given, malformed, required},
     listing::{Listed, texts},
     observed,
@@ -11,7 +11,7 @@ use crate::{
         AclRule, EgressRule, Gap, GateFacts, Interface, NatGateway, NetworkAcl, Observed, Ports, PublicAccess,
         PublicAccessExclusion, SecurityGroup, SecurityGroupId, SubnetGates, SubnetId, VpcDns, VpcId,
     },
-    observe::limits::{LARGE_PAGE_SIZES, PAGE_SIZES, VALUES_OF_A_FILTER},
+    observe::limits::{LARGE_PAGE_SIZES, PAGE_SIZES},
 };
 use aws_sdk_ec2::{
     operation::{
@@ -19,7 +19,7 @@ use aws_sdk_ec2::{
         describe_security_groups::DescribeSecurityGroupsOutput, describe_subnets::DescribeSubnetsOutput,
         describe_vpc_block_public_access_exclusions::DescribeVpcBlockPublicAccessExclusionsOutput,
     },
-    types::{self, VpcAttributeName},
+    types::{self, Filter, VpcAttributeName},
 };
 use futures_util::future::try_join_all;
 use std::collections::BTreeSet;
@@ -67,16 +67,10 @@ pub(super) async fn gates(ec2: &Ec2, GateQuery { groups, subnets, vpcs }: &GateQ
 
 impl Ec2 {
     async fn security_groups(&self, ids: &BTreeSet<SecurityGroupId>) -> Result<Vec<SecurityGroup>, Gap> {
-        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        let mut found = Vec::new();
-        for ids in ids.chunks(VALUES_OF_A_FILTER) {
-            found.extend(self.some_security_groups(ids).await?);
-        }
-        Ok(found)
+        by_filters("group-id", ids, async |filter| self.some_security_groups(filter).await).await
     }
 
-    async fn some_security_groups(&self, ids: &[String]) -> Result<Vec<SecurityGroup>, Gap> {
-        let of_ids = filter("group-id", ids.to_vec());
+    async fn some_security_groups(&self, of_ids: Filter) -> Result<Vec<SecurityGroup>, Gap> {
         let ask = |token, size| {
             let call = self.client().describe_security_groups().filters(of_ids.clone()).max_results(size);
             call.set_next_token(token).send()

@@ -85,7 +85,7 @@ pub async fn vpcs_facts(
 
 /// Nothing is known, for one reason; of the gates either, where they are asked for.
 pub fn unseen(gap: &Gap, asks_for_gates: bool) -> VpcFacts {
-    VpcFacts { gates: asks_for_gates.then(|| Box::new(GateFacts::unseen(gap))), ..VpcFacts::unseen(gap) }
+    VpcFacts { gates: GateFacts::unseen_if(asks_for_gates, gap), ..VpcFacts::unseen(gap) }
 }
 
 async fn facts_of_all(

@@ -4,40 +4,47 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use xmlparser::{ElementEnd, Token, Tokenizer};
 
 /// Fields of answers that the SDK drops.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unmodelled {
-    firewalled: Arc<Mutex<BTreeSet<String>>>,
+pub(super) struct Unmodelled(Arc<Mutex<Fields>>);
+
+#[derive(Debug, Default)]
+struct Fields {
+    firewalled: BTreeSet<String>,
     /// By subnet.
-    connectivity: Arc<Mutex<BTreeMap<String, String>>>,
+    connectivity: BTreeMap<String, String>,
 }
 
 impl Unmodelled {
+    fn fields(&self) -> MutexGuard<'_, Fields> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads a whole answer.
     pub(super) fn read(&self, body: &[u8]) {
         let Ok(text) = std::str::from_utf8(body) else { return };
         if text.contains(FIREWALL) {
             let found = with_element(text, ["routeSet", "item"], "gatewayId", FIREWALL);
-            self.firewalled.lock().unwrap_or_else(PoisonError::into_inner).extend(found.into_iter().map(|(id, _)| id));
+            self.fields().firewalled.extend(found.into_iter().map(|(id, _)| id));
         }
         if text.contains(CONNECTIVITY) {
             let found = with_element(text, ["subnetSet", "item"], "subnetId", CONNECTIVITY);
-            self.connectivity.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+            self.fields().connectivity.extend(found);
         }
     }
 
     /// How an Automated Internet Firewall treats a subnet, where there is one.
     pub(super) fn connectivity_of(&self, subnet: &str) -> Option<String> {
-        self.connectivity.lock().unwrap_or_else(PoisonError::into_inner).get(subnet).cloned()
+        self.fields().connectivity.get(subnet).cloned()
     }
 
     /// Whether a route to this gateway is inspected by an Automated Internet Firewall.
     pub(super) fn is_firewalled(&self, gateway: &str) -> bool {
-        self.firewalled.lock().unwrap_or_else(PoisonError::into_inner).contains(gateway)
+        self.fields().firewalled.contains(gateway)
     }
 }
 

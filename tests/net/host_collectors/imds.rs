@@ -21,7 +21,7 @@ fn client(address: SocketAddr) -> Client {
 }
 
 pub(crate) async fn look_at(address: SocketAddr) -> Result<Instance, ImdsError> {
-    instance(&client(address)).await
+    instance(&client(address), true).await
 }
 
 async fn look(script: Script) -> Result<Instance, ImdsError> {
@@ -155,7 +155,7 @@ async fn two_interfaces_take_three_round_trips() {
         }
     }
     let imds = FakeImds::start(script).await;
-    let seen = instance(&client(imds.address)).await.unwrap();
+    let seen = instance(&client(imds.address), true).await.unwrap();
 
     let order: Vec<_> = seen.interfaces.iter().map(|interface| interface.mac.as_str()).collect();
     assert_eq!(order, [MAC2, MAC], "the primary interface comes first");
@@ -213,7 +213,7 @@ async fn a_token_that_is_a_web_page_is_malformed() {
     // A captive portal answers everything with its page, without the lifetime of a token.
     let page = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>";
     let portal = Server::plain(move |_| vec![Step::write(page), Step::Close]).await;
-    let gap = instance(&client(portal.address)).await.unwrap_err().gap();
+    let gap = instance(&client(portal.address), true).await.unwrap_err().gap();
     assert_eq!(gap.reason(), "malformed", "{gap}");
     assert!(gap.to_string().contains(TOKEN), "{gap}");
 }
@@ -264,7 +264,7 @@ async fn an_attribute_that_is_late_once_does_not_lose_the_instance() {
 
 #[tokio::test]
 async fn a_refused_connection_is_unreachable_at_once() {
-    let gap = instance(&client(closed_port())).await.unwrap_err().gap();
+    let gap = instance(&client(closed_port()), true).await.unwrap_err().gap();
     assert_eq!(gap.reason(), "unreachable", "{gap}");
     assert!(gap.to_string().contains("refused"), "{gap}");
 }

@@ -1,13 +1,13 @@
 //! What stops requests beside the routes.
 
 use super::{Draft, Rule, World, code};
-use crate::model::GateState;
+use crate::model::{Gate, GateState};
 
 impl Rule for code::GateClosed {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let closed = world.beside.gates.iter().filter(|gate| gate.state == GateState::Closed);
-        let draft = |gate: &crate::model::Gate| {
-            let draft = Draft::new(format!("{} {}: {}", gate.gate.title(), gate.of, gate.reason));
+        let draft = |gate: &Gate| {
+            let draft = Draft::new(gate.to_string());
             match &gate.fix {
                 Some(command) => draft.fix(command, Some(CHANGE.to_owned())),
                 None => draft,
