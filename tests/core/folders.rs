@@ -1163,11 +1163,9 @@ fn subnets_that_others_name_and_no_listing_has_are_missing() {
     };
     assert_eq!(outcome(&[("eni.json", &interface("subnet-2"))]), Ok(Outcome::Undetermined));
     assert_eq!(outcome(&[("eni.json", &interface("subnet-1"))]), Ok(Outcome::OnNet));
-    let gone = MAIN.replace(
-        ']',
-        r#", {"SubnetId": "subnet-2", "RouteTableId": "rtb-1", "AssociationState": {"State": "disassociated"}}]"#,
-    );
-    let with_gone = tables(&[&table("rtb-1", &gone, &[LOCAL, TO_ENDPOINT])]);
+    let gone = r#"[{"Main": true, "AssociationState": {"State": "associated"}},
+      {"SubnetId": "subnet-2", "RouteTableId": "rtb-1", "AssociationState": {"State": "disassociated"}}]"#;
+    let with_gone = tables(&[&table("rtb-1", gone, &[LOCAL, TO_ENDPOINT])]);
     assert_eq!(outcome(&[("route-tables.json", &with_gone)]), Ok(Outcome::OnNet), "it serves the subnet no more");
 }
 

@@ -14,7 +14,8 @@ fn explained(inventory: &Inventory, address: &str) -> Outcome {
 /// A folder in which the subnet's own table has gone, so that the main one with the endpoint serves it; `association` is its
 /// association.
 fn disassociated(association: &str) -> Result<Outcome, String> {
-    let main = table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT]);
+    let main = r#"[{"Main": true, "AssociationState": {"State": "associated"}}]"#;
+    let main = table("rtb-1", main, &[LOCAL, TO_ENDPOINT]);
     let own = PRIVATE.replace(r#"{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}"#, association);
     outcome(&[("route-tables.json", &tables(&[&main, &own]))])
 }
@@ -50,6 +51,26 @@ fn an_object_is_read_from_an_object_with_the_keys_of_the_cli() {
         let error = outcome(&[(name, &text)]).expect_err(&text);
         assert!(error.contains(&format!("DIR/{name}")), "{text}: {error}");
     }
+}
+
+/// Without its state, an association that has gone would be in effect; and one in effect would be passed over.
+#[test]
+fn an_association_without_a_state_counts_only_where_no_other_has_one() {
+    let own = |state: &str| format!(r#"{{"SubnetId": "subnet-1", "RouteTableId": "rtb-2"{state}}}"#);
+    let states =
+        ["", r#", "AssociationState": null"#, r#", "AssociationState": {}"#, r#", "AssociationState": {"State": ""}"#];
+    for state in states {
+        assert_eq!(disassociated(&own(state)), Ok(Outcome::Undetermined), "{state:?} of its own");
+    }
+
+    let main = |state: &str| {
+        let main = table("rtb-1", &format!(r#"[{{"Main": true{state}}}]"#), &[LOCAL, TO_ENDPOINT]);
+        outcome(&[("route-tables.json", &tables(&[&main]))])
+    };
+    assert_eq!(main(states[0]), Ok(Outcome::OnNet), "as in older answers");
+    assert_eq!(main(states[1]), Ok(Outcome::OnNet));
+    assert_eq!(main(states[2]), Ok(Outcome::Undetermined));
+    assert_eq!(main(states[3]), Ok(Outcome::Undetermined));
 }
 
 #[test]
@@ -462,10 +483,28 @@ fn a_list_that_is_not_settled_supports_nothing() {
         assert_eq!(of(state), Ok(Outcome::OnNet), "{state}");
     }
     assert_eq!(of("MODIFY-COMPLETE"), Ok(Outcome::OnNet));
-    for state in ["modify-in-progress", "create-failed", "modify-failed", "delete-complete", "delete-failed", "asleep"]
-    {
-        assert_eq!(of(state), Ok(Outcome::Undetermined), "{state}");
+    let others =
+        ["modify-in-progress", "create-failed", "modify-failed", "delete-complete", "delete-failed", "asleep", ""];
+    for state in others {
+        assert_eq!(of(state), Ok(Outcome::Undetermined), "{state:?}");
     }
+}
+
+/// `DescribeManagedPrefixLists` has the state of every list, `DescribePrefixLists` of none.
+#[test]
+fn a_managed_list_without_a_state_is_settled_only_where_no_other_has_one() {
+    let of = |managed: &str, others: &str| {
+        let another = format!(r#", {{"PrefixListId": "pl-9", "PrefixListName": "office", "OwnerId": "1"{others}}}]"#);
+        let lists =
+            LISTS.replace(r#""Cidrs""#, &format!(r#"{managed}"Cidrs""#)).replace("}]}", &format!("}}{another}}}"));
+        outcome(&[("prefix-lists.json", &lists)])
+    };
+    let state = r#", "State": "create-complete""#;
+    for managed in [r#""OwnerId": "AWS", "#, r#""AddressFamily": "IPv4", "#, r#""Version": 1, "#] {
+        assert_eq!(of(managed, ""), Ok(Outcome::OnNet), "{managed}");
+        assert_eq!(of(managed, state), Ok(Outcome::Undetermined), "{managed}");
+    }
+    assert_eq!(of("", state), Ok(Outcome::OnNet), "DescribePrefixLists beside the other API");
 }
 
 #[test]

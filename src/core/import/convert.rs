@@ -342,11 +342,12 @@ impl RawAssociation<'_> {
 
 fn association_state(word: Option<&str>) -> AssociationState {
     match word.map(str::to_ascii_lowercase).as_deref() {
-        // Older answers, and the CLI's own examples, leave the state out.
-        None | Some("associated") => AssociationState::Associated,
+        // Older answers, and the CLI's own examples, leave it out.
+        None => AssociationState::Absent,
+        Some("associated") => AssociationState::Associated,
         Some("associating" | "disassociating") => AssociationState::Changing,
         Some("disassociated") => AssociationState::Gone,
-        // `failed` does not say what failed: after an association the main table serves the subnet, after a disassociation this one.
+        Some("failed") => AssociationState::Failed,
         Some(word) => AssociationState::Other(word.to_owned()),
     }
 }
@@ -579,12 +580,12 @@ mod tests {
     #[test]
     fn an_association_counts_only_while_it_is_in_force() {
         let state = |word| association_state(Some(word));
-        assert_eq!(association_state(None), AssociationState::Associated);
+        assert_eq!(association_state(None), AssociationState::Absent);
         assert_eq!(state("associated"), AssociationState::Associated);
         assert_eq!(state("associating"), AssociationState::Changing);
         assert_eq!(state("disassociating"), AssociationState::Changing);
         assert_eq!(state("disassociated"), AssociationState::Gone);
-        assert_eq!(state("failed"), AssociationState::Other("failed".into()));
+        assert_eq!(state("failed"), AssociationState::Failed);
         assert_eq!(state("parked"), AssociationState::Other("parked".into()));
     }
 

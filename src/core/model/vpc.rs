@@ -181,12 +181,16 @@ pub enum AssociatedWith {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AssociationState {
-    /// In effect. The API may also omit the state.
+    /// In effect.
     Associated,
+    /// Not in the answer, as in older ones: in effect, unless other associations of the VPC have a state.
+    Absent,
     /// In transition, so that either table may serve the subnet: `associating`, `disassociating`.
     Changing,
     /// Not in effect: `disassociated`.
     Gone,
+    /// `failed`: of an association, so that the main table serves the subnet, or of a disassociation, so that this one does.
+    Failed,
     /// Any other value, as the API returned it.
     #[serde(untagged)]
     Other(String),

@@ -43,7 +43,7 @@ async fn good_answers_become_facts() {
         [
             (AssociatedWith::Main, AssociationState::Associated),
             (AssociatedWith::Subnet("subnet-1".into()), AssociationState::Changing),
-            (AssociatedWith::Gateway("igw-1".into()), AssociationState::Associated),
+            (AssociatedWith::Gateway("igw-1".into()), AssociationState::Absent),
         ]
     );
     let cidr = |text: &str| Destination::Cidr(text.parse().unwrap());

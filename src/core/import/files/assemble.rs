@@ -564,7 +564,8 @@ impl Collected {
         if let Some(gap) = self.ambiguous_entries.get(&id).filter(|_| inline.is_none()) {
             return Observed::Unseen(gap.clone());
         }
-        if let Some(gap) = listed.and_then(ListedPrefixList::changing) {
+        let states = self.prefix_lists.items.values().any(|(list, _)| list.has_state());
+        if let Some(gap) = listed.and_then(|list| list.changing(states)) {
             return Observed::Unseen(gap);
         }
         let cut_off = self.entries.get(&id).filter(|entries| entries.listings.cut_off().is_some());

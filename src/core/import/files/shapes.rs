@@ -63,6 +63,11 @@ fn any_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::
     Ok(Option::<Text<'de>>::deserialize(from)?.filter(|text| !text.is_empty()))
 }
 
+/// A state. Empty it is not absent, but one that nobody knows.
+fn state<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Error> {
+    Option::<Text<'de>>::deserialize(from)?.map(unpadded).transpose()
+}
+
 /// The same of an id or a word of the API, which EC2 writes in printable ASCII without spaces. One that somebody changed matches nothing:
 /// the association of `"subnet-0a "` would leave `subnet-0a` to the main route table.
 fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Error> {
@@ -70,16 +75,20 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Text<'de>>, D::Err
 }
 
 fn unpadded<E: Error>(text: Text<'_>) -> Result<Text<'_>, E> {
-    const KINDS: [&[u8]; 6] = [b"subnet-", b"rtb-", b"vpc-", b"vpce-", b"pl-", b"eni-"];
     let bytes = text.as_bytes();
     let is_padded = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
+    // A folder has millions of these: no comparison is made that the first letter decides.
     if !is_padded && bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
         let begins = |kind: &[u8]| bytes.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
-        return if KINDS.into_iter().any(begins) {
-            possible(&text).map(|()| text).map_err(E::custom)
-        } else {
-            Ok(text)
+        let is_id = match bytes.first() {
+            Some(b's' | b'S') => begins(b"subnet-"),
+            Some(b'r' | b'R') => begins(b"rtb-"),
+            Some(b'v' | b'V') => begins(b"vpc-") || begins(b"vpce-"),
+            Some(b'p' | b'P') => begins(b"pl-"),
+            Some(b'e' | b'E') => begins(b"eni-"),
+            _ => false,
         };
+        return if is_id { possible(&text).map(|()| text).map_err(E::custom) } else { Ok(text) };
     }
     Err(E::custom(match text.trim() {
         trimmed if trimmed.is_ascii() => format!("{:?}, where EC2 writes {trimmed:?}: remove the spaces", &*text),
@@ -206,10 +215,17 @@ fn unwrapped<T>(checked: Vec<Checked<T>>) -> Vec<T> {
 #[derive(Deserialize)]
 #[serde(remote = "Self", rename_all = "PascalCase", expecting = "a state (an object)")]
 struct StateJson<'a> {
-    #[serde(borrow, default, deserialize_with = "given")]
+    #[serde(borrow, default, deserialize_with = "state")]
     state: Option<Text<'a>>,
 }
 exact!(StateJson borrows);
+
+impl StateJson<'_> {
+    /// The word; an object without one is not an absent state.
+    fn word(&self) -> &str {
+        self.state.as_deref().unwrap_or_default()
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(remote = "Self", rename_all = "PascalCase", expecting = "an IPv6 range's association (an object)")]
@@ -229,5 +245,5 @@ impl Ipv6Json<'_> {
 
 /// A range, unless its state says that it is not in effect.
 fn in_force<'r>(range: Option<&'r str>, state: Option<&StateJson<'_>>) -> Option<&'r str> {
-    range.filter(|_| convert::in_effect(state.and_then(|state| state.state.as_deref())))
+    range.filter(|_| convert::in_effect(state.map(StateJson::word)))
 }

@@ -6,7 +6,7 @@ use super::{
         json::Text,
     },
     Checked, Row, all_equal, any_text, checked, exact, given, id_of_arn, owner_of_arn, region_of_arn, region_of_name,
-    same_items, same_or_absent, same_partition,
+    same_items, same_or_absent, same_partition, state,
 };
 use crate::model::{Gap, ListFamily, PrefixListId};
 use ipnet::IpNet;
@@ -71,10 +71,20 @@ impl ListedPrefixList {
         is("IPv4").then_some(ListFamily::Ipv4).or_else(|| is("IPv6").then_some(ListFamily::Ipv6))
     }
 
-    /// Why its entries may be others, now or in a moment.
+    /// Whether it has a state.
+    pub(in super::super) fn has_state(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// Why its entries may be others, now or in a moment. `states`: whether other lists have one.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ManagedPrefixList.html>
-    pub(in super::super) fn changing(&self) -> Option<Gap> {
-        let state = self.state.as_deref()?.to_ascii_lowercase();
+    pub(in super::super) fn changing(&self, states: bool) -> Option<Gap> {
+        let Some(state) = self.state.as_deref().map(str::to_ascii_lowercase) else {
+            // `DescribePrefixLists` has no states, and none of these either.
+            let is_managed = self.owner.is_some() || self.family.is_some() || self.version.is_some();
+            let detail = format!("{} has no State, and other prefix lists have", self.id);
+            return (states && is_managed).then_some(Gap::Truncated { detail });
+        };
         match state.as_str() {
             "create-complete" | "modify-complete" | "restore-complete" => None,
             _ if state.ends_with("-in-progress") => {
@@ -165,7 +175,7 @@ struct PrefixListJson<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     address_family: Option<Text<'a>>,
     cidrs: Option<Vec<CidrJson>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    #[serde(borrow, default, deserialize_with = "state")]
     state: Option<Text<'a>>,
     #[serde(default)]
     version: Option<Value>,

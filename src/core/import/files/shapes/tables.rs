@@ -182,7 +182,7 @@ impl AssociationJson<'_> {
             main: self.main,
             subnet_id: self.subnet_id.as_deref(),
             gateway_id: self.gateway_id.as_deref(),
-            state: self.association_state.as_ref().and_then(|state| state.state.as_deref()),
+            state: self.association_state.as_ref().map(StateJson::word),
         }
         .convert()
     }
