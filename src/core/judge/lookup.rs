@@ -209,8 +209,10 @@ pub fn without<'t>(
         Selection::Tied { tied, losers } => (tied, losers),
         Selection::NoRoute | Selection::NeedsLists(_) => return selection.clone(),
     };
-    let others_routes = table.routes.iter().filter(|route| !removed(route));
-    let unread: Vec<_> = others_routes.filter_map(|route| ranges(route, lists).err()).collect();
+    // Most routes name no list.
+    let of_lists = table.routes.iter().filter(|route| matches!(route.destination, Destination::PrefixList(_)));
+    let unread = of_lists.filter_map(|route| ranges(route, lists).err());
+    let unread: Vec<_> = unread.filter(|unread| !removed(unread.route)).collect();
     let matching = first.iter().chain(others.iter().map(|(m, _)| m)).copied();
     select_among(matching.filter(|m| !removed(m.route)), &unread, range.addr().is_ipv4())
 }

@@ -29,9 +29,10 @@ const LARGE: Extent = Extent { vpcs: 20, tables: 100, routes: 500, subnets: 10 }
 /// Writes VPCs in the format of the AWS CLI.
 fn write(directory: &Path, extent: Extent) -> Result<(), Box<dyn Error>> {
     let Extent { vpcs, tables, routes, subnets } = extent;
+    let table_id = |vpc: usize, table: usize| format!("rtb-{vpc:04x}{table:04x}");
     let association = |vpc: usize, table: usize, number: usize| {
         json!({ "Main": false, "RouteTableAssociationId": format!("rtbassoc-{vpc:04x}{table:04x}{number:02x}"),
-                "RouteTableId": format!("rtb-{vpc:04x}{table:04x}"), "AssociationState": { "State": "associated" },
+                "RouteTableId": table_id(vpc, table), "AssociationState": { "State": "associated" },
                 "SubnetId": format!("subnet-{vpc:04x}{:06x}", table * subnets + number) })
     };
     let route = |vpc: usize, number: usize| match number {
@@ -44,7 +45,7 @@ fn write(directory: &Path, extent: Extent) -> Result<(), Box<dyn Error>> {
     };
     let table = |vpc: usize, table: usize| {
         json!({ "Associations": (0..subnets).map(|number| association(vpc, table, number)).collect::<Vec<_>>(),
-                "PropagatingVgws": [], "RouteTableId": format!("rtb-{vpc:04x}{table:04x}"),
+                "PropagatingVgws": [], "RouteTableId": table_id(vpc, table),
                 "Routes": (0..routes).map(|number| route(vpc, number)).collect::<Vec<_>>(),
                 "Tags": [], "VpcId": format!("vpc-{vpc:08x}"), "OwnerId": "111122223333" })
     };
@@ -57,7 +58,7 @@ fn write(directory: &Path, extent: Extent) -> Result<(), Box<dyn Error>> {
     let endpoint = |vpc: usize| {
         json!({ "VpcEndpointId": format!("vpce-{vpc:08x}"), "VpcEndpointType": "Gateway", "State": "available",
                 "VpcId": format!("vpc-{vpc:08x}"), "ServiceName": "com.amazonaws.us-east-1.dynamodb",
-                "RouteTableIds": [], "SubnetIds": [], "NetworkInterfaceIds": [] })
+                "RouteTableIds": (0..tables).map(|table| table_id(vpc, table)).collect::<Vec<_>>(), "SubnetIds": [], "NetworkInterfaceIds": [] })
     };
     let list = json!({ "PrefixListId": "pl-02cd2c6b", "PrefixListName": "com.amazonaws.us-east-1.dynamodb",
                        "Cidrs": ["3.218.180.0/23", "3.218.182.0/24", "35.71.68.0/23", "35.71.70.0/24", "52.94.0.0/22",

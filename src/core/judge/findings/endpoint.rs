@@ -8,8 +8,8 @@ use super::{
 use crate::{
     judge::{address::may_be_remote_endpoint, endpoint_policy::denied_by, path::service_name},
     model::{
-        EndpointState, Path, PathKind, PathTarget, PolicyAction, PolicyDecision, RouteTableId, Severity, Verdict,
-        VpcEndpoint, VpcEndpointId, shell_word,
+        EndpointState, EndpointType, Path, PathKind, PathTarget, PolicyAction, PolicyDecision, RouteTableId, Severity,
+        Verdict, VpcEndpoint, VpcEndpointId, VpcId, shell_word,
     },
 };
 
@@ -28,10 +28,13 @@ impl Rule for code::NoEndpoint {
                 shell_word(table.id().as_str()),
             );
             let message = format!("{vpc} has no DynamoDB gateway endpoint");
-            Some(match world.reader.hidden(vpc) {
-                None => fixed(unused(table, &message), fix),
-                // No command of this account's would help.
-                Some(hidden) => unused(table, &format!("{message} that shows here: {}", hidden.why)),
+            // Where another endpoint may be one, or is not visible, no command of this account's would help.
+            Some(match (world.reader.hidden(vpc), of_unknown_type(world, vpc)) {
+                (Some(hidden), _) => unused(table, &format!("{message} that shows here: {}", hidden.why)),
+                (None, Some(id)) => {
+                    unused(table, &format!("{message} that is known to be one: the type of {id} is not"))
+                }
+                (None, None) => fixed(unused(table, &message), fix),
             })
         };
         without.filter_map(|(table, _)| draft(table)).collect()
@@ -66,11 +69,11 @@ impl Rule for code::EndpointPolicyDenies {
             .policies
             .iter()
             .flat_map(|policy| policy.actions.iter().map(move |action| (&policy.endpoint, action)));
-        let draft = |(endpoint, PolicyAction { action, decision }): (&VpcEndpointId, &PolicyAction)| {
-            let PolicyDecision::Denied { statement } = decision else { return None };
+        let draft = |(endpoint, asked): (&VpcEndpointId, &PolicyAction)| {
+            let PolicyDecision::Denied { statement } = &asked.decision else { return None };
             let why = denied_by(statement.as_deref());
-            let is_used = snapshot.actions.contains(action);
-            is_used.then(|| Draft::new(format!("the policy of {endpoint} would deny {action}: {why}")))
+            let is_used = snapshot.actions.contains(&asked.action);
+            is_used.then(|| Draft::new(format!("the policy of {endpoint} would deny {asked}: {why}")))
         };
         denied.filter_map(draft).collect()
     }
@@ -136,6 +139,15 @@ fn usable<'e>(world: &World<'_>, table: &Table<'_>, endpoints: &'e [VpcEndpoint]
     let here = endpoints.iter().filter(|e| e.vpc == *table.vpc && is_dynamodb_gateway(world.reader, e) == Ok(true));
     let usable = here.filter(|e| e.state != EndpointState::Deleted && e.state != EndpointState::Deleting);
     usable.min_by_key(|e| (e.state != EndpointState::Available, &e.id))
+}
+
+/// An endpoint for DynamoDB that may be a gateway endpoint.
+fn of_unknown_type<'w>(world: &World<'w>, vpc: &VpcId) -> Option<&'w VpcEndpointId> {
+    let is_unknown = |e: &&VpcEndpoint| {
+        matches!(e.kind, EndpointType::Absent | EndpointType::Other(_)) && world.reader.is_dynamodb(e) != Ok(false)
+    };
+    let endpoints = world.reader.facts.vpc_endpoints.seen();
+    endpoints.into_iter().flatten().filter(|e| e.vpc == *vpc).find(is_unknown).map(|endpoint| &endpoint.id)
 }
 
 /// An endpoint that none of the list is led to. Where the addresses in use are an interface endpoint's, the list waits for
