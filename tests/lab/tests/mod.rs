@@ -5,6 +5,7 @@ mod dist;
 mod faults;
 mod gates;
 mod iam;
+mod lives;
 mod metrics;
 mod prometheus;
 mod tutorial;
@@ -25,6 +26,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         faults::trials(namespaces),
         worlds::trials(namespaces),
         gates::trials(namespaces),
+        lives::trials(namespaces),
         web_config::trials(),
         dist::trials(),
         iam::trials(namespaces),
