@@ -133,6 +133,10 @@ pub(crate) struct CollectArgs {
     #[arg(long = "action", alias = "actions", env = "ONNET_ACTIONS", value_name = "ACTION", value_delimiter = ',', hide_env_values = true, value_parser = action)]
     pub(crate) actions: Vec<String>,
 
+    /// Report what the endpoint's policy says of actions on this table, which programs here use; may be repeated. Its ARN also says whose it is: of a name alone, a policy that names accounts says too little.
+    #[arg(long = "table", alias = "tables", env = "ONNET_TABLES", value_name = "NAME|ARN", value_delimiter = ',', hide_env_values = true, value_parser = table)]
+    pub(crate) tables: Vec<String>,
+
     #[command(flatten)]
     pub(crate) rates: RateArgs,
 
@@ -159,6 +163,7 @@ impl CollectArgs {
             resolver: self.resolver,
             hostnames: self.hostnames.clone(),
             actions: self.actions.clone(),
+            tables: self.tables.clone(),
             nat_rates: self.rates.rates(),
             gates: self.gates,
             witness: self.witness,
@@ -348,6 +353,28 @@ fn action(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("expected an action of DynamoDB without wildcards, such as dynamodb:PutItem".to_owned())
+    }
+}
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
+fn table(text: &str) -> Result<String, String> {
+    let is_name = |name: &str| {
+        let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        (3..=255).contains(&name.len()) && name.bytes().all(is_of_names)
+    };
+    let is_arn = |arn: &str| match arn.split(':').collect::<Vec<_>>()[..] {
+        ["arn", partition, "dynamodb", region, account, table] => {
+            let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+            is_word(partition) && is_word(region) && is_account && table.strip_prefix("table/").is_some_and(is_name)
+        }
+        _ => false,
+    };
+    if is_name(text) || is_arn(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the name of a table, such as orders, or its ARN, such as \
+             arn:aws:dynamodb:us-east-1:111122223333:table/orders"
+            .to_owned())
     }
 }
 

@@ -48,6 +48,8 @@ pub struct CollectSettings {
     pub hostnames: Vec<String>,
     /// The actions that programs here use.
     pub actions: Vec<String>,
+    /// The tables that programs here use.
+    pub tables: Vec<String>,
     /// What NAT gateways cost.
     pub nat_rates: NatRates,
     /// Whether EC2 is asked about the gates beside the routes.

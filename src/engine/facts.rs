@@ -46,6 +46,9 @@ pub struct Scope {
     /// The actions that programs here use.
     #[serde(default)]
     pub actions: Vec<String>,
+    /// The tables that programs here use.
+    #[serde(default)]
+    pub tables: Vec<String>,
     /// What NAT gateways cost.
     #[serde(default)]
     pub nat_rates: NatRates,
@@ -116,6 +119,7 @@ impl Facts {
     pub fn new(scope: Scope) -> Self {
         let mut known = Snapshot {
             actions: scope.actions.clone(),
+            tables: scope.tables.clone(),
             nat_rates: scope.nat_rates,
             ..Snapshot::unknown(scope.interface.clone(), scope.max_age)
         };

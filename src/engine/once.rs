@@ -38,6 +38,7 @@ pub async fn once(settings: &CollectSettings) -> Snapshot {
         both_probes: false,
         interface: settings.interface.clone(),
         actions: settings.actions.clone(),
+        tables: settings.tables.clone(),
         nat_rates: settings.nat_rates,
         c_library: settings.c_library.is_some(),
         gates: settings.gates,

@@ -92,6 +92,7 @@ impl Daemon {
             both_probes: true,
             interface: collect.interface.clone(),
             actions: collect.actions.clone(),
+            tables: collect.tables.clone(),
             nat_rates: collect.nat_rates,
             c_library: collect.c_library.is_some(),
             gates: collect.gates,

@@ -207,11 +207,11 @@ async fn interface(imds: &Metadata<'_>, mac: MacAddress, with_groups: bool) -> R
     let (number, id, subnet, vpc) = (at("device-number"), at("interface-id"), at("subnet-id"), at("vpc-id"));
     let (ipv4, ipv6, owner, groups) = (at("local-ipv4s"), at("ipv6s"), at("owner-id"), at("security-group-ids"));
     let (cidrs4, cidrs6, public) = (at("subnet-ipv4-cidr-block"), at("subnet-ipv6-cidr-blocks"), at("public-ipv4s"));
-    let subnet_cidrs = async {
-        let both =
-            tokio::try_join!(any(imds, &cidrs4, "CIDR blocks", parsed), any(imds, &cidrs6, "CIDR blocks", parsed));
-        let cidrs: Result<Vec<IpNet>, ImdsError> = both.map(|(ipv4, ipv6)| [ipv4, ipv6].concat());
-        Ok(watch.observed(cidrs.map_err(|error| error.gap())))
+    let (prefix4, prefix6) = (at("ipv4-prefix"), at("ipv6-prefix"));
+    let ranges = async |ipv4: &str, ipv6: &str, expected| {
+        let both = tokio::try_join!(any(imds, ipv4, expected, parsed), any(imds, ipv6, expected, parsed));
+        let ranges: Result<Vec<IpNet>, ImdsError> = both.map(|(ipv4, ipv6)| [ipv4, ipv6].concat());
+        Ok(watch.observed(ranges.map_err(|error| error.gap())))
     };
     let owner = async {
         let account = one(imds, &owner, "an account", is_account).await;
@@ -227,16 +227,17 @@ async fn interface(imds: &Metadata<'_>, mac: MacAddress, with_groups: bool) -> R
     };
     let public = async { Ok(any(imds, &public, "addresses", parsed::<IpAddr>).await) };
 
-    let (device_number, id, subnet, vpc, ipv4, ipv6, subnet_cidrs, owner, security_groups, public) = tokio::try_join!(
+    let (device_number, id, subnet, vpc, ipv4, ipv6, subnet_cidrs, owner, security_groups, prefixes, public) = tokio::try_join!(
         one(imds, &number, "a number", parsed::<u32>),
         one(imds, &id, "a network interface's id", |text| is_id(text, "eni-")),
         one(imds, &subnet, "a subnet's id", |text| is_id(text, "subnet-")),
         one(imds, &vpc, "a VPC's id", |text| is_id(text, "vpc-")),
         any(imds, &ipv4, "addresses", parsed::<IpAddr>),
         any(imds, &ipv6, "addresses", parsed::<IpAddr>),
-        subnet_cidrs,
+        ranges(&cidrs4, &cidrs6, "CIDR blocks"),
         owner,
         groups,
+        ranges(&prefix4, &prefix6, "prefixes"),
         public,
     )?;
     let public_addresses = match public {
@@ -254,6 +255,7 @@ async fn interface(imds: &Metadata<'_>, mac: MacAddress, with_groups: bool) -> R
         subnet_cidrs,
         owner,
         security_groups,
+        prefixes,
     })
 }
 

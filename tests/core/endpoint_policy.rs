@@ -12,6 +12,9 @@ use onnet_core::{
 };
 use serde_json::{Map, Value, json};
 
+/// Tables of one account and of either.
+const TABLES: [&str; 3] = ["arn:aws:dynamodb:us-east-1:111122223333:table/orders", "orders", "audit"];
+
 const ACTIONS: [&str; 4] = ["dynamodb:ListTables", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"];
 
 /// Policies of one to three statements.
@@ -64,15 +67,16 @@ fn statement(rng: &mut Rng) -> Value {
     Value::from(statement)
 }
 
-/// Requests from accounts, to tables.
-fn requests(action: &str) -> Vec<Request> {
+/// Requests from accounts, to tables: any, or the one that is named, which is the caller's unless it is named by its ARN.
+fn requests(action: &str, table: Option<&str>) -> Vec<Request> {
     let mut requests = Vec::new();
     for account in ["111122223333", "444455556666"] {
-        for table in ["orders", "audit", "*"] {
+        for table in table.map_or(vec!["orders", "audit", "*"], |table| vec![table]) {
             let principal = format!("arn:aws:sts::{account}:assumed-role/app/i-0a");
             let context =
                 Context::default().with("aws:PrincipalAccount", account).with("aws:PrincipalArn", &*principal);
-            let resource = format!("arn:aws:dynamodb:us-east-1:{account}:table/{table}");
+            let of_caller = format!("arn:aws:dynamodb:us-east-1:{account}:table/{table}");
+            let resource = if table.starts_with("arn:") { table.to_owned() } else { of_caller };
             requests.push(Request { principal, action: action.to_owned(), resource, context });
         }
     }
@@ -93,13 +97,15 @@ fn what_is_said_of_a_policy_holds_for_every_request() {
             ..Policies::default()
         };
         let actions = ACTIONS.map(str::to_owned).to_vec();
-        let mut world = Snapshot { actions, ..base() };
+        let tables = if rng.bool() { TABLES.map(str::to_owned).to_vec() } else { Vec::new() };
+        let asked = if tables.is_empty() { ACTIONS.len() } else { 1 + (ACTIONS.len() - 1) * TABLES.len() };
+        let mut world = Snapshot { actions, tables, ..base() };
         world.vpc.vpc_endpoints.seen_mut().unwrap()[0].policy = Some(document.clone());
         let report = judge(world);
         let [policy] = report.endpoint_policies.as_slice() else { panic!("{:?}", report.endpoint_policies) };
-        assert_eq!(policy.actions.len(), ACTIONS.len());
+        assert_eq!(policy.actions.len(), asked);
         for action in &policy.actions {
-            let decisions: Vec<bool> = requests(&action.action)
+            let decisions: Vec<bool> = requests(&action.action, action.table.as_deref())
                 .iter()
                 .map(|request| policies.decide(request, Some("vpce-0d")) == Decision::Allowed)
                 .collect();

@@ -92,8 +92,11 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
     ];
     if interface.public.is_some() {
         items.extend(["ipv4-associations/", "public-ipv4s"]);
-        items.sort_unstable();
     }
+    if interface.prefix.is_some() {
+        items.push("ipv4-prefix");
+    }
+    items.sort_unstable();
     Some(match item {
         "" => items.join("\n"),
         "device-number" => device_number.to_string(),
@@ -107,6 +110,7 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
         "subnet-ipv4-cidr-block" => world.subnet(&interface.subnet)?.cidr.to_string(),
         "vpc-id" => world.vpc.clone(),
         "vpc-ipv4-cidr-block" | "vpc-ipv4-cidr-blocks" => world.vpc_cidr.to_string(),
+        "ipv4-prefix" => interface.prefix?.to_string(),
         "public-ipv4s" => interface.public?.to_string(),
         "ipv4-associations" => interface.public?.to_string(),
         _ => {

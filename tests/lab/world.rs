@@ -115,6 +115,8 @@ pub struct Interface {
     pub address: Ipv4Addr,
     /// How many more it has, those after the first.
     pub more_addresses: u8,
+    /// A prefix that is assigned to it, whose addresses pods have.
+    pub prefix: Option<Ipv4Net>,
     pub public: Option<Ipv4Addr>,
 }
 
@@ -287,6 +289,7 @@ impl World {
                 subnet: "subnet-0f1e2d3c".into(),
                 address: Ipv4Addr::new(172, 31, 16, 10),
                 more_addresses: 0,
+                prefix: None,
                 public: Some(Ipv4Addr::new(203, 0, 113, 25)),
             }],
             default_interface: 0,
@@ -384,7 +387,7 @@ impl World {
         self
     }
 
-    /// A second interface, `ens6`, in the second subnet.
+    /// A second interface, `ens6`, in the second subnet, with a prefix.
     pub fn with_second_interface(mut self) -> Self {
         self.interfaces.push(Interface {
             id: "eni-0b8d6f42".into(),
@@ -392,6 +395,7 @@ impl World {
             subnet: self.subnets[1].id.clone(),
             address: Ipv4Addr::new(172, 31, 32, 10),
             more_addresses: 0,
+            prefix: Some(Ipv4Net::new(Ipv4Addr::new(172, 31, 32, 16), 28).expect("28 is the length of a prefix")),
             public: None,
         });
         self
@@ -526,6 +530,7 @@ impl World {
                 subnet: id("subnet", number),
                 address: Ipv4Addr::from(u32::from(network) + 10),
                 more_addresses: 49,
+                prefix: None,
                 public: None,
             });
         }

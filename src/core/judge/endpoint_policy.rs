@@ -31,8 +31,12 @@ const ON_ITEMS: [&str; 10] = [
     "dynamodb:BatchWriteItem",
 ];
 
+fn is_on_items(action: &str) -> bool {
+    ON_ITEMS.iter().any(|known| known.eq_ignore_ascii_case(action))
+}
+
 /// What the policies of the endpoints that addresses in use go through say: of `ListTables`, and of the actions that the user named,
-/// else of those that most programs use.
+/// else of those that most programs use; of each on the tables that the user named, else on any.
 pub(super) fn endpoint_policies(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Named<'_>]) -> Vec<EndpointPolicy> {
     let (Ok(region), Some(endpoints)) = (reader.region, reader.facts.vpc_endpoints.seen()) else { return Vec::new() };
     let paths = names.iter().flat_map(Named::in_use).filter_map(|judged| judged.report.verdict.path());
@@ -48,9 +52,17 @@ pub(super) fn endpoint_policies(reader: &Reader<'_>, snapshot: &Snapshot, names:
             Some(document) => Policy::read(document),
             None => Policy(Err("EC2's answer has no policy of it".to_owned())),
         };
-        let decide =
-            |action: &&str| PolicyAction { action: (*action).to_owned(), decision: policy.decide(action, region) };
-        EndpointPolicy { endpoint: endpoint.id.clone(), actions: actions.iter().map(decide).collect() }
+        let decide = |action: &str, table: Option<&String>| PolicyAction {
+            action: action.to_owned(),
+            table: table.cloned(),
+            decision: policy.decide(&Asked { action, table: table.map(String::as_str), region }),
+        };
+        let actions = actions.iter().flat_map(|action| {
+            let tables = snapshot.tables.iter().filter(|_| is_on_items(action));
+            let of_tables: Vec<_> = tables.map(|table| decide(action, Some(table))).collect();
+            if of_tables.is_empty() { vec![decide(action, None)] } else { of_tables }
+        });
+        EndpointPolicy { endpoint: endpoint.id.clone(), actions: actions.collect() }
     };
     endpoints.iter().filter(|endpoint| used.contains(&endpoint.id.as_str())).map(of).collect()
 }
@@ -82,8 +94,18 @@ pub(super) fn allows_list_tables<'s>(snapshot: &'s Snapshot, path: &Path) -> Opt
     let reader = reader(snapshot);
     let (region, endpoints) = (reader.region.ok()?, reader.facts.vpc_endpoints.seen()?);
     let endpoint = endpoints.iter().find(|endpoint| endpoint.id.as_str() == path.target.as_str())?;
-    let decision = Policy::read(endpoint.policy.as_deref()?).decide(LIST_TABLES, region);
+    let decision =
+        Policy::read(endpoint.policy.as_deref()?).decide(&Asked { action: LIST_TABLES, table: None, region });
     (path.is_dynamodb_endpoint && decision == PolicyDecision::Allowed).then_some(&endpoint.id)
+}
+
+/// What a policy is asked about.
+struct Asked<'a> {
+    /// An action of DynamoDB: `dynamodb:GetItem`.
+    action: &'a str,
+    /// A table's name or ARN; `None` for any table.
+    table: Option<&'a str>,
+    region: &'a str,
 }
 
 /// A policy, or why it cannot be read.
@@ -121,19 +143,18 @@ impl Policy {
         Self(read(document))
     }
 
-    /// What it says of an action of DynamoDB in a Region.
-    fn decide(&self, action: &str, region: &str) -> PolicyDecision {
+    /// What it says of requests.
+    fn decide(&self, asked: &Asked<'_>) -> PolicyDecision {
         let statements = match &self.0 {
             Ok(statements) => statements,
             Err(because) => return PolicyDecision::Unknown { because: because.clone() },
         };
         let applying = |denies: bool| {
-            let applies = move |statement: &&Statement| {
-                statement.denies == denies && statement.applies(action, region) > Matches::None
-            };
+            let applies =
+                move |statement: &&Statement| statement.denies == denies && statement.applies(asked) > Matches::None;
             statements.iter().filter(applies)
         };
-        let always = |statement: &&Statement| statement.applies(action, region) == Matches::All;
+        let always = |statement: &&Statement| statement.applies(asked) == Matches::All;
         if let Some(statement) = applying(true).find(always) {
             return PolicyDecision::Denied { statement: Some(statement.name.clone()) };
         }
@@ -141,9 +162,9 @@ impl Policy {
             return PolicyDecision::Denied { statement: None };
         }
         let is_allowed = applying(false).any(|statement| always(&statement));
-        let denials = applying(true).map(|statement| statement.condition(action, region));
+        let denials = applying(true).map(|statement| statement.condition(asked));
         if !is_allowed {
-            let allowances = applying(false).map(|statement| statement.condition(action, region));
+            let allowances = applying(false).map(|statement| statement.condition(asked));
             return PolicyDecision::Conditional { statements: allowances.chain(denials).collect() };
         }
         match denials.collect::<Vec<_>>() {
@@ -154,10 +175,10 @@ impl Policy {
 }
 
 impl Statement {
-    /// Whether it applies to an action, for every caller, table and request.
-    fn applies(&self, action: &str, region: &str) -> Matches {
+    /// Whether it applies to requests, for every caller, and every table that is not named.
+    fn applies(&self, asked: &Asked<'_>) -> Matches {
         let of_conditions = if self.conditions.is_empty() { Matches::All } else { Matches::Some };
-        let parts = [self.of_action(action), self.of_resources(action, region), self.principals, of_conditions];
+        let parts = [self.of_action(asked.action), self.of_resources(asked), self.principals, of_conditions];
         parts.into_iter().min().unwrap_or(Matches::None)
     }
 
@@ -169,11 +190,12 @@ impl Statement {
 
     /// Which tables of a Region it is about. An action on no table is about every resource: which of the other patterns match it, AWS
     /// does not say. <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
-    fn of_resources(&self, action: &str, region: &str) -> Matches {
-        let is_on_tables = ON_ITEMS.iter().any(|known| known.eq_ignore_ascii_case(action));
-        let matches = |pattern: &String| match tables(pattern, region) {
-            Matches::All if pattern != "*" && !is_on_tables => Matches::Some,
-            matches @ (Matches::None | Matches::Some | Matches::All) => matches,
+    fn of_resources(&self, asked: &Asked<'_>) -> Matches {
+        let is_on_tables = is_on_items(asked.action);
+        let matches = |pattern: &String| match (tables(pattern, asked.region), asked.table) {
+            (_, Some(table)) if is_on_tables => one_table(pattern, table, asked.region),
+            (Matches::All, _) if pattern != "*" && !is_on_tables => Matches::Some,
+            (matches, _) => matches,
         };
         let most = self.resources.patterns.iter().map(matches).max();
         match (most.unwrap_or(Matches::None), self.resources.negated) {
@@ -184,12 +206,12 @@ impl Statement {
         }
     }
 
-    fn condition(&self, action: &str, region: &str) -> PolicyCondition {
+    fn condition(&self, asked: &Asked<'_>) -> PolicyCondition {
         let mut on = Vec::new();
         if self.principals != Matches::All {
             on.push("principal".to_owned());
         }
-        if self.of_resources(action, region) != Matches::All {
+        if self.of_resources(asked) != Matches::All {
             on.push("resource".to_owned());
         }
         on.extend(self.conditions.iter().cloned());
@@ -202,10 +224,7 @@ fn tables(pattern: &str, region: &str) -> Matches {
     if pattern == "*" {
         return Matches::All;
     }
-    let [arn, partition, service, in_region, account, resource] = {
-        let mut parts = pattern.splitn(6, ':');
-        [(); 6].map(|()| parts.next().unwrap_or_default())
-    };
+    let [arn, partition, service, in_region, account, resource] = parts_of_arn(pattern);
     if arn != "arn" || resource.is_empty() {
         // A wildcard in place of several parts may match any table.
         return if pattern.contains(['*', '?']) { Matches::Some } else { Matches::None };
@@ -221,6 +240,46 @@ fn tables(pattern: &str, region: &str) -> Matches {
         (true, false) => Matches::Some,
         (true, true) => Matches::All,
     }
+}
+
+fn parts_of_arn(arn: &str) -> [&str; 6] {
+    let mut parts = arn.splitn(6, ':');
+    [(); 6].map(|()| parts.next().unwrap_or_default())
+}
+
+/// Whether a pattern of `Resource` matches a table itself, its indexes and streams apart. By its name alone, whose it is is not known.
+fn one_table(pattern: &str, table: &str, region: &str) -> Matches {
+    if pattern == "*" {
+        return Matches::All;
+    }
+    // A variable may be any text, and has a colon of its own.
+    if pattern.contains("${") {
+        return Matches::Some;
+    }
+    let (own_partition, own_region, own_account, name) = match parts_of_arn(table) {
+        ["arn", partition, _, region, account, resource] => {
+            (Some(partition), region, Some(account), resource.to_owned())
+        }
+        [..] => (partition_of(region), region, None, format!("table/{table}")),
+    };
+    let [arn, partition, service, in_region, account, resource] = parts_of_arn(pattern);
+    if arn != "arn" || resource.is_empty() {
+        return if pattern.contains(['*', '?']) { Matches::Some } else { Matches::None };
+    }
+    let part = |pattern: &str, own: Option<&str>| match own {
+        _ if pattern == "*" => Matches::All,
+        Some(own) if is_like(pattern, own) => Matches::All,
+        Some(_) => Matches::None,
+        None => Matches::Some,
+    };
+    let parts = [
+        part(partition, own_partition),
+        part(service, Some("dynamodb")),
+        part(in_region, Some(own_region)),
+        part(account, own_account),
+        part(resource, Some(&name)),
+    ];
+    parts.into_iter().min().unwrap_or(Matches::None)
 }
 
 /// Whether a text is like a pattern, in which `*` is any text and `?` any character.
@@ -351,9 +410,17 @@ mod tests {
 
     const REGION: &str = "us-east-1";
 
+    fn any(action: &str) -> Asked<'_> {
+        Asked { action, table: None, region: REGION }
+    }
+
     fn said(statements: &str, action: &str) -> String {
-        match Policy::read(&format!(r#"{{"Version": "2012-10-17", "Statement": {statements}}}"#)).decide(action, REGION)
-        {
+        said_on(statements, action, None)
+    }
+
+    fn said_on(statements: &str, action: &str, table: Option<&str>) -> String {
+        let document = format!(r#"{{"Version": "2012-10-17", "Statement": {statements}}}"#);
+        match Policy::read(&document).decide(&Asked { action, table, region: REGION }) {
             PolicyDecision::Allowed => "allowed".to_owned(),
             PolicyDecision::Denied { statement } => format!("denied by {}", statement.as_deref().unwrap_or("none")),
             PolicyDecision::Conditional { statements } => {
@@ -397,9 +464,56 @@ mod tests {
     }
 
     #[test]
+    fn a_table_is_matched_by_every_part_of_its_arn() {
+        const ORDERS: &str = "arn:aws:dynamodb:us-east-1:111122223333:table/orders";
+        for (pattern, of_arn, of_name) in [
+            ("*", Matches::All, Matches::All),
+            ("arn:aws:dynamodb:*:*:table/*", Matches::All, Matches::All),
+            ("arn:aws:dynamodb:us-east-1:*:table/ord?rs", Matches::All, Matches::All),
+            (ORDERS, Matches::All, Matches::Some),
+            ("arn:aws:dynamodb:us-east-1:444455556666:table/orders", Matches::None, Matches::Some),
+            ("arn:aws:dynamodb:us-east-1:444455556666:table/audit", Matches::None, Matches::None),
+            ("arn:aws:dynamodb:us-west-2:*:table/orders", Matches::None, Matches::None),
+            ("arn:aws-cn:dynamodb:*:*:table/*", Matches::None, Matches::None),
+            ("arn:aws:s3:::orders", Matches::None, Matches::None),
+            ("arn:aws:dynamodb:*:*:table/Orders", Matches::None, Matches::None),
+            ("arn:aws:dynamodb:*:*:table/orders/index/*", Matches::None, Matches::None),
+            ("arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}", Matches::Some, Matches::Some),
+            ("arn:aws:dynamodb:*:${aws:PrincipalAccount}:table/orders", Matches::Some, Matches::Some),
+            ("arn:aws:dynamodb*", Matches::Some, Matches::Some),
+            ("arn:aws:dynamodb", Matches::None, Matches::None),
+        ] {
+            assert_eq!(one_table(pattern, ORDERS, REGION), of_arn, "{pattern}");
+            assert_eq!(one_table(pattern, "orders", REGION), of_name, "{pattern}, by name");
+        }
+        assert_eq!(one_table("arn:aws:dynamodb:*:*:table/*", "orders", "moon-base-1"), Matches::Some, "no partition");
+    }
+
+    #[test]
+    fn a_table_decides_what_any_table_leaves_open() {
+        let orders = allow(r#""Resource": "arn:aws:dynamodb:*:*:table/orders""#);
+        for (action, table, expected) in [
+            ("dynamodb:GetItem", Some("orders"), "allowed"),
+            ("dynamodb:GetItem", Some("audit"), "denied by none"),
+            ("dynamodb:GetItem", None, "statement 1 allows by resource"),
+            // No action on items: which tables it is about is not known.
+            ("dynamodb:DescribeLimits", Some("orders"), "statement 1 allows by resource"),
+        ] {
+            assert_eq!(said_on(&orders, action, table), expected, "{action} {table:?}");
+        }
+        let all_but = format!(
+            "[{}, {}]",
+            allow(""),
+            allow(r#""Effect": "Deny", "NotResource": "arn:aws:dynamodb:*:*:table/orders""#)
+        );
+        assert_eq!(said_on(&all_but, "dynamodb:GetItem", Some("orders")), "allowed");
+        assert_eq!(said_on(&all_but, "dynamodb:GetItem", Some("audit")), "denied by statement 2");
+    }
+
+    #[test]
     fn what_cannot_be_read_of_a_policy_allows_and_denies_nothing_for_certain() {
         let of =
-            |document: &str| matches!(Policy::read(document).decide("GetItem", REGION), PolicyDecision::Unknown { .. });
+            |document: &str| matches!(Policy::read(document).decide(&any("GetItem")), PolicyDecision::Unknown { .. });
         let statement = allow("");
         assert!(!of(&format!(r#"{{"Version": "2012-10-17", "Id": "x", "Statement": [{statement}]}}"#)));
         assert!(of(&format!(r#"{{"Version": "2012-10-17", "Statements": [], "Statement": [{statement}]}}"#)));
@@ -508,7 +622,7 @@ mod tests {
             assert_eq!(said(&statements, LIST_TABLES), format!("unknown: {because}"), "{statements}");
         }
         for document in ["", "null", "[]", r#"{"Statement": []"#, r#"{"statement": []}"#] {
-            let decision = Policy::read(document).decide(LIST_TABLES, REGION);
+            let decision = Policy::read(document).decide(&any(LIST_TABLES));
             assert!(matches!(decision, PolicyDecision::Unknown { .. }), "{document}: {decision:?}");
         }
     }

@@ -31,13 +31,13 @@ pub(super) fn interfaces(
         let leaves = names.iter().flat_map(Named::in_use).filter_map(|judged| judged.egress.as_ref());
         let sources: Vec<_> =
             leaves.filter(|egress| egress.interface.id == interface.id).map(|egress| egress.source).collect();
-        let in_use = |own: &[IpAddr]| sources.iter().any(|source| source.is_none_or(|source| own.contains(&source)));
-        let report = |addresses: Vec<IpAddr>, judged: Judged, table: Option<&RouteTable>| InterfaceReport {
+        let report = |from: Sources, judged: Judged, table: Option<&RouteTable>| InterfaceReport {
             interface: interface.id.clone(),
             subnet: interface.subnet.clone(),
             vpc: interface.vpc.clone(),
-            in_use: in_use(&addresses),
-            addresses,
+            in_use: sources.iter().any(|source| source.is_none_or(|source| from.has(source))),
+            addresses: from.addresses,
+            prefixes: from.prefixes,
             route_table: table.map(|table| table.id.clone()),
             outcome: judged.outcome,
             coverage_summary: judged.summary,
@@ -46,7 +46,7 @@ pub(super) fn interfaces(
         let (table, _) = match judged {
             Ok(found) => found,
             Err(missing) => {
-                reports.push(report(interface.addresses.clone(), Judged::not(undetermined(&[missing])), None));
+                reports.push(report(Sources::all(interface), Judged::not(undetermined(&[missing])), None));
                 continue;
             }
         };
@@ -57,20 +57,47 @@ pub(super) fn interfaces(
             Ok(coverage) => coverage,
             Err(missing) => {
                 let judged = Judged::not(undetermined(std::slice::from_ref(missing)));
-                reports.push(report(interface.addresses.clone(), judged, Some(table)));
+                reports.push(report(Sources::all(interface), judged, Some(table)));
                 continue;
             }
         };
         let groups = by_source(reader, interface, coverage);
         if groups.is_empty() {
             let judged = Judged::not("DynamoDB's prefix list has no range of its address family".to_owned());
-            reports.push(report(interface.addresses.clone(), judged, Some(table)));
+            reports.push(report(Sources::all(interface), judged, Some(table)));
         }
-        for (addresses, judged) in groups {
-            reports.push(report(addresses, judged, Some(table)));
+        for (from, judged) in groups {
+            reports.push(report(from, judged, Some(table)));
+        }
+        if let Err(gap) = interface.prefixes.get() {
+            let missing = Missing::new(format!("the prefixes of {}", interface.id), gap);
+            let unknown = report(Sources::default(), Judged::not(undetermined(&[missing])), Some(table));
+            reports.push(InterfaceReport { in_use: false, ..unknown });
         }
     }
     reports
+}
+
+/// Where packets may come from.
+#[derive(Default)]
+struct Sources {
+    addresses: Vec<IpAddr>,
+    prefixes: Vec<IpNet>,
+}
+
+impl Sources {
+    fn all(interface: &Interface) -> Self {
+        let prefixes = interface.prefixes.seen().cloned().unwrap_or_default();
+        Self { addresses: interface.addresses.clone(), prefixes }
+    }
+
+    fn has(&self, source: IpAddr) -> bool {
+        self.addresses.contains(&source) || self.prefixes.iter().any(|prefix| prefix.contains(&source))
+    }
+
+    fn first(&self) -> Option<IpAddr> {
+        self.addresses.first().copied().or_else(|| self.prefixes.first().map(IpNet::addr))
+    }
 }
 
 /// What becomes of packets from some addresses.
@@ -88,17 +115,21 @@ impl Judged {
     }
 }
 
-/// The addresses of a network interface by what becomes of packets from them. It depends on the family and on whether the address has a
-/// public one: an interface has dozens of addresses, and at most four kinds.
-fn by_source(reader: &Reader<'_>, interface: &Interface, coverage: &Coverage<'_>) -> Vec<(Vec<IpAddr>, Judged)> {
+/// The addresses and prefixes of a network interface by what becomes of packets from them. It depends on the family and on whether the
+/// address has a public one, which none of a prefix has: an interface has dozens of addresses, and at most four kinds.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-prefix-eni.html>
+fn by_source(reader: &Reader<'_>, interface: &Interface, coverage: &Coverage<'_>) -> Vec<(Sources, Judged)> {
     let public = interface.public_addresses.seen();
     let is_public = |address: &IpAddr| public.is_some_and(|public| public.iter().any(|one| one.private == *address));
-    let mut kinds: BTreeMap<(bool, bool), Vec<IpAddr>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(bool, bool), Sources> = BTreeMap::new();
     for address in &interface.addresses {
-        kinds.entry((address.is_ipv6(), !is_public(address))).or_default().push(*address);
+        kinds.entry((address.is_ipv6(), !is_public(address))).or_default().addresses.push(*address);
     }
-    let mut groups: Vec<(Vec<IpAddr>, Judged)> = Vec::new();
-    for ((is_ipv6, _), addresses) in kinds {
+    for prefix in interface.prefixes.seen().into_iter().flatten() {
+        kinds.entry((prefix.addr().is_ipv6(), true)).or_default().prefixes.push(*prefix);
+    }
+    let mut groups: Vec<(Sources, Judged)> = Vec::new();
+    for ((is_ipv6, _), from) in kinds {
         let mut of_source = coverage.clone();
         of_source.entries.retain(|entry| entry.addr().is_ipv6() == is_ipv6);
         of_source.ranges.retain(|range| range.cidr.addr().is_ipv6() == is_ipv6);
@@ -107,12 +138,15 @@ fn by_source(reader: &Reader<'_>, interface: &Interface, coverage: &Coverage<'_>
             continue;
         }
         of_source.take_out_subnet_of(reader, interface);
-        of_source.require_public_ipv4(reader.facts, interface, addresses.first().copied());
+        of_source.require_public_ipv4(reader.facts, interface, from.first());
         let (outcome, ..) = of_coverage(reader, &of_source, &interface.vpc, &interface.subnet);
         let judged = Judged { outcome, summary: Some(of_source.summary()), reason: ways(&of_source) };
         match groups.iter_mut().find(|(_, other)| *other == judged) {
-            Some((known, _)) => known.extend(addresses),
-            None => groups.push((addresses, judged)),
+            Some((known, _)) => {
+                known.addresses.extend(from.addresses);
+                known.prefixes.extend(from.prefixes);
+            }
+            None => groups.push((from, judged)),
         }
     }
     groups

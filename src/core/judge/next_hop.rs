@@ -252,6 +252,7 @@ mod tests {
             addresses: Vec::new(),
             owner: Observed::Unseen(Gap::not_yet()),
             security_groups: Observed::Unseen(Gap::not_yet()),
+            prefixes: Observed::Unseen(Gap::not_yet()),
             subnet_cidrs: Observed::Seen { value: ranges, at, took: Default::default() },
             public_addresses: Observed::Seen { value: Vec::new(), at, took: Default::default() },
         }

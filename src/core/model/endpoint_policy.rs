@@ -19,19 +19,31 @@ pub struct EndpointPolicy {
 pub struct PolicyAction {
     /// `dynamodb:ListTables`
     pub action: String,
+    /// The table of `--table` that it is about; `None` for any table, and for an action on none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
     /// What it says.
     #[serde(flatten)]
     pub decision: PolicyDecision,
 }
 
-/// What an endpoint's policy says of an action, for any caller and any table. That a request is allowed here does not allow it: the
+impl fmt::Display for PolicyAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.table {
+            Some(table) => write!(f, "{} on {table}", self.action),
+            None => f.write_str(&self.action),
+        }
+    }
+}
+
+/// What an endpoint's policy says of an action, for any caller, and any table or the one that is named. That a request is allowed here does not allow it: the
 /// policies of the caller and of the table decide too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "decision")]
 pub enum PolicyDecision {
-    /// For every caller and table.
+    /// For every caller, and every such table.
     Allowed,
-    /// For no caller and no table.
+    /// For no caller, and no such table.
     Denied {
         /// The statement that denies it; `None` where no statement allows it.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -47,6 +47,10 @@ pub struct Interface {
     /// Its security groups.
     #[serde(default = "not_asked::<Vec<SecurityGroupId>>")]
     pub security_groups: Observed<Vec<SecurityGroupId>>,
+    /// The prefixes that are assigned to it: pods have addresses of these. Observed and empty where there is none.
+    #[serde(default = "not_asked::<Vec<IpNet>>")]
+    #[schemars(with = "Observed<Vec<String>>")]
+    pub prefixes: Observed<Vec<IpNet>>,
     /// The public IPv4 addresses with their private addresses; observed and empty where there is none.
     pub public_addresses: Observed<Vec<PublicAddress>>,
 }

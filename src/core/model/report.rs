@@ -92,6 +92,10 @@ pub struct InterfaceReport {
     pub vpc: VpcId,
     /// The addresses: all of them, or those that differ from the others.
     pub addresses: Vec<IpAddr>,
+    /// The prefixes that are assigned to it, if they do not differ from the addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub prefixes: Vec<IpNet>,
     /// Whether the kernel sends traffic to an address of DynamoDB in use from one of them.
     pub in_use: bool,
     /// The route table of the subnet; `None` if it is not known.

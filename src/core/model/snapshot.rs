@@ -42,6 +42,9 @@ pub struct Snapshot {
     /// The actions of `--action`, which programs here use: `dynamodb:PutItem`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
+    /// The tables of `--table`, which programs here use: a name, or an ARN.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
     /// What NAT gateways cost, by `--nat-usd-per-gb` and `--nat-usd-per-hour`.
     #[serde(default, skip_serializing_if = "NatRates::are_list_prices")]
     pub nat_rates: NatRates,
@@ -88,6 +91,7 @@ impl Snapshot {
             proxies: Vec::new(),
             ignored_settings: Vec::new(),
             actions: Vec::new(),
+            tables: Vec::new(),
             nat_rates: NatRates::LIST_PRICES,
             assumed_interface,
             kernel_routes: BTreeMap::new(),
@@ -148,6 +152,7 @@ pub enum FactPath {
     SubnetCidrs { interface: InterfaceId, subnet: SubnetId },
     Owner { interface: InterfaceId, subnet: SubnetId },
     PublicAddresses { interface: InterfaceId, subnet: SubnetId },
+    InterfacePrefixes { interface: InterfaceId, subnet: SubnetId },
     InterfaceGroups { interface: InterfaceId, subnet: SubnetId },
     Region,
     Names,
@@ -197,6 +202,7 @@ impl FactPath {
             | Self::SubnetCidrs { .. }
             | Self::Owner { .. }
             | Self::PublicAddresses { .. }
+            | Self::InterfacePrefixes { .. }
             | Self::InterfaceGroups { .. }
             | Self::Region
             | Self::Names
@@ -228,6 +234,7 @@ impl fmt::Display for FactPath {
             Self::SubnetCidrs { interface, .. } => write!(f, "instance.interfaces[{interface}].subnet_cidrs"),
             Self::Owner { interface, .. } => write!(f, "instance.interfaces[{interface}].owner"),
             Self::PublicAddresses { interface, .. } => write!(f, "instance.interfaces[{interface}].public_addresses"),
+            Self::InterfacePrefixes { interface, .. } => write!(f, "instance.interfaces[{interface}].prefixes"),
             Self::InterfaceGroups { interface, .. } => write!(f, "instance.interfaces[{interface}].security_groups"),
             Self::Region => f.write_str("region"),
             Self::Names => f.write_str("names"),
@@ -275,6 +282,7 @@ impl Snapshot {
             proxies: _,
             ignored_settings: _,
             actions: _,
+            tables: _,
             nat_rates: _,
             assumed_interface: _,
             kernel_routes,
@@ -327,6 +335,7 @@ pub fn visit_instance(instance: &mut Observed<Instance>, visitor: &mut impl Fact
             subnet_cidrs,
             owner,
             security_groups,
+            prefixes,
             public_addresses,
         } = interface;
         let (interface, subnet) = (id.clone(), subnet.clone());
@@ -335,6 +344,8 @@ pub fn visit_instance(instance: &mut Observed<Instance>, visitor: &mut impl Fact
         visitor.fact(FactPath::Owner { interface: interface.clone(), subnet: subnet.clone() }, owner);
         let path = FactPath::InterfaceGroups { interface: interface.clone(), subnet: subnet.clone() };
         visitor.fact(path, security_groups);
+        let path = FactPath::InterfacePrefixes { interface: interface.clone(), subnet: subnet.clone() };
+        visitor.fact(path, prefixes);
         visitor.fact(FactPath::PublicAddresses { interface, subnet }, public_addresses);
     }
 }

@@ -246,7 +246,7 @@ pub fn interfaces(report: &Report) -> String {
     for one in &report.interfaces {
         page.put("  ").styled(words::outcome_style(one.outcome), words(one)).to(second);
         page.put(&one.interface).put(if one.in_use { " (in use)  " } else { "  " });
-        page.wrapped(second, &words::some_addresses(&one.addresses));
+        page.wrapped(second, &words::some_addresses(one));
         let table = one.route_table.as_ref().map_or("table not known", RouteTableId::as_str);
         page.to(second).wrapped(second, &format!("{} → {table}: {}", one.subnet, one.reason));
     }

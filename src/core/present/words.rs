@@ -1,12 +1,11 @@
 //! The words for what the types say, the same in every text.
 
 use crate::model::{
-    Destination, Drop, EndpointPolicy, GateState, LostBy, Matched, NameReport, NatCost, NatGatewayId, NatRates,
-    Outcome, PolicyAction, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict,
+    Destination, Drop, EndpointPolicy, GateState, InterfaceReport, LostBy, Matched, NameReport, NatCost, NatGatewayId,
+    NatRates, Outcome, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict,
     WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
-use std::net::IpAddr;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const WARN: Style = AnsiColor::Yellow.on_default().bold();
@@ -173,9 +172,9 @@ pub(super) fn gate_style(state: GateState) -> Style {
 
 /// What the policy of an endpoint says: the actions by what is said of them.
 pub(super) fn endpoint_policy(policy: &EndpointPolicy) -> String {
-    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
-    for PolicyAction { action, decision } in &policy.actions {
-        let said = match decision {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for asked in &policy.actions {
+        let said = match &asked.decision {
             PolicyDecision::Allowed => "allowed".to_owned(),
             PolicyDecision::Denied { statement: Some(statement) } => format!("denied by {statement}"),
             PolicyDecision::Denied { statement: None } => "denied, as no statement allows it".to_owned(),
@@ -185,7 +184,8 @@ pub(super) fn endpoint_policy(policy: &EndpointPolicy) -> String {
             }
             PolicyDecision::Unknown { because } => format!("not known: {because}"),
         };
-        let action = action.strip_prefix("dynamodb:").unwrap_or(action);
+        let action = asked.to_string();
+        let action = action.strip_prefix("dynamodb:").map_or(action.clone(), str::to_owned);
         match groups.iter_mut().find(|(known, _)| *known == said) {
             Some((_, actions)) => actions.push(action),
             None => groups.push((said, vec![action])),
@@ -202,11 +202,13 @@ pub(super) fn endpoint_policy(policy: &EndpointPolicy) -> String {
     format!("{}: {text}", policy.endpoint)
 }
 
-/// Addresses, of which an interface may have dozens.
-pub(super) fn some_addresses(addresses: &[IpAddr]) -> String {
+/// Addresses and prefixes, of which an interface may have dozens.
+pub(super) fn some_addresses(of: &InterfaceReport) -> String {
     const MOST: usize = 4;
-    let some: Vec<String> = addresses.iter().take(MOST).map(ToString::to_string).collect();
-    match addresses.len().saturating_sub(MOST) {
+    let addresses = of.addresses.iter().map(ToString::to_string);
+    let all = addresses.chain(of.prefixes.iter().map(ToString::to_string));
+    let some: Vec<String> = all.take(MOST).collect();
+    match (of.addresses.len() + of.prefixes.len()).saturating_sub(MOST) {
         0 => some.join(", "),
         more => format!("{} and {more} more", some.join(", ")),
     }

@@ -142,7 +142,7 @@ fn decision_on(action: &PolicyAction) -> String {
         PolicyDecision::Conditional { .. } => "conditional",
         PolicyDecision::Unknown { .. } => "unknown",
     };
-    format!("{} {decision}", action.action)
+    format!("{action} {decision}")
 }
 
 /// `52.94.0.10 of HOST`, `the proxy of HOST`, `the name HOST`.
@@ -163,7 +163,8 @@ fn name(name: &NameReport) -> String {
 
 /// `eni-0a 172.31.16.10 on_net (in use)`.
 fn interface(one: &InterfaceReport) -> String {
-    let addresses: Vec<String> = one.addresses.iter().map(ToString::to_string).collect();
+    let addresses = one.addresses.iter().map(ToString::to_string);
+    let addresses: Vec<String> = addresses.chain(one.prefixes.iter().map(ToString::to_string)).collect();
     let in_use = if one.in_use { " (in use)" } else { "" };
     format!("{} {} {}{in_use}", one.interface, addresses.join(","), one.outcome.name())
 }

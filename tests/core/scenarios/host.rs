@@ -64,17 +64,19 @@ pub(super) struct InterfaceChange {
     subnet_ranges: Option<Fact<Vec<IpNet>>>,
     owner: Option<Fact<String>>,
     groups: Option<Fact<Vec<String>>>,
+    prefixes: Option<Fact<Vec<IpNet>>>,
     public: Option<Fact<BTreeMap<IpAddr, IpAddr>>>,
 }
 
 impl InterfaceChange {
-    /// Without an owner or groups it has those of the base world's first interface.
+    /// Without an owner, groups or prefixes it has those of the base world's first interface.
     fn of(self, base: Option<&Interface>, first: Option<&Interface>) -> Result<Interface, String> {
         let cidrs = self.subnet_ranges.map(|ranges| ranges.observed(Ok)).transpose()?;
         let owner = self.owner.map(|owner| owner.observed(|account| Ok(account.into()))).transpose()?;
         let public = self.public.map(|public| public.observed(|map| Ok(pairs(map)))).transpose()?;
         let groups = |all: Vec<String>| all.into_iter().map(|group| id("sg-", group)).collect();
         let groups = self.groups.map(|all| all.observed(groups)).transpose()?;
+        let prefixes = self.prefixes.map(|prefixes| prefixes.observed(Ok)).transpose()?;
         let base = |key: &str| base.ok_or_else(|| format!("{}: {key}: missing", self.id));
         Ok(Interface {
             mac: self.mac.map_or_else(|| base("mac").map(|base| base.mac.clone()), |mac| Ok(mac.into()))?,
@@ -89,6 +91,8 @@ impl InterfaceChange {
             security_groups: groups.unwrap_or_else(|| {
                 first.map_or(Observed::Unseen(Gap::not_yet()), |first| first.security_groups.clone())
             }),
+            prefixes: prefixes
+                .unwrap_or_else(|| first.map_or(Observed::Unseen(Gap::not_yet()), |first| first.prefixes.clone())),
             public_addresses: public.map_or_else(|| base("public").map(|base| base.public_addresses.clone()), Ok)?,
             id: id("eni-", self.id.clone())?,
         })

@@ -59,6 +59,7 @@ impl World {
             ignored_settings: Vec::new(),
             assumed_interface: None,
             actions: Vec::new(),
+            tables: Vec::new(),
             nat_rates: NatRates::LIST_PRICES,
             kernel_routes: BTreeMap::new(),
             kernel_paths: nothing(),
@@ -161,6 +162,7 @@ pub(super) struct Changes {
     proxies: BTreeMap<String, ProxyChange>,
     assumed_interface: Option<String>,
     actions: Option<Vec<String>>,
+    tables_used: Option<Vec<String>>,
     routes: Vec<RouteChange>,
     tables: Option<Fact<Vec<TableChange>>>,
     endpoints: Option<Fact<Vec<EndpointChange>>>,
@@ -235,6 +237,9 @@ impl Changes {
         snapshot.proxies.extend(proxies.map(|(variable, proxy)| proxy.of(variable)));
         if let Some(actions) = self.actions.take() {
             snapshot.actions = actions;
+        }
+        if let Some(tables) = self.tables_used.take() {
+            snapshot.tables = tables;
         }
         if let Some(interface) = self.assumed_interface.take() {
             snapshot.assumed_interface = Some(at("assumed_interface", id("eni-", interface))?);

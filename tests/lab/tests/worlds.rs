@@ -18,6 +18,29 @@ use std::{net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A second interface with a prefix, for pods, in a subnet whose way out is a NAT gateway.
+fn pods_without_an_endpoint() -> World {
+    let mut world = World::on_net().with_second_interface();
+    let with = AssociatedWith::Subnet(world.subnets[1].id.clone());
+    let association = Association { id: "rtbassoc-0e5b".to_owned(), with };
+    let routes = world.route_tables[0].routes.iter().filter(|route| route.target.id == "local").cloned();
+    let routes = routes.collect();
+    world.route_tables.push(RouteTable { id: "rtb-0e5b".to_owned(), associations: vec![association], routes });
+    let everywhere = Destination::Cidr("0.0.0.0/0".parse().unwrap());
+    world.create_route("rtb-0e5b", everywhere, Target::nat("nat-0a1b2c3d")).unwrap();
+    world
+}
+
+/// Pods have addresses of a prefix, which no listing of addresses has.
+fn prefixes() -> Result<(), Failed> {
+    let lab = Lab::start(pods_without_an_endpoint(), Mode::Namespaces)?;
+    let ran = lab.onnet(Path::new(ONNET), &["check", "--all-interfaces"])?;
+    let row = "eni-0b8d6f42  172.31.32.10, 172.31.32.16/28\n";
+    assert!(ran.stdout.contains(row), "{}", ran.stdout);
+    assert!(ran.stdout.contains("from 172.31.32.10 and 172.31.32.16/28 of"), "{}", ran.stdout);
+    Ok(())
+}
+
 /// The required output of `onnet check`.
 struct Expected {
     outcome: &'static str,
@@ -185,21 +208,7 @@ fn worlds() -> Vec<(&'static str, Prepare, Disturb, Expected)> {
         ),
         (
             "a_second_interface_whose_subnet_has_no_endpoint",
-            || {
-                let mut world = World::on_net().with_second_interface();
-                let with = AssociatedWith::Subnet(world.subnets[1].id.clone());
-                let association = Association { id: "rtbassoc-0e5b".to_owned(), with };
-                let routes = world.route_tables[0].routes.iter().filter(|route| route.target.id == "local").cloned();
-                let routes = routes.collect();
-                world.route_tables.push(RouteTable {
-                    id: "rtb-0e5b".to_owned(),
-                    associations: vec![association],
-                    routes,
-                });
-                let everywhere = Destination::Cidr("0.0.0.0/0".parse().unwrap());
-                world.create_route("rtb-0e5b", everywhere, Target::nat("nat-0a1b2c3d")).unwrap();
-                world
-            },
+            pods_without_an_endpoint,
             calm,
             expect("on_net", 0, "consistent", &["other-interface-off-net"]),
         ),
@@ -258,7 +267,8 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
     let check = |(name, world, disturb, expected): (&str, Prepare, Disturb, Expected)| {
         Trial::test(format!("check::{name}"), move || check(world(), disturb, &expected)).with_ignored_flag(!namespaces)
     };
-    let others: [(&str, Test); 8] = [
+    let others: [(&str, Test); 9] = [
+        ("check::all_interfaces_shows_the_prefixes_of_pods", prefixes),
         ("check::an_endpoints_policy_that_allows_reading_only", endpoint_policy),
         ("check::names_that_are_given_are_judged_too", given_names),
         ("check::a_gate_opens_where_traffic_is_known_to_be_on_net_and_nowhere_else", gates),

@@ -89,6 +89,7 @@ fn nothing_known(world: &Snapshot) -> Facts {
         gates: false,
         witness: false,
         actions: Vec::new(),
+        tables: Vec::new(),
         nat_rates: NatRates::LIST_PRICES,
         witness_every: Seconds::default(),
         max_age: world.max_age,

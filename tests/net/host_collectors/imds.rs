@@ -45,6 +45,8 @@ async fn an_instance_is_read_whole() {
         (of(MAC, "ipv6s"), text("2001:db8::10\n2001:db8::11")),
         (of(MAC, "subnet-ipv6-cidr-blocks"), text("2001:db8::/64")),
         (of(MAC, "public-ipv4s"), text("198.51.100.7")),
+        (of(MAC, "ipv4-prefix"), text("172.31.16.64/28\n172.31.16.96/28")),
+        (of(MAC, "ipv6-prefix"), text("2001:db8::/80")),
     ]);
     let seen = look(script).await.unwrap();
     assert_eq!(seen.id.as_str(), "i-0123456789abcdef0");
@@ -63,6 +65,11 @@ async fn an_instance_is_read_whole() {
     );
     let cidrs = interface.subnet_cidrs.seen().unwrap();
     assert_eq!(cidrs.iter().map(ToString::to_string).collect::<Vec<_>>(), ["172.31.16.0/20", "2001:db8::/64"]);
+    let prefixes = interface.prefixes.seen().unwrap();
+    assert_eq!(
+        prefixes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["172.31.16.64/28", "172.31.16.96/28", "2001:db8::/80"]
+    );
     let [public] = interface.public_addresses.seen().unwrap().as_slice() else { panic!("{interface:?}") };
     assert_eq!((public.public.to_string(), public.private.to_string()), ("198.51.100.7".into(), "172.31.16.10".into()));
 }
@@ -81,6 +88,19 @@ async fn public_addresses_that_cannot_be_read_are_a_gap_and_never_none() {
         let seen = look(with(of(MAC, "public-ipv4s"), reply)).await.unwrap();
         assert_eq!(seen.interfaces[0].public_addresses.gap().unwrap().reason(), reason);
     }
+}
+
+#[tokio::test]
+async fn prefixes_that_cannot_be_read_are_a_gap_of_their_own_and_never_none() {
+    for item in ["ipv4-prefix", "ipv6-prefix"] {
+        for (reply, reason) in [(Reply::Status(503), "throttled"), (Reply::Html, "malformed")] {
+            let seen = look(with(of(MAC, item), reply)).await.unwrap();
+            assert_eq!(seen.interfaces[0].prefixes.gap().unwrap().reason(), reason, "{item}");
+            assert!(seen.interfaces[0].subnet_cidrs.seen().is_some());
+        }
+    }
+    let seen = look(plain()).await.unwrap();
+    assert_eq!(seen.interfaces[0].prefixes.seen().unwrap(), &[], "a 404 is how the service says that there are none");
 }
 
 #[tokio::test]
@@ -144,9 +164,11 @@ async fn two_interfaces_take_three_round_trips() {
         script.insert(of(mac, "public-ipv4s"), text("198.51.100.7"));
         script.insert(of(mac, "ipv6s"), text("2001:db8::10"));
         script.insert(of(mac, "subnet-ipv6-cidr-blocks"), text("2001:db8::/64"));
+        script.insert(of(mac, "ipv4-prefix"), text("172.31.16.64/28"));
+        script.insert(of(mac, "ipv6-prefix"), text("2001:db8::/80"));
     }
     script.insert(meta("network/interfaces/macs/"), text(&format!("{MAC}/\n{MAC2}/")));
-    let (first, second) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(22)));
+    let (first, second) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(26)));
     for (path, reply) in &mut script {
         let Reply::Text(text) = reply else { panic!("only texts here") };
         let wave = if path.contains(":00:") { &second } else { &first };
@@ -160,7 +182,7 @@ async fn two_interfaces_take_three_round_trips() {
     let order: Vec<_> = seen.interfaces.iter().map(|interface| interface.mac.as_str()).collect();
     assert_eq!(order, [MAC2, MAC], "the primary interface comes first");
     let requests = imds.requests();
-    assert_eq!(requests.len(), 1 + 4 + 22, "{requests:#?}");
+    assert_eq!(requests.len(), 1 + 4 + 26, "{requests:#?}");
     assert_eq!(requests.iter().filter(|request| request.starts_with("PUT")).count(), 1);
 }
 

@@ -40,10 +40,13 @@ impl Rule for code::OtherInterfaceOffNet {
             !one.in_use && is_part && matches!(one.outcome, Outcome::OffNet | Outcome::AtRisk)
         };
         let draft = |one: &InterfaceReport| {
-            let from = match one.addresses.as_slice() {
-                [address] => address.to_string(),
+            let addresses = one.addresses.iter().map(ToString::to_string);
+            let all: Vec<String> = addresses.chain(one.prefixes.iter().map(ToString::to_string)).collect();
+            let from = match all.as_slice() {
+                [only] => only.clone(),
                 [first, second] => format!("{first} and {second}"),
-                [first, rest @ ..] => format!("{first} and {} more addresses", rest.len()),
+                [first, rest @ ..] if one.prefixes.is_empty() => format!("{first} and {} more addresses", rest.len()),
+                [first, rest @ ..] => format!("{first} and {} more addresses and prefixes", rest.len()),
                 [] => "it".to_owned(),
             };
             Draft::new(format!(

@@ -95,7 +95,7 @@ pub(super) fn interfaces(report: &Report) -> Markup {
                     @for one in &report.interfaces {
                         tr {
                             th scope="row" { (code(&one.interface)) @if one.in_use { " in use" } }
-                            td { (code(words::some_addresses(&one.addresses))) }
+                            td { (code(words::some_addresses(one))) }
                             td { (outcome_word(one.outcome)) }
                             td {
                                 (code(&one.subnet)) @if let Some(table) = &one.route_table { " → " (code(table)) } ": "
