@@ -250,6 +250,7 @@ pub fn interfaces(report: &Report) -> String {
         let table = one.route_table.as_ref().map_or("table not known", RouteTableId::as_str);
         page.to(second).wrapped(second, &format!("{} → {table}: {}", one.subnet, one.reason));
     }
+    page.put("  ").wrapped(2, words::BRANCHES);
     std::mem::take(page).finish()
 }
 

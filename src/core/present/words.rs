@@ -202,6 +202,10 @@ pub(super) fn endpoint_policy(policy: &EndpointPolicy) -> String {
     format!("{}: {text}", policy.endpoint)
 }
 
+/// What a table of the instance's network interfaces cannot show.
+pub(super) const BRANCHES: &str = "Branch network interfaces, as pods with security groups of their own have, are not visible here: instance \
+     metadata does not list them.";
+
 /// Addresses and prefixes, of which an interface may have dozens.
 pub(super) fn some_addresses(of: &InterfaceReport) -> String {
     const MOST: usize = 4;

@@ -38,6 +38,7 @@ fn prefixes() -> Result<(), Failed> {
     let row = "eni-0b8d6f42  172.31.32.10, 172.31.32.16/28\n";
     assert!(ran.stdout.contains(row), "{}", ran.stdout);
     assert!(ran.stdout.contains("from 172.31.32.10 and 172.31.32.16/28 of"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n  Branch network interfaces, as pods"), "{}", ran.stdout);
     Ok(())
 }
 

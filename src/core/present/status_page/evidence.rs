@@ -84,6 +84,7 @@ pub(super) fn interfaces(report: &Report) -> Markup {
         section aria-labelledby="interfaces" {
             h2 #interfaces { "Network interfaces of the instance" }
             p { "What the route tables of their subnets do with DynamoDB's prefix list. The outcome is that of the one in use." }
+            p { (words::BRANCHES) }
             table {
                 thead {
                     tr {
