@@ -19,8 +19,11 @@ pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
     named(tests, namespaces)
 }
 
-/// What happens, and what `onnet check` then says: outcome, exit code and exactly these findings.
-type Step = (&'static str, fn(&mut World), (&'static str, i32, &'static [&'static str]));
+/// What `onnet check` says: outcome, exit code and exactly these findings.
+type Said = (&'static str, i32, &'static [&'static str]);
+
+/// What happens, and what is said then.
+type Step = (&'static str, fn(&mut World), Said);
 
 fn tables(world: &World) -> [Vec<String>; 2] {
     let id = |number: usize| world.route_tables[number].id.clone();
@@ -108,7 +111,7 @@ fn life() -> Done {
 
 /// The route leads to the endpoint whatever its state.
 fn states() -> Done {
-    const STATES: [(&str, (&str, i32, &[&str])); 10] = [
+    const STATES: [(&str, Said); 10] = [
         ("available", ("on_net", 0, &[])),
         ("pendingAcceptance", ("at_risk", 1, &["endpoint-not-available", "probe-failed"])),
         ("pending", ("at_risk", 1, &["endpoint-not-available", "probe-failed"])),
