@@ -73,6 +73,42 @@ fn an_association_without_a_state_counts_only_where_no_other_has_one() {
     assert_eq!(main(states[3]), Ok(Outcome::Undetermined));
 }
 
+/// Of a subnet under another name than its id, the association would be passed over, and the main route table serve it.
+#[test]
+fn an_association_with_what_is_no_id_leaves_the_vpc_open() {
+    let own = |fields: &str| {
+        let association =
+            format!(r#"{{{fields}, "RouteTableId": "rtb-2", "AssociationState": {{"State": "associated"}}}}"#);
+        disassociated(&association)
+    };
+    assert_eq!(own(r#""SubnetId": "subnet-1""#), Ok(Outcome::OffNet));
+    for id in [
+        "null",
+        "None",
+        "$null",
+        "x",
+        "0",
+        "subnet_1",
+        "subnet1",
+        "subnet-",
+        "[subnet-1]",
+        "subnet-1,",
+        "arn:aws:ec2:us-east-1:1:subnet/subnet-1",
+    ] {
+        let said = own(&format!(r#""SubnetId": "{id}""#));
+        assert!(matches!(said, Ok(Outcome::Undetermined) | Err(_)), "{id}: {said:?}");
+    }
+    for fields in
+        [r#""SubnetId": "", "GatewayId": "x""#, r#""PublicIpv4Pool": "x""#, r#""Main": true, "PublicIpv4Pool": "x""#]
+    {
+        let said = own(fields);
+        assert!(matches!(said, Ok(Outcome::Undetermined) | Err(_)), "{fields}: {said:?}");
+    }
+    for fields in [r#""GatewayId": "igw-1""#, r#""GatewayId": "vgw-1""#, r#""PublicIpv4Pool": "ipv4pool-ec2-1""#] {
+        assert_eq!(own(fields), Ok(Outcome::OnNet), "{fields}");
+    }
+}
+
 #[test]
 fn an_id_that_ec2_cannot_have_written_is_refused() {
     for id in [
@@ -500,7 +536,14 @@ fn a_managed_list_without_a_state_is_settled_only_where_no_other_has_one() {
         outcome(&[("prefix-lists.json", &lists)])
     };
     let state = r#", "State": "create-complete""#;
-    for managed in [r#""OwnerId": "AWS", "#, r#""AddressFamily": "IPv4", "#, r#""Version": 1, "#] {
+    let keys = [
+        r#""OwnerId": "AWS", "#,
+        r#""AddressFamily": "IPv4", "#,
+        r#""Version": 1, "#,
+        r#""Version": "x", "#,
+        r#""MaxEntries": 6, "#,
+    ];
+    for managed in keys {
         assert_eq!(of(managed, ""), Ok(Outcome::OnNet), "{managed}");
         assert_eq!(of(managed, state), Ok(Outcome::Undetermined), "{managed}");
     }

@@ -348,6 +348,8 @@ fn association_state(word: Option<&str>) -> AssociationState {
         Some("associating" | "disassociating") => AssociationState::Changing,
         Some("disassociated") => AssociationState::Gone,
         Some("failed") => AssociationState::Failed,
+        // Words of snapshots, which EC2 does not write.
+        Some(word @ ("absent" | "changing" | "gone")) => AssociationState::Other(format!("{word:?}")),
         Some(word) => AssociationState::Other(word.to_owned()),
     }
 }
@@ -586,6 +588,12 @@ mod tests {
         assert_eq!(state("disassociating"), AssociationState::Changing);
         assert_eq!(state("disassociated"), AssociationState::Gone);
         assert_eq!(state("failed"), AssociationState::Failed);
+        for word in ["absent", "changing", "gone"] {
+            let read = state(word);
+            let saved = serde_json::to_value(&read).unwrap();
+            assert_eq!(serde_json::from_value::<AssociationState>(saved).unwrap(), read);
+            assert!(matches!(read, AssociationState::Other(_)), "{word}");
+        }
         assert_eq!(state("parked"), AssociationState::Other("parked".into()));
     }
 

@@ -4,7 +4,6 @@
 //! one key. What no file holds is a gap that names the command to fill it with, never an empty list.
 
 mod assemble;
-mod distinct;
 mod document;
 mod listing;
 mod relevant;

@@ -1,6 +1,7 @@
 //! Facts from files, and the rules by which EC2's many optional fields become our few enums, live or from files.
 
 pub mod convert;
+pub(crate) mod distinct;
 pub mod files;
 pub mod input;
 pub mod json;

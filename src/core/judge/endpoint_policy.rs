@@ -8,9 +8,12 @@ use super::{
     path::Reader,
     round::{Named, reader},
 };
-use crate::model::{
-    EndpointPolicy, Path, PolicyAction, PolicyCondition, PolicyDecision, Snapshot, VpcEndpoint, VpcEndpointId,
-    partition_of,
+use crate::{
+    import::distinct::Distinct,
+    model::{
+        EndpointPolicy, Path, PolicyAction, PolicyCondition, PolicyDecision, Snapshot, VpcEndpoint, VpcEndpointId,
+        partition_of,
+    },
 };
 use serde_json::{Map, Value};
 
@@ -35,6 +38,20 @@ fn is_on_items(action: &str) -> bool {
     ON_ITEMS.iter().any(|known| known.eq_ignore_ascii_case(action))
 }
 
+/// Of the actions on items, those that are on indexes too.
+fn has_indexes(action: &str) -> bool {
+    ["dynamodb:Query", "dynamodb:Scan"].iter().any(|known| known.eq_ignore_ascii_case(action))
+}
+
+/// Why nothing is said of a table: its requests do not go to this Region.
+fn elsewhere(table: &str, region: &str) -> Option<PolicyDecision> {
+    let [_, partition, _, of_table, _, resource] = parts_of_arn(table);
+    let is_here =
+        resource.is_empty() || (of_table == region && partition_of(region).is_none_or(|own| own == partition));
+    let because = || format!("requests for it go to {of_table}, not through this endpoint");
+    (!is_here).then(|| PolicyDecision::Unknown { because: because() })
+}
+
 /// What the policies of the endpoints that addresses in use go through say: of `ListTables`, and of the actions that the user named,
 /// else of those that most programs use; of each on the tables that the user named, else on any.
 pub(super) fn endpoint_policies(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Named<'_>]) -> Vec<EndpointPolicy> {
@@ -55,7 +72,10 @@ pub(super) fn endpoint_policies(reader: &Reader<'_>, snapshot: &Snapshot, names:
         let decide = |action: &str, table: Option<&String>| PolicyAction {
             action: action.to_owned(),
             table: table.cloned(),
-            decision: policy.decide(&Asked { action, table: table.map(String::as_str), region }),
+            decision: table.and_then(|table| elsewhere(table, region)).unwrap_or_else(|| {
+                let table = table.map(String::as_str);
+                policy.decide(&Asked { action, table, region })
+            }),
         };
         let actions = actions.iter().flat_map(|action| {
             let tables = snapshot.tables.iter().filter(|_| is_on_items(action));
@@ -193,7 +213,7 @@ impl Statement {
     fn of_resources(&self, asked: &Asked<'_>) -> Matches {
         let is_on_tables = is_on_items(asked.action);
         let matches = |pattern: &String| match (tables(pattern, asked.region), asked.table) {
-            (_, Some(table)) if is_on_tables => one_table(pattern, table, asked.region),
+            (_, Some(table)) if is_on_tables => one_table(pattern, table, has_indexes(asked.action), asked.region),
             (Matches::All, _) if pattern != "*" && !is_on_tables => Matches::Some,
             (matches, _) => matches,
         };
@@ -232,9 +252,11 @@ fn tables(pattern: &str, region: &str) -> Matches {
     let may_be = |part: &str, value: &str| is_like(part, value) || part.contains("${");
     let is_here = partition_of(region).is_none_or(|own| may_be(partition, own))
         && may_be(service, "dynamodb")
-        && may_be(in_region, region);
+        // ARNs of global tables have none.
+        && (in_region.is_empty() || may_be(in_region, region));
     let is_own = partition == "*" || partition_of(region).is_some_and(|own| is_like(partition, own));
-    let is_every_table = is_own && account == "*" && matches!(resource, "*" | "table*" | "table/*");
+    let is_every_table =
+        is_own && !in_region.is_empty() && account == "*" && matches!(resource, "*" | "table*" | "table/*");
     match (is_here, is_every_table && !pattern.contains("${")) {
         (false, _) => Matches::None,
         (true, false) => Matches::Some,
@@ -247,8 +269,10 @@ fn parts_of_arn(arn: &str) -> [&str; 6] {
     [(); 6].map(|()| parts.next().unwrap_or_default())
 }
 
-/// Whether a pattern of `Resource` matches a table itself, its indexes and streams apart. By its name alone, whose it is is not known.
-fn one_table(pattern: &str, table: &str, region: &str) -> Matches {
+/// Whether a pattern of `Resource` matches a table, and for the actions that indexes have too, each of its indexes. By its name alone,
+/// whose it is is not known.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/iam-policy-specific-table-indexes.html>
+fn one_table(pattern: &str, table: &str, with_indexes: bool, region: &str) -> Matches {
     if pattern == "*" {
         return Matches::All;
     }
@@ -257,7 +281,8 @@ fn one_table(pattern: &str, table: &str, region: &str) -> Matches {
         return Matches::Some;
     }
     let (own_partition, own_region, own_account, name) = match parts_of_arn(table) {
-        ["arn", partition, _, region, account, resource] => {
+        // A name has no colon, and may be `arn`.
+        [_, partition, _, region, account, resource] if !resource.is_empty() => {
             (Some(partition), region, Some(account), resource.to_owned())
         }
         [..] => (partition_of(region), region, None, format!("table/{table}")),
@@ -277,9 +302,27 @@ fn one_table(pattern: &str, table: &str, region: &str) -> Matches {
         part(service, Some("dynamodb")),
         part(in_region, Some(own_region)),
         part(account, own_account),
-        part(resource, Some(&name)),
+        match (part(resource, Some(&name)), any_index(resource, &name)) {
+            (of_table, of_indexes) if !with_indexes || of_table == of_indexes => of_table,
+            (_, _) => Matches::Some,
+        },
     ];
     parts.into_iter().min().unwrap_or(Matches::None)
+}
+
+/// Whether a pattern matches the indexes of a table, whatever their names.
+fn any_index(pattern: &str, table: &str) -> Matches {
+    let indexes = format!("{table}/index/");
+    // Of names that no pattern has, of one character and of several.
+    let matched = ["\u{1}", "\u{1}\u{1}"].map(|name| is_like(pattern, &format!("{indexes}{name}")));
+    let literal = pattern.split(['*', '?']).next().unwrap_or_default();
+    if matched == [true, true] {
+        Matches::All
+    } else if literal.starts_with(&indexes) || (literal != pattern && indexes.starts_with(literal)) {
+        Matches::Some
+    } else {
+        Matches::None
+    }
 }
 
 /// Whether a text is like a pattern, in which `*` is any text and `?` any character.
@@ -312,7 +355,8 @@ fn is_like(pattern: &str, text: &str) -> bool {
 }
 
 fn read(document: &str) -> Result<Vec<Statement>, String> {
-    let value: Value = serde_json::from_str(document).map_err(|error| format!("it is not a JSON document: {error}"))?;
+    let Distinct(value) =
+        serde_json::from_str(document).map_err(|error| format!("it is not a JSON document: {error}"))?;
     let Value::Object(policy) = value else { return Err("it is not a JSON object".to_owned()) };
     for key in policy.keys() {
         if !["Version", "Id", "Statement"].contains(&key.as_str()) {
@@ -451,6 +495,9 @@ mod tests {
             ("arm:aws:dynamodb:us-east-1:111122223333:table/t", REGION, Matches::None),
             ("arn:aws:dynamodb*", REGION, Matches::Some),
             ("arn:aws:dynamodb", REGION, Matches::None),
+            ("arn:aws:dynamodb::*:global-table/*", REGION, Matches::Some),
+            ("arn:aws:dynamodb::111122223333:*", REGION, Matches::Some),
+            ("arn:aws:dynamodb::*:*", REGION, Matches::Some),
             ("arn:aws:sqs:us-east-1:*:*", REGION, Matches::None),
             ("arn:aws-cn:dynamodb:*:*:table/*", REGION, Matches::None),
             ("arn:aws:dynamodb:${aws:RequestedRegion}:*:table/*", REGION, Matches::Some),
@@ -483,10 +530,42 @@ mod tests {
             ("arn:aws:dynamodb*", Matches::Some, Matches::Some),
             ("arn:aws:dynamodb", Matches::None, Matches::None),
         ] {
-            assert_eq!(one_table(pattern, ORDERS, REGION), of_arn, "{pattern}");
-            assert_eq!(one_table(pattern, "orders", REGION), of_name, "{pattern}, by name");
+            assert_eq!(one_table(pattern, ORDERS, false, REGION), of_arn, "{pattern}");
+            assert_eq!(one_table(pattern, "orders", false, REGION), of_name, "{pattern}, by name");
         }
-        assert_eq!(one_table("arn:aws:dynamodb:*:*:table/*", "orders", "moon-base-1"), Matches::Some, "no partition");
+        let everywhere = one_table("arn:aws:dynamodb:*:*:table/*", "orders", false, "moon-base-1");
+        assert_eq!(everywhere, Matches::Some, "no partition");
+        assert_eq!(one_table("arn:aws:dynamodb:*:*:table/arn", "arn", false, REGION), Matches::All, "a name");
+    }
+
+    #[test]
+    fn a_query_is_on_a_table_or_on_any_of_its_indexes() {
+        for (resource, expected) in [
+            ("table/orders*", Matches::All),
+            ("table/*", Matches::All),
+            ("table/orders", Matches::Some),
+            ("table/orders?*", Matches::Some),
+            ("table/orders/index/*", Matches::Some),
+            ("table/orders/index/by-date", Matches::Some),
+            ("table/*/index/by-date", Matches::Some),
+            ("table/audit/index/*", Matches::None),
+            ("table/audit", Matches::None),
+        ] {
+            let pattern = format!("arn:aws:dynamodb:*:*:{resource}");
+            assert_eq!(one_table(&pattern, "orders", true, REGION), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn of_a_table_in_another_region_nothing_is_said() {
+        for (table, is_elsewhere) in [
+            ("orders", false),
+            ("arn:aws:dynamodb:us-east-1:111122223333:table/orders", false),
+            ("arn:aws:dynamodb:us-west-2:111122223333:table/orders", true),
+            ("arn:aws-cn:dynamodb:us-east-1:111122223333:table/orders", true),
+        ] {
+            assert_eq!(elsewhere(table, REGION).is_some(), is_elsewhere, "{table}");
+        }
     }
 
     #[test]
@@ -518,6 +597,8 @@ mod tests {
         assert!(!of(&format!(r#"{{"Version": "2012-10-17", "Id": "x", "Statement": [{statement}]}}"#)));
         assert!(of(&format!(r#"{{"Version": "2012-10-17", "Statements": [], "Statement": [{statement}]}}"#)));
         assert!(of(r#"["x"]"#));
+        let twice = statement.replace(r#""Effect":"Allow""#, r#""Effect":"Deny","Effect":"Allow""#);
+        assert!(of(&format!(r#"{{"Statement": [{twice}]}}"#)), "{twice}");
         let odd = said(&allow(r#""Condition": {"StringEquals": "x"}"#), "GetItem");
         assert!(odd.contains("a condition that onnet cannot read"), "{odd}");
     }

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Associations<'f> {
     of_subnets: BTreeMap<&'f SubnetId, Vec<Associated<'f>>>,
     main: BTreeMap<&'f VpcId, Vec<Associated<'f>>>,
-    /// VPCs with an association that has a state: what wrote that one would have written every other's.
-    with_states: BTreeSet<&'f VpcId>,
+    /// Whether an association has a state: what wrote that one would have written every other's.
+    have_states: bool,
     /// Tables that are listed more than once, with different contents: which one is newer is not known.
     twice: BTreeSet<&'f RouteTableId>,
 }
@@ -26,12 +26,8 @@ impl<'f> Associations<'f> {
     /// # Errors
     /// Why the tables are not known.
     pub(super) fn of(facts: &'f VpcFacts) -> Result<Self, &'f Gap> {
-        let mut all = Self {
-            of_subnets: BTreeMap::new(),
-            main: BTreeMap::new(),
-            with_states: BTreeSet::new(),
-            twice: BTreeSet::new(),
-        };
+        let mut all =
+            Self { of_subnets: BTreeMap::new(), main: BTreeMap::new(), have_states: false, twice: BTreeSet::new() };
         let mut first: BTreeMap<&RouteTableId, &RouteTable> = BTreeMap::new();
         for table in facts.route_tables.get()? {
             if *first.entry(&table.id).or_insert(table) != table {
@@ -39,9 +35,7 @@ impl<'f> Associations<'f> {
             }
             for association in &table.associations {
                 let associated = (table, &association.state);
-                if association.state != AssociationState::Absent {
-                    all.with_states.insert(&table.vpc);
-                }
+                all.have_states |= association.state != AssociationState::Absent;
                 match &association.with {
                     AssociatedWith::Main => all.main.entry(&table.vpc).or_default().push(associated),
                     AssociatedWith::Subnet(subnet) => all.of_subnets.entry(subnet).or_default().push(associated),
@@ -83,9 +77,8 @@ impl<'f> Associations<'f> {
         let mut found: Option<&RouteTable> = None;
         for &(table, state) in associations.into_iter().flatten() {
             match state {
-                AssociationState::Absent if self.with_states.contains(&table.vpc) => {
-                    let detail =
-                        format!("an association with {} has no state, and others of {} have", table.id, table.vpc);
+                AssociationState::Absent if self.have_states => {
+                    let detail = format!("an association with {} has no state, and others have one", table.id);
                     return Err(Missing { what, why: Gap::Truncated { detail } });
                 }
                 AssociationState::Associated | AssociationState::Absent => {}

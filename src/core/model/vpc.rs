@@ -183,7 +183,7 @@ pub enum AssociatedWith {
 pub enum AssociationState {
     /// In effect.
     Associated,
-    /// Not in the answer, as in older ones: in effect, unless other associations of the VPC have a state.
+    /// Not in the answer, as in older ones: in effect, unless other associations have a state.
     Absent,
     /// In transition, so that either table may serve the subnet: `associating`, `disassociating`.
     Changing,

@@ -116,6 +116,8 @@ pub(super) struct Collected {
     subnets: Pieces<ListedSubnet>,
     vpc_endpoints: Pieces<ListedEndpoint>,
     prefix_lists: Pieces<ListedPrefixList>,
+    /// Whether some list had a state, those of other Regions included.
+    lists_have_states: bool,
     network_interfaces: Pieces<ListedInterface>,
     /// The accounts that own VPCs, as DescribeVpcs has them.
     vpc_owners: BTreeMap<VpcId, BTreeSet<AccountId>>,
@@ -279,6 +281,7 @@ impl Collected {
     /// Two files that differ about one list.
     pub(super) fn only(&mut self, region: &str) -> Result<(), FilesError> {
         self.only_entries(region);
+        self.lists_have_states = self.prefix_lists.values().any(ListedPrefixList::has_state);
         for (list, file) in std::mem::take(&mut self.prefix_lists.items).into_values() {
             if list.region.as_deref().is_none_or(|of| of == region) {
                 self.prefix_lists.insert(list.id.to_string(), list, &file)?;
@@ -564,7 +567,7 @@ impl Collected {
         if let Some(gap) = self.ambiguous_entries.get(&id).filter(|_| inline.is_none()) {
             return Observed::Unseen(gap.clone());
         }
-        let states = self.prefix_lists.items.values().any(|(list, _)| list.has_state());
+        let states = self.lists_have_states || self.prefix_lists.values().any(ListedPrefixList::has_state);
         if let Some(gap) = listed.and_then(|list| list.changing(states)) {
             return Observed::Unseen(gap);
         }

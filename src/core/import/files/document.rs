@@ -1,7 +1,7 @@
 //! What a document of a file is: an answer of the AWS CLI, a list, or another tool's.
 
 use super::{
-    distinct::Distinct,
+    super::distinct::Distinct,
     json::Text,
     shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedVpc, ReadTable},
     unread::{Keys, Scan, Unread},

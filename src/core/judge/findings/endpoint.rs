@@ -29,10 +29,10 @@ impl Rule for code::NoEndpoint {
             );
             let message = format!("{vpc} has no DynamoDB gateway endpoint");
             // Where another endpoint may be one, or is not visible, no command of this account's would help.
-            Some(match (world.reader.hidden(vpc), of_unknown_type(world, vpc)) {
+            Some(match (world.reader.hidden(vpc), perhaps_one(world, vpc)) {
                 (Some(hidden), _) => unused(table, &format!("{message} that shows here: {}", hidden.why)),
                 (None, Some(id)) => {
-                    unused(table, &format!("{message} that is known to be one: the type of {id} is not"))
+                    unused(table, &format!("{message} that is known to be one: the type or service of {id} is not"))
                 }
                 (None, None) => fixed(unused(table, &message), fix),
             })
@@ -141,10 +141,11 @@ fn usable<'e>(world: &World<'_>, table: &Table<'_>, endpoints: &'e [VpcEndpoint]
     usable.min_by_key(|e| (e.state != EndpointState::Available, &e.id))
 }
 
-/// An endpoint for DynamoDB that may be a gateway endpoint.
-fn of_unknown_type<'w>(world: &World<'w>, vpc: &VpcId) -> Option<&'w VpcEndpointId> {
-    let is_unknown = |e: &&VpcEndpoint| {
-        matches!(e.kind, EndpointType::Absent | EndpointType::Other(_)) && world.reader.is_dynamodb(e) != Ok(false)
+/// An endpoint that may be a gateway endpoint for DynamoDB.
+fn perhaps_one<'w>(world: &World<'w>, vpc: &VpcId) -> Option<&'w VpcEndpointId> {
+    let is_unknown = |e: &&VpcEndpoint| match (&e.kind, world.reader.is_dynamodb(e)) {
+        (EndpointType::Absent | EndpointType::Other(_), Ok(true) | Err(_)) | (EndpointType::Gateway, Err(_)) => true,
+        (_, _) => false,
     };
     let endpoints = world.reader.facts.vpc_endpoints.seen();
     endpoints.into_iter().flatten().filter(|e| e.vpc == *vpc).find(is_unknown).map(|endpoint| &endpoint.id)

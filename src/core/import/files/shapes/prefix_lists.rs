@@ -10,7 +10,10 @@ use super::{
 };
 use crate::model::{Gap, ListFamily, PrefixListId};
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny},
+};
 use serde_json::Value;
 
 /// What a file says of prefix lists alone.
@@ -44,6 +47,8 @@ pub(in super::super) struct ListedPrefixList {
     state: Option<String>,
     /// A customer's list has another with each change.
     version: Option<u64>,
+    /// Whether a row of it is of `DescribeManagedPrefixLists`, which has the state of every list: by a key that the other API does not have.
+    is_managed: bool,
 }
 
 impl ListedPrefixList {
@@ -80,10 +85,8 @@ impl ListedPrefixList {
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ManagedPrefixList.html>
     pub(in super::super) fn changing(&self, states: bool) -> Option<Gap> {
         let Some(state) = self.state.as_deref().map(str::to_ascii_lowercase) else {
-            // `DescribePrefixLists` has no states, and none of these either.
-            let is_managed = self.owner.is_some() || self.family.is_some() || self.version.is_some();
             let detail = format!("{} has no State, and other prefix lists have", self.id);
-            return (states && is_managed).then_some(Gap::Truncated { detail });
+            return (states && self.is_managed).then_some(Gap::Truncated { detail });
         };
         match state.as_str() {
             "create-complete" | "modify-complete" | "restore-complete" => None,
@@ -153,6 +156,7 @@ impl Row for ListedPrefixList {
             ("State", same_or_absent(&mut self.state, &other.state)),
             ("Version", same_or_absent(&mut self.version, &other.version)),
         ])?;
+        self.is_managed |= other.is_managed;
         self.name = self.name.take().or_else(|| other.name.clone());
         self.cidrs = self.cidrs.take().or_else(|| other.cidrs.clone());
         self.owner = self.owner.take().or_else(|| other.owner.clone());
@@ -179,6 +183,10 @@ struct PrefixListJson<'a> {
     state: Option<Text<'a>>,
     #[serde(default)]
     version: Option<Value>,
+    #[serde(default)]
+    max_entries: Option<IgnoredAny>,
+    #[serde(default)]
+    state_message: Option<IgnoredAny>,
 }
 exact!(PrefixListJson borrows);
 
@@ -208,6 +216,12 @@ checked!(ListedPrefixList, PrefixListJson<'_>, |json| {
         region: json.region()?,
         family: json.address_family.as_deref().map(str::to_owned),
         state: json.state.as_deref().map(str::to_owned),
+        is_managed: json.owner_id.is_some()
+            || json.address_family.is_some()
+            || json.prefix_list_arn.is_some()
+            || json.version.is_some()
+            || json.max_entries.is_some()
+            || json.state_message.is_some(),
         version: json.version.as_ref().and_then(|version| version.as_u64().or_else(|| version.as_str()?.parse().ok())),
         owner: json.owner()?,
         id: convert::required("PrefixListId", json.prefix_list_id.as_deref())?.into(),

@@ -172,9 +172,16 @@ struct AssociationJson<'a> {
 exact!(AssociationJson borrows);
 
 impl AssociationJson<'_> {
-    /// Whether it does not say what the table serves: a subnet, a gateway, a pool of public addresses or the VPC.
+    /// Whether it does not say what the table serves: a subnet, a gateway, a pool of public addresses or the VPC. A text that is
+    /// no id of such a thing says nothing: `null` would leave a subnet to the main route table.
     fn is_nameless(&self) -> bool {
-        !self.main && self.subnet_id.is_none() && self.gateway_id.is_none() && self.public_ipv4_pool.is_none()
+        let ids: [(_, &[&str]); 3] = [
+            (&self.subnet_id, &["subnet-"]),
+            (&self.gateway_id, &["igw-", "vgw-"]),
+            (&self.public_ipv4_pool, &["ipv4pool-"]),
+        ];
+        let given: Vec<bool> = ids.iter().filter_map(|(id, kinds)| Some(is_id_of(id.as_deref()?, kinds))).collect();
+        given.contains(&false) || (given.is_empty() && !self.main)
     }
 
     fn convert(&self) -> Result<Option<Association>, ConvertError> {
@@ -186,6 +193,11 @@ impl AssociationJson<'_> {
         }
         .convert()
     }
+}
+
+fn is_id_of(text: &str, kinds: &[&str]) -> bool {
+    let rest = kinds.iter().find_map(|kind| text.strip_prefix(kind));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
 }
 
 /// A route, read key by key: a target under a key that is not known must not go unnoticed beside one that is.

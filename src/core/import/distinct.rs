@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::fmt;
 
 /// A value without a key that is there twice, at any depth.
-pub(super) struct Distinct(pub(super) Value);
+pub(crate) struct Distinct(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Distinct {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
