@@ -176,7 +176,12 @@ impl<'a, 's> Comparison<'a, 's> {
             Ok(egress) if egress.interface.id != interface.id => elsewhere(),
             Ok(egress) => match egress.astray {
                 None => None,
-                Some(missing) if is_concluded(&missing) => elsewhere(),
+                // What is missing of the subnet itself, for whatever reason, concludes nothing of the route.
+                Some(missing)
+                    if is_concluded(&missing) && egress.interface.subnet_cidrs.gap() != Some(&missing.why) =>
+                {
+                    elsewhere()
+                }
                 Some(missing) => Some(Stray::Unknown(vec![missing])),
             },
             Err(Verdict::Undetermined(missing)) if !missing.iter().all(is_concluded) => Some(Stray::Unknown(missing)),

@@ -2,7 +2,7 @@
 
 use super::{
     Draft, Rule, code,
-    world::{Table, World},
+    world::{Table, World, is_dynamodb_gateway},
 };
 use crate::{
     judge::{
@@ -10,8 +10,8 @@ use crate::{
         lookup::{Match, Selection},
     },
     model::{
-        AddressReport, Destination, Drop, Origin, PathKind, RouteState, RouteTableId, Target, Verdict, VpcEndpointId,
-        addresses_in, grouped, shell_word,
+        AddressReport, AddressType, Destination, Drop, Origin, PathKind, RouteState, RouteTableId, Target, Verdict,
+        VpcEndpointId, addresses_in, grouped, shell_word,
     },
 };
 use ipnet::IpNet;
@@ -24,7 +24,7 @@ pub(super) const ROUTE_CHANGE: &str = "drops open DynamoDB connections, so clien
 
 impl Rule for code::PartlyDiverted {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let of_list = world.tables.iter().flat_map(diverted);
+        let of_list = world.tables.iter().flat_map(|table| diverted(world, table));
         let of_endpoint = world.addresses().filter(|report| report.verdict.is_off_net()).filter_map(|report| {
             let endpoint = &report.trace.endpoint.as_ref()?.endpoint;
             let AddressReport { address, reason, .. } = report;
@@ -57,7 +57,8 @@ impl Rule for code::NoRoute {
             | Verdict::Ambiguous(_)
             | Verdict::Undetermined(_) => false,
         });
-        world.tables.iter().filter_map(no_route).chain(others.map(|report| Draft::new(&report.reason))).collect()
+        let of_list = world.tables.iter().filter_map(|table| no_route(world, table));
+        of_list.chain(others.map(|report| Draft::new(&report.reason))).collect()
     }
 }
 
@@ -108,7 +109,7 @@ impl Rule for code::UnknownRouteState {
 }
 
 /// Ranges that another route takes from the endpoint, one draft for each such route.
-fn diverted(table: &Table<'_>) -> Vec<Draft> {
+fn diverted(world: &World<'_>, table: &Table<'_>) -> Vec<Draft> {
     let Some(endpoint) = table.endpoint else { return Vec::new() };
     let ranges = table.by_winner(|range| range.verdict.is_off_net() && !leads_to(range, endpoint));
     let draft = |(winner, ranges): (Match<'_>, Vec<&Range<'_>>)| {
@@ -129,6 +130,9 @@ fn diverted(table: &Table<'_>) -> Vec<Draft> {
              {endpoint}: {cidrs}"
         ));
         let draft = draft.severity(table.severity(&ranges));
+        if let Some(fix) = serve_ipv6(world, table, &ranges) {
+            return draft.fix(fix, Some(ALSO_IPV6.to_owned()));
+        }
         match remove_route(&winner, &ranges, id) {
             Some(fix) => {
                 draft.fix(fix, Some(format!("this removes the route for other traffic too, and {ROUTE_CHANGE}")))
@@ -172,12 +176,34 @@ fn blackhole(table: &Table<'_>, winner: &Match<'_>, ranges: &[&Range<'_>]) -> Dr
     }
 }
 
-fn no_route(table: &Table<'_>) -> Option<Draft> {
+fn no_route(world: &World<'_>, table: &Table<'_>) -> Option<Draft> {
     let ranges = table.coverage.ranges.iter();
     let ranges: Vec<_> = ranges.filter(|range| matches!(range.verdict, Verdict::Dropped(Drop::NoRoute))).collect();
     let (id, addresses, cidrs) = (table.id(), addresses_of(&ranges), some_cidrs(&ranges));
     let message = format!("no route of {id} matches {addresses} addresses of DynamoDB's prefix list: {cidrs}");
-    (!ranges.is_empty()).then(|| Draft::new(message).severity(table.severity(&ranges)))
+    let draft = (!ranges.is_empty()).then(|| Draft::new(message).severity(table.severity(&ranges)))?;
+    Some(match serve_ipv6(world, table, &ranges) {
+        Some(fix) => draft.fix(fix, Some(ALSO_IPV6.to_owned())),
+        None => draft,
+    })
+}
+
+/// What [`serve_ipv6`] does besides.
+const ALSO_IPV6: &str = "this drops open DynamoDB connections over IPv6, so clients must reconnect; their requests then come      through the endpoint, so policies must use aws:SourceVpce instead of aws:SourceIp";
+
+/// The command by which the table's endpoint, which serves IPv4 alone, serves IPv6 too: AWS then adds the route for the IPv6 list. `None`
+/// where that is not all that the ranges lack.
+/// <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
+fn serve_ipv6(world: &World<'_>, table: &Table<'_>, ranges: &[&Range<'_>]) -> Option<String> {
+    let lacks_family = ranges.iter().all(|range| range.cidr.addr().is_ipv6() && !range.is_by_nat64());
+    let endpoints = world.reader.facts.vpc_endpoints.seen()?;
+    let endpoint = endpoints.iter().find(|endpoint| Some(&endpoint.id) == table.endpoint)?;
+    let is_ipv4 =
+        endpoint.address_type == Some(AddressType::Ipv4) && is_dynamodb_gateway(world.reader, endpoint) == Ok(true);
+    (lacks_family && is_ipv4).then(|| {
+        let id = shell_word(endpoint.id.as_str());
+        format!("aws ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --ip-address-type dualstack")
+    })
 }
 
 /// The prefix lists that share addresses with DynamoDB's and have another target, with their targets.
