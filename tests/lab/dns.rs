@@ -4,7 +4,7 @@ use super::{
     fakes::dns::{Resolver, Transport},
     faults::{Fault, Service},
     services::Shared,
-    world::World,
+    world::{EC2_IPV6, STS_IPV6, World, by_nat64},
 };
 use hickory_proto::{
     op::{Message, ResponseCode},
@@ -57,7 +57,8 @@ impl Resolver for Shared {
 }
 
 fn records(world: &mut World, name: &Name, kind: RecordType, fault: Option<Fault>) -> (ResponseCode, Vec<Record>) {
-    let dynamodb = is_dynamodb(world, name);
+    let given = dynamodb_records(world, name);
+    let dynamodb = given.is_some();
     match fault {
         Some(Fault::Servfail) => return (ResponseCode::ServFail, Vec::new()),
         Some(Fault::Nxdomain) => return (ResponseCode::NXDomain, Vec::new()),
@@ -69,8 +70,8 @@ fn records(world: &mut World, name: &Name, kind: RecordType, fault: Option<Fault
         }
         _ => {}
     }
-    let addresses: Vec<IpAddr> = if dynamodb {
-        match world.rotate {
+    let mut addresses: Vec<IpAddr> = if let Some([ipv4, ipv6]) = given {
+        let addresses = match world.rotate {
             // One at a time, as DynamoDB's name servers answer; the next time, the next one.
             true => {
                 let now = world.dynamodb_addresses[0];
@@ -80,25 +81,37 @@ fn records(world: &mut World, name: &Name, kind: RecordType, fault: Option<Fault
                 vec![now]
             }
             false => world.dynamodb_addresses.clone(),
-        }
+        };
+        addresses.into_iter().filter(|address| if address.is_ipv4() { ipv4 } else { ipv6 }).collect()
     } else {
         match name.to_ascii().to_ascii_lowercase() {
             host if host == format!("ec2.{}.amazonaws.com.", world.region) => vec![world.ec2_address.into()],
             host if host == format!("sts.{}.amazonaws.com.", world.region) => vec![world.sts_address.into()],
             host if host == "sts.amazonaws.com." => vec![world.sts_address.into()],
+            host if host == format!("ec2.{}.api.aws.", world.region) => vec![world.ec2_address.into(), EC2_IPV6.into()],
+            host if host == format!("sts.{}.api.aws.", world.region) => vec![world.sts_address.into(), STS_IPV6.into()],
             host => match world.wildcard {
                 Some((domain, address)) if host.ends_with(&format!(".{domain}.")) => vec![address.into()],
                 Some(_) | None => return (ResponseCode::NXDomain, Vec::new()),
             },
         }
     };
+    if world.dns64() && addresses.iter().all(IpAddr::is_ipv4) {
+        let translated =
+            |address: &IpAddr| if let IpAddr::V4(address) = address { Some(by_nat64(*address)) } else { None };
+        addresses.extend(addresses.iter().filter_map(translated).map(IpAddr::V6).collect::<Vec<_>>());
+    }
     (ResponseCode::NoError, address_records(name, kind, &addresses))
 }
 
-fn is_dynamodb(world: &World, name: &Name) -> bool {
+/// Whether a name of DynamoDB's has A records, and AAAA records.
+fn dynamodb_records(world: &World, name: &Name) -> Option<[bool; 2]> {
     let name = name.to_ascii().to_ascii_lowercase();
     let name = name.trim_end_matches('.');
-    name == world.dynamodb_host() || name == world.account_host() || name == world.streams_host()
+    let ipv4 = [world.dynamodb_host(), world.account_host(), world.streams_host()];
+    let dual_stack = [world.dual_stack_host(), world.dual_stack_account_host()];
+    let is_dual_stack = dual_stack.iter().any(|host| host == name);
+    (is_dual_stack || ipv4.iter().any(|host| host == name)).then(|| world.records(is_dual_stack))
 }
 
 /// Sixty neighbours of an address, itself first.

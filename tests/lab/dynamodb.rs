@@ -9,7 +9,6 @@ use super::{
     world::{Arrival, World},
 };
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr};
 
 const ERRORS: &str = "com.amazonaws.dynamodb.v20120810#";
 
@@ -123,13 +122,12 @@ fn description(arn: &str, table: &str) -> Value {
 
 /// How a call arrived. Its destination address selects the route, its source address the network interface.
 fn arrival(world: &World, call: Call) -> Arrival {
-    let is_own = |own: &Ipv4Addr| IpAddr::V4(*own) == call.from;
-    match world.interfaces.iter().find(|interface| interface.addresses().iter().any(is_own)) {
+    match world.interfaces.iter().find(|interface| interface.has(call.from)) {
         Some(sender) => world.arrival(sender, call.from, call.to),
         // On loopback the source address is not an address of an interface: use the one with the default route.
         None => {
             let sender = &world.interfaces[world.default_interface];
-            world.arrival(sender, sender.address.into(), call.to)
+            world.arrival(sender, sender.first_address().unwrap_or(call.from), call.to)
         }
     }
 }
@@ -156,10 +154,10 @@ fn context(world: &World, arrival: &Arrival, of_instance: bool) -> Context {
     }
     if of_instance {
         let instance = format!("arn:aws:ec2:{}:{}:instance/{}", world.region, world.account, world.instance);
-        context = context
-            .with("aws:Ec2InstanceSourceVpc", &world.vpc)
-            .with("aws:Ec2InstanceSourcePrivateIPv4", world.interfaces[0].address.to_string())
-            .with("ec2:SourceInstanceARN", instance);
+        context = context.with("aws:Ec2InstanceSourceVpc", &world.vpc).with("ec2:SourceInstanceARN", instance);
+        if let Some(address) = world.interfaces[0].address {
+            context = context.with("aws:Ec2InstanceSourcePrivateIPv4", address.to_string());
+        }
     }
     context
 }

@@ -8,8 +8,12 @@ use super::{
     services::Shared,
     world::{AssociatedWith, Destination, Endpoint, PrefixList, Refused, RouteTable, Target, World},
 };
-use ipnet::IpNet;
-use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
+use ipnet::{IpNet, Ipv6Net};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 pub type Parameters = BTreeMap<String, String>;
 
@@ -85,7 +89,9 @@ fn perform(world: &mut World, action: &str, parameters: &Parameters) -> Result<S
         "CreateVpcEndpoint" => create_vpc_endpoint(world, &call),
         "ModifyVpcEndpoint" => {
             let (add, remove) = (call.list("AddRouteTableId"), call.list("RemoveRouteTableId"));
-            world.modify_endpoint(call.required("VpcEndpointId")?, &add, &remove)?;
+            let id = call.required("VpcEndpointId")?;
+            world.modify_endpoint(id, &add, &remove)?;
+            set_types(world, id, &call)?;
             Ok(done())
         }
         "DeleteVpcEndpoints" => {
@@ -324,10 +330,16 @@ fn endpoint_xml(world: &World, endpoint: &Endpoint) -> String {
         + &leaf("privateDnsEnabled", "true")
         + &leaf("requesterManaged", "false")
         + &ids("networkInterfaceIdSet", endpoint.interfaces.iter().map(|eni| eni.id.clone()).collect())
+        + &endpoint.address_type.as_ref().map(|kind| leaf("ipAddressType", kind)).unwrap_or_default()
+        + &endpoint.record_type.as_ref().map(|kind| dns_options(kind)).unwrap_or_default()
         + "<dnsEntrySet/>"
         + &leaf("creationTimestamp", "2026-01-01T00:00:00.000Z")
         + "<tagSet/>"
         + &leaf("ownerId", &world.account)
+}
+
+fn dns_options(record_type: &str) -> String {
+    format!("<dnsOptions>{}</dnsOptions>", leaf("dnsRecordIpType", record_type))
 }
 
 fn describe_prefix_lists(world: &World, call: &Form<'_>) -> Result<String, Refused> {
@@ -365,7 +377,7 @@ fn describe_managed_prefix_lists(world: &World, call: &Form<'_>) -> Result<Strin
         leaf("prefixListId", &one.id)
             + &leaf("prefixListName", &one.name)
             + &leaf("prefixListArn", &arn)
-            + &leaf("addressFamily", "IPv4")
+            + &leaf("addressFamily", if one.cidrs.iter().any(|cidr| cidr.addr().is_ipv6()) { "IPv6" } else { "IPv4" })
             + &leaf("state", "create-complete")
             + &leaf("ownerId", &one.owner)
             + &versioned
@@ -386,7 +398,8 @@ fn get_managed_prefix_list_entries(world: &World, call: &Form<'_>) -> Result<Str
 struct NetworkInterface {
     id: String,
     subnet: String,
-    address: IpAddr,
+    address: Option<Ipv4Addr>,
+    ipv6: Option<Ipv6Addr>,
     kind: &'static str,
     mac: String,
 }
@@ -395,14 +408,16 @@ fn describe_network_interfaces(world: &World, call: &Form<'_>) -> Result<String,
     let own = world.interfaces.iter().map(|interface| NetworkInterface {
         id: interface.id.clone(),
         subnet: interface.subnet.clone(),
-        address: interface.address.into(),
+        address: interface.address,
+        ipv6: interface.ipv6,
         kind: "interface",
         mac: interface.mac_text(),
     });
     let endpoints = world.endpoints.iter().flat_map(|endpoint| &endpoint.interfaces).map(|eni| NetworkInterface {
         id: eni.id.clone(),
         subnet: eni.subnet.clone(),
-        address: eni.address.into(),
+        address: Some(eni.address),
+        ipv6: None,
         kind: "vpc_endpoint",
         mac: "06:00:00:00:01:01".to_owned(),
     });
@@ -424,9 +439,12 @@ fn describe_network_interfaces(world: &World, call: &Form<'_>) -> Result<String,
     let known = ["vpc-id", "network-interface-id", "subnet-id", "interface-type"];
     let found = call.select(&all, ("NetworkInterfaceId", "network-interface-id"), values, &known)?;
     call.page(world, "networkInterfaceSet", &found, |one| {
-        let address = leaf("privateIpAddress", &one.address.to_string());
-        let addresses =
-            format!("<privateIpAddressesSet><item>{address}<primary>true</primary></item></privateIpAddressesSet>");
+        let address = one.address.map(|address| leaf("privateIpAddress", &address.to_string())).unwrap_or_default();
+        let addresses = match one.address {
+            Some(_) => format!("<item>{address}<primary>true</primary></item>"),
+            None => String::new(),
+        };
+        let addresses = format!("<privateIpAddressesSet>{addresses}</privateIpAddressesSet>");
         leaf("networkInterfaceId", &one.id)
             + &leaf("subnetId", &one.subnet)
             + &leaf("vpcId", &world.vpc)
@@ -439,7 +457,9 @@ fn describe_network_interfaces(world: &World, call: &Form<'_>) -> Result<String,
             + &addresses
             + &leaf("availabilityZone", &format!("{}a", world.region))
             + &leaf("sourceDestCheck", "true")
-            + "<description/><groupSet/><ipv6AddressesSet/><tagSet/>"
+            + "<description/><groupSet/>"
+            + &set_of("ipv6AddressesSet", one.ipv6.map(|address| leaf("ipv6Address", &address.to_string())))
+            + "<tagSet/>"
     })
 }
 
@@ -462,20 +482,21 @@ fn describe_subnets(world: &World, call: &Form<'_>) -> Result<String, Refused> {
         leaf("subnetId", &subnet.id)
             + &leaf("vpcId", &world.vpc)
             + &leaf("ownerId", &world.account)
-            + &leaf("cidrBlock", &subnet.cidr.to_string())
+            + &subnet.cidr.map(|range| leaf("cidrBlock", &range.to_string())).unwrap_or_default()
             + &leaf("availabilityZone", &format!("{}{}", world.region, subnet.zone))
             + &leaf("availabilityZoneId", if subnet.zone == 'a' { "use1-az1" } else { "use1-az2" })
             + &leaf("availableIpAddressCount", "4089")
             + &leaf("defaultForAz", "true")
             + &leaf("mapPublicIpOnLaunch", "true")
-            + &leaf("assignIpv6AddressOnCreation", "false")
-            + &leaf("ipv6Native", "false")
-            + &leaf("enableDns64", "false")
+            + &leaf("assignIpv6AddressOnCreation", &subnet.ipv6.is_some().to_string())
+            + &leaf("ipv6Native", &subnet.cidr.is_none().to_string())
+            + &leaf("enableDns64", &subnet.dns64.to_string())
             + &leaf("subnetArn", &format!("arn:aws:ec2:{}:{}:subnet/{}", world.region, world.account, subnet.id))
             + &leaf("state", "available")
             + &format!("<blockPublicAccessStates>{public_access}</blockPublicAccessStates>")
             + &firewall
-            + "<ipv6CidrBlockAssociationSet/><tagSet/>"
+            + &set_of("ipv6CidrBlockAssociationSet", subnet.ipv6.map(|range| ipv6_range("subnet-cidr-assoc-0", range)))
+            + "<tagSet/>"
     })
 }
 
@@ -486,13 +507,22 @@ fn describe_vpcs(world: &World, call: &Form<'_>) -> Result<String, Refused> {
     call.page(world, "vpcSet", &found, |vpc| {
         let cidr = leaf("cidrBlock", &world.vpc_cidr.to_string());
         let state = "<cidrBlockState><state>associated</state></cidrBlockState>";
+        let of_vpc = |range: &Ipv6Net| ipv6_range("vpc-cidr-assoc-0", *range);
         leaf("vpcId", vpc)
             + &leaf("ownerId", &world.account)
             + &cidr
             + &format!("<cidrBlockAssociationSet><item>{cidr}{state}</item></cidrBlockAssociationSet>")
+            + &world.vpc_ipv6.map(|range| list("ipv6CidrBlockAssociationSet", &[range], of_vpc)).unwrap_or_default()
             + &leaf("isDefault", "true")
             + &leaf("state", "available")
     })
+}
+
+/// A range of IPv6, as of a subnet or a VPC.
+fn ipv6_range(association: &str, range: Ipv6Net) -> String {
+    leaf("associationId", association)
+        + &leaf("ipv6CidrBlock", &range.to_string())
+        + "<ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState>"
 }
 
 fn create_vpc_endpoint(world: &mut World, call: &Form<'_>) -> Result<String, Refused> {
@@ -502,8 +532,20 @@ fn create_vpc_endpoint(world: &mut World, call: &Form<'_>) -> Result<String, Ref
     }
     let kind = call.optional("VpcEndpointType").unwrap_or("Gateway");
     let id = world.create_endpoint(kind, call.required("ServiceName")?, &call.list("RouteTableId"))?;
+    set_types(world, &id, call)?;
     let endpoint = world.endpoint(&id)?;
     Ok(format!("<vpcEndpoint>{}</vpcEndpoint>", endpoint_xml(world, endpoint)))
+}
+
+/// The address families of an endpoint, and the records of its service's names, where the call has them.
+fn set_types(world: &mut World, id: &str, call: &Form<'_>) -> Result<(), Refused> {
+    if let Some(kind) = call.optional("IpAddressType") {
+        world.set_address_type(id, kind)?;
+    }
+    if let Some(kind) = call.optional("DnsOptions.DnsRecordIpType") {
+        world.set_record_type(id, kind)?;
+    }
+    Ok(())
 }
 
 /// XML without any element of this name; none lies within another.
@@ -522,6 +564,14 @@ fn leaf(name: &str, text: &str) -> String {
 fn list<T>(name: &str, items: &[T], xml: impl Fn(&T) -> String) -> String {
     let items: String = items.iter().map(|item| format!("<item>{}</item>", xml(item))).collect();
     format!("<{name}>{items}</{name}>")
+}
+
+/// A set with one item or none.
+fn set_of(name: &str, item: Option<String>) -> String {
+    match item {
+        Some(item) => format!("<{name}><item>{item}</item></{name}>"),
+        None => format!("<{name}/>"),
+    }
 }
 
 /// Text as it may stand in XML.

@@ -150,8 +150,12 @@ fn introduce(lab: &Lab) {
     let world = lab.world();
     let interface = &world.interfaces[0];
     println!(
-        "{BOLD}A simulated EC2 instance{BOLD:#}: {} at {} in {} ({}, {})",
-        world.instance, interface.address, interface.subnet, world.vpc, world.region
+        "{BOLD}A simulated EC2 instance{BOLD:#}: {}{} in {} ({}, {})",
+        world.instance,
+        interface.first_address().map(|address| format!(" at {address}")).unwrap_or_default(),
+        interface.subnet,
+        world.vpc,
+        world.region
     );
     let how = match lab.mode() {
         Mode::Namespaces => {

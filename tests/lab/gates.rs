@@ -110,6 +110,10 @@ impl AclRule {
     fn of_all(number: u32, action: &'static str) -> Self {
         Self { number, egress: true, protocol: "-1", action, cidr: "0.0.0.0/0", ports: None }
     }
+
+    fn of_all_ipv6(number: u32, action: &'static str) -> Self {
+        Self { cidr: "::/0", ..Self::of_all(number, action) }
+    }
 }
 
 impl Gates {
@@ -128,6 +132,14 @@ impl Gates {
             dns_support: true,
             dns_hostnames: true,
         }
+    }
+
+    /// As AWS adds to them when a VPC gets a range of IPv6.
+    pub fn open_for_ipv6(&mut self) {
+        let everywhere = EgressRule { protocol: "-1", ports: None, to: To::Ipv6("::/0") };
+        self.security_groups.iter_mut().for_each(|group| group.egress.push(everywhere));
+        let acl = [AclRule::of_all_ipv6(101, "allow"), AclRule::of_all_ipv6(32_768, "deny")];
+        self.acl.extend(acl.into_iter().flat_map(|rule| [rule, rule.ingress()]));
     }
 
     /// Whether an Automated Internet Firewall lets out network interfaces without a public address.

@@ -50,7 +50,8 @@ fn item(world: &World, path: &str) -> Option<String> {
     let text = match path {
         "instance-id" => world.instance.clone(),
         "mac" => primary.mac_text(),
-        "local-ipv4" => primary.address.to_string(),
+        "local-ipv4" => primary.address?.to_string(),
+        "ipv6" => primary.ipv6?.to_string(),
         "public-ipv4" => primary.public?.to_string(),
         "placement/region" => world.region.clone(),
         "placement/availability-zone" => zone,
@@ -80,16 +81,20 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
         "device-number",
         "interface-id",
         "local-hostname",
-        "local-ipv4s",
         "mac",
         "owner-id",
         "security-group-ids",
         "subnet-id",
-        "subnet-ipv4-cidr-block",
         "vpc-id",
         "vpc-ipv4-cidr-block",
         "vpc-ipv4-cidr-blocks",
     ];
+    if interface.address.is_some() {
+        items.extend(["local-ipv4s", "subnet-ipv4-cidr-block"]);
+    }
+    if interface.ipv6.is_some() {
+        items.extend(["ipv6s", "subnet-ipv6-cidr-blocks", "vpc-ipv6-cidr-blocks"]);
+    }
     if interface.public.is_some() {
         items.extend(["ipv4-associations/", "public-ipv4s"]);
     }
@@ -101,21 +106,30 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
         "" => items.join("\n"),
         "device-number" => device_number.to_string(),
         "interface-id" => interface.id.clone(),
-        "local-hostname" => format!("ip-{}.ec2.internal", interface.address.to_string().replace('.', "-")),
-        "local-ipv4s" => interface.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        "ipv6s" => interface.ipv6?.to_string(),
+        "local-hostname" => match interface.address {
+            Some(address) => format!("ip-{}.ec2.internal", address.to_string().replace('.', "-")),
+            None => format!("{}.ec2.internal", world.instance),
+        },
+        "local-ipv4s" => {
+            interface.address?;
+            interface.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        }
         "mac" => interface.mac_text(),
         "owner-id" => world.account.clone(),
         "security-group-ids" => world.gates.security_groups.iter().map(|group| group.id).collect::<Vec<_>>().join("\n"),
         "subnet-id" => interface.subnet.clone(),
-        "subnet-ipv4-cidr-block" => world.subnet(&interface.subnet)?.cidr.to_string(),
+        "subnet-ipv4-cidr-block" => world.subnet(&interface.subnet)?.cidr?.to_string(),
+        "subnet-ipv6-cidr-blocks" => world.subnet(&interface.subnet)?.ipv6?.to_string(),
         "vpc-id" => world.vpc.clone(),
         "vpc-ipv4-cidr-block" | "vpc-ipv4-cidr-blocks" => world.vpc_cidr.to_string(),
+        "vpc-ipv6-cidr-blocks" => world.vpc_ipv6?.to_string(),
         "ipv4-prefix" => interface.prefix?.to_string(),
         "public-ipv4s" => interface.public?.to_string(),
         "ipv4-associations" => interface.public?.to_string(),
         _ => {
             let public = item.strip_prefix("ipv4-associations/")?;
-            (interface.public?.to_string() == public).then(|| interface.address.to_string())?
+            interface.address.filter(|_| interface.public.is_some_and(|own| own.to_string() == public))?.to_string()
         }
     })
 }
@@ -145,7 +159,7 @@ fn identity(world: &World) -> serde_json::Value {
         "instanceId": world.instance,
         "instanceType": "t3.micro",
         "pendingTime": after(Duration::ZERO),
-        "privateIp": world.interfaces[0].address.to_string(),
+        "privateIp": world.interfaces[0].address,
         "region": world.region,
         "version": "2017-09-30",
     })

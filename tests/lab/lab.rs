@@ -7,13 +7,13 @@ use super::{
     netns::{self, Files, Instance},
     services::{self, Behind, Door, Shared},
     tls::Certificates,
-    world::{METADATA, RESOLVER, World},
+    world::{IPV6_METADATA, IPV6_RESOLVER, METADATA, RESOLVER, World},
 };
 use std::{
     collections::BTreeMap,
     error::Error,
     fs, io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Arc, MutexGuard, mpsc},
@@ -96,7 +96,9 @@ impl Lab {
         let names = ["ec2", "sts", "dynamodb", "streams.dynamodb"]
             .map(|service| format!("{service}.{}.amazonaws.com", world.region));
         let more = [world.account_host(), "sts.amazonaws.com".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
-        let certificates = Certificates::new(&names.iter().chain(&more).map(String::as_str).collect::<Vec<_>>());
+        let dual_stack = ["ec2", "sts", "dynamodb"].map(|service| format!("{service}.{}.api.aws", world.region));
+        let names = names.iter().chain(&more).chain(&dual_stack).map(String::as_str);
+        let certificates = Certificates::new(&names.chain([&*world.dual_stack_account_host()]).collect::<Vec<_>>());
         let files = write_files(directory.path(), &world, &certificates.authority.pem)?;
         fs::write(directory.path().join("stranger.pem"), &certificates.stranger.pem)?;
         fs::write(directory.path().join("server.pem"), &certificates.good.certificate)?;
@@ -252,8 +254,17 @@ impl Lab {
     /// # Errors
     /// If it cannot be started or does not end.
     pub fn onnet(&self, binary: &Path, arguments: &[&str]) -> io::Result<Ran> {
+        self.onnet_with(binary, arguments, &[])
+    }
+
+    /// The same with further environment variables.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not end.
+    pub fn onnet_with(&self, binary: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> io::Result<Ran> {
         let run = || {
             let mut command = self.onnet_command(binary, arguments)?;
+            command.envs(environment.iter().copied());
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             run(&mut command, PATIENCE)
         };
@@ -361,8 +372,9 @@ fn write_files(directory: &Path, world: &World, authority: &str) -> io::Result<F
         fs::write(&path, text)?;
         Ok(path)
     };
+    let resolver = if world.has_ipv6_alone() { IpAddr::V6(IPV6_RESOLVER) } else { RESOLVER.into() };
     Ok(Files {
-        resolv_conf: write("resolv.conf", &format!("nameserver {RESOLVER}\n{}", world.resolver_options))?,
+        resolv_conf: write("resolv.conf", &format!("nameserver {resolver}\n{}", world.resolver_options))?,
         hosts: write("hosts", "127.0.0.1 localhost\n")?,
         nsswitch_conf: write("nsswitch.conf", "hosts: files dns\n")?,
         ca_bundle: write("ca.pem", authority)?,
@@ -398,16 +410,19 @@ fn run_services(
 
 async fn in_namespaces(world: World, certificates: Certificates) -> io::Result<(Arc<Shared>, Network)> {
     let (instance, forwarder) = netns::build(&world).await?;
-    let (ec2, sts) = (world.ec2_address, world.sts_address);
+    let (ec2, sts, has_ipv6) = (world.ec2_address, world.sts_address, world.has_ipv6());
     let shared = Arc::new(Shared::new(world, certificates, Some(forwarder)));
-    let doors = [
-        (Door::Metadata, METADATA, 80),
-        (Door::Dns, RESOLVER, 53),
-        (Door::Tls(Behind::Service(Service::Ec2)), ec2, 443),
-        (Door::Tls(Behind::Service(Service::Sts)), sts, 443),
-        (Door::Tls(Behind::AnyName), Ipv4Addr::UNSPECIFIED, 443),
+    let doors: [(Door, IpAddr, u16); 8] = [
+        (Door::Metadata, METADATA.into(), 80),
+        (Door::Dns, RESOLVER.into(), 53),
+        (Door::Tls(Behind::Service(Service::Ec2)), ec2.into(), 443),
+        (Door::Tls(Behind::Service(Service::Sts)), sts.into(), 443),
+        (Door::Tls(Behind::AnyName), Ipv4Addr::UNSPECIFIED.into(), 443),
+        (Door::Metadata, IPV6_METADATA.into(), 80),
+        (Door::Dns, IPV6_RESOLVER.into(), 53),
+        (Door::Tls(Behind::AnyName), Ipv6Addr::UNSPECIFIED.into(), 443),
     ];
-    for (door, address, port) in doors {
+    for (door, address, port) in doors.into_iter().filter(|(_, address, _)| address.is_ipv4() || has_ipv6) {
         services::open(&shared, door, (address, port).into()).await?;
     }
     Ok((shared, Network::Namespaces(instance)))

@@ -3,11 +3,13 @@
 //! A namespace exists as long as a process or a file descriptor refers to it. It has no name in the file system, so nothing
 //! is left, not even after `kill -9`.
 
-use super::world::{Interface, METADATA, RESOLVER, World};
+use super::world::{IPV6_METADATA, IPV6_RESOLVER, IPV6_ROUTER, Interface, METADATA, RESOLVER, World};
 use futures_util::TryStreamExt as _;
 use netlink_packet_route::{
+    AddressFamily,
+    address::AddressHeaderFlags,
     link::{LinkAttribute, State},
-    route::{RouteScope, RouteType},
+    route::{RouteProtocol, RouteScope, RouteType},
     rule::{RuleAction, RuleAttribute},
 };
 use nix::{
@@ -21,7 +23,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::CString,
     fs, io,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::{ffi::OsStrExt as _, process::CommandExt as _},
@@ -36,6 +38,8 @@ const MAIN_TABLE: u32 = 254;
 const LOCAL_TABLE: u32 = 255;
 /// The table for packets from the first interface of the instance; the second interface has the next table.
 const FIRST_TABLE: u32 = 100;
+const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
+const MULTICAST: Ipv6Addr = Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0);
 
 /// The namespace of the instance.
 pub struct Instance {
@@ -95,21 +99,50 @@ async fn join(
     let moved = LinkUnspec::new_with_name(&device).setns_by_fd(network.as_raw_fd()).build();
     aws.link().set(moved).execute().await?;
 
-    let index = index_of(aws, &router).await?;
-    aws.address().add(index, subnet.router().into(), subnet.cidr.prefix_len()).execute().await?;
-    aws.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await?;
+    let router_index = index_of(aws, &router).await?;
+    for own in subnet.routers() {
+        add_address(aws, router_index, own.addr(), own.prefix_len()).await?;
+    }
+    if interface.ipv6.is_some() {
+        add_address(aws, router_index, IPV6_ROUTER.into(), 64).await?;
+    }
+    aws.link().set(LinkUnspec::new_with_index(router_index).up().build()).execute().await?;
 
     let index = index_of(instance, &device).await?;
     let mac = interface.mac.to_vec();
     instance.link().set(LinkUnspec::new_with_index(index).address(mac).build()).execute().await?;
-    instance.address().add(index, interface.address.into(), subnet.cidr.prefix_len()).execute().await?;
+    let ipv4 = interface.address.map(IpAddr::V4).zip(subnet.cidr.map(|range| range.prefix_len()));
+    let ipv6 = interface.ipv6.map(IpAddr::V6).zip(subnet.ipv6.map(|range| range.prefix_len()));
+    for (address, length) in ipv4.into_iter().chain(ipv6) {
+        add_address(instance, index, address, length).await?;
+    }
     instance.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await?;
     carries(aws, &router).await?;
     carries(instance, &device).await?;
     let metric = 200 + u32::try_from(number).expect("an instance has few interfaces");
     let metric = if world.default_interface == number { 100 } else { metric };
-    let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(subnet.router()).priority(metric).build();
-    instance.route().add(default).execute().await
+    if ipv4.is_some() {
+        let gateway = subnet.routers()[0].addr();
+        let IpAddr::V4(gateway) = gateway else { unreachable!("the subnet has a range of IPv4, which comes first") };
+        let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).priority(metric).build();
+        instance.route().add(default).execute().await?;
+    }
+    if ipv6.is_some() {
+        // As if learned from the router's advertisement.
+        let default = RouteMessageBuilder::<Ipv6Addr>::new().gateway(IPV6_ROUTER).output_interface(index);
+        let default = default.priority(metric).protocol(RouteProtocol::Ra).build();
+        instance.route().add(default).execute().await?;
+    }
+    Ok(())
+}
+
+/// Adds an address that can be used at once: of IPv6 the kernel would first ask its neighbours whether one has it.
+async fn add_address(handle: &Handle, index: u32, address: IpAddr, length: u8) -> Result<(), rtnetlink::Error> {
+    let mut request = handle.address().add(index, address, length);
+    if address.is_ipv6() {
+        request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+    }
+    request.execute().await
 }
 
 async fn index_of(handle: &Handle, device: &str) -> Result<u32, rtnetlink::Error> {
@@ -143,19 +176,43 @@ impl Forwarder {
     /// kernel reads first, is moved after the lab's tables, so that the route table of the subnet decides which
     /// addresses the instance reaches.
     async fn prepare(&self, world: &World) -> Result<(), rtnetlink::Error> {
-        let everything = local(Ipv4Addr::UNSPECIFIED, 0, LOCAL_TABLE);
-        self.aws.route().add(everything).execute().await?;
+        self.prepare_family(world, IpVersion::V4).await?;
+        if !world.has_ipv6() {
+            return Ok(());
+        }
+        // Neighbours find each other by these, whatever the route tables say.
+        for (number, (range, length)) in (1..).zip([(LINK_LOCAL, 10), (MULTICAST, 8)]) {
+            let rule = self.aws.rule().add().v6().destination_prefix(range, length).table_id(LOCAL_TABLE);
+            rule.priority(number).action(RuleAction::ToTable).execute().await?;
+        }
+        // Where every address is local, a service can listen at any of IPv4's, but of IPv6's only at those of a device.
+        for address in [IPV6_METADATA, IPV6_RESOLVER] {
+            add_address(&self.aws, LOOPBACK, address.into(), 128).await?;
+        }
+        self.prepare_family(world, IpVersion::V6).await
+    }
+
+    async fn prepare_family(&self, world: &World, family: IpVersion) -> Result<(), rtnetlink::Error> {
+        let (any, version) = match family {
+            IpVersion::V4 => (IpAddr::from(Ipv4Addr::UNSPECIFIED), AddressFamily::Inet),
+            IpVersion::V6 => (IpAddr::from(Ipv6Addr::UNSPECIFIED), AddressFamily::Inet6),
+        };
+        self.aws.route().add(local(any, 0, LOCAL_TABLE)).execute().await?;
+        let rule = || {
+            let mut rule = self.aws.rule().add();
+            rule.message_mut().header.family = version;
+            rule
+        };
         for number in 0..world.interfaces.len() {
             let table = table_of(number);
-            let rule = self.aws.rule().add().v4().input_interface(router_device(number)).table_id(table);
+            let rule = rule().input_interface(router_device(number)).table_id(table);
             rule.priority(table).action(RuleAction::ToTable).execute().await?;
         }
         // Replies use the subnets of the devices, before the table in which every address is local.
         for (table, priority) in [(MAIN_TABLE, 900), (LOCAL_TABLE, 1000)] {
-            let rule = self.aws.rule().add().v4().table_id(table).priority(priority);
-            rule.action(RuleAction::ToTable).execute().await?;
+            rule().table_id(table).priority(priority).action(RuleAction::ToTable).execute().await?;
         }
-        let rules: Vec<_> = self.aws.rule().get(IpVersion::V4).execute().try_collect().await?;
+        let rules: Vec<_> = self.aws.rule().get(family).execute().try_collect().await?;
         let first = |attribute: &RuleAttribute| matches!(attribute, RuleAttribute::Priority(priority) if *priority > 0);
         for rule in rules.into_iter().filter(|rule| !rule.attributes.iter().any(first)) {
             self.aws.rule().del(rule).execute().await?;
@@ -175,24 +232,24 @@ impl Forwarder {
         let mut forwarding = BTreeMap::new();
         for (number, interface) in world.interfaces.iter().enumerate() {
             let table = table_of(number);
-            let router = world.subnet(&interface.subnet).map(super::world::Subnet::router);
-            let always = [Some(METADATA), Some(RESOLVER), router].into_iter().flatten();
-            let mut ranges: Vec<(IpAddr, u8, bool)> = vec![(Ipv4Addr::UNSPECIFIED.into(), 0, false)];
+            let mut always = vec![IpAddr::V4(METADATA), RESOLVER.into(), IPV6_METADATA.into(), IPV6_RESOLVER.into()];
+            let routers = world.subnet(&interface.subnet).map(super::world::Subnet::routers);
+            always.extend(routers.into_iter().flatten().map(|own| own.addr()));
+            let mut ranges: Vec<(IpAddr, u8, bool)> =
+                vec![(Ipv4Addr::UNSPECIFIED.into(), 0, false), (Ipv6Addr::UNSPECIFIED.into(), 0, false)];
             let alike = (world.table_of(&interface.subnet).map(|table| &table.id), interface.public.is_some());
             let forwarding = forwarding.entry(alike).or_insert_with(|| world.forwarding(interface));
             ranges.extend(forwarding.iter().map(|(range, up)| (range.network(), range.prefix_len(), *up)));
-            ranges.extend(always.map(|address| (IpAddr::V4(address), 32, true)));
-            for (address, length, arrives) in ranges {
-                let IpAddr::V4(v4) = address else { continue };
-                let route = if arrives { local(v4, length, table) } else { blackhole(v4, length, table) };
+            ranges.extend(always.into_iter().map(|address| (address, if address.is_ipv4() { 32 } else { 128 }, true)));
+            // Without IPv6 there is no rule that leads to the table.
+            for (address, length, arrives) in ranges.into_iter().filter(|(of, ..)| of.is_ipv4() || world.has_ipv6()) {
+                let route = if arrives { local(address, length, table) } else { blackhole(address, length, table) };
                 self.aws.route().add(route).replace().execute().await?;
                 wanted.insert((table, address, length));
             }
         }
         for (table, address, length) in installed.difference(&wanted) {
-            if let IpAddr::V4(address) = address {
-                self.aws.route().del(of_any_kind(*address, *length, *table)).execute().await?;
-            }
+            self.aws.route().del(of_any_kind(*address, *length, *table)).execute().await?;
         }
         *installed = wanted;
         Ok(())
@@ -205,20 +262,23 @@ fn table_of(interface: usize) -> u32 {
 
 type RouteMessage = netlink_packet_route::route::RouteMessage;
 
-fn local(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
-    let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, length).table_id(table);
+fn to(address: IpAddr, length: u8, table: u32) -> RouteMessageBuilder {
+    let route = RouteMessageBuilder::<IpAddr>::new().destination_prefix(address, length);
+    route.expect("the length is that of a range").table_id(table)
+}
+
+fn local(address: IpAddr, length: u8, table: u32) -> RouteMessage {
+    let route = to(address, length, table);
     route.kind(RouteType::Local).scope(RouteScope::Host).output_interface(LOOPBACK).build()
 }
 
-fn blackhole(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
-    let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, length).table_id(table);
-    route.kind(RouteType::BlackHole).build()
+fn blackhole(address: IpAddr, length: u8, table: u32) -> RouteMessage {
+    to(address, length, table).kind(RouteType::BlackHole).build()
 }
 
 /// For deletion: a route of any kind.
-fn of_any_kind(address: Ipv4Addr, length: u8, table: u32) -> RouteMessage {
-    let route = RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, length).table_id(table);
-    route.kind(RouteType::Unspec).scope(RouteScope::NoWhere).build()
+fn of_any_kind(address: IpAddr, length: u8, table: u32) -> RouteMessage {
+    to(address, length, table).kind(RouteType::Unspec).scope(RouteScope::NoWhere).build()
 }
 
 /// The files of the lab that replace the system's files for programs in the instance.

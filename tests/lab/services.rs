@@ -145,6 +145,10 @@ async fn bind(door: Door, at: SocketAddr) -> io::Result<(TcpListener, Option<Udp
     socket.set_reuseaddr(true)?;
     // One service listens at every address, others at one of them: the kernel prefers the more specific.
     socket.set_reuseport(at.port() != 0)?;
+    if at.is_ipv6() {
+        // Every IPv4 address has a socket of its own.
+        socket2::SockRef::from(&socket).set_only_v6(true)?;
+    }
     socket.bind(at)?;
     let tcp = socket.listen(128)?;
     let udp = match door {

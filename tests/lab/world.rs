@@ -6,8 +6,8 @@ use super::{
     gates::{Gates, NatGateway},
     iam::{Policies, Policy},
 };
-use ipnet::{IpNet, Ipv4Net};
-use std::net::{IpAddr, Ipv4Addr};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a route matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,11 @@ impl Target {
 
     pub fn nat(id: &str) -> Self {
         Self { field: "natGatewayId", id: id.to_owned() }
+    }
+
+    /// `eigw-…`, for IPv6 alone.
+    pub fn egress_only(id: &str) -> Self {
+        Self { field: "egressOnlyInternetGatewayId", id: id.to_owned() }
     }
 }
 
@@ -80,6 +85,10 @@ pub struct Endpoint {
     pub state: String,
     pub route_tables: Vec<String>,
     pub interfaces: Vec<EndpointInterface>,
+    /// `ipv4`, `ipv6` or `dualstack`: the address families that it serves. `None`: the answers do not say, and it is IPv4.
+    pub address_type: Option<String>,
+    /// `DnsRecordIpType`: the records that the resolver gives of its service's names. `None`: as of `service-defined`.
+    pub record_type: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -94,15 +103,29 @@ pub struct PrefixList {
 #[derive(Clone, Debug)]
 pub struct Subnet {
     pub id: String,
-    pub cidr: Ipv4Net,
+    /// `None` in a subnet of IPv6 alone.
+    pub cidr: Option<Ipv4Net>,
+    pub ipv6: Option<Ipv6Net>,
+    /// Whether the resolver answers programs in it with addresses in `64:ff9b::/96`, where a name has no IPv6 address.
+    pub dns64: bool,
     /// The last letter of its zone. The instance is in zone `a`.
     pub zone: char,
 }
 
 impl Subnet {
-    /// The first address of a subnet is its router's.
-    pub fn router(&self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.cidr.network()) + 1)
+    /// With a range of IPv4 alone, in zone `a`.
+    pub fn new(id: &str, cidr: Ipv4Net) -> Self {
+        Self { id: id.to_owned(), cidr: Some(cidr), ipv6: None, dns64: false, zone: 'a' }
+    }
+
+    /// The first address of a subnet is its router's, which for IPv6 has [`IPV6_ROUTER`] besides.
+    pub fn routers(&self) -> Vec<IpNet> {
+        let ipv4 =
+            self.cidr.map(|range| (IpAddr::from(Ipv4Addr::from(u32::from(range.network()) + 1)), range.prefix_len()));
+        let ipv6 =
+            self.ipv6.map(|range| (IpAddr::from(Ipv6Addr::from(u128::from(range.network()) + 1)), range.prefix_len()));
+        let of_range = |(address, length)| IpNet::new(address, length).expect("the length is that of the range");
+        ipv4.into_iter().chain(ipv6).map(of_range).collect()
     }
 }
 
@@ -112,18 +135,34 @@ pub struct Interface {
     pub id: String,
     pub mac: [u8; 6],
     pub subnet: String,
-    pub address: Ipv4Addr,
+    /// `None` in a subnet of IPv6 alone.
+    pub address: Option<Ipv4Addr>,
     /// How many more it has, those after the first.
     pub more_addresses: u8,
+    pub ipv6: Option<Ipv6Addr>,
     /// A prefix that is assigned to it, whose addresses pods have.
     pub prefix: Option<Ipv4Net>,
     pub public: Option<Ipv4Addr>,
 }
 
 impl Interface {
-    /// All of its addresses, the first one first.
+    /// All of its IPv4 addresses, the first one first.
     pub fn addresses(&self) -> Vec<Ipv4Addr> {
-        (0..=u32::from(self.more_addresses)).map(|n| Ipv4Addr::from(u32::from(self.address) + n)).collect()
+        let after = |first: Ipv4Addr| (0..=u32::from(self.more_addresses)).map(move |n| (u32::from(first) + n).into());
+        self.address.into_iter().flat_map(after).collect()
+    }
+
+    /// Whether it has the address, of either family.
+    pub fn has(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.addresses().contains(&address),
+            IpAddr::V6(address) => self.ipv6 == Some(address),
+        }
+    }
+
+    /// Its first address: of IPv4, where it has one.
+    pub fn first_address(&self) -> Option<IpAddr> {
+        self.address.map(IpAddr::V4).or_else(|| self.ipv6.map(IpAddr::V6))
     }
 
     pub fn mac_text(&self) -> String {
@@ -178,6 +217,23 @@ pub struct Arrival {
     pub source: IpAddr,
 }
 
+fn is_nat(id: &str) -> bool {
+    id.starts_with("nat-")
+}
+
+/// Whether an endpoint of this `IpAddressType` may have this `DnsRecordIpType`.
+fn may_give(address_type: &str, record_type: &str) -> Result<(), Refused> {
+    match (address_type, record_type) {
+        (_, "service-defined") | ("dualstack", "ipv4" | "ipv6" | "dualstack") | ("ipv4", "ipv4") | ("ipv6", "ipv6") => {
+            Ok(())
+        }
+        _ => refused(
+            "InvalidParameter",
+            format!("DNS record IP type {record_type} is not supported by IP address type {address_type}"),
+        ),
+    }
+}
+
 /// The limit of hops for one packet: more are a loop.
 const MOST_HOPS: usize = 4;
 
@@ -201,6 +257,7 @@ pub struct World {
     pub role: String,
     pub vpc: String,
     pub vpc_cidr: Ipv4Net,
+    pub vpc_ipv6: Option<Ipv6Net>,
     pub subnets: Vec<Subnet>,
     /// The instance's interfaces, primary first: `ens5`, `ens6`, …
     pub interfaces: Vec<Interface>,
@@ -249,8 +306,40 @@ pub const DYNAMODB_LIST: &str = "pl-02cd2c6b";
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 2);
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
+/// The same for IPv6. <https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html>
+pub const IPV6_RESOLVER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253);
+pub const IPV6_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// The link-local address that the router of every subnet advertises itself by.
+pub const IPV6_ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+pub const DYNAMODB_IPV6_LIST: &str = "pl-06d81a3e";
+pub const DYNAMODB_IPV6: Ipv6Addr = Ipv6Addr::new(0x2600, 0x1f70, 0, 0, 0, 0, 0, 10);
+/// Where the other services' dual-stack names lead.
+pub const EC2_IPV6: Ipv6Addr = Ipv6Addr::new(0x2600, 0x1f60, 0, 0, 0, 0, 0, 0xec2);
+pub const STS_IPV6: Ipv6Addr = Ipv6Addr::new(0x2600, 0x1f60, 0, 0, 0, 0, 0, 0x575);
+/// What DNS64 and NAT64 put an IPv4 address into.
+const NAT64: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
+
 fn nets(cidrs: &[&str]) -> Vec<IpNet> {
     cidrs.iter().map(|cidr| cidr.parse().expect("a literal CIDR")).collect()
+}
+
+/// The IPv6 address by which clients reach an IPv4 address through NAT64.
+pub fn by_nat64(address: Ipv4Addr) -> Ipv6Addr {
+    Ipv6Addr::from(u128::from(NAT64.network()) | u128::from(u32::from(address)))
+}
+
+/// The IPv6 range by which clients reach an IPv4 range through NAT64.
+fn range_by_nat64(range: &Ipv4Net) -> IpNet {
+    let length = NAT64.prefix_len() + range.prefix_len();
+    IpNet::V6(Ipv6Net::new(by_nat64(range.network()), length).expect("96 and at most 32 are at most 128"))
+}
+
+/// What of a range is behind a NAT gateway: IPv4 as it is, and of IPv6 what NAT64 translates.
+fn beyond_nat(range: IpNet) -> Option<IpNet> {
+    let IpNet::V6(v6) = range else { return Some(range) };
+    let [.., a, b, c, d] = v6.network().octets();
+    let v4 = Ipv4Net::new(Ipv4Addr::new(a, b, c, d), v6.prefix_len().checked_sub(NAT64.prefix_len())?);
+    NAT64.contains(&v6).then(|| v4.expect("128 less 96 is 32")).map(IpNet::V4)
 }
 
 /// The permission that the role has in every world.
@@ -271,8 +360,7 @@ impl World {
             owner: "AWS".into(),
             cidrs: nets(cidrs),
         };
-        let subnet =
-            |id: &str, cidr: &str| Subnet { id: id.into(), cidr: cidr.parse().expect("a literal CIDR"), zone: 'a' };
+        let subnet = |id: &str, cidr: &str| Subnet::new(id, cidr.parse().expect("a literal CIDR"));
         let dynamodb =
             ["52.94.0.0/22", "3.218.180.0/23", "3.218.182.0/24", "35.71.68.0/23", "35.71.70.0/24", "52.119.224.0/20"];
         let mut world = Self {
@@ -282,13 +370,15 @@ impl World {
             role: "onnet".into(),
             vpc: "vpc-0bbc736e".into(),
             vpc_cidr: "172.31.0.0/16".parse().expect("a literal CIDR"),
+            vpc_ipv6: None,
             subnets: vec![subnet("subnet-0f1e2d3c", "172.31.16.0/20"), subnet("subnet-0f4b5a69", "172.31.32.0/20")],
             interfaces: vec![Interface {
                 id: "eni-0d2f4e6a".into(),
                 mac: [6, 0, 0, 0, 0, 1],
                 subnet: "subnet-0f1e2d3c".into(),
-                address: Ipv4Addr::new(172, 31, 16, 10),
+                address: Some(Ipv4Addr::new(172, 31, 16, 10)),
                 more_addresses: 0,
+                ipv6: None,
                 prefix: None,
                 public: Some(Ipv4Addr::new(203, 0, 113, 25)),
             }],
@@ -393,8 +483,9 @@ impl World {
             id: "eni-0b8d6f42".into(),
             mac: [6, 0, 0, 0, 0, 2],
             subnet: self.subnets[1].id.clone(),
-            address: Ipv4Addr::new(172, 31, 32, 10),
+            address: Some(Ipv4Addr::new(172, 31, 32, 10)),
             more_addresses: 0,
+            ipv6: None,
             prefix: Some(Ipv4Net::new(Ipv4Addr::new(172, 31, 32, 16), 28).expect("28 is the length of a prefix")),
             public: None,
         });
@@ -414,6 +505,8 @@ impl World {
             state: "available".into(),
             route_tables: Vec::new(),
             interfaces: vec![interface],
+            address_type: None,
+            record_type: None,
         });
         self
     }
@@ -458,6 +551,8 @@ impl World {
             state: "available".into(),
             route_tables: Vec::new(),
             interfaces: Vec::new(),
+            address_type: None,
+            record_type: None,
         });
         self
     }
@@ -466,6 +561,63 @@ impl World {
     pub fn with_addresses(mut self, addresses: &[&str]) -> Self {
         self.dynamodb_addresses = addresses.iter().map(|text| text.parse().expect("a literal address")).collect();
         self.rotate = false;
+        self
+    }
+
+    // IPv6, which no world has without these.
+
+    /// A range of IPv6 for the VPC and each subnet, an address for each interface, and DynamoDB's IPv6 list and address. No
+    /// route but the local one, and nothing changes about endpoints.
+    pub fn with_ipv6(mut self) -> Self {
+        let range = |text: &str| text.parse::<Ipv6Net>().expect("a literal CIDR");
+        let vpc = range("2600:1f18:1234:5600::/56");
+        self.vpc_ipv6 = Some(vpc);
+        for (subnet, ipv6) in self.subnets.iter_mut().zip(["2600:1f18:1234:5610::/64", "2600:1f18:1234:5620::/64"]) {
+            subnet.ipv6 = Some(range(ipv6));
+        }
+        for at in 0..self.interfaces.len() {
+            let ipv6 = self.subnet(&self.interfaces[at].subnet).and_then(|subnet| subnet.ipv6);
+            self.interfaces[at].ipv6 = ipv6.map(|range| Ipv6Addr::from(u128::from(range.network()) + 0x10));
+        }
+        for at in 0..self.route_tables.len() {
+            let id = self.route_tables[at].id.clone();
+            self.push_route(&id, Destination::Cidr(vpc.into()), Target::gateway("local"), "CreateRouteTable");
+        }
+        self.gates.open_for_ipv6();
+        let (id, name) = (DYNAMODB_IPV6_LIST.to_owned(), self.ipv6_list_name(&self.dynamodb_service()));
+        self.prefix_lists.push(PrefixList { id, name, owner: "AWS".to_owned(), cidrs: nets(&["2600:1f70::/40"]) });
+        self.dynamodb_addresses.push(DYNAMODB_IPV6.into());
+        self.rotate = false;
+        self
+    }
+
+    /// A first subnet of IPv6 alone.
+    pub fn without_ipv4(mut self) -> Self {
+        let first = self.subnets[0].id.clone();
+        self.subnets[0].cidr = None;
+        for interface in self.interfaces.iter_mut().filter(|interface| interface.subnet == first) {
+            (interface.address, interface.public, interface.prefix) = (None, None, None);
+        }
+        self
+    }
+
+    /// DNS64 in the first subnet.
+    pub fn with_dns64(mut self) -> Self {
+        self.subnets[0].dns64 = true;
+        self
+    }
+
+    /// The `IpAddressType` of the first endpoint, with the routes that come with it.
+    pub fn with_address_type(mut self, kind: &str) -> Self {
+        let id = self.endpoints[0].id.clone();
+        self.set_address_type(&id, kind).expect("a type that EC2 accepts");
+        self
+    }
+
+    /// The `DnsRecordIpType` of the first endpoint.
+    pub fn with_record_type(mut self, kind: &str) -> Self {
+        let id = self.endpoints[0].id.clone();
+        self.set_record_type(&id, kind).expect("a type that EC2 accepts");
         self
     }
 
@@ -513,23 +665,23 @@ impl World {
                 state: "available".into(),
                 route_tables: Vec::new(),
                 interfaces: (0..3).map(interface).collect(),
+                address_type: None,
+                record_type: None,
             });
         }
         self.interfaces[0].more_addresses = 49;
         for number in 1..64 {
             let octet = u8::try_from(number).expect("64");
             let network = Ipv4Addr::new(172, 31, 100 + octet, 0);
-            self.subnets.push(Subnet {
-                id: id("subnet", number),
-                cidr: Ipv4Net::new(network, 24).expect("24 is the length of a prefix"),
-                zone: 'a',
-            });
+            let cidr = Ipv4Net::new(network, 24).expect("24 is the length of a prefix");
+            self.subnets.push(Subnet::new(&id("subnet", number), cidr));
             self.interfaces.push(Interface {
                 id: id("eni", 10_000 + number),
                 mac: [6, 0, 0, 0, 1, octet],
                 subnet: id("subnet", number),
-                address: Ipv4Addr::from(u32::from(network) + 10),
+                address: Some(Ipv4Addr::from(u32::from(network) + 10)),
                 more_addresses: 49,
+                ipv6: None,
                 prefix: None,
                 public: None,
             });
@@ -560,6 +712,47 @@ impl World {
 
     pub fn account_host(&self) -> String {
         format!("{}.ddb.{}.amazonaws.com", self.account, self.region)
+    }
+
+    /// The name that SDKs use with `AWS_USE_DUALSTACK_ENDPOINT`; other services have such names too.
+    pub fn dual_stack_host(&self) -> String {
+        format!("dynamodb.{}.api.aws", self.region)
+    }
+
+    pub fn dual_stack_account_host(&self) -> String {
+        format!("{}.ddb.{}.api.aws", self.account, self.region)
+    }
+
+    fn ipv6_list_name(&self, service: &str) -> String {
+        let of_region = format!("com.amazonaws.{}.", self.region);
+        service.replacen(&of_region, &format!("{of_region}ipv6."), 1)
+    }
+
+    pub fn has_ipv6(&self) -> bool {
+        self.interfaces.iter().any(|interface| interface.ipv6.is_some())
+    }
+
+    /// Whether the instance has no IPv4 address.
+    pub fn has_ipv6_alone(&self) -> bool {
+        self.interfaces.iter().all(|interface| interface.address.is_none())
+    }
+
+    /// Whether the resolver translates for the instance.
+    pub fn dns64(&self) -> bool {
+        self.subnet(&self.interfaces[self.default_interface].subnet).is_some_and(|subnet| subnet.dns64)
+    }
+
+    /// Whether the resolver gives A records of a name of DynamoDB's, and AAAA records.
+    pub fn records(&self, is_dual_stack: bool) -> [bool; 2] {
+        let service = self.dynamodb_service();
+        let mut endpoints = self.endpoints.iter();
+        let gateway = endpoints.find(|one| one.kind == "Gateway" && one.service == service && one.state == "available");
+        match gateway.and_then(|endpoint| endpoint.record_type.as_deref()) {
+            Some("ipv4") => [true, false],
+            Some("ipv6") => [false, true],
+            Some("dualstack") => [true, true],
+            Some(_) | None => [true, is_dual_stack],
+        }
     }
 
     pub fn subnet(&self, id: &str) -> Option<&Subnet> {
@@ -610,9 +803,10 @@ impl World {
             .filter(|(of_route, _)| of_route.contains(&range))
             .max_by_key(|(of_route, route)| (of_route.prefix_len(), matches!(route.destination, Destination::Cidr(_))));
         let Some((_, route)) = winner else { return Carrier::Nothing };
-        let carrier = self.carried_by(public, route);
+        let carrier = self.carried_by(public, route, range);
         match (&carrier, self.hop(&route.target.id)) {
-            (Carrier::Other(_), Some(Hop { next: Next::Subnet(next), .. })) => {
+            (Carrier::Other(id), Some(Hop { next: Next::Subnet(next), .. })) => {
+                let range = if is_nat(id) { beyond_nat(range).unwrap_or(range) } else { range };
                 let beyond =
                     hops.checked_sub(1).map_or(Carrier::Nothing, |hops| self.carrier_from(next, true, range, hops));
                 if beyond == Carrier::Nothing { beyond } else { carrier }
@@ -625,15 +819,22 @@ impl World {
         self.hops.iter().find(|hop| hop.id == id)
     }
 
-    fn carried_by(&self, public: bool, route: &Route) -> Carrier {
+    fn carried_by(&self, public: bool, route: &Route, range: IpNet) -> Carrier {
         let id = &route.target.id;
         if route.state == "blackhole" {
             return Carrier::Nothing;
         }
+        let is_ipv6 = matches!(range, IpNet::V6(_));
         match id.split('-').next() {
-            Some("igw") if public || (self.internet_firewall && self.gates.firewall_lets_out()) => {
+            // The internet has no such addresses.
+            Some("igw" | "eigw") if is_ipv6 && beyond_nat(range).is_some() => Carrier::Nothing,
+            // Every IPv6 address is public.
+            Some("igw") if is_ipv6 || public || (self.internet_firewall && self.gates.firewall_lets_out()) => {
                 Carrier::Other(id.clone())
             }
+            Some("eigw") if is_ipv6 => Carrier::Other(id.clone()),
+            Some("eigw") => Carrier::Nothing,
+            Some("nat") if beyond_nat(range).is_none() => Carrier::Nothing,
             Some("nat" | "tgw" | "eni") => Carrier::Other(id.clone()),
             Some("vpce") => match self.endpoints.iter().find(|endpoint| endpoint.id == *id) {
                 Some(endpoint) if endpoint.state != "available" => Carrier::Nothing,
@@ -656,8 +857,9 @@ impl World {
         let mut arrival = Arrival { endpoint: None, source };
         let mut subnet = interface.subnet.as_str();
         let mut public = interface.public.is_some();
+        let mut range = IpNet::from(address);
         for left in (0..=MOST_HOPS).rev() {
-            let hop = match self.carrier_from(subnet, public, IpNet::from(address), left) {
+            let hop = match self.carrier_from(subnet, public, range, left) {
                 Carrier::Endpoint(id) => {
                     arrival.endpoint = Some(VpcEndpoint { id, vpc: self.vpc.clone() });
                     return arrival;
@@ -667,6 +869,7 @@ impl World {
             };
             let Some(hop) = hop else { return arrival };
             arrival.source = hop.source.map_or(arrival.source, IpAddr::V4);
+            range = if is_nat(&hop.id) { beyond_nat(range).unwrap_or(range) } else { range };
             match &hop.next {
                 Next::Subnet(next) => (subnet, public) = (next, true),
                 Next::Endpoint(endpoint) => {
@@ -689,6 +892,12 @@ impl World {
         let mut ranges: Vec<IpNet> = routes.flat_map(|route| self.ranges(&route.destination)).collect();
         let endpoints = self.endpoints.iter().flat_map(|endpoint| &endpoint.interfaces);
         ranges.extend(endpoints.map(|eni| IpNet::from(IpAddr::V4(eni.address))));
+        if self.has_ipv6() {
+            let translated =
+                |range: &IpNet| if let IpNet::V4(range) = range { Some(range_by_nat64(range)) } else { None };
+            let translated: Vec<IpNet> = ranges.iter().filter_map(translated).collect();
+            ranges.extend(translated);
+        }
         ranges.sort();
         ranges.dedup();
         // Longer ranges have an entry of their own, so none of these is divided.
@@ -717,6 +926,8 @@ impl World {
             state: "available".into(),
             route_tables: Vec::new(),
             interfaces: Vec::new(),
+            address_type: None,
+            record_type: None,
         });
         if let Err(refusal) = self.modify_endpoint(&id, tables, &[]) {
             self.endpoints.pop();
@@ -727,17 +938,18 @@ impl World {
 
     /// Associates and dissociates route tables: the route for the prefix list comes and goes with it.
     pub fn modify_endpoint(&mut self, id: &str, add: &[String], remove: &[String]) -> Result<(), Refused> {
-        let service = self.endpoint(id)?.service.clone();
-        let destination = Destination::List(self.list_of(&service).unwrap_or_default());
+        let destinations = self.destinations(self.endpoint(id)?);
         for table in add.iter().chain(remove) {
             self.table(table)?;
         }
         for table in add {
-            if self.table(table)?.routes.iter().any(|route| route.destination == destination) {
+            if self.table(table)?.routes.iter().any(|route| destinations.contains(&route.destination)) {
                 let message = format!("route table {table} already has a route with destination-prefix-list-id");
                 return refused("RouteAlreadyExists", message);
             }
-            self.push_route(table, destination.clone(), Target::gateway(id), "CreateRoute");
+            for destination in &destinations {
+                self.push_route(table, destination.clone(), Target::gateway(id), "CreateRoute");
+            }
         }
         for table in remove {
             let target = Target::gateway(id);
@@ -747,6 +959,29 @@ impl World {
         let endpoint = self.endpoint_mut(id)?;
         endpoint.route_tables.retain(|table| !remove.contains(table));
         endpoint.route_tables.extend(add.iter().cloned());
+        Ok(())
+    }
+
+    /// Changes which address families an endpoint serves: in its tables the routes for the families' lists come and go.
+    pub fn set_address_type(&mut self, id: &str, kind: &str) -> Result<(), Refused> {
+        let before = self.endpoint(id)?.clone();
+        let after = Endpoint { address_type: Some(kind.to_owned()), ..before.clone() };
+        let families = if kind == "dualstack" { 2 } else { 1 };
+        let records = before.record_type.as_deref().unwrap_or("service-defined");
+        if !matches!(kind, "ipv4" | "ipv6" | "dualstack") || self.destinations(&after).len() != families {
+            return refused("InvalidParameter", format!("{} does not support IP address type {kind}", before.service));
+        }
+        may_give(kind, records)?;
+        self.modify_endpoint(id, &[], &before.route_tables)?;
+        self.endpoint_mut(id)?.address_type = after.address_type;
+        self.modify_endpoint(id, &before.route_tables, &[])
+    }
+
+    /// Changes which records the resolver gives of an endpoint's service.
+    pub fn set_record_type(&mut self, id: &str, kind: &str) -> Result<(), Refused> {
+        may_give(self.endpoint(id)?.address_type.as_deref().unwrap_or("ipv4"), kind)?;
+        self.endpoint_mut(id)?.record_type = Some(kind.to_owned());
+        self.generation += 1;
         Ok(())
     }
 
@@ -837,6 +1072,17 @@ impl World {
 
     fn list_of(&self, service: &str) -> Option<String> {
         self.prefix_lists.iter().find(|list| list.name == service).map(|list| list.id.clone())
+    }
+
+    /// What the routes to a gateway endpoint match: its service's lists, of the families that it serves.
+    fn destinations(&self, endpoint: &Endpoint) -> Vec<Destination> {
+        let (ipv4, ipv6) = (endpoint.service.clone(), self.ipv6_list_name(&endpoint.service));
+        let names = match endpoint.address_type.as_deref() {
+            Some("dualstack") => vec![ipv4, ipv6],
+            Some("ipv6") => vec![ipv6],
+            Some(_) | None => vec![ipv4],
+        };
+        names.iter().filter_map(|name| self.list_of(name)).map(Destination::List).collect()
     }
 
     fn push_route(&mut self, table: &str, destination: Destination, target: Target, origin: &'static str) {

@@ -14,7 +14,7 @@ use crate::{
 };
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
     let tests: [(&'static str, Test); 4] = [
@@ -127,7 +127,7 @@ fn arrivals() -> Done {
     let on_net = World::on_net();
     let behind = |next: Next, source| Hop { id: "tgw-0a".to_owned(), source, next };
     let second = on_net.subnets[1].id.clone();
-    let instance = IpAddr::V4(on_net.interfaces[0].address);
+    let instance = on_net.interfaces[0].first_address().ok_or("an address")?;
     let same = |world: World| world;
     for (what, world, endpoint, source) in [
         ("an endpoint", same(World::on_net()), Some(own(&on_net)), instance),

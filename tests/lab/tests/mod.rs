@@ -5,6 +5,7 @@ mod dist;
 mod faults;
 mod gates;
 mod iam;
+mod ipv6;
 mod lives;
 mod metrics;
 mod prometheus;
@@ -27,6 +28,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         worlds::trials(namespaces),
         gates::trials(namespaces),
         lives::trials(namespaces),
+        ipv6::trials(namespaces),
         web_config::trials(),
         dist::trials(),
         iam::trials(namespaces),

@@ -43,7 +43,7 @@ fn prefixes() -> Result<(), Failed> {
 }
 
 /// The required output of `onnet check`.
-struct Expected {
+pub(super) struct Expected {
     outcome: &'static str,
     exit: i32,
     proof: &'static str,
@@ -51,7 +51,12 @@ struct Expected {
     findings: &'static [&'static str],
 }
 
-const fn expect(outcome: &'static str, exit: i32, proof: &'static str, findings: &'static [&'static str]) -> Expected {
+pub(super) const fn expect(
+    outcome: &'static str,
+    exit: i32,
+    proof: &'static str,
+    findings: &'static [&'static str],
+) -> Expected {
     Expected { outcome, exit, proof, findings }
 }
 
@@ -352,7 +357,16 @@ fn endpoint_policy() -> Result<(), Failed> {
 }
 
 pub(super) fn report(lab: &Lab, arguments: &[&str]) -> Result<(Value, Option<i32>), Failed> {
-    let ran = lab.onnet(Path::new(ONNET), &[arguments, &["--format", "json"]].concat())?;
+    report_with(lab, arguments, &[])
+}
+
+/// The same with further environment variables.
+pub(super) fn report_with(
+    lab: &Lab,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(Value, Option<i32>), Failed> {
+    let ran = lab.onnet_with(Path::new(ONNET), &[arguments, &["--format", "json"]].concat(), environment)?;
     let report = serde_json::from_str(&ran.stdout).map_err(|error| format!("{error}: {ran:?}"))?;
     Ok((report, ran.code))
 }
@@ -361,7 +375,11 @@ fn check(world: World, disturb: Disturb, expected: &Expected) -> Result<(), Fail
     let lab = Lab::start(world, Mode::Namespaces)?;
     disturb(&lab);
     let (report, exit) = report(&lab, &["check", "--timeout", "6s"])?;
+    agrees(&report, exit, expected).map(|_| ())
+}
 
+/// Compares a report with what is required; every output of it agrees, and no missing fact improves it.
+pub(super) fn agrees(report: &Value, exit: Option<i32>, expected: &Expected) -> Result<Report, Failed> {
     let mut codes: Vec<&str> =
         report["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect();
     codes.sort_unstable();
@@ -375,7 +393,7 @@ fn check(world: World, disturb: Disturb, expected: &Expected) -> Result<(), Fail
     let may_improve = codes.contains(&"facts-disagree") || codes.contains(&"evidence-disagrees");
     let (better, edits) = improvements("lab", &typed.snapshot, &mut fastrand::Rng::with_seed(2026));
     assert!(may_improve || better.is_empty(), "{} of {edits} edits\n{}", better.len(), better.join("\n"));
-    Ok(())
+    Ok(typed)
 }
 
 /// `ip` in the instance.
