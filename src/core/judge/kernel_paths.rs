@@ -27,12 +27,12 @@ pub(super) struct Elsewhere {
     pub(super) missing: Vec<Missing>,
 }
 
-/// Compares every range of the covered lists with the egress that was judged.
+/// Compares every range of the covered lists, of IPv4 and of IPv6 where programs here can use them, with the egress that was judged.
 pub(super) fn kernel_paths<'a>(
     snapshot: &Snapshot,
     names: &[Named<'_>],
     coverage_of: impl Fn(&RouteTableId) -> Option<&'a Coverage<'a>>,
-    has_ipv6: bool,
+    families: [bool; 2],
 ) -> Elsewhere {
     let mut found = Elsewhere::default();
     if snapshot.assumed_interface.is_some() {
@@ -40,7 +40,7 @@ pub(super) fn kernel_paths<'a>(
     }
     match (&snapshot.kernel_paths, &snapshot.host_routes) {
         (Observed::Seen { value: paths, .. }, _) => {
-            for covered in Covered::all(names, coverage_of, has_ipv6) {
+            for covered in Covered::all(names, coverage_of, families) {
                 Comparison::new(snapshot, paths, &covered).run(&mut found);
             }
         }
@@ -67,7 +67,7 @@ impl<'s> Covered<'s> {
     fn all<'a>(
         names: &[Named<'s>],
         coverage_of: impl Fn(&RouteTableId) -> Option<&'a Coverage<'a>>,
-        has_ipv6: bool,
+        [has_ipv4, has_ipv6]: [bool; 2],
     ) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         let judged = names.iter().flat_map(|named| named.in_use().map(|judged| (named.name.port, judged)));
@@ -81,8 +81,9 @@ impl<'s> Covered<'s> {
             }
             let coverage = judged.table.and_then(|(table, _)| coverage_of(&table.id));
             let entries = coverage.into_iter().flat_map(|coverage| &coverage.entries);
-            // Programs use no IPv6 address on a host without IPv6.
-            let entries = entries.filter(|entry| has_ipv6 || entry.addr().is_ipv4()).copied().collect();
+            // Programs use no IPv6 address on a host without IPv6, and no IPv4 address on one without IPv4.
+            let is_used = |entry: &&IpNet| if entry.addr().is_ipv4() { has_ipv4 } else { has_ipv6 };
+            let entries = entries.filter(is_used).copied().collect();
             all.push(Self { interface, port, addresses: vec![judged.report.address], entries });
         }
         all
@@ -302,6 +303,23 @@ pub(super) fn may_route_ipv6(snapshot: &Snapshot) -> bool {
     let mut refused: Vec<&KernelRange> = paths.ranges.iter().filter(is_refused).collect();
     refused.sort_by_key(|range| range.first);
     entries.any(|entry| first_outside(entry, refused.iter().copied()).is_some())
+}
+
+/// Whether the kernel may have a route to an IPv4 address of DynamoDB's prefix lists, for any program: it has not refused all of them.
+pub(super) fn may_route_ipv4(snapshot: &Snapshot) -> bool {
+    let facts = &snapshot.vpc;
+    let (Some(lists), Some(paths)) = (facts.service_prefix_lists.seen(), snapshot.kernel_paths.seen()) else {
+        return true;
+    };
+    let is_refused = |range: &&KernelRange| matches!(range.route, KernelRoute::NoRoute { .. });
+    let of_others = paths.policies.iter().flat_map(|policy| &policy.ranges);
+    let mut routed = paths.ranges.iter().chain(of_others).filter(|range| range.first.is_ipv4() && !is_refused(range));
+    let mut refused: Vec<&KernelRange> = paths.ranges.iter().filter(is_refused).collect();
+    refused.sort_by_key(|range| range.first);
+    let read: Option<Vec<_>> = lists.iter().map(|id| read(&facts.prefix_lists, id).ok()).collect();
+    let Some(read) = read else { return true };
+    let mut entries = read.iter().flat_map(|list| &list.entries).filter(|entry| entry.addr().is_ipv4());
+    routed.next().is_some() || entries.any(|entry| first_outside(entry, refused.iter().copied()).is_some())
 }
 
 /// Whether a program here may reach an IPv6 address that is not known: the kernel is not known to have no route at all.

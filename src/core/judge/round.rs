@@ -11,7 +11,7 @@ use super::{
     gates::gates,
     idle::idle_endpoint,
     interfaces::interfaces,
-    kernel_paths::{Elsewhere, kernel_paths, may_route_ipv6, may_route_unknown_ipv6},
+    kernel_paths::{Elsewhere, kernel_paths, may_route_ipv4, may_route_ipv6, may_route_unknown_ipv6},
     outcome::{About, Subject, deciding, of_name, outcome, subjects},
     path::{Reader, SeenBy},
     proof::proof,
@@ -84,9 +84,11 @@ pub(super) struct Named<'s> {
 impl<'s> Named<'s> {
     fn judge(reader: &Reader<'s>, snapshot: &'s Snapshot, name: &'s ServiceName, has_ipv6: bool) -> Self {
         let (addresses, missing) = addresses_of(snapshot, &name.hostname, has_ipv6 || may_route_unknown_ipv6(snapshot));
+        let uses_ipv6 = has_ipv6 && addresses.iter().any(IpAddr::is_ipv6);
         let judge = |address: IpAddr| {
-            let in_use = name.in_use && (address.is_ipv4() || has_ipv6);
-            judge_address(reader, snapshot, &name.hostname, address, in_use)
+            // Where both are useless, the IPv4 address stands for what becomes of requests.
+            let is_used = if address.is_ipv4() { !(uses_ipv6 && is_useless_ipv4(snapshot, address)) } else { has_ipv6 };
+            judge_address(reader, snapshot, &name.hostname, address, name.in_use && is_used)
         };
         Self { name, addresses: addresses.into_iter().map(judge).collect(), missing }
     }
@@ -127,10 +129,14 @@ impl<'s> Round<'s> {
         let names: Vec<Named<'s>> =
             snapshot.all_names().map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
         let needs_coverage = needs_coverage(&names);
-        let usable = |entry: &IpNet| is_usable(snapshot, has_ipv6, entry);
+        let has_ipv4 = may_use_ipv4(snapshot);
+        let usable = |entry: &IpNet| match entry {
+            IpNet::V4(_) => has_ipv4 || may_have_host_route(snapshot, entry),
+            IpNet::V6(_) => has_ipv6 || may_have_host_route(snapshot, entry),
+        };
         let covered = if needs_coverage { cover_tables(&reader, &names, usable) } else { Vec::new() };
         let coverage_of = |id: &RouteTableId| covered.iter().find(|covered| covered.id == id)?.coverage.as_ref().ok();
-        let elsewhere = kernel_paths(snapshot, &names, coverage_of, has_ipv6);
+        let elsewhere = kernel_paths(snapshot, &names, coverage_of, [has_ipv4, has_ipv6]);
         // Where DynamoDB's word stands for the tables, what was not seen of the list is a finding of its own.
         let needs_list = !in_use(&names).any(Judged::is_testified_endpoint);
         let mut missing = missing(snapshot, &names, &covered, &elsewhere, needs_list);
@@ -304,11 +310,6 @@ fn without_endpoint(
     answer(carried, open)
 }
 
-/// Whether a program here could use an address of this entry of the prefix list.
-fn is_usable(snapshot: &Snapshot, has_ipv6: bool, entry: &IpNet) -> bool {
-    matches!(entry, IpNet::V4(_)) || has_ipv6 || may_have_host_route(snapshot, entry)
-}
-
 /// Whether the kernel's own routes, as snapshots of schema 1 have them, may lead to part of it.
 fn may_have_host_route(snapshot: &Snapshot, entry: &IpNet) -> bool {
     let Some(routes) = &snapshot.host_routes else { return false };
@@ -408,6 +409,28 @@ pub(super) fn reader(snapshot: &Snapshot) -> Reader<'_> {
         None => snapshot.region.get().map(String::as_str),
     };
     Reader { facts: &snapshot.vpc, region, seen_by: SeenBy::Instance(&snapshot.instance) }
+}
+
+/// Whether a network interface may have an IPv4 address: those of a subnet of IPv6 alone have none.
+fn may_have_ipv4(snapshot: &Snapshot) -> bool {
+    let Some(instance) = snapshot.instance.seen() else { return true };
+    let addresses = || instance.interfaces.iter().flat_map(|interface| &interface.addresses);
+    let mut prefixes = instance.interfaces.iter().flat_map(|interface| interface.prefixes.seen().into_iter().flatten());
+    let has_ipv4 = addresses().any(IpAddr::is_ipv4) || prefixes.any(|prefix| prefix.addr().is_ipv4());
+    // Of an interface that is assumed nothing is asked of the kernel.
+    has_ipv4 || addresses().next().is_none() || snapshot.assumed_interface.is_some()
+}
+
+/// Whether no program here can use an A record: no network interface has IPv4, and the kernel has no route.
+fn is_useless_ipv4(snapshot: &Snapshot, address: IpAddr) -> bool {
+    let route = snapshot.kernel_routes.get(&address).and_then(Observed::seen);
+    matches!(route, Some(KernelRoute::NoRoute { .. })) && !may_use_ipv4(snapshot)
+}
+
+/// Whether a program here could use an IPv4 address of DynamoDB's prefix lists: unless it is known that no interface has one and that
+/// the kernel has no route to any, whatever its rules distinguish, it could.
+fn may_use_ipv4(snapshot: &Snapshot) -> bool {
+    may_have_ipv4(snapshot) || may_route_ipv4(snapshot)
 }
 
 /// Whether an application here could use an AAAA record: unless it is known that no interface has an IPv6 address and

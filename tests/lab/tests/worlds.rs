@@ -397,7 +397,7 @@ pub(super) fn agrees(report: &Value, exit: Option<i32>, expected: &Expected) -> 
 }
 
 /// `ip` in the instance.
-fn ip(lab: &Lab, arguments: &str) -> Result<(), Failed> {
+pub(super) fn ip(lab: &Lab, arguments: &str) -> Result<(), Failed> {
     let mut command = lab.command(Path::new("ip"))?;
     let ran = lab::run(command.args(arguments.split(' ')).stderr(Stdio::piped()), PATIENCE)?;
     assert_eq!(ran.code, Some(0), "ip {arguments}: {}", ran.stderr);
