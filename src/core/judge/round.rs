@@ -415,8 +415,7 @@ pub(super) fn reader(snapshot: &Snapshot) -> Reader<'_> {
 fn may_have_ipv4(snapshot: &Snapshot) -> bool {
     let Some(instance) = snapshot.instance.seen() else { return true };
     let addresses = || instance.interfaces.iter().flat_map(|interface| &interface.addresses);
-    let mut prefixes = instance.interfaces.iter().flat_map(|interface| interface.prefixes.seen().into_iter().flatten());
-    let has_ipv4 = addresses().any(IpAddr::is_ipv4) || prefixes.any(|prefix| prefix.addr().is_ipv4());
+    let has_ipv4 = addresses().any(IpAddr::is_ipv4);
     // Of an interface that is assumed nothing is asked of the kernel.
     has_ipv4 || addresses().next().is_none() || snapshot.assumed_interface.is_some()
 }

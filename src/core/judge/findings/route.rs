@@ -189,7 +189,8 @@ fn no_route(world: &World<'_>, table: &Table<'_>) -> Option<Draft> {
 }
 
 /// What [`serve_ipv6`] does besides.
-const ALSO_IPV6: &str = "this drops open DynamoDB connections over IPv6, so clients must reconnect; their requests then come      through the endpoint, so policies must use aws:SourceVpce instead of aws:SourceIp";
+const ALSO_IPV6: &str = "this drops open DynamoDB connections over IPv6, so clients must reconnect; their requests then come \
+     through the endpoint, so policies must use aws:SourceVpce instead of aws:SourceIp";
 
 /// The command by which the table's endpoint, which serves IPv4 alone, serves IPv6 too: AWS then adds the route for the IPv6 list. `None`
 /// where that is not all that the ranges lack.
