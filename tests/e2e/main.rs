@@ -216,7 +216,7 @@ fn tutorial() -> Done {
     let vpc = text(&world.aws(&["ec2", "create-vpc", "--cidr-block", "172.31.0.0/16"])?["Vpc"]["VpcId"])?;
     let subnet = world.aws(&["ec2", "create-subnet", "--vpc-id", &vpc, "--cidr-block", "172.31.16.0/20"])?;
     let subnet = text(&subnet["Subnet"]["SubnetId"])?;
-    let address = world.lab.world().interfaces[0].address.to_string();
+    let address = world.lab.world().interfaces[0].address.expect("of IPv4").to_string();
     let interface =
         world.aws(&["ec2", "create-network-interface", "--subnet-id", &subnet, "--private-ip-address", &address])?;
     let interface = text(&interface["NetworkInterface"]["NetworkInterfaceId"])?;
