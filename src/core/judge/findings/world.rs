@@ -12,7 +12,7 @@ use crate::{
     },
     model::{
         AddressReport, Destination, EndpointPolicy, EndpointType, Gate, InterfaceReport, Missing, RouteTableId,
-        Severity, Snapshot, SubnetId, Target, VpcEndpoint, VpcEndpointId, VpcId, addresses_in,
+        Severity, Snapshot, SubnetId, Target, VpcEndpoint, VpcEndpointId, VpcId,
     },
 };
 use std::{collections::BTreeSet, net::IpAddr};
@@ -162,7 +162,8 @@ impl<'a> Table<'a> {
     /// Critical where it hits an address in use, or the whole list; a warning where it waits for DNS to answer otherwise.
     pub(super) fn severity(&self, ranges: &[&Range<'_>]) -> Severity {
         let in_use = self.in_use.iter().any(|address| ranges.iter().any(|range| range.cidr.contains(address)));
-        let whole = addresses_in(ranges.iter().map(|range| &range.cidr)) == addresses_in(&self.coverage.entries);
+        // Counts of addresses do not tell ranges of IPv6 apart: they end at `u64::MAX`.
+        let whole = ranges.len() == self.coverage.ranges.len();
         if in_use || whole { Severity::Critical } else { Severity::Warning }
     }
 }
