@@ -12,7 +12,7 @@ use clap::{
 };
 use onnet::{
     engine,
-    model::{FindingCode, InterfaceId, NatRates, region_of_zone},
+    model::{FindingCode, InterfaceId, NatRates, is_account_id, region_of_zone},
     observe::dns::Resolver,
     present::Contract,
 };
@@ -364,8 +364,10 @@ fn table(text: &str) -> Result<String, String> {
     };
     let is_arn = |arn: &str| match arn.split(':').collect::<Vec<_>>()[..] {
         ["arn", partition, "dynamodb", region, account, table] => {
-            let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-            is_word(partition) && is_word(region) && is_account && table.strip_prefix("table/").is_some_and(is_name)
+            is_word(partition)
+                && is_word(region)
+                && is_account_id(account)
+                && table.strip_prefix("table/").is_some_and(is_name)
         }
         _ => false,
     };

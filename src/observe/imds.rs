@@ -8,7 +8,7 @@ use super::{
     limits::{ASSOCIATIONS_AT_A_TIME, INTERFACE_VALUES, INTERFACES_AT_A_TIME, NETWORK_INTERFACES, over},
     seen::{Stopwatch, chain},
 };
-use crate::model::{Gap, Instance, Interface, MacAddress, Observed, PublicAddress};
+use crate::model::{Gap, Instance, Interface, MacAddress, Observed, PublicAddress, is_account_id};
 use aws_config::imds::{Client, client::error as sdk};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -366,9 +366,8 @@ fn is_id(text: &str, prefix: &str) -> Option<String> {
     is_word(text).filter(|id| id.len() > prefix.len() && id.starts_with(prefix))
 }
 
-/// Twelve digits.
 fn is_account(text: &str) -> Option<String> {
-    (text.len() == 12 && text.chars().all(|c| c.is_ascii_digit())).then(|| text.to_owned())
+    is_account_id(text).then(|| text.to_owned())
 }
 
 fn mac_address(text: &str) -> Option<MacAddress> {

@@ -212,10 +212,12 @@ impl Statement {
     /// does not say. <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
     fn of_resources(&self, asked: &Asked<'_>) -> Matches {
         let is_on_tables = is_on_items(asked.action);
-        let matches = |pattern: &String| match (tables(pattern, asked.region), asked.table) {
-            (_, Some(table)) if is_on_tables => one_table(pattern, table, has_indexes(asked.action), asked.region),
-            (Matches::All, _) if pattern != "*" && !is_on_tables => Matches::Some,
-            (matches, _) => matches,
+        let matches = |pattern: &String| match asked.table {
+            Some(table) if is_on_tables => one_table(pattern, table, has_indexes(asked.action), asked.region),
+            Some(_) | None => match tables(pattern, asked.region) {
+                Matches::All if pattern != "*" && !is_on_tables => Matches::Some,
+                matches @ (Matches::None | Matches::Some | Matches::All) => matches,
+            },
         };
         let most = self.resources.patterns.iter().map(matches).max();
         match (most.unwrap_or(Matches::None), self.resources.negated) {

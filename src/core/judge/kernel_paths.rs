@@ -27,12 +27,25 @@ pub(super) struct Elsewhere {
     pub(super) missing: Vec<Missing>,
 }
 
+/// The address families that programs here may use.
+#[derive(Clone, Copy)]
+pub(super) struct Families {
+    pub(super) ipv4: bool,
+    pub(super) ipv6: bool,
+}
+
+impl Families {
+    pub(super) fn have(self, address: IpAddr) -> bool {
+        if address.is_ipv4() { self.ipv4 } else { self.ipv6 }
+    }
+}
+
 /// Compares every range of the covered lists, of IPv4 and of IPv6 where programs here can use them, with the egress that was judged.
 pub(super) fn kernel_paths<'a>(
     snapshot: &Snapshot,
     names: &[Named<'_>],
     coverage_of: impl Fn(&RouteTableId) -> Option<&'a Coverage<'a>>,
-    families: [bool; 2],
+    families: Families,
 ) -> Elsewhere {
     let mut found = Elsewhere::default();
     if snapshot.assumed_interface.is_some() {
@@ -67,7 +80,7 @@ impl<'s> Covered<'s> {
     fn all<'a>(
         names: &[Named<'s>],
         coverage_of: impl Fn(&RouteTableId) -> Option<&'a Coverage<'a>>,
-        [has_ipv4, has_ipv6]: [bool; 2],
+        families: Families,
     ) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         let judged = names.iter().flat_map(|named| named.in_use().map(|judged| (named.name.port, judged)));
@@ -82,8 +95,7 @@ impl<'s> Covered<'s> {
             let coverage = judged.table.and_then(|(table, _)| coverage_of(&table.id));
             let entries = coverage.into_iter().flat_map(|coverage| &coverage.entries);
             // Programs use no IPv6 address on a host without IPv6, and no IPv4 address on one without IPv4.
-            let is_used = |entry: &&IpNet| if entry.addr().is_ipv4() { has_ipv4 } else { has_ipv6 };
-            let entries = entries.filter(is_used).copied().collect();
+            let entries = entries.filter(|entry| families.have(entry.addr())).copied().collect();
             all.push(Self { interface, port, addresses: vec![judged.report.address], entries });
         }
         all
@@ -299,8 +311,16 @@ pub(super) fn may_route_ipv6(snapshot: &Snapshot) -> bool {
         // Snapshots of schema 1 know only of the addresses in use.
         (Observed::Unseen(_), host_routes) => return entries.peek().is_some() && host_routes.is_none(),
     };
-    let is_refused = |range: &&KernelRange| matches!(range.route, KernelRoute::NoRoute { .. });
-    let mut refused: Vec<&KernelRange> = paths.ranges.iter().filter(is_refused).collect();
+    is_any_beyond_refused(paths, entries)
+}
+
+fn is_refused(range: &KernelRange) -> bool {
+    matches!(range.route, KernelRoute::NoRoute { .. })
+}
+
+/// Whether the kernel has not refused all of the entries.
+fn is_any_beyond_refused<'e>(paths: &KernelPaths, mut entries: impl Iterator<Item = &'e IpNet>) -> bool {
+    let mut refused: Vec<&KernelRange> = paths.ranges.iter().filter(|range| is_refused(range)).collect();
     refused.sort_by_key(|range| range.first);
     entries.any(|entry| first_outside(entry, refused.iter().copied()).is_some())
 }
@@ -311,15 +331,13 @@ pub(super) fn may_route_ipv4(snapshot: &Snapshot) -> bool {
     let (Some(lists), Some(paths)) = (facts.service_prefix_lists.seen(), snapshot.kernel_paths.seen()) else {
         return true;
     };
-    let is_refused = |range: &&KernelRange| matches!(range.route, KernelRoute::NoRoute { .. });
     let of_others = paths.policies.iter().flat_map(|policy| &policy.ranges);
-    let mut routed = paths.ranges.iter().chain(of_others).filter(|range| range.first.is_ipv4() && !is_refused(range));
-    let mut refused: Vec<&KernelRange> = paths.ranges.iter().filter(is_refused).collect();
-    refused.sort_by_key(|range| range.first);
+    let mut ranges = paths.ranges.iter().chain(of_others);
+    let is_routed = ranges.any(|range| range.first.is_ipv4() && !is_refused(range));
     let read: Option<Vec<_>> = lists.iter().map(|id| read(&facts.prefix_lists, id).ok()).collect();
     let Some(read) = read else { return true };
-    let mut entries = read.iter().flat_map(|list| &list.entries).filter(|entry| entry.addr().is_ipv4());
-    routed.next().is_some() || entries.any(|entry| first_outside(entry, refused.iter().copied()).is_some())
+    let entries = read.iter().flat_map(|list| &list.entries).filter(|entry| entry.addr().is_ipv4());
+    is_routed || is_any_beyond_refused(paths, entries)
 }
 
 /// Whether a program here may reach an IPv6 address that is not known: the kernel is not known to have no route at all.

@@ -11,7 +11,7 @@ use super::{
     gates::gates,
     idle::idle_endpoint,
     interfaces::interfaces,
-    kernel_paths::{Elsewhere, kernel_paths, may_route_ipv4, may_route_ipv6, may_route_unknown_ipv6},
+    kernel_paths::{Elsewhere, Families, kernel_paths, may_route_ipv4, may_route_ipv6, may_route_unknown_ipv6},
     outcome::{About, Subject, deciding, of_name, outcome, subjects},
     path::{Reader, SeenBy},
     proof::proof,
@@ -82,12 +82,14 @@ pub(super) struct Named<'s> {
 }
 
 impl<'s> Named<'s> {
-    fn judge(reader: &Reader<'s>, snapshot: &'s Snapshot, name: &'s ServiceName, has_ipv6: bool) -> Self {
-        let (addresses, missing) = addresses_of(snapshot, &name.hostname, has_ipv6 || may_route_unknown_ipv6(snapshot));
-        let uses_ipv6 = has_ipv6 && addresses.iter().any(IpAddr::is_ipv6);
+    fn judge(reader: &Reader<'s>, snapshot: &'s Snapshot, name: &'s ServiceName, families: Families) -> Self {
+        let may_use_ipv6 = families.ipv6 || may_route_unknown_ipv6(snapshot);
+        let (addresses, missing) = addresses_of(snapshot, &name.hostname, may_use_ipv6);
+        let uses_ipv6 = families.ipv6 && addresses.iter().any(IpAddr::is_ipv6);
         let judge = |address: IpAddr| {
             // Where both are useless, the IPv4 address stands for what becomes of requests.
-            let is_used = if address.is_ipv4() { !(uses_ipv6 && is_useless_ipv4(snapshot, address)) } else { has_ipv6 };
+            let stands_for_both = address.is_ipv4() && !(uses_ipv6 && is_refused(snapshot, address));
+            let is_used = families.have(address) || stands_for_both;
             judge_address(reader, snapshot, &name.hostname, address, name.in_use && is_used)
         };
         Self { name, addresses: addresses.into_iter().map(judge).collect(), missing }
@@ -125,18 +127,14 @@ pub(super) struct Round<'s> {
 impl<'s> Round<'s> {
     fn of(snapshot: &'s Snapshot) -> Self {
         let reader = reader(snapshot);
-        let has_ipv6 = may_use_ipv6(snapshot);
+        let families = Families { ipv4: may_use_ipv4(snapshot), ipv6: may_use_ipv6(snapshot) };
         let names: Vec<Named<'s>> =
-            snapshot.all_names().map(|name| Named::judge(&reader, snapshot, name, has_ipv6)).collect();
+            snapshot.all_names().map(|name| Named::judge(&reader, snapshot, name, families)).collect();
         let needs_coverage = needs_coverage(&names);
-        let has_ipv4 = may_use_ipv4(snapshot);
-        let usable = |entry: &IpNet| match entry {
-            IpNet::V4(_) => has_ipv4 || may_have_host_route(snapshot, entry),
-            IpNet::V6(_) => has_ipv6 || may_have_host_route(snapshot, entry),
-        };
+        let usable = |entry: &IpNet| families.have(entry.addr()) || may_have_host_route(snapshot, entry);
         let covered = if needs_coverage { cover_tables(&reader, &names, usable) } else { Vec::new() };
         let coverage_of = |id: &RouteTableId| covered.iter().find(|covered| covered.id == id)?.coverage.as_ref().ok();
-        let elsewhere = kernel_paths(snapshot, &names, coverage_of, [has_ipv4, has_ipv6]);
+        let elsewhere = kernel_paths(snapshot, &names, coverage_of, families);
         // Where DynamoDB's word stands for the tables, what was not seen of the list is a finding of its own.
         let needs_list = !in_use(&names).any(Judged::is_testified_endpoint);
         let mut missing = missing(snapshot, &names, &covered, &elsewhere, needs_list);
@@ -420,10 +418,10 @@ fn may_have_ipv4(snapshot: &Snapshot) -> bool {
     has_ipv4 || addresses().next().is_none() || snapshot.assumed_interface.is_some()
 }
 
-/// Whether no program here can use an A record: no network interface has IPv4, and the kernel has no route.
-fn is_useless_ipv4(snapshot: &Snapshot, address: IpAddr) -> bool {
+/// Whether the kernel has no route to the address.
+fn is_refused(snapshot: &Snapshot, address: IpAddr) -> bool {
     let route = snapshot.kernel_routes.get(&address).and_then(Observed::seen);
-    matches!(route, Some(KernelRoute::NoRoute { .. })) && !may_use_ipv4(snapshot)
+    matches!(route, Some(KernelRoute::NoRoute { .. }))
 }
 
 /// Whether a program here could use an IPv4 address of DynamoDB's prefix lists: unless it is known that no interface has one and that

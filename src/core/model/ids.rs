@@ -4,6 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::fmt;
 
+/// Whether it is the id of an account: twelve digits.
+pub fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Whether AWS can have written an id. One that somebody changed matches nothing: an association with `"subnet-0a "` or `"subnet-0A"` leaves
 /// `subnet-0a` to the main route table.
 ///

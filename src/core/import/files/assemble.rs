@@ -199,6 +199,8 @@ impl Collected {
         self.route_tables.add(from, file.route_tables.map(|tables| relevant.of_tables(tables)))?;
         self.subnets.add(from, file.subnets)?;
         self.vpc_endpoints.add(from, file.vpc_endpoints)?;
+        let mut lists = file.prefix_lists.iter().flatten();
+        self.lists_have_states |= lists.any(|Checked(list)| list.has_state());
         self.prefix_lists.add(from, file.prefix_lists)?;
         self.network_interfaces.add(from, file.network_interfaces)?;
         for ListedVpc { owner, ranges } in file.vpcs {
@@ -281,7 +283,6 @@ impl Collected {
     /// Two files that differ about one list.
     pub(super) fn only(&mut self, region: &str) -> Result<(), FilesError> {
         self.only_entries(region);
-        self.lists_have_states = self.prefix_lists.values().any(ListedPrefixList::has_state);
         for (list, file) in std::mem::take(&mut self.prefix_lists.items).into_values() {
             if list.region.as_deref().is_none_or(|of| of == region) {
                 self.prefix_lists.insert(list.id.to_string(), list, &file)?;
@@ -567,8 +568,7 @@ impl Collected {
         if let Some(gap) = self.ambiguous_entries.get(&id).filter(|_| inline.is_none()) {
             return Observed::Unseen(gap.clone());
         }
-        let states = self.lists_have_states || self.prefix_lists.values().any(ListedPrefixList::has_state);
-        if let Some(gap) = listed.and_then(|list| list.changing(states)) {
+        if let Some(gap) = listed.and_then(|list| list.changing(self.lists_have_states)) {
             return Observed::Unseen(gap);
         }
         let cut_off = self.entries.get(&id).filter(|entries| entries.listings.cut_off().is_some());

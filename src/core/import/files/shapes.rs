@@ -198,11 +198,6 @@ fn owner_of_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())
 }
 
-/// Whether it is the id of an account: twelve digits.
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// The id at the end of an ARN.
 fn id_of_arn(arn: &str) -> Option<&str> {
     arn.rsplit_once('/').map(|(_, id)| id)

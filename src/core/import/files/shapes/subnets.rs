@@ -5,10 +5,10 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, is_account, null_as_no_items, owner_of_arn,
-    region_of_arn, same_list, same_or_absent, same_partition,
+    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, null_as_no_items, owner_of_arn, region_of_arn,
+    same_list, same_or_absent, same_partition,
 };
-use crate::model::{Subnet, region_of_zone};
+use crate::model::{Subnet, is_account_id, region_of_zone};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -94,7 +94,7 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
     convert::same(("the id in SubnetArn", id_of_arn), ("SubnetId", json.subnet_id.as_deref()))?;
     let owner_of_arn = json.subnet_arn.as_deref().and_then(owner_of_arn);
     // AWS's own examples have an OwnerId of 13 digits, which is no account.
-    let owner = json.owner_id.as_deref().filter(|owner| is_account(owner));
+    let owner = json.owner_id.as_deref().filter(|owner| is_account_id(owner));
     convert::same(("the account of SubnetArn", owner_of_arn), ("OwnerId", owner))?;
     let region = of_zone.or(of_arn).map(str::to_owned);
     let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
