@@ -66,6 +66,8 @@ impl Response {
 /// Reads one request; `None` where the client has closed the connection or does not speak HTTP.
 pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<Request>> {
     const LONGEST: usize = 256 * 1024;
+    // DynamoDB's largest item in base64, and one that is too large.
+    const LONGEST_BODY: usize = 2 * 1024 * 1024;
     let mut bytes = Vec::new();
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 64];
@@ -84,7 +86,7 @@ pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<Req
                 let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
                 let mut body = bytes.split_off(head_len);
                 while body.len() < length {
-                    if body.len() > LONGEST || stream.read_buf(&mut body).await? == 0 {
+                    if body.len() > LONGEST_BODY || stream.read_buf(&mut body).await? == 0 {
                         return Ok(None);
                     }
                 }

@@ -23,7 +23,7 @@ const TTL: u32 = 5;
 impl Resolver for Shared {
     async fn answer(&self, query: Message, by: Transport) -> Option<Vec<u8>> {
         let question = query.queries.first()?;
-        self.switchboard.log(Service::Dns, format!("{} {}", question.query_type(), question.name()));
+        self.switchboard.log(Service::Dns, None, format!("{} {}", question.query_type(), question.name()));
         let fault = self.switchboard.get(Service::Dns);
         let late = if fault == Some(Fault::SlowAnswer) { self.switchboard.slowness() } else { Duration::ZERO };
         let late = late + self.switchboard.answer_delay();

@@ -1,18 +1,27 @@
-//! DynamoDB: `ListTables` and `DescribeTable`, authorized by the IAM engine, and `GET /`.
+//! DynamoDB: `ListTables`, `DescribeTable` and the operations on items, authorized by the IAM engine, and `GET /`.
+
+mod items;
 
 use super::{
     fakes::http::{Request, Response},
-    faults::Fault,
+    faults::{DateField, Fault},
     iam::{self, Context, Decision},
     imds,
-    services::Call,
+    services::{Call, Shared},
+    tables::{Failure, Item, Tables},
     world::{Arrival, World},
 };
+use aws_smithy_types::{DateTime, date_time::Format};
 use serde_json::{Value, json};
+use std::time::SystemTime;
 
 const ERRORS: &str = "com.amazonaws.dynamodb.v20120810#";
 
-pub fn answer(world: &World, call: Call, request: &Request, fault: Option<Fault>) -> Response {
+pub fn answer(shared: &Shared, call: Call, request: &Request, fault: Option<Fault>) -> Response {
+    dated(undated(shared, call, request, fault), shared.switchboard.date_field())
+}
+
+fn undated(shared: &Shared, call: Call, request: &Request, fault: Option<Fault>) -> Response {
     let target = request.header("x-amz-target");
     let health = request.method == "GET" && (request.path == "/" || request.path == "/ping");
     match (target, fault) {
@@ -39,11 +48,11 @@ pub fn answer(world: &World, call: Call, request: &Request, fault: Option<Fault>
         (Some(_), Some(Fault::BadCredentials)) => {
             error("UnrecognizedClientException", "The security token included in the request is invalid.")
         }
-        (Some(target), fault) => operation(world, call, request, target, fault),
+        (Some(target), fault) => operation(shared, call, request, target, fault),
     }
 }
 
-fn operation(world: &World, call: Call, request: &Request, target: &str, fault: Option<Fault>) -> Response {
+fn operation(shared: &Shared, call: Call, request: &Request, target: &str, fault: Option<Fault>) -> Response {
     let Some(authorization) = request.header("authorization") else {
         return error_of(
             "com.amazon.coral.service#",
@@ -52,20 +61,39 @@ fn operation(world: &World, call: Call, request: &Request, target: &str, fault: 
         );
     };
     let Some((_, name)) = target.split_once("DynamoDB_20120810.") else { return unknown_operation() };
+    let body: Option<Item> = serde_json::from_str(&request.body).ok();
+    let body = body.unwrap_or_default();
+    let is_about_items = items::OPERATIONS.contains(&name);
+    let world = shared.world();
+    let world = world.seen_by(call.from);
+    let mut tables = shared.tables();
     let table = match name {
         "ListTables" => "*".to_owned(),
-        "DescribeTable" => match table_name(&request.body) {
+        _ if is_about_items || name == "DescribeTable" => match table_name(&request.body) {
             Some(table) => table,
             None => return error("ValidationException", INVALID_TABLE_NAME),
         },
         _ => return unknown_operation(),
     };
-    let arrival = arrival(world, call);
+    let arn = tables.arn(body.get("TableName").and_then(Value::as_str).unwrap_or(&table));
+    let resource = match body.get("IndexName").and_then(Value::as_str) {
+        Some(index) => format!("{arn}/index/{index}"),
+        None => arn.clone(),
+    };
+    let arrival = arrival(&world, call);
+    let mut context = context(&world, &arrival, is_of_instance(authorization));
+    if let Some(owner) = arn.split(':').nth(4) {
+        context = context.with("aws:ResourceAccount", owner);
+    }
+    let leading = tables.find(&arn).filter(|_| is_about_items);
+    if let Some(leading) = leading.and_then(|table| items::leading_key(table, name, &body)) {
+        context = context.with_many("dynamodb:LeadingKeys", &[leading]);
+    }
     let asked = iam::Request {
         principal: format!("arn:aws:sts::{}:assumed-role/{}/{}", world.account, world.role, world.instance),
         action: format!("dynamodb:{name}"),
-        resource: format!("arn:aws:dynamodb:{}:{}:table/{table}", world.region, world.account),
-        context: context(world, &arrival, is_of_instance(authorization)),
+        resource,
+        context,
     };
     let because = match (fault, &arrival.endpoint) {
         (Some(Fault::Denied), _) => {
@@ -80,15 +108,31 @@ fn operation(world: &World, call: Call, request: &Request, target: &str, fault: 
             Decision::Denied(denial) => Some(denial.because(&asked.action)),
         },
     };
-    match because {
-        Some(because) => error("AccessDeniedException", &iam::refusal(&asked, &because)),
-        None if name == "ListTables" => success(&json!({ "TableNames": world.tables })),
-        None if world.tables.contains(&table) => success(&json!({ "Table": description(&asked.resource, &table) })),
-        None => {
+    if let Some(because) = because {
+        return error("AccessDeniedException", &iam::refusal(&asked, &because));
+    }
+    match (name, tables.find(&arn)) {
+        ("ListTables", _) => success(&json!({ "TableNames": names(&world, &tables) })),
+        ("DescribeTable", Some(found)) => success(&json!({ "Table": found.description(&arn) })),
+        ("DescribeTable", None) if world.tables.contains(&table) => {
+            success(&json!({ "Table": description(&arn, &table) }))
+        }
+        ("DescribeTable", None) => {
             let message = format!("Requested resource not found: Table: {table} not found");
             error("ResourceNotFoundException", &message)
         }
+        (_, None) => error("ResourceNotFoundException", "Requested resource not found"),
+        (_, Some(found)) => match items::perform(found, name, &body) {
+            Ok(answer) => success(&answer),
+            Err(failure) => failed(failure),
+        },
     }
+}
+
+fn names(world: &World, tables: &Tables) -> Vec<String> {
+    let mut names: Vec<String> = world.tables.iter().chain(tables.names()).cloned().collect();
+    names.sort();
+    names
 }
 
 const INVALID_TABLE_NAME: &str = "Invalid table/index name.  Table/index names must be between 3 and 255 characters long, and may \
@@ -163,7 +207,7 @@ fn context(world: &World, arrival: &Arrival, of_instance: bool) -> Context {
 }
 
 fn unknown_operation() -> Response {
-    error_of("com.amazon.coral.service#", "UnknownOperationException", "the lab knows ListTables and DescribeTable")
+    error_of("com.amazon.coral.service#", "UnknownOperationException", "the lab does not know this operation")
 }
 
 fn success(body: &Value) -> Response {
@@ -177,6 +221,19 @@ fn error(code: &str, message: &str) -> Response {
         ERRORS
     };
     error_of(namespace, code, message)
+}
+
+/// An error of the operations on items.
+fn failed(failure: Failure) -> Response {
+    let mut body = json!({ "__type": format!("{ERRORS}{}", failure.code), "message": failure.message });
+    // Where a request is not valid, the framework answers, not DynamoDB.
+    if failure.code == "ValidationException" {
+        body["__type"] = format!("com.amazon.coral.validate#{}", failure.code).into();
+    }
+    if let Some(item) = failure.item {
+        body["Item"] = item.into();
+    }
+    signed(Response::new(400, "application/x-amz-json-1.0", body.to_string()))
 }
 
 fn error_of(namespace: &str, code: &str, message: &str) -> Response {
@@ -196,9 +253,30 @@ fn signed(response: Response) -> Response {
         .with("x-amz-crc32", checksum.to_string())
 }
 
-/// CRC-32 as in zlib, bit by bit: the bodies are small.
+/// With the time of the answer, as the lab is told to give it.
+fn dated(response: Response, date: DateField) -> Response {
+    let DateField::Skewed(seconds) = date else { return response };
+    #[expect(clippy::disallowed_methods, reason = "servers give the time of the wall clock")]
+    let now = DateTime::from(SystemTime::now()).secs();
+    let date = DateTime::from_secs(now.saturating_add(seconds)).fmt(Format::HttpDate);
+    response.with("date", date.expect("a time of this millennium"))
+}
+
+/// CRC-32 as in zlib. A page of a query has a megabyte, so bytes are looked up.
 fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-    let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc));
-    !bytes.iter().fold(u32::MAX, byte)
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut byte = 0_u32;
+        while byte < 256 {
+            let (mut crc, mut bit) = (byte, 0);
+            while bit < 8 {
+                crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+                bit += 1;
+            }
+            table[byte as usize] = crc;
+            byte += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(u32::MAX, |crc, byte| TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ crc >> 8)
 }

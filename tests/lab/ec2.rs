@@ -405,7 +405,7 @@ struct NetworkInterface {
 }
 
 fn describe_network_interfaces(world: &World, call: &Form<'_>) -> Result<String, Refused> {
-    let own = world.interfaces.iter().map(|interface| NetworkInterface {
+    let own = world.all_interfaces().map(|interface| NetworkInterface {
         id: interface.id.clone(),
         subnet: interface.subnet.clone(),
         address: interface.address,

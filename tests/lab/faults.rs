@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::{Condvar, Mutex, MutexGuard},
     time::Duration,
 };
@@ -108,11 +109,27 @@ faults! {
     Disabled = "disabled", IMDS, "answers 403: instance metadata is switched off";
 }
 
+/// What DynamoDB's answers say in their `Date` field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateField {
+    /// The time, and so many seconds more.
+    Skewed(i64),
+    Absent,
+}
+
+impl Default for DateField {
+    fn default() -> Self {
+        Self::Skewed(0)
+    }
+}
+
 /// One request to a service.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub at: Instant,
     pub service: Service,
+    /// Who asked. `None`: the resolver does not tell.
+    pub from: Option<IpAddr>,
     /// The action, path or name.
     pub what: String,
 }
@@ -132,6 +149,7 @@ struct Settings {
     denied_actions: BTreeSet<String>,
     every_answer_late_by: Duration,
     pace: Pace,
+    date_field: DateField,
     lingered: BTreeMap<&'static str, Vec<Duration>>,
     slowness: Option<Duration>,
     /// The number of open sockets of each service, so that `refuse` takes effect before the next request.
@@ -213,6 +231,14 @@ impl Switchboard {
         if service == Service::DynamoDb { self.settings().pace } else { Pace::default() }
     }
 
+    pub fn set_date_field(&self, field: DateField) {
+        self.settings().date_field = field;
+    }
+
+    pub fn date_field(&self) -> DateField {
+        self.settings().date_field
+    }
+
     /// Delays a phase, and records the real delay, because a timer rounds up.
     pub async fn linger(&self, phase: &'static str, by: Duration) {
         if by.is_zero() {
@@ -242,8 +268,8 @@ impl Switchboard {
         self.settings().slowness = Some(slowness);
     }
 
-    pub fn log(&self, service: Service, what: impl Into<String>) {
-        let seen = Seen { at: Instant::now(), service, what: what.into() };
+    pub fn log(&self, service: Service, from: Option<IpAddr>, what: impl Into<String>) {
+        let seen = Seen { at: Instant::now(), service, from, what: what.into() };
         self.settings().seen.push(seen);
     }
 

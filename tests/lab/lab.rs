@@ -2,10 +2,11 @@
 
 use super::{
     client, dns,
-    faults::{Fault, Pace, Seen, Service},
+    faults::{DateField, Fault, Pace, Seen, Service},
     loopback,
     netns::{self, Files, Instance},
     services::{self, Behind, Door, Shared},
+    tables::{Table, Tables},
     tls::Certificates,
     world::{IPV6_METADATA, IPV6_RESOLVER, METADATA, RESOLVER, World},
 };
@@ -160,6 +161,36 @@ impl Lab {
         self.shared.switchboard.set_pace(pace);
     }
 
+    /// What DynamoDB's answers say of the time.
+    pub fn set_date_field(&self, field: DateField) {
+        self.shared.switchboard.set_date_field(field);
+    }
+
+    /// Creates a table, and returns its ARN.
+    pub fn create_table(&self, table: Table) -> String {
+        let (arn, policy) = self.tables().create(table);
+        self.world().policies.resource.extend(policy.map(|policy| (arn.clone(), policy)));
+        arn
+    }
+
+    /// DynamoDB's tables. No request is answered until the guard is dropped.
+    pub fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.shared.tables()
+    }
+
+    /// How often each operation was asked of a table, whatever the answers were.
+    pub fn requests_to_table(&self, name: &str) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for seen in self.requests().iter().filter(|seen| seen.service == Service::DynamoDb) {
+            if let Some((operation, table)) = seen.what.split_once(' ')
+                && table == name
+            {
+                *counts.entry(operation.to_owned()).or_default() += 1;
+            }
+        }
+        counts
+    }
+
     /// How long each phase was kept waiting so far.
     pub fn lingered(&self) -> BTreeMap<&'static str, Vec<Duration>> {
         self.shared.switchboard.all_lingered()
@@ -185,13 +216,31 @@ impl Lab {
     /// # Errors
     /// If the system's files cannot be distinguished.
     pub fn command(&self, program: &Path) -> io::Result<Command> {
-        let mut command = Command::new(program);
-        let kept = ["PATH", "TERM"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-        command.env_clear().envs(kept).env("HOME", self.directory.path()).envs(self.settings());
+        let mut command = self.bare(program);
         if let Network::Namespaces(instance) = &self.network {
             instance.hold(&mut command, &self.files)?;
         }
         Ok(command)
+    }
+
+    /// A command that starts in the other instance ([`World::with_elsewhere`]), with the same environment.
+    ///
+    /// # Errors
+    /// If the world has no other instance, or without namespaces.
+    pub fn elsewhere(&self, program: &Path) -> io::Result<Command> {
+        let mut command = self.bare(program);
+        match &self.network {
+            Network::Namespaces(instance) => instance.hold_elsewhere(&mut command, &self.files)?,
+            Network::Loopback(_) => return Err(io::Error::other("on loopback there is one instance")),
+        }
+        Ok(command)
+    }
+
+    fn bare(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        let kept = ["PATH", "TERM"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        command.env_clear().envs(kept).env("HOME", self.directory.path()).envs(self.settings());
+        command
     }
 
     /// A command that starts on AWS's side, in place of a service of the lab's that was told to refuse.
@@ -307,9 +356,18 @@ impl Lab {
     /// # Errors
     /// If it cannot be started.
     pub fn ask_dynamodb(&self, operation: &str, body: &str) -> io::Result<Result<String, String>> {
-        // Not by its path: cargo unlinks and links it again when it builds onnet.
-        let this = if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe()? };
-        let mut command = self.command(&this)?;
+        self.ask_dynamodb_by(self.command(&this_program()?)?, operation, body)
+    }
+
+    /// The same from the other instance.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn ask_dynamodb_elsewhere(&self, operation: &str, body: &str) -> io::Result<Result<String, String>> {
+        self.ask_dynamodb_by(self.elsewhere(&this_program()?)?, operation, body)
+    }
+
+    fn ask_dynamodb_by(&self, mut command: Command, operation: &str, body: &str) -> io::Result<Result<String, String>> {
         let host = self.world().dynamodb_host();
         command.args([client::DYNAMODB, &host, &self.dynamodb_port().to_string()]).arg(self.ca_bundle());
         command.args([operation, body]);
@@ -341,6 +399,11 @@ impl Drop for Lab {
             let _ = thread.join();
         }
     }
+}
+
+/// Not by its path: cargo unlinks and links it again when it builds onnet.
+fn this_program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok(PathBuf::from("/proc/self/exe")) } else { std::env::current_exe() }
 }
 
 /// Runs a command to its end, or kills it. It is started by this very thread, with which it dies.

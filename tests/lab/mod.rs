@@ -34,11 +34,13 @@ pub mod netns;
 pub mod rights;
 mod services;
 mod sts;
+pub mod tables;
 mod tls;
 pub mod tutorial;
 pub mod world;
 
-pub use faults::{Fault, Pace, Service};
+pub use faults::{DateField, Fault, Pace, Service};
 pub use imds::{METADATA_TOKEN, SECRET_KEY, SESSION_TOKEN};
 pub use lab::{Lab, Mode, Ran, run};
+pub use tables::Table;
 pub use world::World;

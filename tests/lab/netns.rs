@@ -1,4 +1,5 @@
-//! Two network namespaces, joined by a pair of virtual Ethernet devices: the instance, and AWS.
+//! Two network namespaces, joined by a pair of virtual Ethernet devices: the instance, and AWS. Where the world has another
+//! instance, a third one.
 //!
 //! A namespace exists as long as a process or a file descriptor refers to it. It has no name in the file system, so nothing
 //! is left, not even after `kill -9`.
@@ -44,20 +45,19 @@ const MULTICAST: Ipv6Addr = Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0);
 /// The namespace of the instance.
 pub struct Instance {
     network: OwnedFd,
+    /// The namespace of the other instance, in a world that has one.
+    elsewhere: Option<OwnedFd>,
     /// The namespace of AWS, for programs that replace the lab's own services.
     aws: OwnedFd,
 }
 
-/// Creates both namespaces. The calling thread stays in that of AWS, where the services listen.
+/// Creates the namespaces. The calling thread stays in that of AWS, where the services listen.
 pub async fn build(world: &World) -> io::Result<(Instance, Forwarder)> {
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    let network: OwnedFd = fs::File::open("/proc/thread-self/ns/net")?.into();
-    let instance = netlink()?;
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    let aws_network: OwnedFd = fs::File::open("/proc/thread-self/ns/net")?.into();
-    let aws = netlink()?;
+    let (network, instance) = namespace()?;
+    let elsewhere = world.elsewhere.as_ref().map(|_| namespace()).transpose()?;
+    let (aws_network, aws) = namespace()?;
 
-    for handle in [&instance, &aws] {
+    for handle in [&instance, &aws].into_iter().chain(elsewhere.as_ref().map(|(_, handle)| handle)) {
         handle
             .link()
             .set(LinkUnspec::new_with_index(LOOPBACK).up().build())
@@ -66,12 +66,27 @@ pub async fn build(world: &World) -> io::Result<(Instance, Forwarder)> {
             .map_err(io::Error::other)?;
     }
     for (number, interface) in world.interfaces.iter().enumerate() {
-        join(world, number, interface, (&instance, &aws), &network).await.map_err(io::Error::other)?;
+        let metric = 200 + u32::try_from(number).expect("an instance has few interfaces");
+        let metric = if world.default_interface == number { 100 } else { metric };
+        let link = Link { router: router_device(number), device: format!("ens{}", number + 5), metric, interface };
+        join(world, &link, (&instance, &aws), &network).await.map_err(io::Error::other)?;
+    }
+    if let (Some(host), Some((network, handle))) = (&world.elsewhere, &elsewhere) {
+        let router = router_device(world.interfaces.len());
+        let link = Link { router, device: "ens5".to_owned(), metric: 100, interface: &host.interface };
+        join(world, &link, (handle, &aws), network).await.map_err(io::Error::other)?;
     }
     let forwarder = Forwarder { aws, installed: tokio::sync::Mutex::default() };
     forwarder.prepare(world).await.map_err(io::Error::other)?;
     forwarder.follow(world).await?;
-    Ok((Instance { network, aws: aws_network }, forwarder))
+    let elsewhere = elsewhere.map(|(network, _)| network);
+    Ok((Instance { network, elsewhere, aws: aws_network }, forwarder))
+}
+
+/// Moves this thread to a new namespace.
+fn namespace() -> io::Result<(OwnedFd, Handle)> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    Ok((fs::File::open("/proc/thread-self/ns/net")?.into(), netlink()?))
 }
 
 /// A netlink socket of the current namespace of the thread. It stays there when the thread changes its namespace.
@@ -85,21 +100,29 @@ fn router_device(number: usize) -> String {
     format!("vpc{number}")
 }
 
+/// A network interface, and the devices at its two ends.
+struct Link<'a> {
+    router: String,
+    device: String,
+    /// Of the default route.
+    metric: u32,
+    interface: &'a Interface,
+}
+
 /// Connects the namespaces by one network interface: `ens5` (`ens6`, …) here, the router of the subnet there.
 async fn join(
     world: &World,
-    number: usize,
-    interface: &Interface,
+    link: &Link<'_>,
     (instance, aws): (&Handle, &Handle),
     network: &OwnedFd,
 ) -> Result<(), rtnetlink::Error> {
-    let (device, router) = (format!("ens{}", number + 5), router_device(number));
+    let Link { router, device, metric, interface } = link;
     let subnet = world.subnet(&interface.subnet).expect("every interface is in a subnet of the world");
-    aws.link().add(LinkVeth::new(&router, &device).build()).execute().await?;
-    let moved = LinkUnspec::new_with_name(&device).setns_by_fd(network.as_raw_fd()).build();
+    aws.link().add(LinkVeth::new(router, device).build()).execute().await?;
+    let moved = LinkUnspec::new_with_name(device).setns_by_fd(network.as_raw_fd()).build();
     aws.link().set(moved).execute().await?;
 
-    let router_index = index_of(aws, &router).await?;
+    let router_index = index_of(aws, router).await?;
     for own in subnet.routers() {
         add_address(aws, router_index, own.addr(), own.prefix_len()).await?;
     }
@@ -108,7 +131,7 @@ async fn join(
     }
     aws.link().set(LinkUnspec::new_with_index(router_index).up().build()).execute().await?;
 
-    let index = index_of(instance, &device).await?;
+    let index = index_of(instance, device).await?;
     let mac = interface.mac.to_vec();
     instance.link().set(LinkUnspec::new_with_index(index).address(mac).build()).execute().await?;
     let ipv4 = interface.address.map(IpAddr::V4).zip(subnet.cidr.map(|range| range.prefix_len()));
@@ -117,20 +140,18 @@ async fn join(
         add_address(instance, index, address, length).await?;
     }
     instance.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await?;
-    carries(aws, &router).await?;
-    carries(instance, &device).await?;
-    let metric = 200 + u32::try_from(number).expect("an instance has few interfaces");
-    let metric = if world.default_interface == number { 100 } else { metric };
+    carries(aws, router).await?;
+    carries(instance, device).await?;
     if ipv4.is_some() {
         let gateway = subnet.routers()[0].addr();
         let IpAddr::V4(gateway) = gateway else { unreachable!("the subnet has a range of IPv4, which comes first") };
-        let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).priority(metric).build();
+        let default = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).priority(*metric).build();
         instance.route().add(default).execute().await?;
     }
     if ipv6.is_some() {
         // As if learned from the router's advertisement.
         let default = RouteMessageBuilder::<Ipv6Addr>::new().gateway(IPV6_ROUTER).output_interface(index);
-        let default = default.priority(metric).protocol(RouteProtocol::Ra).build();
+        let default = default.priority(*metric).protocol(RouteProtocol::Ra).build();
         instance.route().add(default).execute().await?;
     }
     Ok(())
@@ -203,7 +224,7 @@ impl Forwarder {
             rule.message_mut().header.family = version;
             rule
         };
-        for number in 0..world.interfaces.len() {
+        for number in 0..world.all_interfaces().count() {
             let table = table_of(number);
             let rule = rule().input_interface(router_device(number)).table_id(table);
             rule.priority(table).action(RuleAction::ToTable).execute().await?;
@@ -230,7 +251,7 @@ impl Forwarder {
         let mut wanted = BTreeSet::new();
         // Interfaces whose subnets have the same route table have the same forwarding.
         let mut forwarding = BTreeMap::new();
-        for (number, interface) in world.interfaces.iter().enumerate() {
+        for (number, interface) in world.all_interfaces().enumerate() {
             let table = table_of(number);
             let mut always = vec![IpAddr::V4(METADATA), RESOLVER.into(), IPV6_METADATA.into(), IPV6_RESOLVER.into()];
             let routers = world.subnet(&interface.subnet).map(super::world::Subnet::routers);
@@ -324,25 +345,38 @@ impl Instance {
     /// # Errors
     /// If the system's files cannot be distinguished.
     pub fn hold(&self, command: &mut Command, files: &Files) -> io::Result<()> {
-        let network = self.network.try_clone()?;
-        let over = mounts(files)?;
-        let enter = move || {
-            prctl::set_pdeathsig(Signal::SIGKILL)?;
-            setns(&network, CloneFlags::CLONE_NEWNET)?;
-            unshare(CloneFlags::CLONE_NEWNS)?;
-            let nothing: Option<&std::ffi::CStr> = None;
-            mount(nothing, c"/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
-            for (ours, theirs) in &over {
-                mount(Some(ours.as_c_str()), theirs.as_c_str(), nothing, MsFlags::MS_BIND, nothing)?;
-            }
-            Ok(())
-        };
-        #[expect(unsafe_code, reason = "between fork and exec; `enter` makes system calls only and allocates nothing")]
-        unsafe {
-            command.pre_exec(enter);
+        hold_in(&self.network, command, files)
+    }
+
+    /// The same in the other instance.
+    ///
+    /// # Errors
+    /// If the world has none, or the system's files cannot be distinguished.
+    pub fn hold_elsewhere(&self, command: &mut Command, files: &Files) -> io::Result<()> {
+        let none = || io::Error::other("the world has no other instance");
+        hold_in(self.elsewhere.as_ref().ok_or_else(none)?, command, files)
+    }
+}
+
+fn hold_in(network: &OwnedFd, command: &mut Command, files: &Files) -> io::Result<()> {
+    let network = network.try_clone()?;
+    let over = mounts(files)?;
+    let enter = move || {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        setns(&network, CloneFlags::CLONE_NEWNET)?;
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let nothing: Option<&std::ffi::CStr> = None;
+        mount(nothing, c"/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
+        for (ours, theirs) in &over {
+            mount(Some(ours.as_c_str()), theirs.as_c_str(), nothing, MsFlags::MS_BIND, nothing)?;
         }
         Ok(())
+    };
+    #[expect(unsafe_code, reason = "between fork and exec; `enter` makes system calls only and allocates nothing")]
+    unsafe {
+        command.pre_exec(enter);
     }
+    Ok(())
 }
 
 /// Pairs of the lab's file and the system's, with links resolved. A file that the system does not have is left out.

@@ -27,6 +27,10 @@ impl Instance {
         match self.0 {}
     }
 
+    pub fn hold_elsewhere(&self, _command: &mut Command, _files: &Files) -> io::Result<()> {
+        match self.0 {}
+    }
+
     pub fn hold_aws(&self, _command: &mut Command) -> io::Result<()> {
         match self.0 {}
     }

@@ -11,6 +11,7 @@ use super::{
     imds,
     netns::Forwarder,
     sts,
+    tables::Tables,
     tls::Certificates,
     world::{Carrier, World},
 };
@@ -31,6 +32,8 @@ use tokio_rustls::LazyConfigAcceptor;
 /// What every service works on.
 pub struct Shared {
     world: Mutex<World>,
+    /// To be locked after the world.
+    tables: Mutex<Tables>,
     pub switchboard: Switchboard,
     pub certificates: Certificates,
     pub forwarder: Option<Forwarder>,
@@ -38,11 +41,16 @@ pub struct Shared {
 
 impl Shared {
     pub fn new(world: World, certificates: Certificates, forwarder: Option<Forwarder>) -> Self {
-        Self { world: Mutex::new(world), switchboard: Switchboard::new(), certificates, forwarder }
+        let tables = Mutex::new(Tables::new(&world.region, &world.account));
+        Self { world: Mutex::new(world), tables, switchboard: Switchboard::new(), certificates, forwarder }
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().expect("nothing panics while it holds the lock")
+    }
+
+    pub fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().expect("nothing panics while it holds the lock")
     }
 
     /// Lets the kernel's forwarding follow the route tables.
@@ -254,7 +262,7 @@ impl server::Service for Called<'_> {
     async fn answer(&self, request: &Request, stream: &mut (impl AsyncWrite + Unpin + Send)) -> io::Result<bool> {
         let Self { shared, service, call } = *self;
         let switchboard = &shared.switchboard;
-        switchboard.log(service, label(service, request));
+        switchboard.log(service, Some(call.from), label(service, request));
         let fault = switchboard.get(service);
         let lost = fault == Some(Fault::HopLimit) && request.method == "PUT";
         if fault == Some(Fault::Silence) || lost {
@@ -325,10 +333,10 @@ fn answer(shared: &Shared, service: Service, call: Call, request: &Request, faul
         _ => {}
     }
     match service {
-        Service::Imds => imds::answer(&shared.world(), request),
+        Service::Imds => imds::answer(&shared.world().seen_by(call.from), request),
         Service::Ec2 => ec2::answer(shared, request, fault),
-        Service::Sts => sts::answer(&shared.world(), request, fault),
-        Service::DynamoDb => dynamodb::answer(&shared.world(), call, request, fault),
+        Service::Sts => sts::answer(&shared.world().seen_by(call.from), request, fault),
+        Service::DynamoDb => dynamodb::answer(shared, call, request, fault),
         Service::Dns => Response::page(404),
     }
 }

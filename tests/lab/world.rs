@@ -7,7 +7,10 @@ use super::{
     iam::{Policies, Policy},
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 /// What a route matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +173,16 @@ impl Interface {
     }
 }
 
+/// Another instance of the VPC, in a subnet of its own.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub instance: String,
+    pub role: String,
+    pub interface: Interface,
+    /// The policies of its role.
+    pub identity: Vec<Policy>,
+}
+
 /// What carries a packet of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Carrier {
@@ -263,6 +276,8 @@ pub struct World {
     pub interfaces: Vec<Interface>,
     /// Which interface the instance's default route goes out by.
     pub default_interface: usize,
+    /// Another instance, which has its own way to the services.
+    pub elsewhere: Option<Host>,
     pub route_tables: Vec<RouteTable>,
     pub endpoints: Vec<Endpoint>,
     /// The targets of routes that forward packets. Other NAT gateways and the like deliver to DynamoDB, not through an endpoint.
@@ -303,6 +318,9 @@ pub struct World {
 pub const MAIN_TABLE: &str = "rtb-0a1b2c3d";
 pub const INTERNET_GATEWAY: &str = "igw-0c3f5a7e";
 pub const DYNAMODB_LIST: &str = "pl-02cd2c6b";
+/// Where the other instance is.
+pub const ELSEWHERE_SUBNET: &str = "subnet-0e7c9a5b";
+pub const ELSEWHERE_TABLE: &str = "rtb-0e7c9a5b";
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 2);
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
@@ -383,6 +401,7 @@ impl World {
                 public: Some(Ipv4Addr::new(203, 0, 113, 25)),
             }],
             default_interface: 0,
+            elsewhere: None,
             route_tables: vec![RouteTable {
                 id: MAIN_TABLE.into(),
                 associations: vec![Association { id: "rtbassoc-0a1b2c3d".into(), with: AssociatedWith::Main }],
@@ -427,7 +446,59 @@ impl World {
         world
     }
 
+    /// A private subnet whose only way out is the endpoint: nothing in it reaches EC2's API.
+    pub fn endpoint_only() -> Self {
+        Self::on_net().private().isolated()
+    }
+
     // Variants, for tests: each changes one thing and chains.
+
+    /// Another instance, in a public subnet with a route table of its own: it reaches everything by the internet gateway. Its role
+    /// is `onnet-elsewhere`, which may call `ListTables`.
+    pub fn with_elsewhere(mut self) -> Self {
+        let range: Ipv4Net = "172.31.48.0/20".parse().expect("a literal CIDR");
+        self.subnets.push(Subnet::new(ELSEWHERE_SUBNET, range));
+        let association =
+            Association { id: self.new_id("rtbassoc-"), with: AssociatedWith::Subnet(ELSEWHERE_SUBNET.into()) };
+        self.route_tables.push(RouteTable {
+            id: ELSEWHERE_TABLE.into(),
+            associations: vec![association],
+            routes: Vec::new(),
+        });
+        let local = Destination::Cidr(IpNet::V4(self.vpc_cidr));
+        self.push_route(ELSEWHERE_TABLE, local, Target::gateway("local"), "CreateRouteTable");
+        let everywhere = Destination::Cidr("0.0.0.0/0".parse().expect("a literal CIDR"));
+        self.push_route(ELSEWHERE_TABLE, everywhere, Target::gateway(INTERNET_GATEWAY), "CreateRoute");
+        self.elsewhere = Some(Host {
+            instance: "i-0fedcba9876543210".into(),
+            role: "onnet-elsewhere".into(),
+            interface: Interface {
+                id: "eni-0c5e7a91".into(),
+                mac: [6, 0, 0, 0, 0, 0x30],
+                subnet: ELSEWHERE_SUBNET.into(),
+                address: Some(Ipv4Addr::new(172, 31, 48, 10)),
+                more_addresses: 0,
+                ipv6: None,
+                prefix: None,
+                public: Some(Ipv4Addr::new(203, 0, 113, 48)),
+            },
+            identity: vec![list_tables_only()],
+        });
+        self
+    }
+
+    /// The other instance's subnet goes through the first endpoint too.
+    pub fn elsewhere_through_endpoint(mut self) -> Self {
+        let id = self.endpoints[0].id.clone();
+        self.modify_endpoint(&id, &[ELSEWHERE_TABLE.to_owned()], &[]).expect("its table has no such route");
+        self
+    }
+
+    /// More policies for the role of the other instance.
+    pub fn with_elsewhere_policies(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
+        self.elsewhere.as_mut().expect("a world with another instance").identity.extend(policies);
+        self
+    }
 
     /// A private subnet: no public address.
     pub fn private(mut self) -> Self {
@@ -757,6 +828,27 @@ impl World {
 
     pub fn subnet(&self, id: &str) -> Option<&Subnet> {
         self.subnets.iter().find(|subnet| subnet.id == id)
+    }
+
+    /// The world of the instance that has this address, where it is the other one: with its name, its role and its interface.
+    pub fn seen_by(&self, address: IpAddr) -> Cow<'_, Self> {
+        match &self.elsewhere {
+            Some(host) if host.interface.has(address) => {
+                let mut world = self.clone();
+                world.instance.clone_from(&host.instance);
+                world.role.clone_from(&host.role);
+                world.interfaces = vec![host.interface.clone()];
+                world.default_interface = 0;
+                world.policies.identity.clone_from(&host.identity);
+                Cow::Owned(world)
+            }
+            Some(_) | None => Cow::Borrowed(self),
+        }
+    }
+
+    /// The interfaces of both instances, those of the first one first.
+    pub fn all_interfaces(&self) -> impl Iterator<Item = &Interface> {
+        self.interfaces.iter().chain(self.elsewhere.as_ref().map(|host| &host.interface))
     }
 
     // What the VPC does with an address.

@@ -1,7 +1,7 @@
 //! Policy documents: the parser, and which statements match a request.
 
 use super::{
-    Context, Request, Unreadable, Value,
+    Context, Request, Unreadable, Value, account,
     pattern::{Comparison, Pattern, Syntax},
 };
 use serde_json::{Map, Value as Json};
@@ -25,6 +25,8 @@ pub(super) enum Effect {
 #[derive(Clone, Debug)]
 struct Statement {
     effect: Effect,
+    /// Whom it is about: the account ids and ARNs of a resource's policy. `None`: everybody.
+    principals: Option<Vec<String>>,
     actions: List<Pattern>,
     resources: List<Resource>,
     conditions: Vec<Condition>,
@@ -75,6 +77,18 @@ impl Policy {
     /// # Errors
     /// If it has an element or an operator that this engine does not evaluate.
     pub fn inline(text: &str) -> Result<Self, Unreadable> {
+        Self::read(text, false)
+    }
+
+    /// Reads a resource's policy, whose statements say whom they are about.
+    ///
+    /// # Errors
+    /// As an inline one.
+    pub fn of_resource(text: &str) -> Result<Self, Unreadable> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, of_resource: bool) -> Result<Self, Unreadable> {
         let whole: Json = serde_json::from_str(text).map_err(|error| Unreadable(error.to_string()))?;
         let document = object(&whole)?;
         known(document, &["Version", "Id", "Statement"])?;
@@ -89,7 +103,7 @@ impl Policy {
             Some(one @ Json::Object(_)) => vec![one],
             _ => return Err(Unreadable("a policy has statements".to_owned())),
         };
-        let read = |one| Statement::read(object(one)?, variables);
+        let read = |one| Statement::read(object(one)?, variables, of_resource);
         let statements = statements.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Self { arn: None, statements, document: whole })
     }
@@ -106,10 +120,17 @@ impl Policy {
     pub(super) fn has(&self, effect: Effect, request: &Request) -> bool {
         self.statements.iter().any(|statement| statement.effect == effect && statement.matches(request))
     }
+
+    /// Whether an `Allow` statement matches that names the principal itself, not only its account: naming an account leaves the
+    /// decision to that account's identity-based policies.
+    pub(super) fn allows_by_name(&self, request: &Request) -> bool {
+        let mut allowing = self.statements.iter().filter(|statement| statement.effect == Effect::Allow);
+        allowing.any(|statement| statement.is_about(request, false) && statement.matches(request))
+    }
 }
 
 impl Statement {
-    fn read(statement: &Map<String, Json>, variables: bool) -> Result<Self, Unreadable> {
+    fn read(statement: &Map<String, Json>, variables: bool, of_resource: bool) -> Result<Self, Unreadable> {
         known(
             statement,
             &["Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "NotResource", "Condition"],
@@ -119,10 +140,17 @@ impl Statement {
             Some("Deny") => Effect::Deny,
             other => return Err(Unreadable(format!("a statement has no Effect {other:?}"))),
         };
-        // Policies of gateway endpoints and RCPs allow no other value; the other types do not have the element.
-        if statement.get("Principal").is_some_and(|principal| principal != "*") {
-            return Err(Unreadable("a Principal is \"*\"".to_owned()));
-        }
+        let principals = match statement.get("Principal") {
+            Some(Json::String(all)) if all == "*" => None,
+            // Policies of gateway endpoints and RCPs allow no other value; the other types do not have the element.
+            None if !of_resource => None,
+            Some(Json::Object(named)) if of_resource => {
+                known(named, &["AWS"])?;
+                let principals = texts(named.get("AWS").unwrap_or(&Json::Null))?;
+                (!principals.iter().any(|one| one == "*")).then_some(principals)
+            }
+            other => return Err(Unreadable(format!("a Principal is not {other:?} in this type of policy"))),
+        };
         let action = |text: &str| {
             let syntax = Syntax { wildcards: true, variables: false };
             match text {
@@ -137,6 +165,7 @@ impl Statement {
         };
         Ok(Self {
             effect,
+            principals,
             actions: list(statement, "Action", action)?,
             resources: list(statement, "Resource", |text| Resource::read(text, variables))?,
             conditions,
@@ -145,9 +174,22 @@ impl Statement {
 
     fn matches(&self, request: &Request) -> bool {
         let action = request.action.to_lowercase();
-        self.actions.contains(|pattern| pattern.compare(&action, &request.context))
+        self.is_about(request, true)
+            && self.actions.contains(|pattern| pattern.compare(&action, &request.context))
             && self.resources.contains(|resource| resource.compare(&request.resource, &request.context))
             && self.conditions.iter().all(|condition| condition.holds(&request.context))
+    }
+
+    /// Whether it names the principal: the session, its role, or (`also_by_account`) the account.
+    fn is_about(&self, request: &Request, also_by_account: bool) -> bool {
+        let Some(principals) = &self.principals else { return true };
+        let (session, account) = (&request.principal, account(&request.principal));
+        let name = session.split('/').nth(1).unwrap_or_default();
+        let role = format!("arn:aws:iam::{account}:role/{name}");
+        let root = format!("arn:aws:iam::{account}:root");
+        principals
+            .iter()
+            .any(|one| one == session || *one == role || (also_by_account && (one == account || *one == root)))
     }
 }
 

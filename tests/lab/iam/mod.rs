@@ -34,8 +34,8 @@ impl Context {
     }
 
     /// With one more multivalued key.
-    pub fn with_many(mut self, key: &str, values: &[&str]) -> Self {
-        let values = values.iter().map(|&value| value.to_owned()).collect();
+    pub fn with_many(mut self, key: &str, values: &[impl AsRef<str>]) -> Self {
+        let values = values.iter().map(|value| value.as_ref().to_owned()).collect();
         self.0.insert(key.to_lowercase(), Value::Many(values));
         self
     }
@@ -64,6 +64,18 @@ pub struct Request {
     pub context: Context,
 }
 
+impl Request {
+    /// Whether principal and resource belong to different accounts.
+    fn crosses_accounts(&self) -> bool {
+        account(&self.principal) != account(&self.resource)
+    }
+}
+
+/// The account in an ARN.
+fn account(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
+}
+
 /// The types of policies. A denial names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -71,6 +83,8 @@ pub enum Kind {
     ResourceControl,
     Endpoint,
     Identity,
+    /// Of the table that is asked for.
+    Resource,
     Boundary,
     Session,
 }
@@ -82,6 +96,7 @@ impl Kind {
             Self::ResourceControl => "resource control policy",
             Self::Endpoint => "VPC endpoint policy",
             Self::Identity => "identity-based policy",
+            Self::Resource => "resource-based policy",
             Self::Boundary => "permissions boundary",
             Self::Session => "session policy",
         }
@@ -90,7 +105,12 @@ impl Kind {
     fn article(self) -> &'static str {
         match self {
             Self::Identity => "an",
-            Self::ServiceControl | Self::ResourceControl | Self::Endpoint | Self::Boundary | Self::Session => "a",
+            Self::ServiceControl
+            | Self::ResourceControl
+            | Self::Endpoint
+            | Self::Resource
+            | Self::Boundary
+            | Self::Session => "a",
         }
     }
 }
@@ -143,6 +163,8 @@ pub struct Policies {
     pub identity: Vec<Policy>,
     /// By the endpoint's id. An endpoint without one allows everything, as the default policy does.
     pub endpoint: BTreeMap<String, Policy>,
+    /// By the table's ARN. They are about its indexes too.
+    pub resource: BTreeMap<String, Policy>,
     pub boundary: Option<Policy>,
     /// Of each level of the organization, from the root to the account: each has to allow the request. No level: no
     /// organization.
@@ -157,8 +179,13 @@ impl Policies {
     ///
     /// A `Deny` in any policy decides. Otherwise each type that applies must allow the request. If several types deny it, AWS
     /// names one and does not document which; this engine names the first in the order of [`Kind`].
+    ///
+    /// Within one account the table's policy can allow what no identity-based policy does, if it names the principal. Between two
+    /// accounts both have to allow it.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html>
     pub fn decide(&self, request: &Request, endpoint: Option<&str>) -> Decision {
-        let levels: Vec<(Kind, &[Policy])> = self.applicable(endpoint);
+        let of_resource = request.resource.split("/index/").next().and_then(|table| self.resource.get(table));
+        let levels: Vec<(Kind, &[Policy])> = self.applicable(endpoint, of_resource);
         for (kind, policies) in &levels {
             let denies = |policy: &&Policy| policy.has(Effect::Deny, request);
             if let Some(policy) = policies.iter().find(denies) {
@@ -166,21 +193,30 @@ impl Policies {
             }
         }
         for (kind, policies) in levels {
-            let allows = |policy: &Policy| policy.has(Effect::Allow, request);
-            if kind != Kind::ResourceControl && !policies.iter().any(allows) {
+            let allowed = policies.iter().any(|policy| policy.has(Effect::Allow, request));
+            let passes = match kind {
+                Kind::ResourceControl => true,
+                Kind::Resource => allowed || !request.crosses_accounts(),
+                Kind::Identity if !request.crosses_accounts() => {
+                    allowed || of_resource.is_some_and(|policy| policy.allows_by_name(request))
+                }
+                Kind::Identity | Kind::ServiceControl | Kind::Endpoint | Kind::Boundary | Kind::Session => allowed,
+            };
+            if !passes {
                 return denied(kind, false, None);
             }
         }
         Decision::Allowed
     }
 
-    fn applicable(&self, endpoint: Option<&str>) -> Vec<(Kind, &[Policy])> {
+    fn applicable<'a>(&'a self, endpoint: Option<&str>, of_resource: Option<&'a Policy>) -> Vec<(Kind, &'a [Policy])> {
         let mut levels: Vec<(Kind, &[Policy])> =
             self.service_control.iter().map(|level| (Kind::ServiceControl, level.as_slice())).collect();
         levels.push((Kind::ResourceControl, &self.resource_control));
         let at_endpoint = endpoint.and_then(|id| self.endpoint.get(id));
         levels.extend(at_endpoint.map(|policy| (Kind::Endpoint, std::slice::from_ref(policy))));
         levels.push((Kind::Identity, &self.identity));
+        levels.push((Kind::Resource, of_resource.map(std::slice::from_ref).unwrap_or_default()));
         levels.extend(self.boundary.as_ref().map(|policy| (Kind::Boundary, std::slice::from_ref(policy))));
         levels.extend(self.session.as_ref().map(|policy| (Kind::Session, std::slice::from_ref(policy))));
         levels
