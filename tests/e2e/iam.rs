@@ -53,13 +53,17 @@ fn agrees(result: &Value, answer: Answer) -> bool {
     let expected = if explicit { "ExplicitlyDenied" } else { "ImplicitlyDenied" };
     let by = match kind {
         Kind::Identity => "identity",
+        Kind::Resource => "resource",
         Kind::Endpoint => "endpoint",
         Kind::Boundary => "boundary",
         Kind::Session => "session",
         Kind::ServiceControl => "service_control",
         Kind::ResourceControl => "resource_control",
     };
-    result["overall"] == expected && result[by] == expected
+    // Between two accounts a table without a policy is not allowed either, and nothing was analysed.
+    let by = &result[by];
+    let is_by = by == expected || (kind == Kind::Resource && !explicit && by == "NotApplicable");
+    result["overall"] == expected && is_by
 }
 
 /// What the evaluator answers, in one run of it.
@@ -87,7 +91,7 @@ fn simulation(case: &Case) -> Value {
         policies.iter().enumerate().map(|(number, policy)| named(number, policy)).collect()
     };
     let level = |(number, policies): (usize, &Vec<Policy>)| json!({ "orgIdentifier": format!("ou-{number}"), "policies": all(policies) });
-    let account = request.principal.split(':').nth(4).unwrap_or_default();
+    let account = request.resource.split(':').nth(4).unwrap_or_default();
     let mut simulation = json!({
         "request": {
             "principal": request.principal,
@@ -99,6 +103,10 @@ fn simulation(case: &Case) -> Value {
         "serviceControlPolicies": policies.service_control.iter().enumerate().map(level).collect::<Vec<_>>(),
         "resourceControlPolicies": [{ "orgIdentifier": "o-1", "policies": all(&policies.resource_control) }],
     });
+    let table = request.resource.split("/index/").next().unwrap_or_default();
+    if let Some(of_table) = policies.resource.get(table) {
+        simulation["resourcePolicy"] = of_table.document.clone();
+    }
     if let Some(boundary) = &policies.boundary {
         simulation["permissionBoundaryPolicies"] = json!([named(0, boundary)]);
     }

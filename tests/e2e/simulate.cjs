@@ -16,6 +16,7 @@ const simulated = async (simulation) => {
     overall: ran.overallResult,
     ignored: ignoredContextKeys,
     identity: analysis.identityAnalysis?.result,
+    resource: analysis.resourceAnalysis?.result,
     endpoint: analysis.endpointAnalysis?.result,
     boundary: analysis.permissionBoundaryAnalysis?.result,
     session: analysis.sessionAnalysis?.result,

@@ -9,6 +9,8 @@ mod ipv6;
 mod lives;
 mod metrics;
 mod prometheus;
+mod sdk;
+mod tables;
 mod tutorial;
 mod web_config;
 mod witness;
@@ -32,6 +34,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         web_config::trials(),
         dist::trials(),
         iam::trials(namespaces),
+        tables::trials(namespaces),
         witness::trials(namespaces),
         metrics::trials(),
     ]
