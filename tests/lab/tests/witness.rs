@@ -71,7 +71,7 @@ pub(super) fn behind_nat(world: World) -> World {
 }
 
 fn endpoint_only() -> World {
-    with_policy(World::on_net().private().isolated())
+    with_policy(World::endpoint_only())
 }
 
 const ALL: &str =
