@@ -4,7 +4,8 @@
 
 use crate::commands::{
     audit::AuditArgs, check::CheckArgs, explain::ExplainArgs, explain_finding::ExplainFindingArgs,
-    generate::GenerateArgs, judge::JudgeArgs, policy::PolicyArgs, run::RunArgs, schema::SchemaArgs, status::StatusArgs,
+    generate::GenerateArgs, judge::JudgeArgs, policy::PolicyArgs, publish::PublishArgs, run::RunArgs,
+    schema::SchemaArgs, status::StatusArgs,
 };
 use clap::{
     Args, Parser, Subcommand, ValueEnum,
@@ -12,8 +13,11 @@ use clap::{
 };
 use onnet::{
     engine,
-    model::{FindingCode, InterfaceId, NatRates, is_account_id, region_of_zone},
-    observe::dns::Resolver,
+    model::{AccountId, FindingCode, InterfaceId, NatRates, Source, is_account_id, region_of_zone},
+    observe::{
+        dns::Resolver,
+        facts_table::{FactsSettings, Role, TrustedKey},
+    },
     present::Contract,
 };
 use std::{
@@ -100,6 +104,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Print the IAM policies that `--witness` needs.
     Policy(PolicyArgs),
+    /// Put the facts of VPCs into a table of DynamoDB, for instances that read them there.
+    Publish(PublishArgs),
     /// Print the JSON Schema of what the other commands print with --format json.
     Schema(SchemaArgs),
     /// Write the manual pages and shell completions below a directory, for packages.
@@ -147,6 +153,9 @@ pub(crate) struct CollectArgs {
     /// Also ask DynamoDB itself how requests come: DescribeTable on tables that need not exist, with the role policy that `onnet policy` prints.
     #[arg(long, env = "ONNET_WITNESS", hide_env_values = true, value_parser = BoolishValueParser::new(), action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL")]
     pub(crate) witness: bool,
+
+    #[command(flatten)]
+    pub(crate) shared: SharedArgs,
 }
 
 impl CollectArgs {
@@ -167,6 +176,7 @@ impl CollectArgs {
             nat_rates: self.rates.rates(),
             gates: self.gates,
             witness: self.witness,
+            facts: self.shared.settings(Source::Ec2.period()),
             controls: Vec::new(),
             // The C library does not ask another name server than the system's.
             c_library: self.resolver.is_none().then(|| Resolver::new(this_program())),
@@ -178,6 +188,26 @@ impl CollectArgs {
 fn this_program() -> PathBuf {
     let running = PathBuf::from("/proc/self/exe");
     if cfg!(target_os = "linux") { running } else { std::env::current_exe().unwrap_or(running) }
+}
+
+/// Where the facts of the VPC are shared.
+#[derive(Debug, Args)]
+pub(crate) struct SharedArgs {
+    /// Read the facts of the VPC from this table of DynamoDB, where `onnet publish` or other instances put them, instead of asking the EC2 API.
+    #[arg(long, env = "ONNET_FACTS_TABLE", value_name = "NAME|ARN", hide_env_values = true, value_parser = table)]
+    pub(crate) facts_table: Option<String>,
+
+    /// Accept only facts that this ed25519 public key has signed, in base64; may be repeated, to replace a key. `onnet publish` prints it.
+    #[arg(long, env = "ONNET_FACTS_TRUST", value_name = "KEY", value_delimiter = ',', hide_env_values = true, value_parser = TrustedKey::parse, requires = "facts_table")]
+    pub(crate) facts_trust: Vec<TrustedKey>,
+}
+
+impl SharedArgs {
+    /// The settings of a reader that looks every `period`.
+    pub(crate) fn settings(&self, period: Duration) -> Option<FactsSettings> {
+        let table = self.facts_table.clone()?;
+        Some(FactsSettings { table, role: Role::Read, trust: self.facts_trust.clone(), period })
+    }
 }
 
 /// What NAT gateways cost, for estimates.
@@ -357,7 +387,7 @@ fn action(text: &str) -> Result<String, String> {
 }
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
-fn table(text: &str) -> Result<String, String> {
+pub(crate) fn table(text: &str) -> Result<String, String> {
     let is_name = |name: &str| {
         let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         (3..=255).contains(&name.len()) && name.bytes().all(is_of_names)
@@ -392,8 +422,13 @@ pub(crate) fn finding_code() -> impl TypedValueParser<Value = FindingCode> {
         .try_map(move |name| code(name).ok_or("no finding has this code"))
 }
 
+pub(crate) fn account(text: &str) -> Result<AccountId, String> {
+    let expected = || "expected the id of an account: twelve digits".to_owned();
+    is_account_id(text).then(|| text.into()).ok_or_else(expected)
+}
+
 /// The Region becomes part of the names that requests are sent to.
-fn region(text: &str) -> Result<String, String> {
+pub(crate) fn region(text: &str) -> Result<String, String> {
     match region_of_zone(text) {
         Some(region) => Err(format!("this is a zone of {region}; give the Region, {region}")),
         None if is_word(text) => Ok(text.to_owned()),

@@ -10,6 +10,7 @@ pub(crate) mod judge;
 mod periods;
 pub(crate) mod plugin;
 pub(crate) mod policy;
+pub(crate) mod publish;
 pub(crate) mod resolve_names;
 pub(crate) mod run;
 pub(crate) mod schema;

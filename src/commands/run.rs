@@ -1,12 +1,15 @@
 //! `onnet run`: the daemon's loop, its HTTP server and the signals.
 
-use super::{Answer, Output, block_on, periods::PeriodArgs};
+use super::{Answer, Output, block_on, periods::PeriodArgs, publish::SignArgs};
 use crate::cli::{CollectArgs, duration, host, socket, time};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use onnet::{
     engine::{self, Daemon, Periods, Recorder, metrics::Counters, publishing},
-    model::{BySource, History, SettingsStatus, Status},
-    observe::seen::chain,
+    model::{BySource, History, SettingsStatus, Source, Status},
+    observe::{
+        facts_table::{FactsSettings, KeyError, Role},
+        seen::chain,
+    },
     serve::{Limits, Listeners, ServeError, ServeSettings, WebConfig, WebConfigError, serve},
 };
 use std::{
@@ -38,6 +41,13 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     collect: CollectArgs,
 
+    /// With --facts-table: only read it; keep the VPC's facts there current wherever no other instance does (publish); or only where they are overdue (auto).
+    #[arg(long, env = "ONNET_FACTS", default_value = "read", value_name = "ROLE", hide_env_values = true)]
+    facts: FactsRole,
+
+    #[command(flatten)]
+    key: SignArgs,
+
     /// Deadline of one collection of one source; what is not collected by then is missing.
     #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
     timeout: Duration,
@@ -52,6 +62,17 @@ pub(crate) struct RunArgs {
     /// Record every fact as it arrives in this file, for `onnet judge`; a file that exists is overwritten.
     #[arg(long, env = "ONNET_RECORD", value_name = "FILE", hide_env_values = true)]
     record: Option<PathBuf>,
+}
+
+/// What the daemon does with the table of shared facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FactsRole {
+    /// It reads it.
+    Read,
+    /// It asks EC2 and writes it, unless another instance does.
+    Publish,
+    /// It reads it, and asks EC2 and writes it where the facts are overdue.
+    Auto,
 }
 
 /// Why the daemon cannot start.
@@ -69,6 +90,10 @@ enum RunError {
         #[source]
         cause: io::Error,
     },
+    #[error("cannot use the key")]
+    Key(#[from] KeyError),
+    #[error("--facts publish and --facts auto need --facts-table")]
+    NoTable,
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
@@ -92,7 +117,7 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
         None => Listeners::bind(&args.listen)?,
     };
     let recorder = args.record.as_deref().map(recorder).transpose()?;
-    let settings = settings(args);
+    let settings = settings(args)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         probe = ?args.collect.probe,
@@ -101,6 +126,8 @@ async fn daemon(args: &RunArgs) -> Result<(), RunError> {
         timeout = ?args.timeout,
         gates = args.collect.gates,
         witness = args.collect.witness,
+        facts_table = args.collect.shared.facts_table.as_deref(),
+        facts = ?args.facts,
         every = ?args.every,
         splay = ?args.splay,
         "started"
@@ -179,12 +206,20 @@ fn recorder(file: &Path) -> Result<Recorder, RunError> {
     Recorder::create(file).map_err(|cause| RunError::Record { file: file.to_owned(), cause })
 }
 
-fn settings(args: &RunArgs) -> engine::RunSettings {
-    engine::RunSettings {
-        collect: args.collect.settings(args.timeout),
-        periods: Periods(args.every.0),
-        splay: args.splay,
+fn settings(args: &RunArgs) -> Result<engine::RunSettings, RunError> {
+    let key = args.key.key()?;
+    let role = match args.facts {
+        FactsRole::Read => Role::Read,
+        FactsRole::Publish => Role::Publish(key),
+        FactsRole::Auto => Role::Auto(key),
+    };
+    let periods = Periods(args.every.0);
+    let facts = args.collect.shared.settings(periods.of(Source::Ec2)).map(|facts| FactsSettings { role, ..facts });
+    if facts.is_none() && args.facts != FactsRole::Read {
+        return Err(RunError::NoTable);
     }
+    let collect = engine::CollectSettings { facts, ..args.collect.settings(args.timeout) };
+    Ok(engine::RunSettings { collect, periods, splay: args.splay })
 }
 
 /// The status before the first round.

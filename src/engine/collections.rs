@@ -7,18 +7,19 @@ use super::{
 use crate::{
     model::{
         Ec2Request, Fact, FactPath, FactVisitor, Gap, Instance, InterfaceId, KernelPaths, KernelRoute, Observed, Probe,
-        ProbeAttempt, ProbeKind, ProbeResult, Question, Reply, Resolution, Seconds, ServiceName, Snapshot, Source,
-        Statement, VpcFacts, VpcId, WitnessAttempt, visit_instance,
+        ProbeAttempt, ProbeKind, ProbeResult, Question, Reply, Resolution, Seconds, ServiceName, SharedFacts, Snapshot,
+        Source, Statement, VpcFacts, VpcId, WitnessAttempt, visit_instance,
     },
     observe::{
         ec2::{self, GateQuery},
+        facts_table::Asker,
         kernel::{KernelError, Wanted},
         names::{self, Names, NamesError},
         seen::{Stopwatch, seen},
     },
 };
 use serde::{Deserialize, Serialize};
-use std::{mem, net::IpAddr};
+use std::{mem, net::IpAddr, sync::Arc};
 use tokio::time::timeout_at;
 
 /// A kind of collection.
@@ -166,7 +167,7 @@ fn vpc(instance: &Instance, assumed: Option<&InterfaceId>, asks_for_gates: bool)
         }
     }
     let gates = asks_for_gates.then(|| GateQuery::of(interfaces));
-    Collection::Vpc { region: instance.region.clone(), vpcs, gates }
+    Collection::Vpc { asker: Asker::of(instance, &vpcs), gates }
 }
 
 /// Whether `source` is collected from at all.
@@ -198,7 +199,7 @@ pub(super) enum Collection {
     KernelPaths(Wanted),
     Probe { kind: ProbeKind, region: String, target: Target },
     Statement { region: String, asked: Asked },
-    Vpc { region: String, vpcs: Vec<VpcId>, gates: Option<GateQuery> },
+    Vpc { asker: Asker, gates: Option<GateQuery> },
 }
 
 impl Collection {
@@ -255,13 +256,20 @@ impl Collection {
                 let Asked { name, address, question, subject: _ } = asked;
                 Answer::Statement(WitnessAttempt { question, address, hostname: name.hostname, statement })
             }
-            Self::Vpc { region, vpcs, gates } => {
+            Self::Vpc { asker, gates } => {
+                let table = session.facts_table();
                 let (facts, requests) = match session.authenticated().await {
                     Ok((aws, _)) => {
-                        let config = aws.sdk_config(&region);
-                        ec2::vpcs_facts(&config, &vpcs, &region, gates, session.patience()).await
+                        let (config, patience) = (aws.sdk_config(&asker.region), session.patience());
+                        match table {
+                            Some(table) => Arc::clone(table).facts(&config, asker, gates.is_some(), patience).await,
+                            None => ec2::vpcs_facts(&config, &asker.vpcs, &asker.region, gates, patience).await,
+                        }
                     }
-                    Err(gap) => (ec2::unseen(&gap, gates.is_some()), Vec::new()),
+                    Err(gap) => {
+                        let shared = table.map(|table| Box::new(SharedFacts::refused(table.name(), &gap)));
+                        (VpcFacts { shared, ..ec2::unseen(&gap, gates.is_some()) }, Vec::new())
+                    }
                 };
                 Answer::Vpc { facts: Box::new(facts), requests }
             }

@@ -8,6 +8,7 @@ use crate::{
         dns::{CLibrary, Dns, DnsError, Resolver},
         ec2::{self, Patience},
         environment,
+        facts_table::{FactsSettings, FactsTable, Role},
         imds::{self, ImdsError},
         kernel::{Kernel, KernelError},
         probe::{Prober, Turns},
@@ -56,6 +57,8 @@ pub struct CollectSettings {
     pub gates: bool,
     /// Whether DynamoDB is asked how requests come.
     pub witness: bool,
+    /// Where the facts of the VPC are shared, if they are.
+    pub facts: Option<FactsSettings>,
     /// Answers to the control that are known already: the local daemon's.
     pub controls: Vec<WitnessAttempt>,
     /// What asks the C library beside the name servers; `None` where it is not to be asked.
@@ -67,6 +70,8 @@ pub struct CollectSettings {
 pub(super) struct Collectors {
     settings: CollectSettings,
     aws: Result<Aws, Gap>,
+    /// What is known of shared facts, if there are any.
+    facts: Option<Arc<FactsTable>>,
     /// Of all probes, whatever kind they are of.
     turns: Arc<Turns>,
 }
@@ -75,13 +80,15 @@ impl Collectors {
     /// Reads the settings of the SDK. They are read again by [`Collectors::reopened`].
     pub(super) async fn open(settings: CollectSettings, deadline: Instant) -> Self {
         let aws = load(deadline).await;
-        Self { settings, aws, turns: Arc::default() }
+        let facts = settings.facts.clone().map(FactsTable::new).map(Arc::new);
+        Self { settings, aws, facts, turns: Arc::default() }
     }
 
     /// The same with the settings of the SDK read again; an error where they cannot be used.
     pub(super) async fn reopened(&self) -> Result<Self, Gap> {
         let aws = load(Instant::now() + self.settings.timeout).await?;
-        Ok(Self { settings: self.settings.clone(), aws: Ok(aws), turns: Arc::clone(&self.turns) })
+        let (settings, facts, turns) = (self.settings.clone(), self.facts.clone(), Arc::clone(&self.turns));
+        Ok(Self { settings, aws: Ok(aws), facts, turns })
     }
 
     /// Why no request can be made to AWS at all, if so.
@@ -145,7 +152,10 @@ impl Session {
     /// Fetches what is on the longest path before it is asked for: the credentials, and the address of EC2's API.
     pub(super) async fn prefetch(&self) {
         let _ = tokio::join!(self.credentials(), async {
-            if let (Ok(aws), Some(region)) = (self.aws(), self.region().await.seen())
+            let asks_ec2 =
+                self.collectors.settings.facts.as_ref().is_none_or(|facts| !matches!(facts.role, Role::Read));
+            if asks_ec2
+                && let (Ok(aws), Some(region)) = (self.aws(), self.region().await.seen())
                 && let Some(host) = ec2::host(&aws.sdk_config(region)).await
             {
                 aws.look_up(&host).await;
@@ -230,6 +240,11 @@ impl Session {
             }
         };
         credentials.into_result()
+    }
+
+    /// The table with the facts of the VPC, where they are shared.
+    pub(super) fn facts_table(&self) -> Option<&Arc<FactsTable>> {
+        self.collectors.facts.as_ref()
     }
 
     /// What asks the name servers.

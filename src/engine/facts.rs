@@ -225,6 +225,9 @@ impl Facts {
                 facts.prefix_lists.entry(id.clone()).or_insert_with(|| list.clone());
             }
         }
+        if let Answer::Vpc { facts, .. } = &mut answer {
+            facts.keep_observers_of(&self.known.vpc);
+        }
         let Answer::Vpc { facts, .. } = &answer else { return Changed::default() };
         let vpc = &self.known.vpc;
         // Large tables are compared only where someone wants to know.

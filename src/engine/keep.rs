@@ -18,7 +18,8 @@ pub(super) fn is_passing(gap: &Gap) -> bool {
         | Gap::Truncated { .. }
         | Gap::OverLimit { .. }
         | Gap::Failed { .. }
-        | Gap::Redirected { .. } => true,
+        | Gap::Redirected { .. }
+        | Gap::Untrusted { .. } => true,
         Gap::Denied { .. }
         | Gap::Credentials { .. }
         | Gap::Settings { .. }

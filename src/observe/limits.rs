@@ -59,6 +59,18 @@ pub(crate) const ANSWERS_COMING: Duration = Duration::from_secs(180);
 /// one of five endpoints whose policies are as long as they may be takes 0.7 MB.
 pub(super) const EC2_ANSWER: usize = 2 << 20;
 
+/// Bytes of one item of the shared facts, compressed: DynamoDB accepts 400 KB with the names of the attributes.
+pub(super) const FACTS_ITEM: usize = 390 << 10;
+
+/// The same of a head, decompressed. 200 route tables with 200 associated subnets take 60 KB.
+pub(super) const FACTS_HEAD: usize = 4 << 20;
+
+/// The same of a chunk. A route table with a thousand routes takes 0.2 MB; 300 endpoints with policies of 20 KB take 6 MB.
+pub(super) const FACTS_CHUNK: usize = 8 << 20;
+
+/// Items of the shared facts that are read or written at a time.
+pub(super) const CHUNKS_AT_A_TIME: usize = 8;
+
 /// Bytes of one answer of STS, SSO or a container's agent. Credentials take a few thousand.
 pub(super) const CREDENTIALS_ANSWER: usize = 256 << 10;
 

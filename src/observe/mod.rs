@@ -8,6 +8,7 @@ mod destination;
 pub mod dns;
 pub mod ec2;
 pub mod environment;
+pub mod facts_table;
 pub mod files;
 pub mod imds;
 pub mod inventory;

@@ -123,6 +123,7 @@ fn vpc(extent: Extent) -> Inventory {
             service_prefix_lists: seen(vec![DYNAMODB.into()]),
             prefix_lists: lists,
             gates: None,
+            shared: None,
         },
         partial: BTreeMap::new(),
         selected_routes: BTreeMap::new(),

@@ -337,6 +337,7 @@ fn every_reason_that_a_collection_may_end_with_can_be_written() {
         "disabled kernel routes are read on Linux only",
         "not found NXDOMAIN",
         "conflicting rtb-main is listed twice, but with different routes",
+        "untrusted they are not signed",
         "not tried because the VPC is not known",
     ];
     let reasons = written.map(|gap| {

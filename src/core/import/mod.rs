@@ -2,6 +2,7 @@
 
 pub mod convert;
 pub(crate) mod distinct;
+pub mod facts_table;
 pub mod files;
 pub mod input;
 pub mod json;

@@ -360,7 +360,10 @@ impl<'a> Reader<'a> {
             .flatten()
             .filter_map(|endpoint| endpoint.owner.as_ref())
             .collect();
-        let owner = match self.seen_by.accounts() {
+        let observer = self.facts.shared.as_ref().and_then(|shared| shared.observers.get(vpc));
+        let asked =
+            observer.map_or_else(|| self.seen_by.accounts(), |observer| Ok(BTreeSet::from([&observer.account])));
+        let owner = match asked {
             Ok(asked) if asked.is_empty() && listed.is_empty() => {
                 // No answer says who asked. Where one account owns everything, that one did.
                 of_vpc.find(|owner| owners.iter().any(|(_, other)| other != owner))

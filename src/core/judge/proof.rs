@@ -36,6 +36,10 @@ fn level(round: &Round<'_>, judged: &Judged<'_>) -> ProofLevel {
     if is_testified(round.snapshot, address) && !judged.report.verdict.is_off_net() {
         return ProofLevel::Proved;
     }
+    // Who else may write them is not known here; a probe says nothing of the rest of the way.
+    if round.snapshot.vpc.shared.is_some() {
+        return ProofLevel::Inferred;
+    }
     let Some(egress) = &judged.egress else { return ProofLevel::Inferred };
     let mut answered = probes_of(round.snapshot, address).filter(|probe| probe.result.reached_service());
     let went_out_as_judged = answered.any(|probe| {

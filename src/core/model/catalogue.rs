@@ -121,6 +121,17 @@ macro_rules! finding_catalogue {
                 evidence: "the time of the fact, which may be three periods of its source ago",
                 fix: "restore the source: the status page and onnet_observation_up show which one fails",
             }
+            // Facts that others share
+            FactsUntrusted = "facts-untrusted" Warning {
+                meaning: "facts that others share in a table are not used: unsigned, altered, of another VPC, or older than those before",
+                evidence: "the items of the table of --facts-table, their signature and the keys of --facts-trust",
+                fix: "check who writes to the table; give readers the public key of the publisher's --facts-sign-key",
+            }
+            FactsUnsigned = "facts-unsigned" Warning {
+                meaning: "the route tables come from a table that others write to, unsigned, and DynamoDB did not confirm the path",
+                evidence: "the head of the VPC's facts in the table of --facts-table, and DynamoDB's answers (--witness)",
+                fix: "sign them (onnet publish --facts-sign-key) and give readers the key (--facts-trust), or use --witness",
+            }
             // Names
             HostsFileOverride = "hosts-file-override" Warning {
                 meaning: "/etc/hosts has addresses for a name in use, whatever DNS says",
@@ -317,6 +328,8 @@ impl FindingCode {
             | Self::MissingFact
             | Self::FactsDisagree
             | Self::StaleEvidence
+            | Self::FactsUntrusted
+            | Self::FactsUnsigned
             | Self::ProxyUnreadable
             | Self::EvidenceDisagrees
             | Self::TestimonyUnclear

@@ -182,6 +182,11 @@ pub enum Gap {
         /// The expected host: `the router of subnet-0a`.
         expected: String,
     },
+    /// Facts that others share are not accepted: they are unsigned, altered, of another VPC, or older than those before.
+    Untrusted {
+        /// Why not.
+        detail: String,
+    },
     /// The fact was not requested.
     NotTried {
         /// Why not.
@@ -276,6 +281,7 @@ impl fmt::Display for Gap {
                 write!(f, "spoofed source address: {source} is not an address of {interface}")
             }
             Self::OtherHost { host, expected } => write!(f, "another host: {host} is not {expected}"),
+            Self::Untrusted { detail } => write!(f, "not trusted: {detail}"),
             Self::NotTried { because } => write!(f, "not tried: {because}"),
             Self::Stale { age } => write!(f, "too old: observed {age} ago"),
         }

@@ -366,7 +366,15 @@ impl Resolution {
 impl VpcFacts {
     /// Every fact about the VPC.
     pub fn visit_facts(&mut self, visitor: &mut impl FactVisitor) {
-        let Self { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists, gates } = self;
+        let Self {
+            route_tables,
+            vpc_endpoints,
+            endpoint_interfaces,
+            service_prefix_lists,
+            prefix_lists,
+            gates,
+            shared: _,
+        } = self;
         visitor.fact(FactPath::RouteTables, route_tables);
         visitor.fact(FactPath::VpcEndpoints, vpc_endpoints);
         visitor.fact(FactPath::EndpointInterfaces, endpoint_interfaces);

@@ -190,6 +190,7 @@ impl From<&Gap> for Ec2Result {
             | Gap::Conflicting { .. }
             | Gap::SpoofedSource { .. }
             | Gap::OtherHost { .. }
+            | Gap::Untrusted { .. }
             | Gap::NotTried { .. }
             | Gap::Stale { .. } => Self::Failed,
         }

@@ -1,8 +1,8 @@
 //! What EC2 knows: route tables, prefix lists, endpoints. One enum where the API has many optional fields.
 
 use super::{
-    AccountId, Gap, GateFacts, InterfaceId, InternetGatewayId, Observed, PrefixListId, RouteTableId, Shared, SubnetId,
-    Target, VpcEndpointId, VpcId, unique::unique,
+    AccountId, Gap, GateFacts, InterfaceId, InternetGatewayId, Observed, PrefixListId, RouteTableId, Shared,
+    SharedFacts, SubnetId, Target, VpcEndpointId, VpcId, unique::unique,
 };
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -30,6 +30,9 @@ pub struct VpcFacts {
     /// What the gates beside the routes are judged from, where they are asked for (`--gates`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Box<GateFacts>>,
+    /// Who observed these facts, where that is not this instance itself (`--facts-table`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Box<SharedFacts>>,
 }
 
 impl VpcFacts {
@@ -42,6 +45,7 @@ impl VpcFacts {
             service_prefix_lists: Observed::Unseen(gap.clone()),
             prefix_lists: BTreeMap::new(),
             gates: None,
+            shared: None,
         }
     }
 }

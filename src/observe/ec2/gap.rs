@@ -13,7 +13,7 @@ use aws_sdk_ec2::{
 use std::{error::Error, io, time::Duration};
 
 /// Why `action` gave nothing after `waited`.
-pub(super) fn of<E>(action: &str, error: &SdkError<E, HttpResponse>, waited: Duration) -> Gap
+pub(in crate::observe) fn of<E>(action: &str, error: &SdkError<E, HttpResponse>, waited: Duration) -> Gap
 where
     E: ProvideErrorMetadata + Error + 'static,
 {

@@ -1,9 +1,12 @@
 //! The facts of several VPCs as one: an instance may have network interfaces in more than one.
 
-use crate::model::{Gap, Observed, VpcFacts};
+use crate::{
+    import::facts_table::merge_shared,
+    model::{Gap, Observed, VpcFacts},
+};
 
 /// The facts of two VPCs of one Region as one. What is missing of either is missing.
-pub(super) fn merge(mut one: VpcFacts, other: VpcFacts) -> VpcFacts {
+pub(in crate::observe) fn merge(mut one: VpcFacts, other: VpcFacts) -> VpcFacts {
     for (id, list) in other.prefix_lists {
         let slot = one.prefix_lists.entry(id).or_insert_with(|| list.clone());
         *slot = match (slot.seen(), list.seen()) {
@@ -23,6 +26,7 @@ pub(super) fn merge(mut one: VpcFacts, other: VpcFacts) -> VpcFacts {
         prefix_lists: one.prefix_lists,
         // Asked for of all VPCs together.
         gates: None,
+        shared: merge_shared(one.shared, other.shared),
     }
 }
 

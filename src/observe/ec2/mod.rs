@@ -2,7 +2,7 @@
 
 mod calls;
 mod convert;
-mod gap;
+pub(super) mod gap;
 mod gates;
 mod listing;
 mod merge;
@@ -31,12 +31,13 @@ use futures_util::{
 };
 pub use gates::GateQuery;
 pub use listing::ListingLimits;
+pub(super) use merge::merge;
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::pin,
     time::Duration,
 };
-use thread::on_own_thread;
+pub(super) use thread::on_own_thread;
 use tokio::time::timeout;
 
 /// What EC2 knows of `vpc`, and the requests that were made for it. What is not available in time is a gap.
@@ -110,7 +111,7 @@ async fn facts_of_all(
     let (facts, requests): (Vec<_>, Vec<_>) = each.into_iter().unzip();
     let (gates, of_gates) = gates.unzip();
     let none = || VpcFacts::unseen(&Gap::NotTried { because: "the instance has no network interface".to_owned() });
-    let facts = facts.into_iter().reduce(merge::merge).unwrap_or_else(none);
+    let facts = facts.into_iter().reduce(merge).unwrap_or_else(none);
     let requests = requests.into_iter().chain(of_gates).flatten().collect();
     (VpcFacts { gates: gates.map(Box::new), ..facts }, requests)
 }
@@ -150,7 +151,15 @@ pub(crate) async fn facts(ec2: &Ec2, vpcs: &[VpcId], region: &str, interfaces: I
         prefix_lists(ec2, &route_tables, &listed, region),
     )
     .await;
-    VpcFacts { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists, gates: None }
+    VpcFacts {
+        route_tables,
+        vpc_endpoints,
+        endpoint_interfaces,
+        service_prefix_lists,
+        prefix_lists,
+        gates: None,
+        shared: None,
+    }
 }
 
 /// Makes an observation of an attempt: when it began and how long it took.

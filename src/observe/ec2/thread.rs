@@ -7,7 +7,7 @@ use tokio::{runtime::Builder, sync::oneshot};
 ///
 /// # Errors
 /// If there can be no such thread.
-pub(super) async fn on_own_thread<T, F>(work: impl FnOnce() -> F + Send + 'static) -> io::Result<T>
+pub(in crate::observe) async fn on_own_thread<T, F>(work: impl FnOnce() -> F + Send + 'static) -> io::Result<T>
 where
     T: Send + 'static,
     F: Future<Output = T>,

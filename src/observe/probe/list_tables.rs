@@ -141,11 +141,15 @@ pub(super) fn by_code(code: &str, client_error: bool) -> Option<ProbeResult> {
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
 fn testimony(message: &str) -> Option<Testimony> {
+    denied_by_endpoint_policy(message).then(|| Testimony::VpcEndpointPolicy { message: message.to_owned() })
+}
+
+/// Whether a refusal says that a VPC endpoint's policy refused.
+pub(in crate::observe) fn denied_by_endpoint_policy(message: &str) -> bool {
     let lower = message.to_ascii_lowercase();
     ["because no vpc endpoint policy allows", "with an explicit deny in a vpc endpoint policy"]
         .iter()
         .any(|words| lower.contains(words))
-        .then(|| Testimony::VpcEndpointPolicy { message: message.to_owned() })
 }
 
 /// The text of an XML element.

@@ -15,6 +15,7 @@ use super::{
 use crate::model::{Phase, Probe, ProbeKind, ProbeResult, Seconds, ServiceName, Testimony};
 use aws_credential_types::Credentials;
 use http::HeaderMap;
+pub(super) use list_tables::denied_by_endpoint_policy;
 use rustls::ClientConfig;
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},

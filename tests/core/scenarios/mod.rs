@@ -29,6 +29,7 @@
 //!   `network_acls`: by id, `{subnets, out, in}` with rules like `100 allow 443 0.0.0.0/0`; `subnets`: by id, `{zone, public_access,
 //!   firewall}`; `exclusions`: by id, `subnet-0a allow-egress create-complete`; `nat_gateways`: by id, `public available us-east-1a`, or
 //!   `regional` instead of the zone, then its appliances; `dns`: by VPC, `support hostnames`.
+//! - `shared`: the facts of the VPC come from a table, `{publisher, account, signed, refused}`.
 //!
 //! **The instance**
 //! - `instance`, `{id, region, zone}`; `region`: the Region of the names.
@@ -58,7 +59,7 @@
 //! - Instead of a fact, the reason why it is missing: `denied ec2:DescribeRouteTables`, `timed out 3s`,
 //!   `not tried because …`, `redirected 307 REQUEST`, `conflicting ONE, but OTHER`, `over limit 41 pages, at most 40`, or
 //!   a detail after `unreachable`, `throttled`, `malformed`, `truncated`, `failed`, `credentials`, `settings`,
-//!   `disabled` or `not found`. `null` in a map removes an entry of the base world.
+//!   `disabled`, `untrusted` or `not found`. `null` in a map removes an entry of the base world.
 //! - A value that AWS does not document must be marked: `state: undocumented hibernating`.
 //! - `observed`: `30m ago` or `in 1h`, by the keys above and `zone`, `subnet_ranges`, `public` and `hosts_file`.
 //! - `merge`: a JSON merge patch to the finished snapshot, for what the language cannot express.

@@ -83,6 +83,8 @@ fn gap(text: &str) -> Result<Option<Gap>, String> {
         Gap::Disabled { detail: detail(rest)? }
     } else if let Some(rest) = after("not found") {
         Gap::NotFound { detail: detail(rest)? }
+    } else if let Some(rest) = after("untrusted") {
+        Gap::Untrusted { detail: detail(rest)? }
     } else if let Some(rest) = after("not tried because") {
         Gap::NotTried { because: detail(rest)? }
     } else {

@@ -10,7 +10,9 @@ use super::{
     words::{Fact, InterfaceText, Moment, RouteChange, id, observed, parse, taken_at, word},
 };
 use ipnet::IpNet;
-use onnet_core::model::{Device, Gap, MaxAge, NatRates, Observed, SCHEMA, Snapshot, Timestamp, VpcFacts};
+use onnet_core::model::{
+    Device, Gap, MaxAge, NatRates, Observed, Observer, SCHEMA, SharedFacts, Snapshot, Source, Timestamp, VpcFacts,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -71,6 +73,7 @@ impl World {
                 service_prefix_lists: nothing(),
                 prefix_lists: BTreeMap::new(),
                 gates: None,
+                shared: None,
             },
             probes: Vec::new(),
             statements: Vec::new(),
@@ -170,10 +173,38 @@ pub(super) struct Changes {
     dynamodb_lists: Option<Fact<Vec<String>>>,
     prefix_lists: Entries<String, Fact<ListChange>>,
     gates: Option<GatesChange>,
+    shared: Option<SharedChange>,
     probes: Option<Vec<ProbeChange>>,
     statements: Vec<StatementText>,
     observed: BTreeMap<String, Moment>,
     merge: Option<Value>,
+}
+
+/// Where the facts of the VPC come from: `vpc-0a` is observed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SharedChange {
+    publisher: Option<String>,
+    account: Option<String>,
+    #[serde(default)]
+    signed: bool,
+    refused: Option<Fact<String>>,
+}
+
+impl SharedChange {
+    fn facts(self) -> Result<SharedFacts, String> {
+        let observer = |publisher| Observer {
+            publisher,
+            account: self.account.clone().unwrap_or_else(|| "111122223333".to_owned()).into(),
+            observed_at: taken_at(),
+            period: Source::Ec2.period().into(),
+            signed_by: self.signed.then(|| "a key".to_owned()),
+        };
+        let observers = self.publisher.map(|publisher| ("vpc-0a".into(), observer(publisher)));
+        let refused = self.refused.map(|fact| fact.observed(Ok)).transpose()?;
+        let refused = refused.and_then(|refused| refused.gap().cloned());
+        Ok(SharedFacts { table: "onnet-facts".to_owned(), observers: observers.into_iter().collect(), refused })
+    }
 }
 
 /// An address, or `0.0.0.0/0` or `::/0`.
@@ -276,6 +307,9 @@ impl Changes {
         at("prefix_lists", vpc::prefix_lists(vpc, self.prefix_lists))?;
         if let Some(gates) = self.gates {
             vpc.gates = Some(Box::new(at("gates", gates.gates())?));
+        }
+        if let Some(shared) = self.shared {
+            vpc.shared = Some(Box::new(shared.facts()?));
         }
         Ok(self.observed)
     }

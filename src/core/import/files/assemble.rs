@@ -395,6 +395,7 @@ impl Collected {
             route_tables: observed(self.route_tables, ROUTE_TABLES, place, |listed| listed.table),
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, place, |listed| listed.endpoint),
             gates: None,
+            shared: None,
         };
         let subnets = if self.all_elsewhere {
             let detail = format!("all Subnets in {} are of other Regions than {region}", place.dir.display());

@@ -7,12 +7,13 @@ use super::{
     world::World,
 };
 use crate::{
-    judge::{egress::detour_of_metadata, round::Named},
+    judge::{address::Judged, egress::detour_of_metadata, round::Named, testimony::Said},
     model::{
         FindingCode, Gap, IgnoredSetting, METADATA_V4, Missing, Observed, ProbeResult, Resolution, Severity, Snapshot,
         Verdict,
     },
 };
+use std::collections::BTreeSet;
 
 /// A missing fact that is worth a finding.
 pub(super) struct Lack<'a> {
@@ -109,6 +110,49 @@ impl Rule for code::StaleEvidence {
     }
 }
 
+impl Rule for code::FactsUntrusted {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let lacks = lacks(world, FindingCode::FactsUntrusted);
+        let shared = world.snapshot.and_then(|snapshot| snapshot.vpc.shared.as_deref());
+        // Facts that were read before may still stand.
+        let refused = shared.and_then(|shared| Some((&shared.table, shared.refused.as_ref()?)));
+        let refused = refused.filter(|(_, gap)| lacks.is_empty() && matches!(gap, Gap::Untrusted { .. }));
+        let draft = refused.map(|(table, gap)| {
+            Draft::new(format!("what the table {table} has now is not used, and the facts read before grow old: {gap}"))
+        });
+        lacks.into_iter().chain(draft).collect()
+    }
+}
+
+impl Rule for code::FactsUnsigned {
+    fn find(world: &World<'_>) -> Vec<Draft> {
+        let Some(shared) = world.snapshot.and_then(|snapshot| snapshot.vpc.shared.as_deref()) else {
+            return Vec::new();
+        };
+        let is_confirmed = |judged: &Judged<'_>| matches!(judged.said, Said::OwnEndpoint { .. });
+        let is_open =
+            || world.names_in_use().any(|named| !named.in_use().all(is_confirmed) || named.in_use().next().is_none());
+        let facts = world.snapshot.map(|snapshot| &snapshot.vpc);
+        let has_any = facts.is_some_and(|facts| {
+            facts.route_tables.seen().is_some()
+                || facts.vpc_endpoints.seen().is_some()
+                || facts.endpoint_interfaces.seen().is_some()
+        });
+        if shared.are_signed() || !has_any || !is_open() {
+            return Vec::new();
+        }
+        let publishers: BTreeSet<&str> =
+            shared.observers.values().map(|observer| observer.publisher.as_str()).collect();
+        let publishers = publishers.into_iter().collect::<Vec<_>>().join(", ");
+        vec![Draft::new(format!(
+            "the route tables come from the table {}, where {publishers} put them, without a signature that is checked: anyone who may \
+             write to the table may have made them up, and DynamoDB did not confirm the path of every address in use (--witness). \
+             Sign them (--facts-sign-key) and give the key to readers (--facts-trust)",
+            shared.table
+        ))]
+    }
+}
+
 /// The missing facts whose reason has this code.
 fn lacks(world: &World<'_>, code: FindingCode) -> Vec<Draft> {
     let draft = |Lack { what, why, severity }: &Lack<'_>| {
@@ -135,6 +179,10 @@ fn finding_of(what: &str, gap: &Gap) -> (FindingCode, String) {
             (FindingCode::NoCredentials, format!("{what} cannot be read without credentials that are accepted ({gap})"))
         }
         Gap::Stale { .. } => (FindingCode::StaleEvidence, format!("{what} no longer supports a verdict: {gap}")),
+        Gap::Untrusted { .. } => (
+            FindingCode::FactsUntrusted,
+            format!("{what}: the facts that others share are not used: {}", gap.without_command()),
+        ),
         Gap::Conflicting { .. } => (FindingCode::FactsDisagree, format!("{what} is not known: {gap}")),
         // The same for every fact: it is reported once.
         Gap::Settings { .. } => (FindingCode::SettingsInvalid, gap.to_string()),
@@ -166,7 +214,13 @@ fn metadata_unavailable(snapshot: &Snapshot) -> Option<&Gap> {
 
 /// Why the route tables are not known, where the EC2 API did not answer.
 fn ec2_unreachable(snapshot: &Snapshot) -> Option<&Gap> {
-    snapshot.vpc.route_tables.gap().filter(|gap| matches!(gap, Gap::TimedOut { .. } | Gap::Unreachable { .. }))
+    // A reader of what others share asks DynamoDB.
+    let is_asked = snapshot.vpc.shared.is_none();
+    snapshot
+        .vpc
+        .route_tables
+        .gap()
+        .filter(|gap| is_asked && matches!(gap, Gap::TimedOut { .. } | Gap::Unreachable { .. }))
 }
 
 /// The missing facts of a round that are worth a finding.

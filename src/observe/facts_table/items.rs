@@ -1,0 +1,324 @@
+//! The items of the table, and the requests for them: `GetItem`, `PutItem` and `UpdateItem` of one item each.
+//!
+//! | `pk` | `sk` | attributes |
+//! |---|---|---|
+//! | VPC id | `head` | `counter`, `publisher` (the lease), `document`, `signature`, `observed_at`, `expires` |
+//! | VPC id | `chunk.<digest>` | `data`, `expires` |
+
+use super::super::{aws::TooLong, ec2::gap, probe::denied_by_endpoint_policy};
+use crate::{
+    model::{Gap, Timestamp, VpcId},
+    observe::aws::find_cause,
+};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{
+    Client,
+    config::{http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::Blob,
+    types::AttributeValue,
+};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{Intercept, context::BeforeDeserializationInterceptorContextRef},
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
+use std::{
+    collections::HashMap,
+    error::Error,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+use tokio::time::Instant;
+
+/// For one attempt at one request, and for all attempts.
+const LIMITS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
+
+const PK: &str = "pk";
+const SK: &str = "sk";
+const HEAD: &str = "head";
+const COUNTER: &str = "counter";
+const PUBLISHER: &str = "publisher";
+const DOCUMENT: &str = "document";
+const SIGNATURE: &str = "signature";
+const OBSERVED_AT: &str = "observed_at";
+const DATA: &str = "data";
+/// By which DynamoDB deletes items of itself, days later: no reader goes by it.
+const EXPIRES: &str = "expires";
+
+/// The table, for as long as one round lasts.
+#[derive(Clone, Debug)]
+pub(super) struct Items {
+    client: Client,
+    table: String,
+}
+
+/// The head of a VPC, as the table has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct HeadItem {
+    /// Counts up with every change. Nobody has written the item where there is none.
+    pub(super) counter: Option<u64>,
+    /// Who holds the lease.
+    pub(super) publisher: Option<String>,
+    pub(super) document: Option<Vec<u8>>,
+    pub(super) signature: Option<Vec<u8>>,
+}
+
+/// A head that is to be published.
+pub(super) struct NewHead<'a> {
+    pub(super) document: Vec<u8>,
+    pub(super) signature: Option<Vec<u8>>,
+    pub(super) observed_at: Timestamp,
+    pub(super) publisher: &'a str,
+    pub(super) expires: u64,
+}
+
+/// How a conditional write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is in the table.
+    Yes,
+    /// The item is not as it was any more: another one wrote it.
+    Lost,
+}
+
+type Item = HashMap<String, AttributeValue>;
+
+impl Items {
+    pub(super) fn new(config: &SdkConfig, table: &str) -> Self {
+        let [attempt, all] = LIMITS;
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).operation_timeout(all).build();
+        let config = aws_sdk_dynamodb::config::Builder::from(config)
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(timeouts)
+            .build();
+        Self { client: Client::from_conf(config), table: table.to_owned() }
+    }
+
+    /// The head, and DynamoDB's clock when it answered.
+    pub(super) async fn head(&self, vpc: &VpcId, is_consistent: bool) -> Result<(HeadItem, Timestamp), Gap> {
+        let (item, at) = self.get(vpc, HEAD, is_consistent).await?;
+        let item = item.unwrap_or_default();
+        Ok((HeadItem::read(&item)?, at))
+    }
+
+    /// The bytes of a chunk, if it is there.
+    pub(super) async fn chunk(&self, vpc: &VpcId, digest: &str, is_consistent: bool) -> Result<Option<Vec<u8>>, Gap> {
+        let (item, _) = self.get(vpc, &chunk_key(digest), is_consistent).await?;
+        item.map(|item| bytes(&item, DATA)?.ok_or_else(|| malformed(DATA))).transpose()
+    }
+
+    async fn get(&self, vpc: &VpcId, sk: &str, is_consistent: bool) -> Result<(Option<Item>, Timestamp), Gap> {
+        let (date, began) = (ServerDate::default(), Instant::now());
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(vpc, sk)))
+            .consistent_read(is_consistent)
+            .customize()
+            .interceptor(date.clone());
+        // Boxed: the SDK's futures take kilobytes each.
+        let answer = Box::pin(request.send()).await.map_err(|error| self.gap("dynamodb:GetItem", &error, began))?;
+        let no_date = || Gap::Malformed { detail: "dynamodb:GetItem: the answer has no Date header".to_owned() };
+        Ok((answer.item, date.get().ok_or_else(no_date)?))
+    }
+
+    /// Writes a chunk. Whoever writes the same one writes the same bytes.
+    pub(super) async fn put_chunk(&self, vpc: &VpcId, digest: &str, data: Vec<u8>, expires: u64) -> Result<(), Gap> {
+        let began = Instant::now();
+        let mut item = key(vpc, &chunk_key(digest));
+        item.insert(DATA.to_owned(), AttributeValue::B(Blob::new(data)));
+        item.insert(EXPIRES.to_owned(), number(expires));
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        Box::pin(request.send()).await.map_err(|error| self.gap("dynamodb:PutItem", &error, began))?;
+        Ok(())
+    }
+
+    /// Takes or gives back the lease of a head that still has this counter.
+    pub(super) async fn set_lease(
+        &self,
+        vpc: &VpcId,
+        seen: Option<u64>,
+        publisher: Option<&str>,
+    ) -> Result<Written, Gap> {
+        let set = match publisher {
+            Some(_) => "SET #counter = :next, #publisher = :publisher",
+            None => "SET #counter = :next REMOVE #publisher",
+        };
+        let values = publisher.map(|name| (":publisher", AttributeValue::S(name.to_owned())));
+        self.update(vpc, seen, set, &[("#publisher", PUBLISHER)], values.into_iter().collect()).await
+    }
+
+    /// Publishes a head in place of one that still has this counter.
+    pub(super) async fn publish(&self, vpc: &VpcId, seen: u64, head: NewHead<'_>) -> Result<Written, Gap> {
+        let mut values = vec![
+            (":publisher", AttributeValue::S(head.publisher.to_owned())),
+            (":document", AttributeValue::B(Blob::new(head.document))),
+            (":at", AttributeValue::S(head.observed_at.to_string())),
+            (":expires", number(head.expires)),
+        ];
+        let mut set =
+            "SET #counter = :next, #publisher = :publisher, #document = :document, #at = :at, #expires = :expires"
+                .to_owned();
+        match head.signature {
+            Some(signature) => {
+                set += ", #signature = :signature";
+                values.push((":signature", AttributeValue::B(Blob::new(signature))));
+            }
+            None => set += " REMOVE #signature",
+        }
+        let names = [
+            ("#publisher", PUBLISHER),
+            ("#document", DOCUMENT),
+            ("#signature", SIGNATURE),
+            ("#at", OBSERVED_AT),
+            ("#expires", EXPIRES),
+        ];
+        self.update(vpc, Some(seen), &set, &names, values).await
+    }
+
+    /// Changes the head where its counter is the one that was seen, and counts it up.
+    async fn update(
+        &self,
+        vpc: &VpcId,
+        seen: Option<u64>,
+        set: &str,
+        names: &[(&str, &str)],
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<Written, Gap> {
+        let began = Instant::now();
+        let condition = if seen.is_some() { "#counter = :seen" } else { "attribute_not_exists(#counter)" };
+        let next = seen.unwrap_or_default().saturating_add(1);
+        let seen = seen.map(|seen| (":seen", number(seen)));
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(vpc, HEAD)))
+            .update_expression(set)
+            .condition_expression(condition)
+            .expression_attribute_names("#counter", COUNTER)
+            .expression_attribute_values(":next", number(next));
+        for (name, attribute) in names {
+            request = request.expression_attribute_names(*name, *attribute);
+        }
+        for (name, value) in values.into_iter().chain(seen) {
+            request = request.expression_attribute_values(name, value);
+        }
+        match Box::pin(request.send()).await {
+            Ok(_) => Ok(Written::Yes),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Written::Lost),
+            Err(error) => Err(self.gap("dynamodb:UpdateItem", &error, began)),
+        }
+    }
+
+    /// Why a request gave nothing.
+    fn gap<E>(&self, action: &str, error: &SdkError<E, HttpResponse>, began: Instant) -> Gap
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let message = error.message().unwrap_or_default();
+        match error.code() {
+            Some("ResourceNotFoundException") => Gap::NotFound {
+                detail: format!(
+                    "the table {} of the shared facts: onnet policy --facts-table has the command",
+                    self.table
+                ),
+            },
+            Some("ValidationException") if message.contains("key element") => Gap::Failed {
+                detail: format!("the table {} has another key than pk and sk (both strings): {message}", self.table),
+            },
+            Some("AccessDeniedException") if denied_by_endpoint_policy(message) => Gap::Denied {
+                action: format!("the policy of the VPC endpoint denies {} on the table {}", verb(action), self.table),
+            },
+            Some(
+                code @ ("ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded"),
+            ) => Gap::Throttled { detail: format!("{code}: {message}") },
+            _ => match find_cause::<TooLong>(error) {
+                Some(answer) => answer.gap(action),
+                None => gap::of(action, error, began.elapsed()),
+            },
+        }
+    }
+}
+
+/// The name of an operation: an action has a colon, by which it is taken for one to grant.
+fn verb(action: &str) -> &str {
+    action.rsplit(':').next().unwrap_or(action)
+}
+
+impl HeadItem {
+    fn read(item: &Item) -> Result<Self, Gap> {
+        let text = |name| match item.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::S(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(malformed(name)),
+        };
+        let counter = match item.get(COUNTER) {
+            None => None,
+            Some(AttributeValue::N(number)) => Some(number.parse().map_err(|_| malformed(COUNTER))?),
+            Some(_) => return Err(malformed(COUNTER)),
+        };
+        let (document, signature) = (bytes(item, DOCUMENT)?, bytes(item, SIGNATURE)?);
+        Ok(Self { counter, publisher: text(PUBLISHER)?, document, signature })
+    }
+}
+
+fn bytes(item: &Item, name: &str) -> Result<Option<Vec<u8>>, Gap> {
+    match item.get(name) {
+        None => Ok(None),
+        Some(AttributeValue::B(bytes)) => Ok(Some(bytes.as_ref().to_vec())),
+        Some(_) => Err(malformed(name)),
+    }
+}
+
+fn malformed(name: &str) -> Gap {
+    Gap::Malformed { detail: format!("an item of the shared facts without a usable attribute `{name}`") }
+}
+
+fn chunk_key(digest: &str) -> String {
+    format!("chunk.{digest}")
+}
+
+fn key(vpc: &VpcId, sk: &str) -> Item {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    HashMap::from([(PK.to_owned(), text(vpc.as_str())), (SK.to_owned(), text(sk))])
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// Notes DynamoDB's clock: the `Date` header of an answer.
+#[derive(Clone, Debug, Default)]
+struct ServerDate(Arc<OnceLock<Timestamp>>);
+
+impl ServerDate {
+    fn get(&self) -> Option<Timestamp> {
+        self.0.get().copied()
+    }
+}
+
+impl Intercept for ServerDate {
+    fn name(&self) -> &'static str {
+        "onnet::server_date"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        if let Some(at) = date.and_then(|date| SystemTime::try_from(date).ok()) {
+            self.0.get_or_init(|| at.into());
+        }
+        Ok(())
+    }
+}

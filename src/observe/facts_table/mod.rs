@@ -1,0 +1,208 @@
+//! The facts of a VPC that one process observes and all others read, through a table of DynamoDB itself: by the very path that is
+//! under test.
+//!
+//! Whoever reads gets the head of its VPC once a period, and what its own subnets need where that changed. Whoever publishes
+//! takes the lease first, then asks EC2, then writes the chunks, and the head at last. Nothing that is missing, altered, older or
+//! signed by another key is used: each is one [`Gap`].
+
+mod items;
+mod publish;
+mod read;
+mod seal;
+
+pub use publish::{Once, vpcs_of};
+pub use seal::{KeyError, SigningKey, TrustedKey};
+
+use crate::{
+    import::facts_table::{Digest, Head},
+    model::{AccountId, Ec2Request, Gap, GateFacts, Instance, SubnetId, Timestamp, VpcFacts, VpcId},
+    observe::{
+        ec2::{self, Patience},
+        limits::{VPCS, over},
+    },
+};
+use aws_config::SdkConfig;
+use items::Items;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::Mutex, time::Instant};
+
+/// What is done with the table.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// It is read.
+    Read,
+    /// It is kept current wherever nobody else does that.
+    Publish(Option<Arc<SigningKey>>),
+    /// It is read, and kept current where its facts are overdue.
+    Auto(Option<Arc<SigningKey>>),
+}
+
+impl Role {
+    fn key(&self) -> Option<&SigningKey> {
+        match self {
+            Self::Read => None,
+            Self::Publish(key) | Self::Auto(key) => key.as_deref(),
+        }
+    }
+}
+
+/// The settings for shared facts.
+#[derive(Clone, Debug)]
+pub struct FactsSettings {
+    /// The table: its name, or its ARN.
+    pub table: String,
+    /// What is done with it.
+    pub role: Role,
+    /// The keys one of which must have signed. Without any, signatures are not looked at.
+    pub trust: Vec<TrustedKey>,
+    /// How often this process looks.
+    pub period: Duration,
+}
+
+/// Who asks, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asker {
+    /// What this process calls itself where it publishes.
+    pub name: String,
+    /// The accounts of its network interfaces.
+    pub accounts: BTreeSet<AccountId>,
+    /// The VPCs.
+    pub vpcs: Vec<VpcId>,
+    /// The subnets of its network interfaces.
+    pub subnets: BTreeSet<SubnetId>,
+    /// The Region.
+    pub region: String,
+}
+
+impl Asker {
+    /// The instance, for these of its VPCs.
+    pub fn of(instance: &Instance, vpcs: &[VpcId]) -> Self {
+        let interfaces = || instance.interfaces.iter();
+        Self {
+            name: instance.id.to_string(),
+            accounts: interfaces().filter_map(|interface| interface.owner.seen().cloned()).collect(),
+            vpcs: vpcs.to_vec(),
+            subnets: interfaces().map(|interface| interface.subnet.clone()).collect(),
+            region: instance.region.clone(),
+        }
+    }
+}
+
+/// The table, and what is known of it from round to round.
+#[derive(Debug)]
+pub struct FactsTable {
+    settings: FactsSettings,
+    known: Mutex<BTreeMap<VpcId, Known>>,
+}
+
+/// What is known of one VPC.
+#[derive(Debug, Default)]
+struct Known {
+    /// The head that was read last, by its bytes.
+    head: Option<(Vec<u8>, Head)>,
+    /// When the facts were observed that were used last.
+    newest: Option<Timestamp>,
+    /// The chunks that the subnets need.
+    chunks: BTreeMap<Digest, Vec<u8>>,
+    /// What the lease's counter was, and since when it is.
+    watched: Option<(Option<u64>, Instant)>,
+    /// The chunks that this process wrote, and when they expire, in seconds since 1970.
+    written: BTreeMap<Digest, u64>,
+    /// Why nothing could be published at last.
+    failing: Option<&'static str>,
+}
+
+impl FactsTable {
+    /// Nothing is known yet.
+    pub fn new(settings: FactsSettings) -> Self {
+        Self { settings, known: Mutex::default() }
+    }
+
+    /// The table's name or ARN.
+    pub fn name(&self) -> &str {
+        &self.settings.table
+    }
+
+    /// The facts of the asker's VPCs: read, or where this process publishes them, its own. With the requests to EC2 that it took.
+    pub async fn facts(
+        self: Arc<Self>,
+        config: &SdkConfig,
+        asker: Asker,
+        asks_for_gates: bool,
+        patience: Patience,
+    ) -> (VpcFacts, Vec<Ec2Request>) {
+        let gates = |facts: VpcFacts| {
+            let because = "shared facts have none of gates".to_owned();
+            VpcFacts { gates: GateFacts::unseen_if(asks_for_gates, &Gap::NotTried { because }), ..facts }
+        };
+        if asker.vpcs.len() > VPCS {
+            let limit = "VPCs that the instance has network interfaces in".to_owned();
+            let gap = over(limit, VPCS, asker.vpcs.len());
+            return (gates(VpcFacts::not_shared(self.name(), &gap)), Vec::new());
+        }
+        let (config, table) = (config.clone(), Arc::clone(&self));
+        let work = move || async move { self.facts_of_all(&config, &asker, patience).await };
+        let (facts, requests) = ec2::on_own_thread(work).await.unwrap_or_else(|error| {
+            let gap = Gap::Failed { detail: format!("the table is not asked: {error}") };
+            (VpcFacts::not_shared(table.name(), &gap), Vec::new())
+        });
+        (gates(facts), requests)
+    }
+
+    /// Why the table cannot be read from the asker's Region: a VPC endpoint leads to its own Region's DynamoDB.
+    fn is_elsewhere(&self, region: &str) -> Option<Gap> {
+        let other = self.name().strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2))?;
+        let detail = || {
+            format!("the table {} is not in {region}: shared facts are read in the instance's own Region", self.name())
+        };
+        (other != region).then(|| Gap::Settings { detail: detail() })
+    }
+
+    async fn facts_of_all(&self, config: &SdkConfig, asker: &Asker, patience: Patience) -> (VpcFacts, Vec<Ec2Request>) {
+        if let Some(gap) = self.is_elsewhere(&asker.region) {
+            return (VpcFacts::not_shared(self.name(), &gap), Vec::new());
+        }
+        let items = Items::new(config, &self.settings.table);
+        let mut known = self.known.lock().await;
+        known.retain(|vpc, _| asker.vpcs.contains(vpc));
+        let (mut all, mut requests) = (None, Vec::new());
+        for vpc in &asker.vpcs {
+            let known = known.entry(vpc.clone()).or_default();
+            let (facts, more) = self.facts_of_one(config, &items, asker, vpc, known, patience).await;
+            requests.extend(more);
+            all = Some(match all {
+                Some(before) => ec2::merge(before, facts),
+                None => facts,
+            });
+        }
+        let none = || {
+            let gap = Gap::NotTried { because: "the instance has no network interface".to_owned() };
+            VpcFacts::not_shared(self.name(), &gap)
+        };
+        (all.unwrap_or_else(none), requests)
+    }
+
+    async fn facts_of_one(
+        &self,
+        config: &SdkConfig,
+        items: &Items,
+        asker: &Asker,
+        vpc: &VpcId,
+        known: &mut Known,
+        patience: Patience,
+    ) -> (VpcFacts, Vec<Ec2Request>) {
+        let mut requests = Vec::new();
+        if !matches!(self.settings.role, Role::Read) {
+            let turn = self.publish_in_turn(config, items, asker, vpc, known, patience).await;
+            requests = turn.requests;
+            if let Some(facts) = turn.facts {
+                return (facts, requests);
+            }
+        }
+        (self.read(items, asker, vpc, known, patience).await, requests)
+    }
+}

@@ -1,0 +1,281 @@
+//! Publishing: the lease first, then EC2, then the chunks, and the head at last.
+
+use super::{
+    Asker, FactsTable, Items, Known, Patience, Role,
+    items::{HeadItem, NewHead, Written},
+    seal::{digest_of, packed},
+};
+use crate::{
+    import::facts_table::{Contents, Digest, FACTS_SCHEMA, Head, contents},
+    model::{AccountId, Ec2Request, Gap, Timestamp, VpcFacts, VpcId},
+    observe::{
+        ec2,
+        limits::{CHUNKS_AT_A_TIME, FACTS_ITEM, OF_REGION, over},
+        seen::{Stopwatch, within},
+    },
+};
+use aws_config::SdkConfig;
+use futures_util::{StreamExt, stream};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// After so long DynamoDB may delete what nobody writes again. A chunk is written again at half of it.
+const KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// What came of publishing a VPC once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Once {
+    /// It is in the table.
+    Published {
+        /// How many route tables it has.
+        tables: usize,
+        /// What could not be read, with the reasons.
+        incomplete: Vec<String>,
+        /// How many items were written.
+        items: usize,
+    },
+    /// Another one has just published it.
+    Others {
+        /// Who.
+        publisher: String,
+    },
+}
+
+/// The VPCs that `account` owns in the Region of `config`: those with a subnet.
+///
+/// # Errors
+/// EC2 does not list them.
+pub async fn vpcs_of(config: &SdkConfig, account: &AccountId, deadline: Instant) -> Result<Vec<VpcId>, Gap> {
+    let subnets = ec2::Ec2::new(config, OF_REGION, deadline).subnets(&[]).await?;
+    let owned = subnets.into_iter().filter(|subnet| subnet.owner.as_ref().is_none_or(|owner| owner == account));
+    Ok(owned.map(|subnet| subnet.vpc).collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+/// What came of a turn.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// The facts that this process observed; `None` where another one publishes.
+    pub(super) facts: Option<VpcFacts>,
+    pub(super) requests: Vec<Ec2Request>,
+}
+
+/// Whose turn it is.
+enum Lease {
+    /// This process's, with the counter that it wrote.
+    Mine(u64),
+    Others,
+}
+
+impl FactsTable {
+    /// Observes and publishes where it is this process's turn. What cannot be published is logged when that begins and ends.
+    pub(super) async fn publish_in_turn(
+        &self,
+        config: &SdkConfig,
+        items: &Items,
+        asker: &Asker,
+        vpc: &VpcId,
+        known: &mut Known,
+        patience: Patience,
+    ) -> Turn {
+        let (turn, published) = self.turn(config, items, asker, vpc, known, patience).await;
+        let failing = published.as_ref().err().map(Gap::reason);
+        match (&published, known.failing) {
+            (Err(gap), before) if before != failing => tracing::warn!(%vpc, %gap, "facts not published"),
+            (Ok(()), Some(_)) => tracing::info!(%vpc, "facts published again"),
+            (Err(_) | Ok(()), _) => {}
+        }
+        known.failing = failing;
+        turn
+    }
+
+    async fn turn(
+        &self,
+        config: &SdkConfig,
+        items: &Items,
+        asker: &Asker,
+        vpc: &VpcId,
+        known: &mut Known,
+        patience: Patience,
+    ) -> (Turn, Result<(), Gap>) {
+        let counter = match self.lease(items, asker, vpc, known).await {
+            Ok(Lease::Mine(counter)) => counter,
+            Ok(Lease::Others) => return (Turn::default(), Ok(())),
+            Err(gap) => return (Turn::default(), Err(gap)),
+        };
+        let watch = Stopwatch::start();
+        let vpcs = std::slice::from_ref(vpc);
+        let (facts, requests) = ec2::vpcs_facts(config, vpcs, &asker.region, None, patience).await;
+        if let Some(gap) = facts.route_tables.gap() {
+            // Another one may be able to ask.
+            let given_back = items.set_lease(vpc, Some(counter), None).await.map(|_| ());
+            let gap = gap.clone();
+            return (Turn { facts: None, requests }, given_back.and(Err(gap)));
+        }
+        let published = self.publish(items, asker, (vpc, counter), &facts, watch.at(), known).await;
+        (Turn { facts: Some(facts), requests }, published)
+    }
+
+    /// Publishes each of the asker's VPCs, unless another one did so less than half a period ago.
+    pub async fn publish_once(
+        &self,
+        config: &SdkConfig,
+        asker: &Asker,
+        patience: Patience,
+    ) -> Vec<(VpcId, Result<Once, Gap>)> {
+        let items = Items::new(config, &self.settings.table);
+        let mut all = Vec::new();
+        for vpc in &asker.vpcs {
+            let published = match self.is_elsewhere(&asker.region) {
+                Some(gap) => Err(gap),
+                None => within(patience.deadline, self.once(config, &items, asker, vpc, patience)).await.into_result(),
+            };
+            all.push((vpc.clone(), published));
+        }
+        all
+    }
+
+    async fn once(
+        &self,
+        config: &SdkConfig,
+        items: &Items,
+        asker: &Asker,
+        vpc: &VpcId,
+        patience: Patience,
+    ) -> Result<Once, Gap> {
+        let mut known = Known::default();
+        let (item, now) = items.head(vpc, true).await?;
+        let (counter, publisher) = (item.counter, item.publisher.clone());
+        if let Some(publisher) = publisher.filter(|name| *name != asker.name)
+            && let Ok(accepted) = self.accept(item, now, asker, vpc, &mut known)
+            && accepted.age < self.settings.period / 2
+        {
+            return Ok(Once::Others { publisher });
+        }
+        let lost = || Gap::Failed { detail: "another publisher took over meanwhile".to_owned() };
+        let Written::Yes = items.set_lease(vpc, counter, Some(&asker.name)).await? else { return Err(lost()) };
+        let counter = counter.unwrap_or_default().saturating_add(1);
+        let watch = Stopwatch::start();
+        let (facts, _) = ec2::vpcs_facts(config, std::slice::from_ref(vpc), &asker.region, None, patience).await;
+        if let Some(gap) = facts.route_tables.gap() {
+            let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is EC2's
+            return Err(gap.clone());
+        }
+        if facts.route_tables.seen().is_some_and(Vec::is_empty) {
+            let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is the VPC's
+            return Err(Gap::NotFound { detail: format!("route tables of {vpc} in {}", asker.region) });
+        }
+        self.publish(items, asker, (vpc, counter), &facts, watch.at(), &mut known).await?;
+        let tables = facts.route_tables.seen().map_or(0, Vec::len);
+        Ok(Once::Published { tables, incomplete: incomplete(&facts), items: known.written.len().saturating_add(1) })
+    }
+
+    /// Takes the lease where it is free, or stood still for a period by this process's own clock.
+    async fn lease(&self, items: &Items, asker: &Asker, vpc: &VpcId, known: &mut Known) -> Result<Lease, Gap> {
+        let (item, now) = items.head(vpc, true).await?;
+        let counter = item.counter;
+        let since = match known.watched {
+            Some((watched, since)) if watched == counter => since,
+            Some(_) | None => Instant::now(),
+        };
+        known.watched = Some((counter, since));
+        let is_held_by_other = item.publisher.as_deref().is_some_and(|name| name != asker.name);
+        let is_mine = item.publisher.as_deref() == Some(&asker.name);
+        // Looks are a period apart, but for what answers take.
+        if is_held_by_other && since.elapsed() < self.settings.period.mul_f64(0.9) {
+            return Ok(Lease::Others);
+        }
+        if matches!(self.settings.role, Role::Auto(_)) && !is_mine && !self.is_overdue(item, now, asker, vpc, known) {
+            return Ok(Lease::Others);
+        }
+        match items.set_lease(vpc, counter, Some(&asker.name)).await? {
+            Written::Yes => Ok(Lease::Mine(counter.unwrap_or_default().saturating_add(1))),
+            Written::Lost => Ok(Lease::Others),
+        }
+    }
+
+    /// Whether the facts are older than a period, or none that can be used.
+    fn is_overdue(&self, item: HeadItem, now: Timestamp, asker: &Asker, vpc: &VpcId, known: &mut Known) -> bool {
+        self.accept(item, now, asker, vpc, known).map_or(true, |accepted| accepted.age > self.settings.period)
+    }
+
+    /// Writes the chunks that are not in the table yet, or not for long any more, and then the head.
+    pub(super) async fn publish(
+        &self,
+        items: &Items,
+        asker: &Asker,
+        (vpc, counter): (&VpcId, u64),
+        facts: &VpcFacts,
+        observed_at: Timestamp,
+        known: &mut Known,
+    ) -> Result<(), Gap> {
+        let (contents, chunks) = chunks_of(facts);
+        let account = asker.accounts.first().ok_or_else(|| Gap::NotFound { detail: "the own account".to_owned() })?;
+        let now = observed_at.since_epoch();
+        let half = now.saturating_add(KEPT / 2).as_secs();
+        let expires = now.saturating_add(KEPT).as_secs();
+        known.written.retain(|digest, expires| chunks.contains_key(digest) && *expires > half);
+        let lacking = chunks.into_iter().filter(|(digest, _)| !known.written.contains_key(digest)).collect::<Vec<_>>();
+        let put = lacking
+            .into_iter()
+            .map(|(digest, data)| async move { items.put_chunk(vpc, &digest, data, expires).await.map(|()| digest) });
+        let mut put = stream::iter(put).buffer_unordered(CHUNKS_AT_A_TIME);
+        while let Some(written) = put.next().await {
+            known.written.insert(written?, expires);
+        }
+        let head = Head {
+            schema: FACTS_SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            vpc: vpc.clone(),
+            region: asker.region.clone(),
+            account: account.clone(),
+            publisher: asker.name.clone(),
+            observed_at,
+            period: self.settings.period.into(),
+            contents,
+        };
+        let failed = |detail: String| Gap::Failed { detail };
+        let document = serde_json::to_vec(&head).map_err(|error| failed(error.to_string()))?;
+        let document = packed(&document).map_err(|error| failed(error.to_string()))?;
+        if document.len() > FACTS_ITEM {
+            return Err(over(format!("bytes in the head of {vpc}, compressed"), FACTS_ITEM, document.len()));
+        }
+        let signature = self.settings.role.key().map(|key| key.sign(&document));
+        let head = NewHead { document, signature, observed_at, publisher: &asker.name, expires };
+        match items.publish(vpc, counter, head).await? {
+            Written::Yes => {
+                known.watched = Some((Some(counter.saturating_add(1)), Instant::now()));
+                Ok(())
+            }
+            Written::Lost => Err(failed(format!("another publisher took over {vpc} meanwhile"))),
+        }
+    }
+}
+
+/// What is missing of the facts, with the reasons.
+fn incomplete(facts: &VpcFacts) -> Vec<String> {
+    let listings = [
+        ("the VPC endpoints", facts.vpc_endpoints.gap()),
+        ("the network interfaces of interface endpoints", facts.endpoint_interfaces.gap()),
+        ("DynamoDB's prefix list", facts.service_prefix_lists.gap()),
+    ];
+    let lists = facts.prefix_lists.iter().map(|(id, list)| (id.as_str(), list.gap()));
+    listings.into_iter().chain(lists).filter_map(|(what, gap)| Some(format!("{what} ({})", gap?))).collect()
+}
+
+/// The chunks of `facts`, compressed, and which has what.
+fn chunks_of(facts: &VpcFacts) -> (Contents, BTreeMap<Digest, Vec<u8>>) {
+    let mut chunks = BTreeMap::new();
+    let contents = contents(facts, |bytes| {
+        let data = packed(&bytes).map_err(|error| Gap::Failed { detail: error.to_string() })?;
+        if data.len() > FACTS_ITEM {
+            return Err(over("bytes in one listing, compressed".to_owned(), FACTS_ITEM, data.len()));
+        }
+        let digest = digest_of(&data);
+        chunks.insert(digest.clone(), data);
+        Ok(digest)
+    });
+    (contents, chunks)
+}

@@ -1,0 +1,153 @@
+//! Reading: the head, and the chunks that the reader's own subnets need.
+
+use super::{
+    Asker, FactsTable, Known, Patience,
+    items::{HeadItem, Items},
+    seal::{digest_of, unpacked},
+};
+use crate::{
+    import::facts_table::{Expected, Head},
+    model::{Gap, SharedFacts, Timestamp, VpcFacts, VpcId},
+    observe::{
+        limits::{CHUNKS_AT_A_TIME, FACTS_CHUNK, FACTS_HEAD, OF_VPC, over},
+        seen::{Stopwatch, within},
+    },
+};
+use futures_util::{StreamExt, stream};
+use std::{collections::BTreeMap, time::Duration};
+
+/// A head that may be used.
+pub(super) struct Accepted {
+    pub(super) head: Head,
+    pub(super) signed_by: Option<String>,
+    /// How old its facts were when DynamoDB answered.
+    pub(super) age: Duration,
+}
+
+impl FactsTable {
+    /// The facts of `vpc`, as far as the asker's subnets need them.
+    pub(super) async fn read(
+        &self,
+        items: &Items,
+        asker: &Asker,
+        vpc: &VpcId,
+        known: &mut Known,
+        patience: Patience,
+    ) -> VpcFacts {
+        let watch = Stopwatch::start();
+        let read = within(patience.deadline, self.try_read(items, asker, vpc, known, &watch)).await.into_result();
+        read.unwrap_or_else(|gap| VpcFacts::not_shared(self.name(), &gap))
+    }
+
+    async fn try_read(
+        &self,
+        items: &Items,
+        asker: &Asker,
+        vpc: &VpcId,
+        known: &mut Known,
+        watch: &Stopwatch,
+    ) -> Result<VpcFacts, Gap> {
+        let Accepted { head, signed_by, age } = self.accepted(items, asker, vpc, known).await?;
+        let wanted: Vec<String> = head.wanted(&asker.subnets).into_iter().cloned().collect();
+        known.chunks.retain(|digest, _| wanted.contains(digest));
+        let lacking = wanted.iter().filter(|digest| !known.chunks.contains_key(*digest));
+        let fetched =
+            stream::iter(lacking.map(|digest| async move { (digest.clone(), chunk(items, vpc, digest).await) }));
+        let fetched: BTreeMap<_, _> = fetched.buffer_unordered(CHUNKS_AT_A_TIME).collect().await;
+        let mut failed = BTreeMap::new();
+        let mut held: usize = known.chunks.values().map(Vec::len).sum();
+        for (digest, chunk) in fetched {
+            match chunk {
+                Ok(bytes) if held.saturating_add(bytes.len()) > OF_VPC.bytes => {
+                    let limit = "bytes of shared facts".to_owned();
+                    failed.insert(digest, over(limit, OF_VPC.bytes, held.saturating_add(bytes.len())));
+                }
+                Ok(bytes) => {
+                    held += bytes.len();
+                    known.chunks.insert(digest, bytes);
+                }
+                Err(gap) => {
+                    failed.insert(digest, gap);
+                }
+            }
+        }
+        let bytes_of = |digest: &String| {
+            let gap = || failed.get(digest).cloned().unwrap_or_else(Gap::not_yet);
+            known.chunks.get(digest).cloned().ok_or_else(gap)
+        };
+        // Dated by the own clock, whatever the publisher's showed: as old as DynamoDB's clock says.
+        let dated = (watch.at().minus(age), watch.took());
+        let facts = head.facts(&asker.subnets, &asker.accounts, dated, bytes_of)?;
+        known.newest = Some(head.observed_at);
+        let observers = BTreeMap::from([(vpc.clone(), head.observer(signed_by))]);
+        let shared = SharedFacts { table: self.name().to_owned(), observers, refused: None };
+        Ok(VpcFacts { shared: Some(Box::new(shared)), ..facts })
+    }
+
+    /// The head, which is asked for once more where it is missing, too old, or older than before: not every copy of the table is
+    /// as new as the newest.
+    pub(super) async fn accepted(
+        &self,
+        items: &Items,
+        asker: &Asker,
+        vpc: &VpcId,
+        known: &mut Known,
+    ) -> Result<Accepted, Gap> {
+        let (item, now) = items.head(vpc, false).await?;
+        match self.accept(item, now, asker, vpc, known) {
+            Err(Gap::NotFound { .. } | Gap::Stale { .. } | Gap::Untrusted { .. }) => {
+                let (item, now) = items.head(vpc, true).await?;
+                self.accept(item, now, asker, vpc, known)
+            }
+            accepted => accepted,
+        }
+    }
+
+    pub(super) fn accept(
+        &self,
+        item: HeadItem,
+        now: Timestamp,
+        asker: &Asker,
+        vpc: &VpcId,
+        known: &mut Known,
+    ) -> Result<Accepted, Gap> {
+        let none = || Gap::NotFound { detail: format!("facts of {vpc} in the table {}", self.name()) };
+        let document = item.document.ok_or_else(none)?;
+        let signed_by = self.signer(&document, item.signature.as_deref())?;
+        let head = match known.head.take() {
+            Some((bytes, head)) if bytes == document => head,
+            Some(_) | None => Head::read(&unpacked(&document, FACTS_HEAD)?)?,
+        };
+        known.head = Some((document, head.clone()));
+        let (newest, period) = (known.newest, self.settings.period);
+        let age = head.age(&Expected { vpc, region: &asker.region, now, period, newest })?;
+        Ok(Accepted { head, signed_by, age })
+    }
+
+    /// The key that signed, if it is one that is trusted. Without any that is, nothing is looked at.
+    fn signer(&self, document: &[u8], signature: Option<&[u8]>) -> Result<Option<String>, Gap> {
+        let trust = &self.settings.trust;
+        if trust.is_empty() {
+            return Ok(None);
+        }
+        let untrusted = |detail: &str| Gap::Untrusted { detail: detail.to_owned() };
+        let signature = signature.ok_or_else(|| untrusted("they are not signed"))?;
+        let signer = trust.iter().find(|key| key.has_signed(document, signature));
+        let unknown = || untrusted("no key of --facts-trust has signed them as they are");
+        signer.map(|key| Some(key.to_string())).ok_or_else(unknown)
+    }
+}
+
+/// The content of a chunk, which its name vouches for.
+async fn chunk(items: &Items, vpc: &VpcId, digest: &str) -> Result<Vec<u8>, Gap> {
+    let found = match items.chunk(vpc, digest, false).await? {
+        Some(bytes) => Some(bytes),
+        None => items.chunk(vpc, digest, true).await?,
+    };
+    let missing = || Gap::NotFound { detail: format!("a chunk of the facts of {vpc}, which the head names") };
+    let bytes = found.ok_or_else(missing)?;
+    if digest_of(&bytes) != digest {
+        return Err(Gap::Untrusted { detail: format!("a chunk of the facts of {vpc} is not what the head says") });
+    }
+    unpacked(&bytes, FACTS_CHUNK)
+}
