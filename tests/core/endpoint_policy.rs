@@ -86,6 +86,10 @@ fn requests(action: &str, table: Option<&str>) -> Vec<Request> {
 #[test]
 fn what_is_said_of_a_policy_holds_for_every_request() {
     let everything = Policy::inline(r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#).unwrap();
+    // Of the table that is named by its ARN: whoever is not of its account needs that, whatever the endpoint allows.
+    let anyone =
+        Policy::inline(r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#)
+            .unwrap();
     let mut rng = Rng::with_seed(7);
     let [mut allowed, mut denied, mut conditional] = [0; 3];
     for _ in 0..POLICIES {
@@ -94,6 +98,7 @@ fn what_is_said_of_a_policy_holds_for_every_request() {
         let policies = Policies {
             identity: vec![everything.clone()],
             endpoint: [("vpce-0d".to_owned(), Policy::inline(&document).unwrap())].into(),
+            resource: [(TABLES[0].to_owned(), anyone.clone())].into(),
             ..Policies::default()
         };
         let actions = ACTIONS.map(str::to_owned).to_vec();

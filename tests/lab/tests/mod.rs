@@ -10,6 +10,7 @@ mod lives;
 mod metrics;
 mod prometheus;
 mod sdk;
+mod shared;
 mod tables;
 mod tutorial;
 mod web_config;
@@ -34,6 +35,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         web_config::trials(),
         dist::trials(),
         iam::trials(namespaces),
+        shared::trials(namespaces),
         tables::trials(namespaces),
         witness::trials(namespaces),
         metrics::trials(),

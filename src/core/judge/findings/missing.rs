@@ -227,6 +227,7 @@ fn ec2_unreachable(snapshot: &Snapshot) -> Option<&Gap> {
 pub(super) fn lacks_of_round<'a>(snapshot: &'a Snapshot, names: &[Named<'_>], missing: &'a [Missing]) -> Vec<Lack<'a>> {
     let mut lacks = unexplained(snapshot, missing);
     lacks.extend(permissions(snapshot, &lacks));
+    lacks.extend(refused(snapshot, &lacks));
     lacks.extend(probes_not_made(snapshot, names));
     lacks
 }
@@ -251,6 +252,15 @@ fn unexplained<'a>(snapshot: &'a Snapshot, missing: &'a [Missing]) -> Vec<Lack<'
         }
     }
     lacks
+}
+
+/// Why shared facts are not used, where that changes nothing yet and no other finding says it.
+fn refused<'a>(snapshot: &'a Snapshot, known: &[Lack<'_>]) -> Option<Lack<'a>> {
+    let shared = snapshot.vpc.shared.as_deref()?;
+    let why = shared.refused.as_ref().filter(|gap| !matches!(gap, Gap::Untrusted { .. }))?;
+    let is_known = known.iter().any(|lack| lack.why == why);
+    let what = format!("what the table {} has of the VPC", shared.table);
+    (!is_known).then_some(Lack { what, why, severity: Severity::Info })
 }
 
 /// Permissions that are missing without changing the outcome, unless they are among `known`.

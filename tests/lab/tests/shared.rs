@@ -1,0 +1,552 @@
+//! Shared facts: a publisher in another subnet, an instance whose only way out is the DynamoDB endpoint, and a table between them.
+
+use super::worlds::{Expected, agrees, expect};
+use crate::{
+    Done, ONNET, Test,
+    lab::{
+        DateField, Lab, Mode, Ran, Table, World,
+        daemon::{Daemon, PATIENCE},
+        iam::{Policy, matrix::ROLE},
+        run,
+        tables::Item,
+    },
+    named,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+use libtest_mimic::{Failed, Trial};
+use ring::{
+    digest,
+    rand::SystemRandom,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, SystemTime},
+};
+
+const TABLE: &str = "onnet-facts";
+const VPC: &str = "vpc-0bbc736e";
+
+const ON_ITEMS: &str = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "Allow",
+    "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "*" } }"#;
+
+pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
+    let tests: [(&str, Test); 6] = [
+        ("shared::a_publisher_that_dies_is_noticed_after_three_periods", dead_publisher),
+        ("shared::a_table_of_another_account_is_read_by_its_arn", other_account),
+        ("shared::a_head_older_than_the_one_before_is_not_used", rolled_back),
+        ("shared::a_publisher_publishes_again_only_what_changed", only_what_changed),
+        ("shared::a_reader_fetches_what_its_own_subnet_needs", own_subnet),
+        ("shared::one_of_two_publishers_asks_ec2", one_publisher),
+    ];
+    let cases = cases().into_iter().map(|case| {
+        let name = format!("shared::{}", case.name);
+        Trial::test(name, move || check(&case)).with_ignored_flag(!namespaces)
+    });
+    cases.chain(named(tests, namespaces)).collect()
+}
+
+/// An ed25519 key of a publisher, as a file.
+struct Key {
+    pair: Ed25519KeyPair,
+    file: PathBuf,
+}
+
+impl Key {
+    fn new(lab: &Lab, name: &str) -> Result<Self, Failed> {
+        let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| "no random numbers")?;
+        let file = lab.directory().join(name);
+        let body = STANDARD.encode(der.as_ref());
+        fs::write(&file, format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"))?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).map_err(|_| "not a key")?;
+        Ok(Self { pair, file })
+    }
+
+    fn public(&self) -> String {
+        STANDARD.encode(self.pair.public_key().as_ref())
+    }
+
+    fn sign(&self, document: &[u8]) -> Vec<u8> {
+        self.pair.sign(&[b"onnet facts of a VPC, head\n", document].concat()).as_ref().to_vec()
+    }
+}
+
+fn world() -> World {
+    let role = [ROLE, ON_ITEMS].map(|text| Policy::inline(text).expect("a literal policy"));
+    let publisher = Policy::inline(ON_ITEMS).expect("a literal policy");
+    World::endpoint_only().with_role_policies(role).with_elsewhere().with_elsewhere_policies([publisher])
+}
+
+fn lab() -> Result<Lab, Failed> {
+    let lab = Lab::start(world(), Mode::Namespaces)?;
+    lab.create_table(Table::new(TABLE));
+    Ok(lab)
+}
+
+/// `onnet` on the host that reaches EC2.
+fn elsewhere(lab: &Lab, arguments: &[&str]) -> Result<Ran, Failed> {
+    let mut command = lab.elsewhere(Path::new(ONNET))?;
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Ok(run(&mut command, PATIENCE)?)
+}
+
+fn publish(lab: &Lab, key: Option<&Key>) -> Result<Ran, Failed> {
+    let mut arguments = vec!["publish", "--facts-table", TABLE, "--vpc", VPC];
+    let file = key.map(|key| key.file.to_string_lossy().into_owned());
+    if let Some(file) = &file {
+        arguments.extend(["--facts-sign-key", file]);
+    }
+    let ran = elsewhere(lab, &arguments)?;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains(&format!("{VPC}: published, ")), "{ran:?}");
+    Ok(ran)
+}
+
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    ZlibDecoder::new(bytes).read_to_end(&mut text).expect("whole");
+    text
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(bytes).expect("in memory");
+    packer.finish().expect("in memory")
+}
+
+fn blob(bytes: &[u8]) -> Value {
+    json!({ "B": STANDARD.encode(bytes) })
+}
+
+fn bytes_of(item: &Item, attribute: &str) -> Vec<u8> {
+    STANDARD.decode(item[attribute]["B"].as_str().expect("a blob")).expect("base64")
+}
+
+/// The head as the publisher wrote it.
+fn head(lab: &Lab) -> Value {
+    let tables = &mut *lab.tables();
+    let item = tables.named(TABLE).item(VPC, "head").expect("a head");
+    serde_json::from_slice(&unpacked(&bytes_of(item, "document"))).expect("JSON")
+}
+
+/// Puts another document into the head, signed by the publisher's key.
+fn resigned(lab: &Lab, key: &Key, document: &[u8]) {
+    let tables = &mut *lab.tables();
+    let table = tables.named(TABLE);
+    table.set(VPC, "head", "document", Some(blob(document)));
+    table.set(VPC, "head", "signature", Some(blob(&key.sign(document))));
+}
+
+/// Changes the head, and has the publisher's key sign it.
+fn edit(lab: &Lab, key: &Key, change: impl FnOnce(&mut Value)) {
+    let mut head = head(lab);
+    change(&mut head);
+    resigned(lab, key, &packed(head.to_string().as_bytes()));
+}
+
+fn chunk_of(head: &Value, id: &str) -> String {
+    let tables = head["contents"]["route_tables"]["complete"].as_array().expect("tables");
+    let table = tables.iter().find(|table| table["id"] == id).expect("the table");
+    format!("chunk.{}", table["chunk"].as_str().expect("a digest"))
+}
+
+fn time_from_now(seconds: i64) -> String {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    let now = SystemTime::now();
+    humantime::format_rfc3339_micros(if seconds < 0 { now - by } else { now + by }).to_string()
+}
+
+/// What becomes of the table after it was published, and what the instance has to say then.
+struct Case {
+    name: &'static str,
+    disturb: fn(&Lab, &Key),
+    /// Beside `check --facts-table`.
+    arguments: &'static [&'static str],
+    trusts: bool,
+    expected: Expected,
+    /// A part of the text of the findings or gaps.
+    says: &'static str,
+}
+
+const ALONE: &[&str] = &[];
+const WITNESS: &[&str] = &["--witness"];
+
+fn cases() -> Vec<Case> {
+    let calm: fn(&Lab, &Key) = |_, _| {};
+    let on_net = || expect("on_net", 0, "inferred", &[]);
+    let case =
+        |name, disturb, arguments, expected, says| Case { name, disturb, arguments, trusts: true, expected, says };
+    let untrusted = |name, disturb, says| {
+        case(name, disturb, ALONE, expect("undetermined", 3, "inferred", &["facts-untrusted"]), says)
+    };
+    let missing = |name, disturb, says| {
+        case(name, disturb, ALONE, expect("undetermined", 3, "inferred", &["missing-fact"]), says)
+    };
+    vec![
+        case("signed_facts_and_testimony_are_proof", calm, WITNESS, expect("on_net", 0, "proved", &[]), ""),
+        case("signed_facts_alone_are_inferred", calm, ALONE, on_net(), ""),
+        Case {
+            trusts: false,
+            ..case(
+                "unsigned_facts_alone_are_a_risk",
+                calm,
+                ALONE,
+                expect("at_risk", 1, "inferred", &["facts-unsigned"]),
+                "put them",
+            )
+        },
+        Case {
+            trusts: false,
+            ..case("unsigned_facts_and_testimony_are_proof", calm, WITNESS, expect("on_net", 0, "proved", &[]), "")
+        },
+        untrusted(
+            "facts_without_a_signature",
+            |lab, _| lab.tables().named(TABLE).set(VPC, "head", "signature", None),
+            "they are not signed",
+        ),
+        untrusted(
+            "facts_signed_by_another_key",
+            |lab, _| {
+                let other = Key::new(lab, "other.pem").expect("a key");
+                edit(lab, &other, |_| {});
+            },
+            "no key of --facts-trust has signed them",
+        ),
+        untrusted(
+            "an_altered_head",
+            |lab, _| {
+                let mut head = head(lab);
+                head["publisher"] = json!("i-0bad");
+                lab.tables().named(TABLE).set(
+                    VPC,
+                    "head",
+                    "document",
+                    Some(blob(&packed(head.to_string().as_bytes()))),
+                );
+            },
+            "no key of --facts-trust has signed them",
+        ),
+        untrusted(
+            "an_altered_chunk",
+            |lab, _| {
+                let chunk = chunk_of(&head(lab), "rtb-0a1b2c3d");
+                lab.tables().named(TABLE).set(VPC, &chunk, "data", Some(blob(&packed(b"{}"))));
+            },
+            "is not what the head says",
+        ),
+        missing(
+            "a_missing_chunk",
+            |lab, _| {
+                let chunk = chunk_of(&head(lab), "rtb-0a1b2c3d");
+                lab.tables().named(TABLE).remove(VPC, &chunk);
+            },
+            "a chunk of the facts of vpc-0bbc736e, which the head names",
+        ),
+        untrusted(
+            "the_facts_of_another_vpc",
+            |lab, key| edit(lab, key, |head| head["vpc"] = json!("vpc-0ther")),
+            "the facts of vpc-0ther are under",
+        ),
+        untrusted(
+            "the_facts_of_another_region",
+            |lab, key| edit(lab, key, |head| head["region"] = json!("eu-west-1")),
+            "are of eu-west-1",
+        ),
+        untrusted(
+            "the_facts_of_an_account_that_does_not_own_the_vpc",
+            |lab, key| edit(lab, key, |head| head["account"] = json!("999999999999")),
+            "as account 999999999999, which does not own it",
+        ),
+        untrusted(
+            "facts_from_the_future",
+            |lab, key| edit(lab, key, |head| head["observed_at"] = json!(time_from_now(60))),
+            "which is after",
+        ),
+        case(
+            "facts_older_than_three_periods",
+            |lab, key| edit(lab, key, |head| head["observed_at"] = json!(time_from_now(-1000))),
+            ALONE,
+            expect("undetermined", 3, "inferred", &["stale-evidence"]),
+            "too old",
+        ),
+        case(
+            "facts_older_than_three_of_the_readers_own_periods",
+            |lab, key| {
+                edit(lab, key, |head| {
+                    head["period"] = json!(86_400.0);
+                    head["observed_at"] = json!(time_from_now(-1000));
+                });
+            },
+            ALONE,
+            expect("undetermined", 3, "inferred", &["stale-evidence"]),
+            "too old",
+        ),
+        missing(
+            "an_absurd_period",
+            |lab, key| edit(lab, key, |head| head["period"] = json!(4_000_000.0)),
+            "have a period of",
+        ),
+        missing(
+            "a_newer_schema",
+            |lab, key| edit(lab, key, |head| head["schema"] = json!(2)),
+            "have schema 2, and this version of onnet reads 1",
+        ),
+        missing(
+            "a_field_of_a_newer_version",
+            |lab, key| edit(lab, key, |head| head["more"] = json!(true)),
+            "unknown field",
+        ),
+        missing(
+            "a_head_that_is_no_json",
+            |lab, key| resigned(lab, key, &packed(b"{\"schema\": 1")),
+            "the head of the shared facts",
+        ),
+        missing("a_head_that_is_not_compressed", |lab, key| resigned(lab, key, b"{}"), "cannot be decompressed"),
+        missing(
+            "a_head_that_decompresses_to_too_much",
+            |lab, key| resigned(lab, key, &packed(&vec![b' '; 5 << 20])),
+            "over a limit",
+        ),
+        missing(
+            "a_chunk_that_decompresses_to_too_much",
+            |lab, key| {
+                let bomb = packed(&vec![b' '; 9 << 20]);
+                let digest: String =
+                    digest::digest(&digest::SHA256, &bomb).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+                let item = json!({ "pk": { "S": VPC }, "sk": { "S": format!("chunk.{digest}") }, "data": blob(&bomb) });
+                lab.tables().named(TABLE).put(item.as_object().cloned().expect("an item"));
+                edit(lab, key, |head| head["contents"]["route_tables"]["complete"][0]["chunk"] = json!(digest));
+            },
+            "over a limit",
+        ),
+        missing(
+            "a_listing_that_the_publisher_could_not_read",
+            |lab, key| {
+                edit(lab, key, |head| {
+                    head["contents"]["route_tables"] =
+                        json!({ "missing": { "reason": "denied", "action": "ec2:DescribeRouteTables" } });
+                });
+            },
+            "could not read it (denied: ec2:DescribeRouteTables)",
+        ),
+        missing(
+            "attributes_of_another_kind",
+            |lab, _| lab.tables().named(TABLE).set(VPC, "head", "document", Some(json!({ "S": "text" }))),
+            "without a usable attribute `document`",
+        ),
+        missing(
+            "no_facts_of_the_vpc",
+            |lab, _| lab.tables().named(TABLE).remove(VPC, "head"),
+            "facts of vpc-0bbc736e in the table",
+        ),
+        untrusted(
+            "dynamodbs_clock_an_hour_behind",
+            |lab, _| lab.set_date_field(DateField::Skewed(-3600)),
+            "which is after",
+        ),
+        case(
+            "dynamodbs_clock_an_hour_ahead",
+            |lab, _| lab.set_date_field(DateField::Skewed(3600)),
+            ALONE,
+            expect("undetermined", 3, "inferred", &["stale-evidence"]),
+            "too old",
+        ),
+        missing("answers_without_a_date", |lab, _| lab.set_date_field(DateField::Absent), "no Date header"),
+        case(
+            "the_policy_of_the_endpoint_denies_the_table_and_testimony_stands",
+            |lab, _| {
+                let policy = r#"{ "Statement": [
+                    { "Effect": "Allow", "Principal": "*", "Action": ["dynamodb:ListTables", "dynamodb:DescribeTable"], "Resource": "*" }] }"#;
+                let policy = Policy::inline(policy).expect("a literal policy");
+                lab.edit(|world| *world = world.clone().with_endpoint_policy(policy));
+            },
+            WITNESS,
+            expect("at_risk", 1, "proved", &["coverage-unknown", "missing-permission"]),
+            "the policy of the VPC endpoint denies GetItem on the table onnet-facts",
+        ),
+        case(
+            "untrusted_facts_and_testimony_leave_the_rest_of_the_list_unknown",
+            |lab, _| lab.tables().named(TABLE).set(VPC, "head", "signature", None),
+            WITNESS,
+            expect("at_risk", 1, "proved", &["coverage-unknown", "facts-untrusted"]),
+            "they are not signed",
+        ),
+    ]
+}
+
+fn check(case: &Case) -> Done {
+    let lab = lab()?;
+    let key = Key::new(&lab, "publisher.pem")?;
+    publish(&lab, Some(&key))?;
+    (case.disturb)(&lab, &key);
+    let public = key.public();
+    let mut arguments = vec!["check", "--facts-table", TABLE];
+    if case.trusts {
+        arguments.extend(["--facts-trust", &public]);
+    }
+    arguments.extend(case.arguments);
+    checked(&lab, &arguments, &case.expected, case.says)
+}
+
+fn checked(lab: &Lab, arguments: &[&str], expected: &Expected, says: &str) -> Done {
+    checked_with(lab, arguments, &[], expected, says)
+}
+
+fn checked_with(lab: &Lab, arguments: &[&str], environment: &[(&str, &str)], expected: &Expected, says: &str) -> Done {
+    let arguments = [arguments, &["--format", "json", "--timeout", "6s"]].concat();
+    let ran = lab.onnet_with(Path::new(ONNET), &arguments, environment)?;
+    let report: Value = serde_json::from_str(&ran.stdout).map_err(|error| format!("{error}: {ran:?}"))?;
+    agrees(&report, ran.code, expected)?;
+    let findings = report["findings"].to_string();
+    assert!(findings.contains(&says.replace('"', "\\\"")), "{says}: {:#}", report["findings"]);
+    Ok(())
+}
+
+/// Without the names of accounts, of which the lab's DNS has the own account's alone.
+fn other_account() -> Done {
+    let lab = Lab::start(world(), Mode::Namespaces)?;
+    let policy = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Principal": { "AWS": "111122223333" },
+        "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "*" } }"#;
+    let arn = lab.create_table(Table::new(TABLE).owned_by("444455556666").with_policy(policy));
+    let names = [("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")];
+    let mut command = lab.elsewhere(Path::new(ONNET))?;
+    command.args(["publish", "--facts-table", &arn, "--all"]).envs(names);
+    let ran = run(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), PATIENCE)?;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let check = |table: &str, more: &[&str], expected: &Expected, says: &str| {
+        let arguments = [&["check", "--facts-table", table], more].concat();
+        checked_with(&lab, &arguments, &names, expected, says)
+    };
+    check(&arn, WITNESS, &expect("on_net", 0, "proved", &[]), "")?;
+    let elsewhere = "arn:aws:dynamodb:eu-west-1:444455556666:table/onnet-facts";
+    let expected = expect("undetermined", 3, "inferred", &["settings-invalid"]);
+    check(elsewhere, ALONE, &expected, "is not in us-east-1")?;
+    let expected = expect("undetermined", 3, "inferred", &["missing-fact"]);
+    check(TABLE, ALONE, &expected, "the table onnet-facts of the shared facts")?;
+    lab.create_table(Table::new("other-key").with_key("id", None));
+    check("other-key", ALONE, &expected, "has another key than pk and sk")
+}
+
+/// A daemon on the host that reaches EC2.
+struct Publisher(Child);
+
+impl Publisher {
+    fn start(lab: &Lab, arguments: &[&str]) -> Result<Self, Failed> {
+        let mut command = lab.elsewhere(Path::new(ONNET))?;
+        command.args(["run", "--facts-table", TABLE, "--ec2-every", "2s", "--listen", "127.0.0.1:0"]).args(arguments);
+        Ok(Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn dead_publisher() -> Done {
+    let lab = lab()?;
+    let key = Key::new(&lab, "publisher.pem")?;
+    let file = key.file.to_string_lossy().into_owned();
+    let publisher = Publisher::start(&lab, &["--facts", "publish", "--facts-sign-key", &file])?;
+    let arguments = ["--facts-table", TABLE, "--facts-trust", &key.public(), "--ec2-every", "2s", "--witness"];
+    let reader = Daemon::start(&lab, Path::new(ONNET), &arguments)?;
+    let (_, seen) = reader.outcome(0, "on_net")?;
+    assert!(
+        lab.requests()
+            .iter()
+            .all(|seen| seen.what != "DescribeRouteTables" || seen.from != Some([172, 31, 16, 10].into()))
+    );
+    drop(publisher);
+    // Testimony stands; of the rest of the list nothing is known any more.
+    let (event, seen) = reader.outcome(seen, "at_risk")?;
+    assert_eq!(event["path"], "vpc_endpoint_testified", "{event:#}");
+    let _publisher = Publisher::start(&lab, &["--facts", "auto", "--facts-sign-key", &file])?;
+    reader.outcome(seen, "on_net")?;
+    Ok(())
+}
+
+fn rolled_back() -> Done {
+    let lab = lab()?;
+    let key = Key::new(&lab, "publisher.pem")?;
+    publish(&lab, Some(&key))?;
+    let before = lab.tables().named(TABLE).item(VPC, "head").cloned().ok_or("a head")?;
+    edit(&lab, &key, |head| head["observed_at"] = json!(time_from_now(0)));
+    let arguments = ["--facts-table", TABLE, "--facts-trust", &key.public(), "--ec2-every", "2s"];
+    let reader = Daemon::start(&lab, Path::new(ONNET), &arguments)?;
+    let (_, seen) = reader.outcome(0, "on_net")?;
+    lab.tables().named(TABLE).put(before);
+    reader.outcome(seen, "at_risk")?;
+    let degraded = |event: &Value| event["gap"].as_str().is_some_and(|gap| gap.contains("were read before"));
+    assert!(reader.events().iter().any(degraded), "{:#?}", reader.events());
+    Ok(())
+}
+
+fn only_what_changed() -> Done {
+    let lab = lab()?;
+    let writes = || lab.requests_to_table(TABLE).get("PutItem").copied().unwrap_or_default();
+    let _publisher = Publisher::start(&lab, &["--facts", "publish"])?;
+    let observed = || {
+        let tables = &mut *lab.tables();
+        tables.named(TABLE).item(VPC, "head").and_then(|item| item.get("observed_at").cloned())
+    };
+    let next = |than: &Option<Value>| -> Result<Option<Value>, Failed> {
+        let end = std::time::Instant::now() + PATIENCE;
+        while std::time::Instant::now() < end {
+            let now = observed();
+            if now.is_some() && now != *than {
+                return Ok(now);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Err("nothing was published".into())
+    };
+    let first = next(&None)?;
+    let wrote = writes();
+    assert!(wrote > 3, "{wrote}");
+    let second = next(&first)?;
+    assert_eq!(writes(), wrote, "nothing changed");
+    lab.edit(|world| {
+        let world: &mut World = world;
+        *world = world.clone().with_route("10.9.0.0/16", crate::lab::world::Target::nat("nat-0a1b2c3d"), "active");
+    });
+    next(&next(&second)?)?;
+    assert_eq!(writes(), wrote + 1, "one route table changed");
+    Ok(())
+}
+
+fn own_subnet() -> Done {
+    let lab = lab()?;
+    publish(&lab, None)?;
+    let head = head(&lab);
+    let tables = head["contents"]["route_tables"]["complete"].as_array().cloned().ok_or("tables")?;
+    let chunks = lab.tables().named(TABLE).items().count() - 1;
+    lab.onnet(Path::new(ONNET), &["check", "--facts-table", TABLE])?;
+    let reads = lab.requests_to_table(TABLE).get("GetItem").copied().unwrap_or_default();
+    // The publisher's look at the head, the reader's, and the chunks but for the table of the publisher's subnet.
+    assert_eq!((tables.len(), reads), (2, 2 + chunks - 1));
+    Ok(())
+}
+
+fn one_publisher() -> Done {
+    let lab = lab()?;
+    let _first = Publisher::start(&lab, &["--facts", "publish"])?;
+    let end = std::time::Instant::now() + PATIENCE;
+    while lab.tables().named(TABLE).item(VPC, "head").is_none_or(|item| !item.contains_key("document")) {
+        assert!(std::time::Instant::now() < end, "nothing was published");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Another one by name: half a period has not passed.
+    let ran =
+        elsewhere(&lab, &["publish", "--facts-table", TABLE, "--vpc", VPC, "--every", "1m", "--publisher", "other"])?;
+    assert!(ran.stdout.contains("i-0fedcba9876543210 published it less than half a period ago"), "{ran:?}");
+    Ok(())
+}
