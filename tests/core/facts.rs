@@ -19,9 +19,13 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 32] = [
+const DISAGREE: [&str; 36] = [
     "no_endpoint_overrules_shared_facts",
     "testimony_from_another_source_does_not_confirm_unsigned_facts",
+    "an_answer_that_the_endpoints_policy_denies",
+    "an_answer_that_a_statement_of_the_interface_endpoints_policy_denies",
+    "an_answer_to_a_question_that_the_endpoints_policy_denies",
+    "a_question_denied_by_the_policy_of_another_endpoint",
     "answers_contradict_an_internet_gateway_without_a_public_address",
     "control_alone_that_is_allowed_is_unclear",
     "source_behind_an_ipv6_address_of_the_interface",

@@ -4,25 +4,22 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>,
 //! <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>
 
-use super::{
-    path::Reader,
-    round::{Named, reader},
-};
+use super::{path::Reader, round::Named};
 use crate::{
     import::distinct::Distinct,
-    model::{
-        EndpointPolicy, Path, PolicyAction, PolicyCondition, PolicyDecision, Snapshot, VpcEndpoint, VpcEndpointId,
-        partition_of,
-    },
+    model::{EndpointPolicy, PolicyAction, PolicyCondition, PolicyDecision, Snapshot, VpcEndpoint, partition_of},
 };
 use serde_json::{Map, Value};
 
 /// What a probe asks for.
-const LIST_TABLES: &str = "dynamodb:ListTables";
+pub(super) const LIST_TABLES: &str = "dynamodb:ListTables";
+
+/// What the questions about the way of requests ask for.
+pub(super) const DESCRIBE_TABLE: &str = "dynamodb:DescribeTable";
 
 /// The actions on items that most programs use; of a transaction, each of its actions.
 const ON_ITEMS: [&str; 10] = [
-    "dynamodb:DescribeTable",
+    DESCRIBE_TABLE,
     "dynamodb:GetItem",
     "dynamodb:BatchGetItem",
     "dynamodb:Query",
@@ -109,14 +106,14 @@ pub(super) fn list_tables_denied(policies: &[EndpointPolicy]) -> Vec<String> {
     policies.iter().filter_map(why).collect()
 }
 
-/// The endpoint of a path, if its policy allows `ListTables` to everyone.
-pub(super) fn allows_list_tables<'s>(snapshot: &'s Snapshot, path: &Path) -> Option<&'s VpcEndpointId> {
-    let reader = reader(snapshot);
-    let (region, endpoints) = (reader.region.ok()?, reader.facts.vpc_endpoints.seen()?);
-    let endpoint = endpoints.iter().find(|endpoint| endpoint.id.as_str() == path.target.as_str())?;
-    let decision =
-        Policy::read(endpoint.policy.as_deref()?).decide(&Asked { action: LIST_TABLES, table: None, region });
-    (path.is_dynamodb_endpoint && decision == PolicyDecision::Allowed).then_some(&endpoint.id)
+/// What the policy of an endpoint says of an action on a table, or on any; `None` where EC2's answer has no policy.
+pub(super) fn decision_of(
+    endpoint: &VpcEndpoint,
+    action: &str,
+    table: Option<&str>,
+    region: &str,
+) -> Option<PolicyDecision> {
+    Some(Policy::read(endpoint.policy.as_deref()?).decide(&Asked { action, table, region }))
 }
 
 /// What a policy is asked about.

@@ -21,6 +21,7 @@ mod kernel_paths;
 pub mod lookup;
 mod next_hop;
 mod outcome;
+mod own_requests;
 mod path;
 mod proof;
 mod round;

@@ -280,7 +280,7 @@ pub fn controls(snapshot: &Snapshot, now: Timestamp) -> Vec<WitnessAttempt> {
 }
 
 /// What was asked for `hostname` at `address`.
-fn attempts<'s>(
+pub(super) fn attempts<'s>(
     snapshot: &'s Snapshot,
     hostname: &str,
     address: IpAddr,

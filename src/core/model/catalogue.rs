@@ -213,8 +213,8 @@ macro_rules! finding_catalogue {
             }
             EvidenceDisagrees = "evidence-disagrees" Warning {
                 meaning: "a probe or DynamoDB itself contradicts the configuration",
-                evidence: "the probe's answer, its local address, and what DynamoDB said, against the routes",
-                fix: "check for what the routes do not show, such as a NAT gateway whose own subnet uses an endpoint",
+                evidence: "the probe's answer, its local address, and what DynamoDB said, against the routes and the endpoint's policy",
+                fix: "check for what the routes do not show, such as a NAT gateway whose own subnet uses an endpoint; a changed policy takes minutes",
             }
             // DynamoDB as witness
             TestimonyUnclear = "testimony-unclear" Warning {

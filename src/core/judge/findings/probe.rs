@@ -4,7 +4,8 @@ use super::{Draft, Rule, code, world::World};
 use crate::{
     judge::{
         address::{Judged, is_testified, may_precede_endpoint, probes_of},
-        endpoint_policy::{allows_list_tables, list_tables_denied},
+        endpoint_policy::list_tables_denied,
+        own_requests::against_policy,
         testimony::{Said, other_anchors},
     },
     model::{AddressReport, Probe, ProbeResult, Severity, Snapshot, Testimony, Verdict},
@@ -133,11 +134,8 @@ pub(in crate::judge) fn contradiction(snapshot: &Snapshot, judged: &Judged<'_>) 
     if is_testified(snapshot, address) && off_net.is_some_and(|path| !may_precede_endpoint(path.kind())) {
         return Some(format!("{}, but DynamoDB says the request came through a VPC endpoint", report.reason));
     }
-    let testified = report.verdict.path().filter(|_| is_testified(snapshot, address));
-    if let Some(endpoint) = testified.and_then(|path| allows_list_tables(snapshot, path)) {
-        return Some(format!(
-            "the policy of {endpoint} allows ListTables to everyone, but DynamoDB says that the policy of an endpoint denied it: the request to {address} came through another endpoint, or the policy was changed a moment ago"
-        ));
+    if let Some(against) = against_policy(snapshot, judged) {
+        return Some(against);
     }
     let source = report.trace.kernel_source()?;
     let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;
