@@ -490,6 +490,17 @@ fn subnets_without_ipv4_or_with_dns64_do_not_send_the_list_as_it_is() {
         let files = [("route-tables.json", routes.as_str()), ("subnets.json", &subnet(ipv4, dns64))];
         assert_eq!(outcome(&files), Ok(expected), "{ipv4} {dns64} {routes}");
     }
+    let contradictory = subnet(&format!("{only6}, {both}"), false);
+    let error = outcome(&[("route-tables.json", &with_nat64), ("subnets.json", &contradictory)]).unwrap_err();
+    assert!(error.contains("Ipv6Native is true, but CidrBlock is 10.0.1.0/24"), "{error}");
+    // EC2's own answer contradicts itself.
+    let mut inventory = read(&[("route-tables.json", &with_nat64), ("subnets.json", &subnet(both, true))]).unwrap();
+    if let Observed::Seen { value, .. } = &mut inventory.subnets {
+        value.iter_mut().for_each(|subnet| subnet.ipv6_native = true);
+    }
+    let audit = onnet_core::judge::audit(&inventory, None);
+    assert_eq!(audit.outcome, Outcome::Undetermined, "{audit:?}");
+    assert_eq!(explained(&inventory, "52.94.0.10"), Outcome::Undetermined);
     let inventory = read(&[("route-tables.json", &with_nat64), ("subnets.json", &subnet(both, true))]).unwrap();
     let text = onnet_core::present::audit(&onnet_core::judge::audit(&inventory, None));
     assert!(text.contains("EnableDns64") && !text.contains("delete-route"), "{text}");
@@ -590,13 +601,14 @@ fn two_rows_of_one_thing_are_compared_field_by_field() {
         "NetworkInterfaceIds": ["eni-9"], "SubnetIds": ["subnet-1"], "FailureReason": "x"}]}"#;
     let table = r#"{"RouteTables": [{"RouteTableId": "rtb-9", "VpcId": "vpc-1", "OwnerId": "111122223333", "Associations": [],
         "Routes": [{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}]}]}"#;
+    let without_ipv4 = subnet.replace(r#""CidrBlock": "10.0.1.0/24","#, "");
     let cases = [
         (subnet, "vpc-1", "vpc-2", "VpcId"),
         (subnet, "us-east-1a", "us-east-1b", "AvailabilityZone"),
         (subnet, "10.0.1.0/24", "10.0.2.0/24", "CidrBlock"),
         (subnet, "2001:db8::/64", "2001:db8:9::/64", "Ipv6CidrBlockAssociationSet"),
         (subnet, "111122223333", "999999999999", "OwnerId"),
-        (subnet, r#""Ipv6Native": false"#, r#""Ipv6Native": true"#, "Ipv6Native"),
+        (&without_ipv4, r#""Ipv6Native": false"#, r#""Ipv6Native": true"#, "Ipv6Native"),
         (subnet, r#""EnableDns64": false"#, r#""EnableDns64": true"#, "EnableDns64"),
         (list, "ours", "theirs", "PrefixListName"),
         (list, "IPv4", "IPv6", "AddressFamily"),

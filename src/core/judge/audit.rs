@@ -116,7 +116,8 @@ impl Tables<'_> {
             Err(missing) => return self.not_judged(subnet, None, missing),
         };
         let table = used.0;
-        if let Some(missing) = lacking_local_route(table, subnet.id.as_str(), &subnet.cidrs) {
+        let contradiction = ipv4_of_ipv6_only(subnet);
+        if let Some(missing) = contradiction.or_else(|| lacking_local_route(table, subnet.id.as_str(), &subnet.cidrs)) {
             return self.not_judged(subnet, Some(used), missing);
         }
         let unknown_ranges = self.inventory.unknown_ranges.get(&subnet.id);
@@ -156,6 +157,13 @@ impl Tables<'_> {
         let findings = findings::find(&World::of_audit(self.reader, &[], &[missing]));
         subnet_audit(subnet, used, Outcome::Undetermined, Vec::new(), findings)
     }
+}
+
+/// Whether programs in the subnet use the list's IPv4 ranges is not known: it is IPv6-only, and has a range of IPv4.
+fn ipv4_of_ipv6_only(subnet: &Subnet) -> Option<Missing> {
+    let cidr = subnet.cidrs.iter().filter(|_| subnet.ipv6_native).find(|cidr| cidr.addr().is_ipv4())?;
+    let why = Gap::Conflicting { one: "Ipv6Native is true".to_owned(), other: format!("CidrBlock is {cidr}") };
+    Some(Missing { what: format!("whether {} has IPv4 addresses", subnet.id), why })
 }
 
 /// What takes the place of the list's IPv4 ranges in an IPv6-only subnet.

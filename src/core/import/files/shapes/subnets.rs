@@ -96,6 +96,10 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
     // AWS's own examples have an OwnerId of 13 digits, which is no account.
     let owner = json.owner_id.as_deref().filter(|owner| is_account_id(owner));
     convert::same(("the account of SubnetArn", owner_of_arn), ("OwnerId", owner))?;
+    if let (Some(true), Some(block)) = (json.ipv6_native, json.cidr_block.as_deref()) {
+        let (value, against) = ("true".to_owned(), block.to_owned());
+        return Err(ConvertError::Contradiction { one: "Ipv6Native", value, other: "CidrBlock", against });
+    }
     let region = of_zone.or(of_arn).map(str::to_owned);
     let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
     let ipv6 = json.ipv6_cidr_block_association_set.iter().flatten().filter_map(Ipv6Json::in_force);
