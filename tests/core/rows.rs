@@ -1,9 +1,9 @@
 //! Rows of a folder, as they come: each field as EC2 writes it or refused, and each fact that two answers have compared.
 
-use crate::folders::{ENDPOINTS, LISTS, LOCAL, MAIN, PRIVATE, SUBNETS, TO_ENDPOINT, outcome, read, table, tables};
+use crate::folders::{ENDPOINTS, LISTS, LOCAL, MAIN, NAT, PRIVATE, SUBNETS, TO_ENDPOINT, outcome, read, table, tables};
 use onnet_core::{
     judge::{explain, explained_outcome},
-    model::{Inventory, Outcome},
+    model::{Inventory, Observed, Outcome},
 };
 
 fn explained(inventory: &Inventory, address: &str) -> Outcome {
@@ -519,6 +519,29 @@ fn subnets_without_ipv4_or_with_dns64_do_not_send_the_list_as_it_is() {
     let both_answers =
         [("route-tables.json", with_nat64.as_str()), ("subnets.json", &subnet(both, false)), ("owned.json", &owned)];
     assert_eq!(outcome(&both_answers), Ok(Outcome::OnNet), "neither answer has DNS64");
+}
+
+/// Every Region has a list of IPv4: one of IPv6 alone is a part of what there is.
+#[test]
+fn the_list_of_ipv6_alone_is_not_all_of_dynamodbs() {
+    let local6 =
+        LOCAL.replace("DestinationCidrBlock", "DestinationIpv6CidrBlock").replace("10.0.0.0/16", "2600:1f18::/56");
+    let to_endpoint6 = TO_ENDPOINT.replace("pl-1", "pl-6");
+    let list6 = r#"{"PrefixListId": "pl-6", "PrefixListName": "com.amazonaws.us-east-1.ipv6.dynamodb", "Cidrs": ["2600:1f70::/40"]}"#;
+    let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &local6, NAT, &to_endpoint6, TO_ENDPOINT])]);
+    let both = LISTS.replace("]}]}", &format!("]}}, {list6}]}}"));
+    let alone = format!(r#"{{"PrefixLists": [{list6}]}}"#);
+    let of_a_customer = LISTS.replace("]}]}", &format!(r#"], "OwnerId": "111122223333"}}, {list6}]}}"#));
+    for (lists, expected) in
+        [(&both, Outcome::OnNet), (&alone, Outcome::Undetermined), (&of_a_customer, Outcome::Undetermined)]
+    {
+        let files = [("route-tables.json", tables.as_str()), ("prefix-lists.json", lists.as_str())];
+        assert_eq!(outcome(&files), Ok(expected), "{lists}");
+    }
+    // The name alone says nothing: of a list without IPv4 ranges, some are missing.
+    let emptied = both.replace("52.94.0.0/22", "2600:1f71::/40");
+    let files = [("route-tables.json", tables.as_str()), ("prefix-lists.json", emptied.as_str())];
+    assert_eq!(outcome(&files), Ok(Outcome::Undetermined));
 }
 
 #[test]

@@ -132,6 +132,12 @@ pub fn is_dynamodb_prefix_list(name: &str, region: &str) -> bool {
     is_dynamodb_service(name, region) || is_dynamodb_service(name, &format!("{region}.ipv6"))
 }
 
+/// Whether prefix lists of these names can be all of DynamoDB's in `region`: every Region has the one that is named as the service, with
+/// the IPv4 ranges. Beside it there may be one of IPv6.
+pub fn are_all_dynamodb_lists<'n>(names: impl IntoIterator<Item = &'n str>, region: &str) -> bool {
+    names.into_iter().any(|name| is_dynamodb_service(name, region))
+}
+
 /// A route as `DescribeRouteTables` has it.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are the API's own")]

@@ -56,11 +56,15 @@ pub(super) fn cover<'t>(reader: &Reader<'t>, table: &'t RouteTable) -> Result<Co
             }));
         }
     }
-    if coverage.entries.is_empty() {
-        return Err(empty(reader));
+    match coverage.entries.iter().any(|entry| entry.addr().is_ipv4()) {
+        true => Ok(coverage),
+        false if coverage.entries.is_empty() => Err(empty(reader)),
+        false => Err(Missing { what: reader.list_words(), why: Gap::NotFound { detail: WITHOUT_IPV4.into() } }),
     }
-    Ok(coverage)
 }
+
+/// Every Region's list has IPv4 ranges: what is listed is not all of it.
+const WITHOUT_IPV4: &str = "of what is listed, nothing is an IPv4 range, and every Region's list has some";
 
 fn empty(reader: &Reader<'_>) -> Missing {
     Missing { what: reader.list_words(), why: Gap::NotFound { detail: "there is none, or it is empty".into() } }

@@ -15,7 +15,7 @@ use crate::model::{
     RouteTable, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
 };
 use crate::{
-    import::convert::is_dynamodb_prefix_list,
+    import::convert::{are_all_dynamodb_lists, is_dynamodb_prefix_list},
     observe::{
         limits::{ENTRIES, OF_GATES, OF_VPC, PREFIX_LISTS, PREFIX_LISTS_AT_A_TIME, VPCS, over},
         seen::Stopwatch,
@@ -264,8 +264,8 @@ async fn service_lists(ec2: &Ec2, listed: &Observed<Vec<PrefixList>>, region: &s
 fn dynamodb_lists(lists: &[PrefixList], region: &str) -> Result<Vec<PrefixListId>, Gap> {
     let is_ours = |list: &&PrefixList| list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region));
     let ids: Vec<_> = lists.iter().filter(is_ours).map(|list| list.id.clone()).collect();
-    if ids.is_empty() {
-        // Every Region has one, so "none" is not a fact to build on.
+    if !are_all_dynamodb_lists(lists.iter().filter_map(|list| list.name.as_deref()), region) {
+        // Every Region has this one, so neither "none" nor "that of IPv6 alone" is a fact to build on.
         return Err(Gap::NotFound { detail: format!("a prefix list named com.amazonaws.{region}.dynamodb") });
     }
     Ok(ids)

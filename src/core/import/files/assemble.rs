@@ -12,7 +12,7 @@ use super::{
         Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, ListedVpc, Row, Unclear,
     },
 };
-use crate::import::convert::is_dynamodb_prefix_list;
+use crate::import::convert::{are_all_dynamodb_lists, is_dynamodb_prefix_list};
 use crate::model::{
     AccountId, Destination, EndpointInterface, EndpointState, Gap, Inventory, ListFamily, Observed, OwnRange,
     PrefixList, PrefixListId, Route, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId,
@@ -509,7 +509,9 @@ impl Collected {
 
     fn service_prefix_lists(&self, place: Place<'_>, region: &str) -> Observed<Vec<PrefixListId>> {
         let value = self.dynamodb_lists(region);
-        if value.is_empty()
+        let listed = self.prefix_lists.values().filter(|list| value.contains(&list.id));
+        let is_whole = are_all_dynamodb_lists(listed.filter_map(|list| list.name.as_deref()), region);
+        if !is_whole
             && let Some(list) = self.named_by_a_customer(region)
         {
             let owner = list.owner.as_deref().unwrap_or_default();
@@ -523,8 +525,8 @@ impl Collected {
             Ok(_) if let Some(gap) = self.prefix_lists.values().find_map(ListedPrefixList::unclear_name) => {
                 Observed::Unseen(gap)
             }
-            Ok(at) if !value.is_empty() => Observed::Seen { value, at, took: Seconds::default() },
-            // Every Region has the list: the files hold other lists, or another Region's.
+            Ok(at) if is_whole => Observed::Seen { value, at, took: Seconds::default() },
+            // Every Region has the list: the files hold other lists, that of IPv6 alone, or another Region's.
             Ok(_) => Observed::Unseen(Gap::NotFound {
                 detail: Gap::with_command(
                     &format!("no prefix list named com.amazonaws.{region}.dynamodb in {}", place.dir.display()),
