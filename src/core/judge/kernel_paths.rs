@@ -12,7 +12,10 @@ use crate::model::{
     Verdict,
 };
 use ipnet::IpNet;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// How many ranges one finding names.
 const MOST_NAMED: usize = 4;
@@ -311,18 +314,24 @@ pub(super) fn may_route_ipv6(snapshot: &Snapshot) -> bool {
         // Snapshots of schema 1 know only of the addresses in use.
         (Observed::Unseen(_), host_routes) => return entries.peek().is_some() && host_routes.is_none(),
     };
-    is_any_beyond_refused(paths, entries)
+    is_any_beyond_refused(snapshot, paths, &entries.collect::<Vec<_>>())
 }
 
 fn is_refused(range: &KernelRange) -> bool {
     matches!(range.route, KernelRoute::NoRoute { .. })
 }
 
-/// Whether the kernel has not refused all of the entries.
-fn is_any_beyond_refused<'e>(paths: &KernelPaths, mut entries: impl Iterator<Item = &'e IpNet>) -> bool {
-    let mut refused: Vec<&KernelRange> = paths.ranges.iter().filter(|range| is_refused(range)).collect();
-    refused.sort_by_key(|range| range.first);
-    entries.any(|entry| first_outside(entry, refused.iter().copied()).is_some())
+/// Whether the kernel has not refused all of the entries, for each port that names in use have. A refusal for another port says
+/// nothing: rules may be about ports.
+fn is_any_beyond_refused(snapshot: &Snapshot, paths: &KernelPaths, entries: &[&IpNet]) -> bool {
+    let ports: BTreeSet<u16> = snapshot.all_names().filter(|name| name.in_use).map(|name| name.port).collect();
+    let is_beyond = |port: &u16| {
+        let of_port = paths.ranges.iter().filter(|range| range.port == *port && is_refused(range));
+        let mut refused: Vec<&KernelRange> = of_port.collect();
+        refused.sort_by_key(|range| range.first);
+        entries.iter().any(|entry| first_outside(entry, refused.iter().copied()).is_some())
+    };
+    if ports.is_empty() { !entries.is_empty() } else { ports.iter().any(is_beyond) }
 }
 
 /// Whether the kernel may have a route to an IPv4 address of DynamoDB's prefix lists, for any program: it has not refused all of them.
@@ -337,7 +346,7 @@ pub(super) fn may_route_ipv4(snapshot: &Snapshot) -> bool {
     let read: Option<Vec<_>> = lists.iter().map(|id| read(&facts.prefix_lists, id).ok()).collect();
     let Some(read) = read else { return true };
     let entries = read.iter().flat_map(|list| &list.entries).filter(|entry| entry.addr().is_ipv4());
-    is_routed || is_any_beyond_refused(paths, entries)
+    is_routed || is_any_beyond_refused(snapshot, paths, &entries.collect::<Vec<_>>())
 }
 
 /// Whether a program here may reach an IPv6 address that is not known: the kernel is not known to have no route at all.
