@@ -1322,20 +1322,50 @@ fn text_in_windows_1252_is_read() {
 
 #[test]
 fn the_address_of_another_vpcs_endpoint_need_not_be_private() {
-    let peering = r#"{"DestinationCidrBlock": "198.18.0.0/16", "VpcPeeringConnectionId": "pcx-1", "Origin": "CreateRoute", "State": "active"}"#;
-    let main = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, peering])]);
+    let to = |destination: &str, target: &str| {
+        format!(r#"{{{destination}, {target}, "Origin": "CreateRoute", "State": "active"}}"#)
+    };
+    let (pcx, tgw) = (r#""VpcPeeringConnectionId": "pcx-1""#, r#""TransitGatewayId": "tgw-1""#);
+    let routes = [
+        LOCAL.to_owned(),
+        to(r#""DestinationCidrBlock": "192.0.2.0/24""#, pcx),
+        to(r#""DestinationCidrBlock": "52.94.0.0/23""#, pcx),
+        to(r#""DestinationCidrBlock": "0.0.0.0/0""#, tgw),
+        to(r#""DestinationIpv6CidrBlock": "::/0""#, tgw),
+        to(r#""DestinationIpv6CidrBlock": "64:ff9b::/96""#, r#""NatGatewayId": "nat-1""#),
+    ];
+    let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
+    let main = tables(&[&table("rtb-1", MAIN, &routes)]);
+    let lists = LISTS.replace(
+        "]}]}",
+        r#"]}, {"PrefixListId": "pl-6", "PrefixListName": "com.amazonaws.us-east-1.ipv6.dynamodb", "Cidrs": ["2600:1f70::/40"]}]}"#,
+    );
     let other = r#", {"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-2", "State": "available",
         "ServiceName": "com.amazonaws.us-east-1.dynamodb", "NetworkInterfaceIds": ["eni-2"]}]}"#;
-    let endpoints = format!("{}{other}", ENDPOINTS.strip_suffix("]}").unwrap());
+    let endpoints =
+        format!("{}{other}", ENDPOINTS.replace("rtb-1", "").replace(r#"[""]"#, "[]").strip_suffix("]}").unwrap());
     let interfaces = r#"{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-2", "VpcId": "vpc-2", "SubnetId": "subnet-2",
-        "InterfaceType": "vpc_endpoint", "PrivateIpAddresses": [{"PrivateIpAddress": "198.18.0.50"}]}]}"#;
-    let explained = |address: &str, files: &[(&str, &str)]| {
-        let inventory = read(files).unwrap();
-        explained_outcome(&explain(&inventory, &"subnet-1".into(), address.parse().unwrap()).unwrap())
-    };
-    let with = [("route-tables.json", main.as_str()), ("vpc-endpoints.json", &endpoints), ("eni.json", interfaces)];
-    assert_eq!(explained("198.18.0.50", &with), Outcome::Undetermined);
-    assert_eq!(explained("198.18.0.51", &with), Outcome::OffNet);
+        "InterfaceType": "vpc_endpoint", "PrivateIpAddresses": [{"PrivateIpAddress": "203.0.113.50"}]}]}"#;
+    let files = [
+        ("route-tables.json", main.as_str()),
+        ("vpc-endpoints.json", &endpoints),
+        ("eni.json", interfaces),
+        ("prefix-lists.json", &lists),
+    ];
+    let inventory = read(&files).unwrap();
+    for (address, expected) in [
+        ("203.0.113.50", Outcome::Undetermined),
+        ("203.0.113.51", Outcome::OffNet),
+        ("198.18.0.51", Outcome::Undetermined),
+        ("192.0.2.9", Outcome::Undetermined),
+        ("52.94.0.10", Outcome::OffNet),
+        ("2600:1f14::77", Outcome::Undetermined),
+        ("2600:1f70::1", Outcome::OffNet),
+        ("64:ff9b::345e:a", Outcome::OffNet),
+    ] {
+        let explained = explain(&inventory, &"subnet-1".into(), address.parse().unwrap()).unwrap();
+        assert_eq!(explained_outcome(&explained), expected, "{address}: {}", explained.reason);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{
     egress::{Egress, egress, require_public_ipv4},
     explain::{losers, matched, undetermined, winner},
-    lookup::{Selection, select},
+    lookup::{NAT64, Selection, select},
     path::Reader,
     subnet::whole_table_of,
     testimony::{self, Said, Weighed},
@@ -299,18 +299,36 @@ pub(super) fn addresses_of(snapshot: &Snapshot, hostname: &str, may_use_ipv6: bo
     (addresses, missing)
 }
 
-/// Whether a private address leaves the VPC for another network, where an interface endpoint may have it.
-pub(super) fn may_be_remote_endpoint(report: &AddressReport) -> bool {
-    may_be_remote(report.address, &report.verdict)
+/// Whether an address leaves the VPC for another network, where an interface endpoint may have it.
+pub(super) fn may_be_remote_endpoint(reader: &Reader<'_>, report: &AddressReport) -> bool {
+    may_be_remote(reader, report.address, &report.verdict)
 }
 
-/// The same of an address and its verdict.
-pub(super) fn may_be_remote(address: IpAddr, verdict: &Verdict) -> bool {
-    let private = match address {
-        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+/// The same of an address and its verdict. An address of DynamoDB's own prefix lists is no interface endpoint's.
+pub(super) fn may_be_remote(reader: &Reader<'_>, address: IpAddr, verdict: &Verdict) -> bool {
+    // Behind a peering connection there is a VPC, and nothing else.
+    let is_of_a_vpc = || verdict.path().is_some_and(|path| path.kind() == PathKind::PeeringConnection);
+    leads_on(verdict)
+        && (is_private_in_a_vpc(address)
+            || ((address.is_ipv6() || is_of_a_vpc()) && may_be_interfaces(reader, address)))
+}
+
+/// Whether a network interface may have the address: it is not what DNS64 makes of an IPv4 one, and not known to be in DynamoDB's lists.
+/// Network interfaces have global IPv6 addresses.
+fn may_be_interfaces(reader: &Reader<'_>, address: IpAddr) -> bool {
+    !reader.is_in_lists(address) && !matches!(address, IpAddr::V6(v6) if NAT64.contains(&v6))
+}
+
+/// Whether it is of the ranges that AWS names for VPCs besides those that are routed on the internet.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html>
+fn is_private_in_a_vpc(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            v4.is_private() || (first == 100 && second & 0xc0 == 64) || (first == 198 && second & 0xfe == 18)
+        }
         IpAddr::V6(v6) => v6.is_unique_local(),
-    };
-    private && leads_on(verdict)
+    }
 }
 
 /// Whether a path leads into another network, whose routes are not judged.

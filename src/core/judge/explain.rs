@@ -36,6 +36,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
                 route: None,
                 losers: Vec::new(),
                 endpoint_state: None,
+                may_be_remote: false,
             });
         }
     };
@@ -45,6 +46,7 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         route_table: Some(table.id.clone()),
         association: Some(association),
         endpoint_state: endpoint_of(&inventory.facts, &verdict).map(|endpoint| endpoint.state.clone()),
+        may_be_remote: may_be_remote(&reader, address, &verdict),
         verdict,
         route,
         losers,
@@ -72,11 +74,11 @@ pub fn explain(inventory: &Inventory, subnet: &SubnetId, address: IpAddr) -> Res
         let reason = undetermined(std::slice::from_ref(&open));
         return Ok(explanation(Verdict::Undetermined(vec![open]), None, Vec::new(), reason));
     }
-    let verdict = perhaps_remote(&inventory.facts, address, reader.verdict(table, &selection, address.into()));
+    let verdict = perhaps_remote(&reader, address, reader.verdict(table, &selection, address.into()));
     let route = winner(&selection).map(winning_route);
     let reason = reason(address, subnet, table, &verdict, route.as_ref())
         + &state_of(&inventory.facts, &verdict)
-        + &beyond(&inventory.facts, address, &verdict);
+        + &beyond(&reader, address, &verdict);
     let mut explanation = explanation(verdict, route, losers(&selection), reason);
     if let Some(list) = another_list(&explanation) {
         let overlap =
@@ -239,8 +241,8 @@ fn state_of(facts: &VpcFacts, verdict: &Verdict) -> String {
     }
 }
 
-/// What an explanation comes to: on-net only through a DynamoDB endpoint that is available; another service's does not count. What has a private
-/// address in another network is not known.
+/// What an explanation comes to: on-net only through a DynamoDB endpoint that is available; another service's does not count. What has the
+/// address of an interface in another network is not known.
 pub fn explained_outcome(explanation: &Explanation) -> Outcome {
     match &explanation.verdict {
         Verdict::Via(path) if path.is_dynamodb_endpoint => match explanation.endpoint_state {
@@ -248,7 +250,7 @@ pub fn explained_outcome(explanation: &Explanation) -> Outcome {
             Some(EndpointState::Available) => Outcome::OnNet,
             Some(_) | None => Outcome::AtRisk,
         },
-        verdict @ Verdict::Via(_) if may_be_remote(explanation.address, verdict) => Outcome::Undetermined,
+        Verdict::Via(_) if explanation.may_be_remote => Outcome::Undetermined,
         Verdict::Via(_) => Outcome::OffNet,
         Verdict::Dropped(_) => Outcome::Dropped,
         Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Outcome::Undetermined,
@@ -266,12 +268,12 @@ fn another_list(explanation: &Explanation) -> Option<&PrefixListId> {
     })
 }
 
-/// Which interface endpoint may have a private address in another network.
-fn beyond(facts: &VpcFacts, address: IpAddr, verdict: &Verdict) -> String {
-    if !may_be_remote(address, verdict) {
+/// Which interface endpoint may have the address in another network.
+fn beyond(reader: &Reader<'_>, address: IpAddr, verdict: &Verdict) -> String {
+    if !may_be_remote(reader, address, verdict) {
         return String::new();
     }
-    match endpoint_with(facts, address) {
+    match endpoint_with(reader.facts, address) {
         Some(endpoint) => format!(
             "; {} of {} has the address, and whether it is what answers behind that is not known",
             endpoint.id, endpoint.vpc
@@ -281,11 +283,11 @@ fn beyond(facts: &VpcFacts, address: IpAddr, verdict: &Verdict) -> String {
 }
 
 /// The verdict on an address that is not private and that an interface endpoint of another VPC has: ranges of VPCs need not be private.
-fn perhaps_remote(facts: &VpcFacts, address: IpAddr, verdict: Verdict) -> Verdict {
-    if may_be_remote(address, &verdict) || !leads_on(&verdict) {
+fn perhaps_remote(reader: &Reader<'_>, address: IpAddr, verdict: Verdict) -> Verdict {
+    if may_be_remote(reader, address, &verdict) || !leads_on(&verdict) {
         return verdict;
     }
-    match endpoint_with(facts, address) {
+    match endpoint_with(reader.facts, address) {
         Some(endpoint) => {
             let detail = format!("{} of {} has the address", endpoint.id, endpoint.vpc);
             let what = format!("what answers for {address} in the network that it is routed to");

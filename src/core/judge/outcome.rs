@@ -3,7 +3,7 @@
 use super::{
     address::{Judged, may_be_remote_endpoint, proxy_for},
     findings::contradiction,
-    round::{Named, Round, hostname_missing},
+    round::{Named, Round, hostname_missing, reader},
     testimony::Said,
 };
 use crate::model::{
@@ -122,7 +122,9 @@ fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {
     }
     match &report.verdict {
         Verdict::Via(path) if path.is_dynamodb_endpoint => Standing::OnNet,
-        Verdict::Via(_) if judged.said != Said::NoEndpoint && may_be_remote_endpoint(report) => Standing::Unknown,
+        Verdict::Via(_) if judged.said != Said::NoEndpoint && may_be_remote_endpoint(&reader(snapshot), report) => {
+            Standing::Unknown
+        },
         Verdict::Via(_) => Standing::OffNet,
         Verdict::Dropped(_) => Standing::Dropped,
         Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Standing::Unknown,

@@ -225,6 +225,11 @@ impl<'a> Reader<'a> {
             || self.facts.service_prefix_lists.seen().is_none_or(|lists| lists.iter().any(unread))
     }
 
+    /// Whether DynamoDB's lists are known to have the address.
+    pub(super) fn is_in_lists(&self, address: IpAddr) -> bool {
+        self.longest_entry(address.into()).is_some()
+    }
+
     /// The length of the longest entry of DynamoDB's lists that has the range.
     fn longest_entry(&self, range: IpNet) -> Option<u8> {
         let lists = self.facts.service_prefix_lists.seen().into_iter().flatten();

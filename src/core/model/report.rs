@@ -236,6 +236,9 @@ pub struct Explanation {
     /// The state of the DynamoDB endpoint that it leads to; null if it leads to none.
     #[serde(default)]
     pub endpoint_state: Option<EndpointState>,
+    /// Whether it leads into another network, where an interface endpoint may have the address: the outcome is undetermined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_remote: bool,
     /// The result in one sentence.
     pub reason: String,
 }

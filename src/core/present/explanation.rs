@@ -8,8 +8,18 @@ use crate::model::{Destination, Drop, Explanation, Origin, RouteState, Verdict};
 
 /// The explanation for people. Answer first.
 pub fn explanation(explanation: &Explanation) -> String {
-    let Explanation { address, subnet, route_table, association, verdict, route, losers, reason, endpoint_state: _ } =
-        explanation;
+    let Explanation {
+        address,
+        subnet,
+        route_table,
+        association,
+        verdict,
+        route,
+        losers,
+        reason,
+        endpoint_state: _,
+        may_be_remote: _,
+    } = explanation;
     let page = &mut Page::default();
     let word = match verdict {
         Verdict::Via(_) => "via",

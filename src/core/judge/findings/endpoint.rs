@@ -112,10 +112,10 @@ impl Rule for code::EndpointNotVisible {
                  owner's account can say what it is"
             ))
         });
-        let remote = world.addresses().filter(|report| may_be_remote_endpoint(report));
+        let remote = world.addresses().filter(|report| may_be_remote_endpoint(world.reader, report));
         let remote = remote.filter_map(|report| {
             Some(Draft::new(format!(
-                "{} is a private address reached by {}; an interface endpoint in another VPC may be behind it, which \
+                "{} is reached by {}; an interface endpoint in another VPC may be behind it, which \
                  is not visible from here",
                 report.address,
                 report.verdict.path()?,
