@@ -111,8 +111,11 @@ fn is_another_name_of_aws(host: &str, region: &str) -> bool {
     let is_dynamodb = match labels.as_slice() {
         ["dynamodb" | "dynamodb-fips", of, ..] => *of == region,
         [_, "ddb" | "ddb-fips", of, ..] => *of == region,
-        [.., "dynamodb", of, "vpce", _, _] => *of == region,
-        _ => false,
+        [_, "streams", ..] => false,
+        // Of interface endpoints, in every partition.
+        names => {
+            names.windows(3).any(|part| matches!(part, ["dynamodb" | "dynamodb-fips", of, "vpce"] if *of == region))
+        }
     };
     is_name_of_aws(&host) && !is_dynamodb
 }
@@ -189,5 +192,32 @@ fn unresolved(resolution: &Resolution, has_address: bool) -> Option<String> {
             Some("it has no A records, and no AAAA records that this instance is known to use".into())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_dynamodb_in_a_region_are_known_by_their_labels() {
+        for (host, region, is_another) in [
+            ("dynamodb.us-east-1.amazonaws.com", "us-east-1", false),
+            ("dynamodb-fips.us-east-1.amazonaws.com", "us-east-1", false),
+            ("dynamodb.us-east-1.api.aws", "us-east-1", false),
+            ("111122223333.ddb-fips.us-east-1.api.aws", "us-east-1", false),
+            ("vpce-0e-1.dynamodb.us-east-1.vpce.amazonaws.com", "us-east-1", false),
+            ("vpce-0e-1-us-east-1a.dynamodb-fips.us-east-1.vpce.amazonaws.com.", "us-east-1", false),
+            ("111122223333.vpce-0e-1.dynamodb.us-east-1.vpce.amazonaws.com", "us-east-1", false),
+            ("vpce-0e-1.dynamodb.cn-north-1.vpce.amazonaws.com.cn", "cn-north-1", false),
+            ("ddb.example", "us-east-1", false),
+            ("dynamodb.eu-west-1.amazonaws.com", "us-east-1", true),
+            ("vpce-0e-1.dynamodb-fips.eu-west-1.vpce.amazonaws.com", "us-east-1", true),
+            ("vpce-0e-1.streams.dynamodb.us-east-1.vpce.amazonaws.com", "us-east-1", true),
+            ("streams.dynamodb.us-east-1.amazonaws.com", "us-east-1", true),
+            ("vpce-0e-1.sqs.us-east-1.vpce.amazonaws.com", "us-east-1", true),
+        ] {
+            assert_eq!(is_another_name_of_aws(host, region), is_another, "{host} in {region}");
+        }
     }
 }
