@@ -4,7 +4,7 @@
 use super::{
     address::proxy_for,
     egress::has_firewall,
-    lookup::{Selection, covers, halves, read, select},
+    lookup::{Selection, behind_nat64, covers, halves, read, select},
     path::Reader,
     round::Named,
     subnet::table_of,
@@ -435,12 +435,12 @@ impl Judge<'_> {
         })
     }
 
-    /// Whether the route table of its subnet leads all of these addresses to an internet gateway.
+    /// Whether the route table of its subnet leads all of these addresses to an internet gateway. What it translates goes on by IPv4.
     fn leads_to_internet_gateway(&self, nat: &NatGateway, addresses: &[IpAddr]) -> bool {
         let Some(subnet) = &nat.subnet else { return false };
         let facts = self.reader.facts;
         let Ok((table, _)) = table_of(facts, &nat.vpc, subnet) else { return false };
-        addresses.iter().all(|address| match select(table, &facts.prefix_lists, *address) {
+        addresses.iter().all(|address| match select(table, &facts.prefix_lists, behind_nat64(*address)) {
             Selection::One { winner, .. } => matches!(winner.route.target, Target::InternetGateway(_)),
             Selection::NoRoute | Selection::Tied { .. } | Selection::NeedsLists(_) => false,
         })

@@ -19,12 +19,23 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::LazyLock,
 };
 
 /// The range of IPv6 addresses in which RFC 6052 puts IPv4 addresses: what a resolver with DNS64 answers with.
 pub const NAT64: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
+
+/// The address that packets carry behind the NAT64 of a NAT gateway.
+pub(super) fn behind_nat64(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) if NAT64.contains(&v6) => {
+            let [.., a, b, c, d] = v6.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
+    }
+}
 
 /// The prefix lists, as far as they could be read.
 pub type PrefixLists = BTreeMap<PrefixListId, Observed<PrefixList>>;
