@@ -7,7 +7,7 @@ use super::{
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
-    Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
+    Gap, Instance, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
     PrefixListId, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
     is_dynamodb_endpoint_service, is_dynamodb_service,
 };
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
         if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range.addr()) {
             return self.by_address(endpoint, range);
         }
-        match self.unlisted(endpoints, interfaces, vpc).or_else(|| self.hidden(vpc)) {
+        match self.unlisted(endpoints, interfaces, vpc, range).or_else(|| self.hidden(vpc)) {
             Some(missing) => Verdict::Undetermined(vec![missing]),
             None => via(PathTarget::Local),
         }
@@ -381,18 +381,33 @@ impl<'a> Reader<'a> {
         Some(Missing { what, why: Gap::NotVisible { detail } })
     }
 
-    /// An interface that a DynamoDB endpoint of `vpc` names and whose addresses are not known: the two lists are of
-    /// different times.
-    fn unlisted(&self, endpoints: &[VpcEndpoint], interfaces: &[EndpointInterface], vpc: &VpcId) -> Option<Missing> {
+    /// An interface that a DynamoDB endpoint of `vpc` names and whose addresses of the family of `range` are not known: the two lists
+    /// are of different times, or one of them is a part.
+    fn unlisted(
+        &self,
+        endpoints: &[VpcEndpoint],
+        interfaces: &[EndpointInterface],
+        vpc: &VpcId,
+        range: IpNet,
+    ) -> Option<Missing> {
         let ours = |e: &&VpcEndpoint| {
             // Where Region or service is not known, any of them may be DynamoDB's.
             e.vpc == *vpc && e.may_have_addresses() && self.is_dynamodb(e).unwrap_or(true)
         };
-        let is_listed = |id: &&InterfaceId| interfaces.iter().any(|interface| interface.id == **id);
         endpoints.iter().filter(ours).find_map(|endpoint| {
-            let id = endpoint.interfaces.iter().find(|id| !is_listed(id))?;
-            let detail = "it is not among the endpoints' network interfaces that were listed".to_owned();
-            Some(Missing::new(format!("the addresses of {id}, which {} names", endpoint.id), &Gap::NotFound { detail }))
+            endpoint.interfaces.iter().find_map(|id| {
+                let family = if range.addr().is_ipv4() { "IPv4" } else { "IPv6" };
+                let Some(listed) = interfaces.iter().find(|interface| interface.id == *id) else {
+                    let detail = "it is not among the endpoints' network interfaces that were listed".to_owned();
+                    let what = format!("the addresses of {id}, which {} names", endpoint.id);
+                    return Some(Missing { what, why: Gap::NotFound { detail } });
+                };
+                let of_family = |address: &IpAddr| address.is_ipv4() == range.addr().is_ipv4();
+                let lacks = has_family(endpoint, range) && !listed.addresses.iter().any(of_family);
+                let detail = format!("it is listed without any, and the IpAddressType of {} says that it has one", endpoint.id);
+                let what = format!("the {family} address of {id}");
+                lacks.then_some(Missing { what, why: Gap::NotFound { detail } })
+            })
         })
     }
 
@@ -644,6 +659,16 @@ fn of_another_family(endpoint: &VpcEndpoint, range: IpNet) -> Option<Gap> {
     };
     let other = format!("{range} is routed to it");
     kind.map(|kind| Gap::Conflicting { one: format!("its IpAddressType is {kind}"), other })
+}
+
+/// Whether each network interface of an endpoint is known to have an address of the family of `range`.
+fn has_family(endpoint: &VpcEndpoint, range: IpNet) -> bool {
+    match (endpoint.address_type.as_ref(), range) {
+        (Some(AddressType::Dualstack), _)
+        | (Some(AddressType::Ipv4), IpNet::V4(_))
+        | (Some(AddressType::Ipv6), IpNet::V6(_)) => true,
+        (Some(AddressType::Ipv4 | AddressType::Ipv6 | AddressType::Other(_)) | None, _) => false,
+    }
 }
 
 fn absent(field: &str) -> Gap {
