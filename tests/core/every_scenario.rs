@@ -387,3 +387,18 @@ fn a_probe_of_another_address_or_name_than_it_was_made_for_corroborates_nothing(
     assert_eq!(proof(|probe| probe.address = "52.94.0.11".parse().unwrap()), ProofLevel::Inferred);
     assert_eq!(proof(|probe| probe.hostname = "elsewhere.example".into()), ProofLevel::Inferred);
 }
+
+/// Its requests are others than those for tables: what carries them says nothing of DynamoDB's.
+#[test]
+fn a_name_of_another_service_counts_in_no_snapshot() {
+    use onnet_core::model::NameKind;
+    for kind in [NameKind::Streams, NameKind::VectorSearch] {
+        let mut world = scenarios::base();
+        if let Observed::Seen { value: names, .. } = &mut world.names {
+            names.iter_mut().for_each(|name| name.kind = kind);
+        }
+        let report = judge(world);
+        assert_eq!(report.outcome, Outcome::Undetermined, "{kind:?}: {}", report.summary);
+        assert!(report.names.iter().all(|name| !name.in_use), "{kind:?}");
+    }
+}

@@ -324,7 +324,7 @@ fn is_refused(range: &KernelRange) -> bool {
 /// Whether the kernel has not refused all of the entries, for each port that names in use have. A refusal for another port says
 /// nothing: rules may be about ports.
 fn is_any_beyond_refused(snapshot: &Snapshot, paths: &KernelPaths, entries: &[&IpNet]) -> bool {
-    let ports: BTreeSet<u16> = snapshot.all_names().filter(|name| name.in_use).map(|name| name.port).collect();
+    let ports: BTreeSet<u16> = snapshot.all_names().filter(|name| name.is_used()).map(|name| name.port).collect();
     let is_beyond = |port: &u16| {
         let of_port = paths.ranges.iter().filter(|range| range.port == *port && is_refused(range));
         let mut refused: Vec<&KernelRange> = of_port.collect();

@@ -42,7 +42,7 @@ pub(super) enum About<'r, 's> {
 /// All that the outcome is made of, in the order in which the SDK uses it. Empty where no name in use is known.
 pub(super) fn subjects<'r, 's>(snapshot: &Snapshot, names: &'r [Named<'s>]) -> Vec<Subject<'r, 's>> {
     let mut subjects = Vec::new();
-    for named in names.iter().filter(|named| named.name.in_use) {
+    for named in names.iter().filter(|named| named.name.is_used()) {
         if let Some(proxy) = proxy_for(snapshot, &named.name.hostname) {
             subjects.push(Subject { standing: Standing::OffNet, about: About::Proxied(named, proxy) });
             continue;
@@ -60,8 +60,9 @@ pub(super) fn subjects<'r, 's>(snapshot: &Snapshot, names: &'r [Named<'s>]) -> V
 /// for every name.
 pub(super) fn of_name(round: &Round<'_>, named: &Named<'_>, of_round: Outcome) -> NameReport {
     let snapshot = round.snapshot;
-    let ServiceName { hostname, kind, in_use, chosen_by, .. } = named.name;
-    let judged: Vec<&Judged<'_>> = if *in_use { named.in_use().collect() } else { named.addresses.iter().collect() };
+    let ServiceName { hostname, kind, chosen_by, .. } = named.name;
+    let in_use = named.name.is_used();
+    let judged: Vec<&Judged<'_>> = if in_use { named.in_use().collect() } else { named.addresses.iter().collect() };
     let mut paths: Vec<Path> = Vec::new();
     for path in judged.iter().filter_map(|judged| judged.report.verdict.path()) {
         if !paths.contains(path) {
@@ -89,14 +90,7 @@ pub(super) fn of_name(round: &Round<'_>, named: &Named<'_>, of_round: Outcome) -
             Outcome::AtRisk | Outcome::OffNet | Outcome::Dropped => Outcome::AtRisk,
         }
     };
-    NameReport {
-        hostname: hostname.clone(),
-        kind: *kind,
-        chosen_by: chosen_by.clone(),
-        in_use: *in_use,
-        outcome,
-        paths,
-    }
+    NameReport { hostname: hostname.clone(), kind: *kind, chosen_by: chosen_by.clone(), in_use, outcome, paths }
 }
 
 /// The same of a name of Streams or vector search. A gateway endpoint of DynamoDB may not serve it, though its addresses are in the list;
@@ -124,7 +118,7 @@ fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {
         Verdict::Via(path) if path.is_dynamodb_endpoint => Standing::OnNet,
         Verdict::Via(_) if judged.said != Said::NoEndpoint && may_be_remote_endpoint(&reader(snapshot), report) => {
             Standing::Unknown
-        },
+        }
         Verdict::Via(_) => Standing::OffNet,
         Verdict::Dropped(_) => Standing::Dropped,
         Verdict::Ambiguous(_) | Verdict::Undetermined(_) => Standing::Unknown,

@@ -90,7 +90,7 @@ impl<'s> Named<'s> {
             // Where both are useless, the IPv4 address stands for what becomes of requests.
             let stands_for_both = address.is_ipv4() && !(uses_ipv6 && is_refused(snapshot, address));
             let is_used = families.have(address) || stands_for_both;
-            judge_address(reader, snapshot, &name.hostname, address, name.in_use && is_used)
+            judge_address(reader, snapshot, &name.hostname, address, name.is_used() && is_used)
         };
         Self { name, addresses: addresses.into_iter().map(judge).collect(), missing }
     }
@@ -215,7 +215,8 @@ fn in_use<'n, 's>(names: &'n [Named<'s>]) -> impl Iterator<Item = &'n Judged<'s>
 fn needs_coverage(names: &[Named<'_>]) -> bool {
     let through_gateway =
         |judged: &Judged<'_>| judged.report.verdict.path().is_some_and(|p| p.kind() == PathKind::GatewayEndpoint);
-    names.iter().any(|named| named.name.in_use && named.name.kind.is_of_region()) || in_use(names).any(through_gateway)
+    names.iter().any(|named| named.name.is_used() && named.name.kind.is_of_region())
+        || in_use(names).any(through_gateway)
 }
 
 /// A route table that an address in use goes by, and what it does with the whole list.
@@ -360,7 +361,7 @@ fn missing(
         Err(missing) => vec![missing.clone()],
     });
     let of_kernel = elsewhere.missing.iter().filter(|_| needs_list).cloned();
-    let of_a_region = |named: &Named<'_>| named.name.in_use && named.name.kind.is_of_region();
+    let of_a_region = |named: &Named<'_>| named.name.is_used() && named.name.kind.is_of_region();
     let region = snapshot.region.gap().filter(|_| names.iter().any(of_a_region));
     let region = region.map(|gap| Missing::new("the Region whose names SDKs here use", gap));
     let region = region.into_iter().chain(zone_of_another_region(snapshot));
@@ -388,7 +389,7 @@ fn find_all(
 ) -> Vec<Finding> {
     let addresses: Vec<IpAddr> = in_use(names).map(|judged| judged.report.address).collect();
     let tables: Vec<Table<'_>> = covered.iter().filter_map(|covered| covered.table(reader, &addresses)).collect();
-    let of_names = names.iter().filter(|named| named.name.in_use).flat_map(|named| &named.missing);
+    let of_names = names.iter().filter(|named| named.name.is_used()).flat_map(|named| &named.missing);
     let missing: Vec<Missing> = hostname_missing(snapshot).iter().chain(of_names).chain(missing).cloned().collect();
     findings::find(&World::of_round(reader, snapshot, names, &tables, elsewhere, &missing).with(beside))
 }

@@ -166,6 +166,11 @@ pub fn is_name_of_aws(hostname: &str) -> bool {
 }
 
 impl ServiceName {
+    /// Whether it counts towards the outcome: it is in use, and requests for tables can be sent to it.
+    pub fn is_used(&self) -> bool {
+        self.in_use && self.kind.takes_table_requests()
+    }
+
     /// A name that a user gives: programs here use it, by HTTPS. Names that no gateway endpoint serves are judged apart.
     pub fn given(hostname: &str) -> Self {
         let kind = NameKind::of_given(hostname);

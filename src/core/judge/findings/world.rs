@@ -91,7 +91,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn names_in_use(&self) -> impl Iterator<Item = &'a Named<'a>> {
-        self.names.iter().filter(|named| named.name.in_use)
+        self.names.iter().filter(|named| named.name.is_used())
     }
 
     /// The addresses in use.
