@@ -308,11 +308,18 @@ impl Judge<'_> {
     /// A subnet of the network interface's VPC.
     fn subnet(&self, id: &SubnetId) -> Result<&SubnetGates, Fault> {
         let subnet = find(seen(&self.facts.subnets, "the subnets")?, |subnet| subnet.id == *id, "subnet", id.as_str())?;
-        let vpc = &self.way.interface.vpc;
-        if subnet.vpc != *vpc {
-            return Err(Fault::Unknown(format!("{id} is in {vpc}, and in {} according to EC2", subnet.vpc)));
-        }
+        self.in_own_vpc(id.as_str(), &subnet.vpc)?;
         Ok(subnet)
+    }
+
+    fn in_own_vpc(&self, id: &str, listed: &VpcId) -> Result<(), Fault> {
+        let vpc = &self.way.interface.vpc;
+        let differs = listed != vpc;
+        if differs {
+            Err(Fault::Unknown(format!("{id} is in {vpc}, and in {listed} according to EC2")))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether Block Public Access lets through what a subnet sends by an internet gateway; `sends_only`: by one that lets nothing in.
@@ -392,8 +399,12 @@ impl Judge<'_> {
         }
     }
 
+    /// A NAT gateway of the network interface's VPC: of no other can one be the target of a route.
     fn nat(&self, id: &NatGatewayId) -> Result<&NatGateway, Fault> {
-        find(seen(&self.facts.nat_gateways, "the NAT gateways")?, |nat| nat.id == *id, "NAT gateway", id.as_str())
+        let nat =
+            find(seen(&self.facts.nat_gateways, "the NAT gateways")?, |nat| nat.id == *id, "NAT gateway", id.as_str())?;
+        self.in_own_vpc(id.as_str(), &nat.vpc)?;
+        Ok(nat)
     }
 
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html>

@@ -157,14 +157,16 @@ fn exclusion((id, text): (String, String)) -> Result<PublicAccessExclusion, Stri
     Ok(PublicAccessExclusion { id, resource, mode: mode.to_owned(), state: state.to_owned() })
 }
 
-/// `public available us-east-1a`, `private available us-east-1a`, `public available regional`, then the kinds of its appliances.
+/// `public available us-east-1a`, `private available us-east-1a`, `public available regional`, then the kinds of its appliances. Another
+/// VPC's `vpc-…` may stand anywhere.
 fn nat_gateway((name, text): (String, String)) -> Result<NatGateway, String> {
-    let mut words = text.split(' ').map(str::to_owned);
+    let (vpcs, words): (Vec<&str>, Vec<&str>) = text.split(' ').partition(|word| word.starts_with("vpc-"));
+    let mut words = words.into_iter().map(str::to_owned);
     let (connectivity, state, zone) = (words.next(), words.next(), words.next());
     let is_regional = zone.as_deref() == Some("regional");
     Ok(NatGateway {
         id: id("nat-", name)?,
-        vpc: "vpc-0a".into(),
+        vpc: vpcs.first().copied().unwrap_or("vpc-0a").into(),
         subnet: (!is_regional).then(|| "subnet-0e".into()),
         availability_zone: zone.filter(|_| !is_regional),
         state: state.unwrap_or_default(),

@@ -28,7 +28,7 @@
 //! - `gates`: what was read for `--gates`; `{}` lets everything through. `security_groups`: by id, rules like `443 -> pl-02cd2c6b`;
 //!   `network_acls`: by id, `{subnets, out, in}` with rules like `100 allow 443 0.0.0.0/0`; `subnets`: by id, `{zone, public_access,
 //!   firewall}`; `exclusions`: by id, `subnet-0a allow-egress create-complete`; `nat_gateways`: by id, `public available us-east-1a`, or
-//!   `regional` instead of the zone, then its appliances; `dns`: by VPC, `support hostnames`.
+//!   `regional` instead of the zone, then its appliances, and another VPC; `dns`: by VPC, `support hostnames`.
 //! - `shared`: the facts of the VPC come from a table, `{publisher, account, signed, refused}`.
 //!
 //! **The instance**
