@@ -544,6 +544,51 @@ fn the_list_of_ipv6_alone_is_not_all_of_dynamodbs() {
     assert_eq!(outcome(&files), Ok(Outcome::Undetermined));
 }
 
+/// AWS has not published the name of DynamoDB's IPv6 list: what leads to its gateway endpoint shows it, for every table.
+#[test]
+fn the_ipv6_list_is_known_by_its_route() {
+    let local6 =
+        LOCAL.replace("DestinationCidrBlock", "DestinationIpv6CidrBlock").replace("10.0.0.0/16", "2600:1f18::/56");
+    let to_endpoint6 = TO_ENDPOINT.replace("pl-1", "pl-6");
+    let routes = [LOCAL, &local6, TO_ENDPOINT, &to_endpoint6];
+    let whole = tables(&[&table("rtb-1", MAIN, &routes)]);
+    let of = |lists: &str, more: &[(&str, &str)]| {
+        let files = [&[("route-tables.json", whole.as_str()), ("prefix-lists.json", lists)], more].concat();
+        let inventory = read(&files).unwrap();
+        let lists = inventory.facts.service_prefix_lists.seen().map_or(0, Vec::len);
+        (onnet_core::judge::audit(&inventory, None).outcome, lists)
+    };
+    let named = |name: &str, more: &str| {
+        LISTS.replace(
+            "]}]}",
+            &format!(
+                r#"]}}, {{"PrefixListId": "pl-6", "PrefixListName": "{name}", {more} "Cidrs": ["2600:1f70::/40"]}}]}}"#
+            ),
+        )
+    };
+    let by_name = "com.amazonaws.us-east-1.ipv6.dynamodb";
+    assert_eq!(of(&named(by_name, ""), &[]), (Outcome::OnNet, 2));
+    assert_eq!(of(&named("com.amazonaws.us-east-1.dynamodb-ipv6", ""), &[]), (Outcome::OnNet, 2));
+    let entries = r#"{"Entries": [{"Cidr": "2600:1f70::/40"}]}"#;
+    assert_eq!(of(LISTS, &[("pl-6.json", entries)]), (Outcome::OnNet, 2), "without a name");
+    assert_eq!(of(LISTS, &[]), (Outcome::Undetermined, 2), "its entries are in no file");
+    // Others are as before: they count for nothing here.
+    assert_eq!(of(&named("com.amazonaws.us-east-1.ipv6.s3", ""), &[]).1, 1);
+    assert_eq!(of(&named("com.amazonaws.us-east-1.dynamodb-ipv6", r#""OwnerId": "111122223333","#), &[]).1, 1);
+    let ipv4 = r#"{"Entries": [{"Cidr": "52.94.0.0/22"}]}"#;
+    assert_eq!(of(LISTS, &[("pl-6.json", ipv4)]).1, 1, "there is one of IPv4");
+    // Another subnet's table, which does not lead it to the endpoint, is judged by it too.
+    let other = table(
+        "rtb-2",
+        r#"[{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}]"#,
+        &[LOCAL, &local6, TO_ENDPOINT],
+    );
+    let two = tables(&[&table("rtb-1", MAIN, &routes), &other]);
+    let endpoints = ENDPOINTS.replace(r#"["rtb-1"]"#, r#"["rtb-1", "rtb-2"]"#);
+    let files = [("route-tables.json", two.as_str()), ("pl-6.json", entries), ("vpc-endpoints.json", &endpoints)];
+    assert_eq!(outcome(&files), Ok(Outcome::AtRisk));
+}
+
 #[test]
 fn a_list_that_is_not_settled_supports_nothing() {
     let of = |state: &str| {

@@ -6,4 +6,5 @@ pub mod facts_table;
 pub mod files;
 pub mod input;
 pub mod json;
+pub mod lists;
 pub mod saved;

@@ -4,11 +4,11 @@ use super::{
     lookup::{Match, Selection, covers, read, without},
     subnet::no_local_route,
 };
-use crate::import::convert::is_dynamodb_prefix_list;
+use crate::import::{convert::is_dynamodb_prefix_list, lists::is_by_route};
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
-    Gap, Instance, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
-    PrefixListId, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
+    Gap, Instance, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList, PrefixListId,
+    Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
     is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
@@ -98,12 +98,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Why a list does not count as DynamoDB's although its id is listed as one of DynamoDB's: it has another name.
+    /// Why a list does not count as DynamoDB's although its id is listed as one of DynamoDB's: it has another name, and no route shows
+    /// that it is.
     pub(super) fn named_otherwise(&self, list: &PrefixList) -> Option<Gap> {
-        let name = list
-            .name
-            .as_deref()
-            .filter(|name| self.region.is_ok_and(|region| !is_dynamodb_prefix_list(name, region)))?;
+        let (tables, endpoints) = (self.facts.route_tables.seen(), self.facts.vpc_endpoints.seen());
+        let is_by_route = |region: &str| {
+            tables.zip(endpoints).is_some_and(|(tables, endpoints)| is_by_route(list, tables, endpoints, region))
+        };
+        let is_other =
+            |name: &str| self.region.is_ok_and(|region| !is_dynamodb_prefix_list(name, region) && !is_by_route(region));
+        let name = list.name.as_deref().filter(|name| is_other(name))?;
         let one = format!("{} is listed as a prefix list of DynamoDB's", list.id);
         Some(Gap::Conflicting { one, other: format!("its name is {name}") })
     }
@@ -404,7 +408,8 @@ impl<'a> Reader<'a> {
                 };
                 let of_family = |address: &IpAddr| address.is_ipv4() == range.addr().is_ipv4();
                 let lacks = has_family(endpoint, range) && !listed.addresses.iter().any(of_family);
-                let detail = format!("it is listed without any, and the IpAddressType of {} says that it has one", endpoint.id);
+                let detail =
+                    format!("it is listed without any, and the IpAddressType of {} says that it has one", endpoint.id);
                 let what = format!("the {family} address of {id}");
                 lacks.then_some(Missing { what, why: Gap::NotFound { detail } })
             })
@@ -501,7 +506,14 @@ impl<'a> Reader<'a> {
             let other = format!("DynamoDB's prefix list is {own}");
             return Some(Gap::Conflicting { one: format!("{list} leads to it"), other });
         }
-        let name = read(&self.facts.prefix_lists, list).ok().and_then(|list| list.name.as_deref());
+        let read = read(&self.facts.prefix_lists, list).ok();
+        let is_dynamodbs = self.is_dynamodb(endpoint) == Ok(true)
+            && self.facts.service_prefix_lists.seen().is_some_and(|lists| lists.contains(list))
+            && read.is_some_and(|list| self.named_otherwise(list).is_none());
+        if is_dynamodbs {
+            return None;
+        }
+        let name = read.and_then(|list| list.name.as_deref());
         let is_its_own = name.zip(service).is_none_or(|(name, service)| name.replacen(".ipv6.", ".", 1) == service);
         let other = format!("its service is {}", service.unwrap_or("not named"));
         (!is_its_own)

@@ -15,7 +15,10 @@ use crate::model::{
     RouteTable, VpcEndpoint, VpcFacts, VpcId, may_be_dynamodbs,
 };
 use crate::{
-    import::convert::{are_all_dynamodb_lists, is_dynamodb_prefix_list},
+    import::{
+        convert::{are_all_dynamodb_lists, is_dynamodb_prefix_list},
+        lists::lists_by_route,
+    },
     observe::{
         limits::{ENTRIES, OF_GATES, OF_VPC, PREFIX_LISTS, PREFIX_LISTS_AT_A_TIME, VPCS, over},
         seen::Stopwatch,
@@ -146,11 +149,18 @@ pub(crate) async fn facts(ec2: &Ec2, vpcs: &[VpcId], region: &str, interfaces: I
         observed(ec2.vpc_endpoints(vpcs)),
         observed(ec2.service_prefix_lists()),
     );
-    let (endpoint_interfaces, (service_prefix_lists, prefix_lists)) = join(
+    let (endpoint_interfaces, (mut service_prefix_lists, prefix_lists)) = join(
         endpoint_interfaces(ec2, &vpc_endpoints, region, interfaces),
         prefix_lists(ec2, &route_tables, &listed, region),
     )
     .await;
+    if let (Some(tables), Some(endpoints), Some(known)) =
+        (route_tables.seen(), vpc_endpoints.seen(), service_prefix_lists.seen_mut())
+    {
+        // AWS has not published what its IPv6 list is called: the routes show it.
+        let further = lists_by_route(tables, endpoints, &prefix_lists, known, region);
+        known.extend(further);
+    }
     VpcFacts {
         route_tables,
         vpc_endpoints,

@@ -12,7 +12,10 @@ use super::{
         Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, ListedVpc, Row, Unclear,
     },
 };
-use crate::import::convert::{are_all_dynamodb_lists, is_dynamodb_prefix_list};
+use crate::import::{
+    convert::{are_all_dynamodb_lists, is_dynamodb_prefix_list},
+    lists::lists_by_route,
+};
 use crate::model::{
     AccountId, Destination, EndpointInterface, EndpointState, Gap, Inventory, ListFamily, Observed, OwnRange,
     PrefixList, PrefixListId, Route, RouteTableId, Seconds, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId,
@@ -388,10 +391,16 @@ impl Collected {
         let of_vpcs = self.vpc_ranges.iter().filter(|own| !is_private(&own.range)).cloned();
         let own_ranges = of_subnets.chain(of_vpcs).collect();
         let accounts = self.network_interfaces.values().filter_map(|listed| listed.owner.clone()).collect();
+        let prefix_lists = self.needed_prefix_lists(place, &region);
+        let mut service_prefix_lists = self.service_prefix_lists(place, &region);
+        if let Some(known) = service_prefix_lists.seen_mut() {
+            let further = self.lists_by_route(&prefix_lists, known, &region);
+            known.extend(further);
+        }
         let facts = VpcFacts {
             endpoint_interfaces: self.endpoint_interfaces(place, &region),
-            service_prefix_lists: self.service_prefix_lists(place, &region),
-            prefix_lists: self.needed_prefix_lists(place, &region),
+            service_prefix_lists,
+            prefix_lists,
             route_tables: observed(self.route_tables, ROUTE_TABLES, place, |listed| listed.table),
             vpc_endpoints: observed(self.vpc_endpoints, VPC_ENDPOINTS, place, |listed| listed.endpoint),
             gates: None,
@@ -511,9 +520,7 @@ impl Collected {
         let value = self.dynamodb_lists(region);
         let listed = self.prefix_lists.values().filter(|list| value.contains(&list.id));
         let is_whole = are_all_dynamodb_lists(listed.filter_map(|list| list.name.as_deref()), region);
-        if !is_whole
-            && let Some(list) = self.named_by_a_customer(region)
-        {
+        if !is_whole && let Some(list) = self.named_by_a_customer(region) {
             let owner = list.owner.as_deref().unwrap_or_default();
             let detail =
                 format!("{} has the name of DynamoDB's prefix list, but its owner is {owner}, not AWS", list.id);
@@ -550,6 +557,21 @@ impl Collected {
             list.is_of_aws() && list.name.as_deref().is_some_and(|name| is_dynamodb_prefix_list(name, region))
         };
         self.prefix_lists.values().filter(is_ours).map(|list| list.id.clone()).collect()
+    }
+
+    /// DynamoDB's lists beside those of its name. A customer's is none, whatever leads where.
+    fn lists_by_route(
+        &self,
+        lists: &BTreeMap<PrefixListId, Observed<PrefixList>>,
+        by_name: &[PrefixListId],
+        region: &str,
+    ) -> Vec<PrefixListId> {
+        let tables = self.route_tables.values().map(|listed| &listed.table);
+        let is_customers =
+            |id: &PrefixListId| self.prefix_lists.values().any(|list| list.id == *id && !list.is_of_aws());
+        let mut found = lists_by_route(tables, self.endpoints(), lists, by_name, region);
+        found.retain(|id| !is_customers(id));
+        found
     }
 
     /// The lists that routes name, and DynamoDB's.
