@@ -63,8 +63,7 @@ pub(super) fn interfaces(
         };
         let groups = by_source(reader, interface, coverage);
         if groups.is_empty() {
-            let judged = Judged::not("DynamoDB's prefix list has no range of its address family".to_owned());
-            reports.push(report(Sources::all(interface), judged, Some(table)));
+            reports.push(report(Sources::all(interface), Judged::without_range(), Some(table)));
         }
         for (from, judged) in groups {
             reports.push(report(from, judged, Some(table)));
@@ -109,6 +108,11 @@ struct Judged {
 }
 
 impl Judged {
+    /// There is nothing of the family to judge by.
+    fn without_range() -> Self {
+        Self::not("no range of DynamoDB's prefix list that counts here is of its address family".to_owned())
+    }
+
     /// It is not known, for this reason.
     fn not(reason: String) -> Self {
         Self { outcome: Outcome::Undetermined, summary: None, reason }
@@ -133,14 +137,14 @@ fn by_source(reader: &Reader<'_>, interface: &Interface, coverage: &Coverage<'_>
         let mut of_source = coverage.clone();
         of_source.entries.retain(|entry| entry.addr().is_ipv6() == is_ipv6);
         of_source.ranges.retain(|range| range.cidr.addr().is_ipv6() == is_ipv6);
-        if of_source.ranges.is_empty() {
-            // DynamoDB's list has nothing of this family.
-            continue;
-        }
-        of_source.take_out_subnet_of(reader, interface);
-        of_source.require_public_ipv4(reader.facts, interface, from.first());
-        let (outcome, ..) = of_coverage(reader, &of_source, &interface.vpc, &interface.subnet);
-        let judged = Judged { outcome, summary: Some(of_source.summary()), reason: ways(&of_source) };
+        let judged = if of_source.ranges.is_empty() {
+            Judged::without_range()
+        } else {
+            of_source.take_out_subnet_of(reader, interface);
+            of_source.require_public_ipv4(reader.facts, interface, from.first());
+            let (outcome, ..) = of_coverage(reader, &of_source, &interface.vpc, &interface.subnet);
+            Judged { outcome, summary: Some(of_source.summary()), reason: ways(&of_source) }
+        };
         match groups.iter_mut().find(|(_, other)| *other == judged) {
             Some((known, _)) => {
                 known.addresses.extend(from.addresses);
