@@ -18,8 +18,8 @@ use aws_smithy_runtime_api::box_error::BoxError;
 pub struct ChosenBy {
     /// The Region, FIPS and dual-stack, which AWS's own names have.
     pub variant: Vec<String>,
-    /// Whether a name is made of the account id.
-    pub account: Option<String>,
+    /// Whether a name is made of the account id, and the id itself.
+    pub account: Vec<String>,
     /// The endpoint URL.
     pub url: Option<String>,
 }

@@ -153,7 +153,7 @@ async fn a_name_that_was_given_is_in_use() {
 async fn a_name_is_noted_with_the_settings_that_chose_it() {
     let chosen = ChosenBy {
         variant: vec!["AWS_USE_FIPS_ENDPOINT".into()],
-        account: Some("AWS_ACCOUNT_ID_ENDPOINT_MODE".into()),
+        account: vec!["AWS_ACCOUNT_ID_ENDPOINT_MODE".into(), "AWS_ACCOUNT_ID".into()],
         url: Some("AWS_ENDPOINT_URL".into()),
     };
     let noted = |mut name: ServiceName| {
@@ -161,7 +161,7 @@ async fn a_name_is_noted_with_the_settings_that_chose_it() {
         name.chosen_by
     };
     let of_account = account_name(&plain(), &with_account()).await.unwrap().unwrap();
-    assert_eq!(noted(of_account), ["AWS_USE_FIPS_ENDPOINT", "AWS_ACCOUNT_ID_ENDPOINT_MODE"]);
+    assert_eq!(noted(of_account), ["AWS_USE_FIPS_ENDPOINT", "AWS_ACCOUNT_ID_ENDPOINT_MODE", "AWS_ACCOUNT_ID"]);
     let custom = plain().into_builder().endpoint_url("http://localhost:8000").build();
     let [custom, regional] = <[ServiceName; 2]>::try_from(names(&custom).await.unwrap().names).unwrap();
     assert_eq!(noted(custom), ["AWS_ENDPOINT_URL"]);

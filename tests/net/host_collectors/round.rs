@@ -103,6 +103,8 @@ async fn an_account_id_in_the_credentials_adds_a_name_and_nothing_is_asked_twice
     .await;
     let names: Vec<_> = seen.all_names().map(|name| name.hostname.as_str()).collect();
     assert_eq!(names, ["111122223333.ddb.eu-west-1.amazonaws.com", "dynamodb.eu-west-1.amazonaws.com"]);
+    let chosen_by = &seen.all_names().next().unwrap().chosen_by;
+    assert!(chosen_by.iter().any(|place| place == "AWS_ACCOUNT_ID"), "{chosen_by:?}");
     assert_eq!(seen.resolutions.len(), 2);
     assert_eq!(dns.asked().len(), 4, "{:?}", dns.asked());
     let text = serde_json::to_string(&seen).unwrap();

@@ -74,7 +74,12 @@ impl Settings {
         // Requests are tried again as onnet has it, not as programs do.
         check::UNUSED.iter().for_each(|setting| _ = reader.setting(setting));
         let account_id_endpoint_mode = reader.found(&check::ACCOUNT_ID_ENDPOINT_MODE);
-        reader.chosen.account = account_id_endpoint_mode.as_ref().map(|found| found.place.to_string());
+        let account_id = reader.account_id();
+        reader.chosen.account = [&account_id_endpoint_mode, &account_id]
+            .into_iter()
+            .flatten()
+            .map(|found| found.place.to_string())
+            .collect();
         let account_id_endpoint_mode = account_id_endpoint_mode.map(|found| found.text);
         let (region, metadata) = (reader.region(region), reader.metadata());
         let endpoints = reader.endpoints(ignore_urls == Some(true));
@@ -139,6 +144,21 @@ impl Reader<'_> {
             self.ignore(&found.place, "is empty; it counts as not set".to_owned());
         }
         None
+    }
+
+    /// The account id of the credentials, if a setting has it. Those of a role have it from STS, and an instance's from metadata.
+    fn account_id(&self) -> Option<Found> {
+        let is_given = |found: &Found| !found.text.trim().is_empty();
+        let value = |key: &str| self.profile.value(key).filter(is_given);
+        // Variables come first, and the SDK takes all of the credentials from them or nothing.
+        if place::is_set("AWS_ACCESS_KEY_ID") {
+            return Found::in_environment("AWS_ACCOUNT_ID").filter(is_given);
+        }
+        if self.profile.assumes_a_role() {
+            return None;
+        }
+        let has_own = value("aws_access_key_id").or_else(|| value("credential_process")).is_some();
+        value("aws_account_id").filter(|_| has_own).or_else(|| value("sso_account_id"))
     }
 
     fn region(&mut self, given: Option<String>) -> Option<Region> {
