@@ -6,7 +6,7 @@ use crate::{Done, PATIENCE, lab, tool};
 use libtest_mimic::Failed;
 use onnet_core::{
     import::convert::{self, RawAssociation, RawEndpoint},
-    model::{AddressType, AssociationState, EndpointState, EndpointType, Origin, RouteState},
+    model::{AddressType, AssociationState, EndpointState, EndpointType, Origin, PublicAccess, RouteState},
 };
 use serde::Deserialize;
 use std::{
@@ -42,7 +42,8 @@ struct Fields {
 /// The model, as `model.py` prints it.
 #[derive(Deserialize)]
 struct Model {
-    fields: BTreeMap<String, BTreeSet<String>>,
+    /// By shape, its fields, each with its shape or that of what its list holds.
+    fields: BTreeMap<String, BTreeMap<String, String>>,
     values: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -80,7 +81,7 @@ fn unread(known: &Known) -> Vec<String> {
     let is_asked_for = |field: &str| {
         let (name, element) = (snake(field), format!("\"{}\"", camel(field)));
         // By its getter, as a list that may be absent, or as an element of the answer.
-        let ways = [format!("{name}()"), format!(".{name}.as_ref()"), element];
+        let ways = [format!("{name}()"), format!("::{name})"), format!(".{name}.as_ref()"), element];
         READERS.iter().any(|reader| ways.iter().any(|way| reader.contains(way)))
     };
     read.filter(|(_, field)| !is_asked_for(field)).map(|(shape, field)| format!("{shape}.{field}")).collect()
@@ -113,9 +114,19 @@ fn differences(known: &Known, model: &Model) -> Vec<String> {
             continue;
         };
         let all: BTreeSet<String> = fields.read.iter().chain(fields.harmless.keys()).cloned().collect();
+        let types = of_model;
+        let of_model: &BTreeSet<String> = &types.keys().cloned().collect();
         found.extend(of_model.difference(&all).map(|field| format!("{shape}.{field} is neither read nor harmless")));
         found.extend(all.difference(of_model).map(|field| format!("{shape}.{field} is not in the model")));
         found.extend(fields.read.iter().filter(|field| fields.harmless.contains_key(*field)).cloned());
+        for (field, of) in fields.read.iter().filter_map(|field| Some((field, types.get(field)?))) {
+            if model.values.contains_key(of) && !known.values.contains_key(of) {
+                found.push(format!("{shape}.{field} is a {of}, whose values are not listed"));
+            }
+            if model.fields.contains_key(of) && !known.fields.contains_key(of) {
+                found.push(format!("{shape}.{field} is a {of}, whose fields are not listed"));
+            }
+        }
     }
     for (shape, listed) in &known.values {
         let Some(of_model) = model.values.get(shape) else {
@@ -159,6 +170,21 @@ fn is_known(shape: &str, value: &str) -> Option<bool> {
         "VpcEndpointType" => !matches!(endpoint(Some(value)), EndpointType::Other(_)),
         "State" => !matches!(EndpointState::parse(value), EndpointState::Other(_)),
         "IpAddressType" => !matches!(AddressType::parse(value), AddressType::Other(_)),
+        // In any state that is not known a range may be in effect.
+        "SubnetCidrBlockStateCode" => value == "associated" || !convert::in_effect(Some(value)),
+        "BlockPublicAccessMode" => {
+            let mode = serde_json::from_value(value.replace('-', "_").into());
+            !matches!(mode, Ok(PublicAccess::Other(_)) | Err(_))
+        }
+        // Kept as they are.
+        "NetworkFirewallConnectivityType"
+        | "InternetGatewayExclusionMode"
+        | "VpcBlockPublicAccessExclusionState"
+        | "RuleAction"
+        | "NatGatewayState"
+        | "ConnectivityType"
+        | "AvailabilityMode"
+        | "NatGatewayApplianceType" => false,
         _ => return None,
     })
 }
