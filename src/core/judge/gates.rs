@@ -367,7 +367,7 @@ impl Judge<'_> {
             (None, None) => Err(self.stops(
                 |address| addresses.contains(&address),
                 format!("it is in mode {mode}, and no exclusion exempts {id} or its VPC"),
-                None,
+                Some(exclude(id, sends_only && allow_egress)),
             )),
         }
     }
@@ -391,6 +391,9 @@ impl Judge<'_> {
         };
         match (own, of_nat) {
             (Ok(own), Ok(_)) => Ok(own),
+            (Err(Fault::Stops(own, Some(fix))), Err(Fault::Stops(_, Some(other)))) if fix != other => {
+                Err(Fault::Stops(own, Some(format!("{fix} && {other}"))))
+            }
             (Err(Fault::Stops(own, fix)), Err(Fault::Stops(..))) => Err(Fault::Stops(own, fix)),
             (Err(Fault::Unknown(why)), _) | (_, Err(Fault::Unknown(why))) => Err(Fault::Unknown(why)),
             (Err(Fault::Stops(why, _)), Ok(_)) | (Ok(_), Err(Fault::Stops(why, _))) => Err(Fault::Unknown(format!(
@@ -586,6 +589,16 @@ impl std::fmt::Display for Denial<'_> {
             None => f.write_str("no rule matches"),
         }
     }
+}
+
+/// The command that exempts a subnet from Block Public Access, for no more than is needed.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/security-vpc-bpa-basics.html>
+fn exclude(subnet: &SubnetId, egress_is_enough: bool) -> String {
+    let mode = if egress_is_enough { "allow-egress" } else { "allow-bidirectional" };
+    let subnet = shell_word(subnet.as_str());
+    format!(
+        "aws ec2 create-vpc-block-public-access-exclusion --subnet-id {subnet} --internet-gateway-exclusion-mode {mode}"
+    )
 }
 
 /// The command that lets requests out, to the whole prefix list where the range is of one.
