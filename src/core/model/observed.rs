@@ -274,7 +274,7 @@ impl fmt::Display for Gap {
             Self::NotVisible { detail } => write!(f, "not visible to this account: {detail}"),
             Self::Changing { what } => write!(f, "{what} is changing"),
             Self::UndocumentedValue { field, value } => {
-                write!(f, "undocumented value: {field} is {value:?}, which this version of onnet does not know")
+                write!(f, "undocumented value: {field} is {value:?}, and what that means is not known here")
             }
             Self::Conflicting { one, other } => write!(f, "conflicting facts: {one}, but {other}"),
             Self::SpoofedSource { source, interface } => {
