@@ -2,7 +2,7 @@
 
 use onnet_core::{
     judge::{CatalogueEntry, catalogue},
-    model::{FindingCode, Gap, Outcome, ProbeResult, ProofLevel},
+    model::{EndpointState, FindingCode, Gap, Outcome, ProbeResult, ProofLevel},
     present,
 };
 use std::{
@@ -67,6 +67,53 @@ fn the_table_of_reasons_lists_every_reason_once_and_no_other() {
     let listed = first_cells(VERDICTS, "## Missing facts");
     assert_eq!(listed.iter().map(String::as_str).collect::<BTreeSet<_>>(), Gap::REASONS.iter().copied().collect());
     assert_eq!(listed.len(), Gap::REASONS.len());
+}
+
+/// Each state and type of an endpoint that AWS documents, in the words of EC2's answers.
+#[test]
+fn the_tables_of_endpoints_have_every_state_and_type() {
+    let text = page(VERDICTS);
+    let (_, section) = text.split_once("\n## Endpoints\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let words: BTreeSet<&str> = cells.flat_map(|cell| cell.split(", ")).map(|word| word.trim_matches('`')).collect();
+    let states = [
+        "available",
+        "pending",
+        "pendingAcceptance",
+        "partial",
+        "deleting",
+        "deleted",
+        "rejected",
+        "failed",
+        "expired",
+    ];
+    let types = ["Gateway", "Interface", "GatewayLoadBalancer", "Resource", "ServiceNetwork", "Tunnel"];
+    for state in states {
+        assert!(!matches!(EndpointState::parse(state), EndpointState::Other(_)), "{state}");
+    }
+    assert_eq!(words, states.into_iter().chain(types).collect());
+}
+
+/// The lines of the table link to sections that exist, and name findings and options that exist.
+#[test]
+fn the_table_of_odd_networks_names_what_there_is() {
+    let verdicts = page(VERDICTS).to_lowercase();
+    let sources = sources();
+    let rows = rows(README, "## Odd networks");
+    assert!(rows.len() >= 8, "{rows:?}");
+    for row in rows {
+        let (_, link) = row.split_once("dist/doc/verdicts.md#").unwrap_or_else(|| panic!("no link: {row}"));
+        let (anchor, _) = link.split_once(')').unwrap();
+        let heading = format!("\n## {}\n", anchor.replace('-', " "));
+        assert!(verdicts.replace('\'', "").contains(&heading), "{heading:?}");
+        let named = row.rsplit('|').nth(1).unwrap().split(", ").map(|name| name.trim().trim_matches('`'));
+        for name in named {
+            let is_finding = FindingCode::ALL.iter().any(|code| code.to_string() == name);
+            let name = name.trim_start_matches("--").replace('-', "_");
+            assert!(is_finding || sources.contains(&name), "{name}");
+        }
+    }
 }
 
 #[test]
