@@ -490,17 +490,6 @@ fn subnets_without_ipv4_or_with_dns64_do_not_send_the_list_as_it_is() {
         let files = [("route-tables.json", routes.as_str()), ("subnets.json", &subnet(ipv4, dns64))];
         assert_eq!(outcome(&files), Ok(expected), "{ipv4} {dns64} {routes}");
     }
-    let contradictory = subnet(&format!("{only6}, {both}"), false);
-    let error = outcome(&[("route-tables.json", &with_nat64), ("subnets.json", &contradictory)]).unwrap_err();
-    assert!(error.contains("Ipv6Native is true, but CidrBlock is 10.0.1.0/24"), "{error}");
-    // EC2's own answer contradicts itself.
-    let mut inventory = read(&[("route-tables.json", &with_nat64), ("subnets.json", &subnet(both, true))]).unwrap();
-    if let Observed::Seen { value, .. } = &mut inventory.subnets {
-        value.iter_mut().for_each(|subnet| subnet.ipv6_native = true);
-    }
-    let audit = onnet_core::judge::audit(&inventory, None);
-    assert_eq!(audit.outcome, Outcome::Undetermined, "{audit:?}");
-    assert_eq!(explained(&inventory, "52.94.0.10"), Outcome::Undetermined);
     let inventory = read(&[("route-tables.json", &with_nat64), ("subnets.json", &subnet(both, true))]).unwrap();
     let text = onnet_core::present::audit(&onnet_core::judge::audit(&inventory, None));
     assert!(text.contains("EnableDns64") && !text.contains("delete-route"), "{text}");
@@ -519,6 +508,33 @@ fn subnets_without_ipv4_or_with_dns64_do_not_send_the_list_as_it_is() {
     let both_answers =
         [("route-tables.json", with_nat64.as_str()), ("subnets.json", &subnet(both, false)), ("owned.json", &owned)];
     assert_eq!(outcome(&both_answers), Ok(Outcome::OnNet), "neither answer has DNS64");
+}
+
+/// Its IPv6 goes to the endpoint, and its IPv4, if it has any, to a NAT gateway.
+#[test]
+fn a_subnet_of_ipv6_alone_with_a_cidr_block_contradicts_itself() {
+    let local6 =
+        LOCAL.replace("DestinationCidrBlock", "DestinationIpv6CidrBlock").replace("10.0.0.0/16", "2600:1f18::/56");
+    let tables = tables(&[&table("rtb-1", MAIN, &[LOCAL, &local6, NAT, &TO_ENDPOINT.replace("pl-1", "pl-6")])]);
+    let lists = LISTS.replace(
+        "]}]}",
+        r#"]}, {"PrefixListId": "pl-6", "PrefixListName": "com.amazonaws.us-east-1.ipv6.dynamodb", "Cidrs": ["2600:1f70::/40"]}]}"#,
+    );
+    let subnets = |more: &str| SUBNETS.replace(r#""CidrBlock""#, &format!(r#"{more} "CidrBlock""#));
+    let of = |subnets: &str| {
+        read(&[("route-tables.json", &tables), ("prefix-lists.json", &lists), ("subnets.json", subnets)])
+    };
+    let audited = |inventory: &Inventory| onnet_core::judge::audit(inventory, None).outcome;
+    let mut inventory = of(&subnets(r#""Ipv6Native": false,"#)).unwrap();
+    assert_eq!(audited(&inventory), Outcome::AtRisk);
+    let error = of(&subnets(r#""Ipv6Native": true,"#)).map(|inventory| audited(&inventory)).unwrap_err();
+    assert!(error.contains("Ipv6Native is true, but CidrBlock is 10.0.1.0/24"), "{error}");
+    // EC2's own answer contradicts itself.
+    if let Observed::Seen { value, .. } = &mut inventory.subnets {
+        value.iter_mut().for_each(|subnet| subnet.ipv6_native = true);
+    }
+    assert_eq!(audited(&inventory), Outcome::Undetermined);
+    assert_eq!(explained(&inventory, "52.94.0.10"), Outcome::Undetermined);
 }
 
 /// Every Region has a list of IPv4: one of IPv6 alone is a part of what there is.
