@@ -3,7 +3,7 @@
 //! Every setting is a flag with an `ONNET_` variable, a default and one line of help. A command's own flags are in its file.
 
 use crate::commands::{
-    audit::AuditArgs, check::CheckArgs, explain::ExplainArgs, explain_finding::ExplainFindingArgs,
+    audit::AuditArgs, check::CheckArgs, explain::ExplainArgs, explain_finding::ExplainFindingArgs, fleet::FleetArgs,
     generate::GenerateArgs, judge::JudgeArgs, policy::PolicyArgs, publish::PublishArgs, run::RunArgs,
     schema::SchemaArgs, status::StatusArgs,
 };
@@ -104,6 +104,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Print the IAM policies that `--witness` needs.
     Policy(PolicyArgs),
+    /// Show what the instances report that share a table of DynamoDB; the exit code is that of the worst.
+    Fleet(FleetArgs),
     /// Put the facts of VPCs into a table of DynamoDB, for instances that read them there.
     Publish(PublishArgs),
     /// Print the JSON Schema of what the other commands print with --format json.
@@ -300,12 +302,13 @@ pub(crate) struct Document(pub(crate) Contract);
 
 impl ValueEnum for Document {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Document; 5] = [
+        const ALL: [Document; 6] = [
             Document(Contract::ALL[0]),
             Document(Contract::ALL[1]),
             Document(Contract::ALL[2]),
             Document(Contract::ALL[3]),
             Document(Contract::ALL[4]),
+            Document(Contract::ALL[5]),
         ];
         &ALL
     }

@@ -8,8 +8,8 @@ mod terminal;
 use clap::Parser;
 use cli::{Cli, Command};
 use commands::{
-    Answer, Output, audit, check, explain, explain_finding, generate, judge, plugin, policy, publish, resolve_names,
-    run, schema, status,
+    Answer, Output, audit, check, explain, explain_finding, fleet, generate, judge, plugin, policy, publish,
+    resolve_names, run, schema, status,
 };
 use onnet::observe::seen::chain;
 use std::process::ExitCode;
@@ -47,6 +47,7 @@ fn dispatch(command: &Command) -> Answer {
         Command::ExplainFinding(args) => explain_finding::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Fleet(args) => fleet::run(args),
         Command::Publish(args) => publish::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Generate(args) => generate::run(args),

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod explain_finding;
+pub(crate) mod fleet;
 pub(crate) mod generate;
 mod inventory;
 pub(crate) mod judge;

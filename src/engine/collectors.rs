@@ -2,7 +2,7 @@
 
 use super::facts::ProbeChoice;
 use crate::{
-    model::{Gap, IgnoredSetting, Instance, InterfaceId, NatRates, Observed, Probe, WitnessAttempt},
+    model::{Gap, IgnoredSetting, Instance, InstanceStatus, InterfaceId, NatRates, Observed, Probe, WitnessAttempt},
     observe::{
         aws::Aws,
         dns::{CLibrary, Dns, DnsError, Resolver},
@@ -94,6 +94,14 @@ impl Collectors {
     /// Why no request can be made to AWS at all, if so.
     pub(super) fn broken(&self) -> Option<&Gap> {
         self.aws.as_ref().err()
+    }
+
+    /// Writes what this instance reports of itself into the table of shared facts.
+    pub(super) async fn report(&self, status: &InstanceStatus, deadline: Instant) -> Result<(), Gap> {
+        let (Some(table), Ok(aws)) = (&self.facts, &self.aws) else { return Ok(()) };
+        within(deadline, async { table.report(&aws.sdk_config(&aws.region().await?), status, deadline).await })
+            .await
+            .into_result()
     }
 
     /// The settings that are not used as they stand, where the others can be used.

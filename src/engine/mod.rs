@@ -29,6 +29,7 @@ mod replay;
 mod reports;
 mod run;
 mod schedule;
+mod self_report;
 mod sources;
 mod statements;
 mod systemd;

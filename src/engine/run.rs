@@ -13,12 +13,16 @@ use super::{
     record::{Event, Header, Recorder, Reported},
     reports::Reports,
     schedule::{Periods, Schedule},
+    self_report::SelfReport,
     sources::Sources,
     systemd::Supervisor,
 };
 use crate::{
     judge::judge,
-    model::{BySource, Gap, Observed, ProbeAttempt, ProbeSample, SettingsStatus, Source, Status, WitnessAttempt},
+    model::{
+        BySource, Gap, InstanceStatus, Observed, ProbeAttempt, ProbeSample, SettingsStatus, Source, Status,
+        WitnessAttempt,
+    },
     observe::{environment, kernel::Changes, limits::ANSWERS_COMING, seen::chain},
 };
 use futures_util::{
@@ -53,6 +57,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 pub struct Daemon {
     settings: RunSettings,
     collectors: Arc<Collectors>,
+    /// What this instance reports of itself to a table, where it is to.
+    self_report: SelfReport,
+    writes: FuturesUnordered<BoxFuture<'static, (InstanceStatus, Result<(), Gap>)>>,
     /// The settings of the SDK, read again.
     rereads: FuturesUnordered<BoxFuture<'static, Result<Collectors, Gap>>>,
     batches: Batches,
@@ -107,6 +114,8 @@ impl Daemon {
         let collectors = Collectors::open(collect.clone(), Instant::now() + collect.timeout).await;
         Self {
             collectors: Arc::new(collectors),
+            self_report: SelfReport::default(),
+            writes: FuturesUnordered::new(),
             rereads: FuturesUnordered::new(),
             batches: Batches::default(),
             facts: Facts::new(scope),
@@ -154,6 +163,9 @@ impl Daemon {
                     while let Some(Some(arrival)) = self.batches.next().now_or_never() {
                         self.take_in(arrival);
                     }
+                }
+                Some((status, written)) = self.writes.next(), if !self.writes.is_empty() => {
+                    self.self_report.ended(status, written);
                 }
                 Some(read) = self.rereads.next(), if !self.rereads.is_empty() => self.settings_read(read),
                 Some(others) = reread.recv() => self.reread(others),
@@ -348,6 +360,20 @@ impl Daemon {
         self.record(now, || Event::Report(Reported { taken_at, took, proxies, ignored_settings, outcome }));
         self.reports.publish(report, now, &self.counters);
         self.publish_status();
+        self.report_to_table(now);
+    }
+
+    /// Writes what the last report says of this instance into the table of shared facts, where that is due.
+    fn report_to_table(&mut self, now: Reading) {
+        if self.settings.collect.facts.is_none() {
+            return;
+        }
+        let Some(report) = self.reports.last.as_deref() else { return };
+        let since = self.reports.history.changes.back().map_or(self.started.wall, |change| change.at);
+        let Some(status) = self.self_report.due(report, since, (now.moment, now.wall)) else { return };
+        let collectors = Arc::clone(&self.collectors);
+        let deadline = Instant::now() + self.settings.collect.timeout;
+        self.writes.push(async move { (status.clone(), collectors.report(&status, deadline).await) }.boxed());
     }
 
     fn record(&mut self, now: Reading, event: impl FnOnce() -> Event) {

@@ -68,6 +68,9 @@ pub(super) const FACTS_HEAD: usize = 4 << 20;
 /// The same of a chunk. A route table with a thousand routes takes 0.2 MB; 300 endpoints with policies of 20 KB take 6 MB.
 pub(super) const FACTS_CHUNK: usize = 8 << 20;
 
+/// Instances of a fleet that are read: EC2's largest accounts have some 100,000 in a Region.
+pub(super) const STATUSES: usize = 200_000;
+
 /// Items of the shared facts that are read or written at a time.
 pub(super) const CHUNKS_AT_A_TIME: usize = 8;
 

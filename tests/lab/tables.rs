@@ -176,13 +176,12 @@ impl Table {
         versions.now = item;
     }
 
-    /// The items with a partition key, in the order of the sort key; in an index, then in that of the table's key.
-    pub fn partition(&self, schema: &Schema, partition: &str, consistent: bool) -> Vec<&Item> {
+    /// The items with a partition key, or all, in the order of the keys; in an index, then in that of the table's key.
+    pub fn partition(&self, schema: &Schema, partition: Option<&str>, consistent: bool) -> Vec<&Item> {
         let seen = self.items.iter().filter_map(|(key, versions)| Some((key, self.seen(versions, consistent)?)));
-        let mut found: Vec<(String, &Key, &Item)> = seen
+        let mut found: Vec<(Key, &Key, &Item)> = seen
             .filter_map(|(key, item)| Some((schema.key_of(item)?, key, item)))
-            .filter(|((of_item, _), ..)| of_item == partition)
-            .map(|((_, sort), key, item)| (sort, key, item))
+            .filter(|((of_item, _), ..)| partition.is_none_or(|partition| of_item == partition))
             .collect();
         found.sort_by(|(sort, key, _), (other_sort, other_key, _)| (sort, key).cmp(&(other_sort, other_key)));
         found.into_iter().map(|(.., item)| item).collect()

@@ -229,8 +229,10 @@ impl Head {
             AssociatedWith::Subnet(subnet) => subnets.contains(subnet),
             AssociatedWith::Gateway(_) => false,
         };
-        let is_needed = |entry: &&TableEntry| is_mixed || entry.associations.iter().any(may_serve);
-        Ok(entries.iter().filter(is_needed).collect())
+        let serves = |entry: &&TableEntry| is_mixed || entry.associations.iter().any(may_serve);
+        // A table that is listed twice is needed twice: the two contradict each other.
+        let needed: BTreeSet<&RouteTableId> = entries.iter().filter(serves).map(|entry| &entry.id).collect();
+        Ok(entries.iter().filter(|entry| needed.contains(&entry.id)).collect())
     }
 
     /// The prefix lists that these tables name, and DynamoDB's.

@@ -6,13 +6,7 @@ use std::fmt::Write;
 
 /// `ONNET OK - … | covered=100%;100:;;0;100 …`
 pub fn nagios(report: &Report) -> String {
-    let status = match report.outcome {
-        Outcome::OnNet => "OK",
-        Outcome::AtRisk => "WARNING",
-        Outcome::Dropped | Outcome::OffNet => "CRITICAL",
-        Outcome::Undetermined => "UNKNOWN",
-    };
-    let mut line = format!("ONNET {status} - {}", plain(&report.summary));
+    let mut line = format!("ONNET {} - {}", status(report.outcome), plain(&report.summary));
     if report.proof == ProofLevel::Proved && report.outcome != Outcome::Undetermined {
         line.push_str(" (proved)");
     }
@@ -30,13 +24,23 @@ pub fn nagios(report: &Report) -> String {
     line
 }
 
+/// The guidelines' word for an outcome.
+pub(super) fn status(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::OnNet => "OK",
+        Outcome::AtRisk => "WARNING",
+        Outcome::Dropped | Outcome::OffNet => "CRITICAL",
+        Outcome::Undetermined => "UNKNOWN",
+    }
+}
+
 /// The line where there is no report.
 pub fn nagios_unknown(problem: &str) -> String {
     format!("ONNET UNKNOWN - {}\n", plain(problem))
 }
 
 /// A `|` would begin the performance data.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     sanitized(text).replace('|', "/")
 }
 

@@ -1,6 +1,6 @@
 //! The JSON contracts as JSON Schemas, generated from the types that are written.
 
-use crate::model::{Audit, Explanation, FindingCatalogue, Report, Snapshot};
+use crate::model::{Audit, Explanation, FindingCatalogue, Fleet, Report, Snapshot};
 
 /// A JSON document that onnet writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +15,14 @@ pub enum Contract {
     Audit,
     /// Of `explain-finding`.
     ExplainFinding,
+    /// Of `fleet`.
+    Fleet,
 }
 
 impl Contract {
     /// Every document.
-    pub const ALL: [Self; 5] = [Self::Report, Self::Snapshot, Self::Explain, Self::Audit, Self::ExplainFinding];
+    pub const ALL: [Self; 6] =
+        [Self::Report, Self::Snapshot, Self::Explain, Self::Audit, Self::ExplainFinding, Self::Fleet];
 
     /// Its name on the command line and of its file.
     pub fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Contract {
             Self::Explain => "explain",
             Self::Audit => "audit",
             Self::ExplainFinding => "explain-finding",
+            Self::Fleet => "fleet",
         }
     }
 }
@@ -41,5 +45,6 @@ pub fn schema(contract: Contract) -> String {
         Contract::Explain => schemars::schema_for!(Explanation),
         Contract::Audit => schemars::schema_for!(Audit),
         Contract::ExplainFinding => schemars::schema_for!(FindingCatalogue),
+        Contract::Fleet => schemars::schema_for!(Fleet),
     })
 }

@@ -1,13 +1,15 @@
-//! The items of the table, and the requests for them: `GetItem`, `PutItem` and `UpdateItem` of one item each.
+//! The items of the table, and the requests for them: `GetItem`, `PutItem` and `UpdateItem` of one item each; `Query` and `Scan` of the
+//! index for a fleet reader.
 //!
 //! | `pk` | `sk` | attributes |
 //! |---|---|---|
 //! | VPC id | `head` | `counter`, `publisher` (the lease), `document`, `signature`, `observed_at`, `expires` |
 //! | VPC id | `chunk.<digest>` | `data`, `expires` |
+//! | an instance's ARN | `status` | those of [`InstanceStatus`], `expires`; `vpc` and `instance` are the key of the index `by-vpc` |
 
 use super::super::{aws::TooLong, ec2::gap, probe::denied_by_endpoint_policy};
 use crate::{
-    model::{Gap, Timestamp, VpcId},
+    model::{Gap, InstanceStatus, Timestamp, VpcId},
     observe::aws::find_cause,
 };
 use aws_config::SdkConfig;
@@ -40,6 +42,9 @@ const LIMITS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
 const PK: &str = "pk";
 const SK: &str = "sk";
 const HEAD: &str = "head";
+const STATUS: &str = "status";
+const BY_VPC: &str = "by-vpc";
+const VPC: &str = "vpc";
 const COUNTER: &str = "counter";
 const PUBLISHER: &str = "publisher";
 const DOCUMENT: &str = "document";
@@ -85,7 +90,16 @@ pub(super) enum Written {
     Lost,
 }
 
-type Item = HashMap<String, AttributeValue>;
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// A page of items.
+pub(super) struct Page {
+    pub(super) items: Vec<Item>,
+    /// DynamoDB's clock when it answered.
+    pub(super) at: Timestamp,
+    /// Where the next one begins, if there is one.
+    pub(super) last: Option<Item>,
+}
 
 impl Items {
     pub(super) fn new(config: &SdkConfig, table: &str) -> Self {
@@ -117,7 +131,7 @@ impl Items {
             .client
             .get_item()
             .table_name(&self.table)
-            .set_key(Some(key(vpc, sk)))
+            .set_key(Some(key(vpc.as_str(), sk)))
             .consistent_read(is_consistent)
             .customize()
             .interceptor(date.clone());
@@ -130,12 +144,67 @@ impl Items {
     /// Writes a chunk. Whoever writes the same one writes the same bytes.
     pub(super) async fn put_chunk(&self, vpc: &VpcId, digest: &str, data: Vec<u8>, expires: u64) -> Result<(), Gap> {
         let began = Instant::now();
-        let mut item = key(vpc, &chunk_key(digest));
+        let mut item = key(vpc.as_str(), &chunk_key(digest));
         item.insert(DATA.to_owned(), AttributeValue::B(Blob::new(data)));
         item.insert(EXPIRES.to_owned(), number(expires));
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
         Box::pin(request.send()).await.map_err(|error| self.gap("dynamodb:PutItem", &error, began))?;
         Ok(())
+    }
+
+    /// Writes what an instance reports of itself.
+    pub(super) async fn put_status(&self, status: &InstanceStatus, expires: u64) -> Result<(), Gap> {
+        let began = Instant::now();
+        let mut item = key(&status.instance, STATUS);
+        let fields = serde_json::to_value(status).map_err(|error| Gap::Failed { detail: error.to_string() })?;
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            if let Some(text) = value.as_str() {
+                item.insert(name.clone(), AttributeValue::S(text.to_owned()));
+            }
+        }
+        item.insert(EXPIRES.to_owned(), number(expires));
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        Box::pin(request.send()).await.map_err(|error| self.gap("dynamodb:PutItem", &error, began))?;
+        Ok(())
+    }
+
+    /// A page of what instances report: those of one VPC, or all.
+    pub(super) async fn statuses(&self, vpc: Option<&VpcId>, from: Option<Item>) -> Result<Page, Gap> {
+        let (date, began) = (ServerDate::default(), Instant::now());
+        let (items, last) = match vpc {
+            Some(vpc) => {
+                let request = self
+                    .client
+                    .query()
+                    .table_name(&self.table)
+                    .index_name(BY_VPC)
+                    .key_condition_expression("#vpc = :vpc")
+                    .expression_attribute_names("#vpc", VPC)
+                    .expression_attribute_values(":vpc", AttributeValue::S(vpc.to_string()))
+                    .set_exclusive_start_key(from)
+                    .customize()
+                    .interceptor(date.clone());
+                let answer =
+                    Box::pin(request.send()).await.map_err(|error| self.gap("dynamodb:Query", &error, began))?;
+                (answer.items, answer.last_evaluated_key)
+            }
+            None => {
+                let request = self
+                    .client
+                    .scan()
+                    .table_name(&self.table)
+                    .index_name(BY_VPC)
+                    .set_exclusive_start_key(from)
+                    .customize()
+                    .interceptor(date.clone());
+                let answer =
+                    Box::pin(request.send()).await.map_err(|error| self.gap("dynamodb:Scan", &error, began))?;
+                (answer.items, answer.last_evaluated_key)
+            }
+        };
+        let at = date.get().ok_or_else(|| Gap::Malformed { detail: "the answer has no Date header".to_owned() })?;
+        let items = items.ok_or_else(|| Gap::Malformed { detail: "the answer has no items".to_owned() })?;
+        Ok(Page { items, at, last: last.filter(|last| !last.is_empty()) })
     }
 
     /// Takes or gives back the lease of a head that still has this counter.
@@ -198,7 +267,7 @@ impl Items {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key(vpc, HEAD)))
+            .set_key(Some(key(vpc.as_str(), HEAD)))
             .update_expression(set)
             .condition_expression(condition)
             .expression_attribute_names("#counter", COUNTER)
@@ -268,6 +337,23 @@ impl HeadItem {
     }
 }
 
+/// What an instance reported of itself. It is named by the key under which it may write.
+///
+/// # Errors
+/// Why it is not a status, with its key.
+pub(super) fn status(item: &Item) -> Result<InstanceStatus, String> {
+    let text = |name: &str| match item.get(name) {
+        Some(AttributeValue::S(text)) => Some(text.as_str()),
+        Some(_) | None => None,
+    };
+    let Some(key) = text(PK) else { return Err("an item without a key".to_owned()) };
+    let fields = item.iter().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone().into())));
+    let mut fields: serde_json::Map<String, serde_json::Value> = fields.collect();
+    fields.insert("instance".to_owned(), key.into());
+    let status: Result<InstanceStatus, _> = serde_json::from_value(fields.into());
+    status.map_err(|error| format!("the item of {key} is not the status of an instance: {error}"))
+}
+
 fn bytes(item: &Item, name: &str) -> Result<Option<Vec<u8>>, Gap> {
     match item.get(name) {
         None => Ok(None),
@@ -284,9 +370,9 @@ fn chunk_key(digest: &str) -> String {
     format!("chunk.{digest}")
 }
 
-fn key(vpc: &VpcId, sk: &str) -> Item {
+fn key(pk: &str, sk: &str) -> Item {
     let text = |text: &str| AttributeValue::S(text.to_owned());
-    HashMap::from([(PK.to_owned(), text(vpc.as_str())), (SK.to_owned(), text(sk))])
+    HashMap::from([(PK.to_owned(), text(pk)), (SK.to_owned(), text(sk))])
 }
 
 fn number(number: u64) -> AttributeValue {

@@ -9,9 +9,11 @@ mod items;
 mod publish;
 mod read;
 mod seal;
+mod statuses;
 
 pub use publish::{Once, vpcs_of};
 pub use seal::{KeyError, SigningKey, TrustedKey};
+pub use statuses::{Statuses, statuses};
 
 use crate::{
     import::facts_table::{Digest, Head},

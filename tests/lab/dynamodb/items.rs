@@ -1,4 +1,4 @@
-//! `GetItem`, `PutItem`, `UpdateItem` and `Query`.
+//! `GetItem`, `PutItem`, `UpdateItem`, `Query` and `Scan`.
 //!
 //! A parameter that the lab does not know is an error, so that no test relies on one that has no effect.
 
@@ -8,7 +8,7 @@ use super::super::tables::{
 };
 use serde_json::{Value, json};
 
-pub const OPERATIONS: [&str; 4] = ["GetItem", "PutItem", "UpdateItem", "Query"];
+pub const OPERATIONS: [&str; 5] = ["GetItem", "PutItem", "UpdateItem", "Query", "Scan"];
 
 const NAMES: &str = "ExpressionAttributeNames";
 const VALUES: &str = "ExpressionAttributeValues";
@@ -24,6 +24,9 @@ fn parameters(operation: &str) -> &'static [&'static str] {
     match operation {
         "GetItem" => &["Key", "ConsistentRead", PROJECTION, NAMES],
         "PutItem" => &["Item", CONDITION, NAMES, VALUES, RETURN, ON_FAILURE],
+        "Scan" => {
+            &["IndexName", FILTER, PROJECTION, NAMES, VALUES, "ConsistentRead", "ExclusiveStartKey", "Limit", "Select"]
+        }
         "UpdateItem" => &["Key", UPDATE, CONDITION, NAMES, VALUES, RETURN, ON_FAILURE],
         _ => &[
             "IndexName",
@@ -51,6 +54,8 @@ struct Asked<'a> {
 pub fn leading_key(table: &Table, operation: &str, request: &Item) -> Option<String> {
     let asked = Asked::new(request).ok()?;
     match operation {
+        // The whole table or index has no leading key.
+        "Scan" => None,
         "Query" => Some(asked.key_condition(table.queried(asked.text("IndexName")).ok()?).ok()?.partition),
         "PutItem" => text_of(request.get("Item")?, &table.schema.partition),
         _ => text_of(request.get("Key")?, &table.schema.partition),
@@ -72,7 +77,11 @@ pub fn perform(table: &mut Table, operation: &str, request: &Item) -> Result<Val
         "GetItem" => get(table, &asked),
         "PutItem" => put(table, &asked),
         "UpdateItem" => update(table, &asked),
-        _ => query(table, &asked),
+        "Scan" => listed(table, &asked, None),
+        _ => {
+            let condition = asked.key_condition(table.queried(asked.text("IndexName"))?)?;
+            listed(table, &asked, Some(condition))
+        }
     }
 }
 
@@ -251,10 +260,10 @@ fn update(table: &mut Table, asked: &Asked<'_>) -> Result<Value, Failure> {
     })
 }
 
-fn query(table: &Table, asked: &Asked<'_>) -> Result<Value, Failure> {
+/// The items of one partition, or all of them.
+fn listed(table: &Table, asked: &Asked<'_>, condition: Option<KeyCondition>) -> Result<Value, Failure> {
     let index = asked.text("IndexName");
     let schema = table.queried(index)?;
-    let condition = asked.key_condition(schema)?;
     let filter = asked.parser(FILTER)?.map(Parser::condition).transpose()?;
     let names = asked.parser(PROJECTION)?.map(Parser::names).transpose()?;
     asked.placeholders.all_used()?;
@@ -273,13 +282,15 @@ fn query(table: &Table, asked: &Asked<'_>) -> Result<Value, Failure> {
         None => None,
         Some(_) => {
             let start = asked.item("ExclusiveStartKey")?;
-            let at = position(&start).filter(|(of, _)| of.0 == condition.partition);
+            let of_partition = |of: &Key| condition.as_ref().is_none_or(|condition| of.0 == condition.partition);
+            let at = position(&start).filter(|(of, _)| of_partition(of));
             let is_key = start.keys().all(|name| key_attributes().any(|of_key| of_key == name));
             let invalid = || Failure::validation("The provided starting key is invalid");
             Some(at.filter(|_| is_key).ok_or_else(invalid)?)
         }
     };
-    let mut found = table.partition(schema, &condition.partition, consistent);
+    let partition = condition.as_ref().map(|condition| condition.partition.as_str());
+    let mut found = table.partition(schema, partition, consistent);
     let forward = asked.is("ScanIndexForward", true);
     if !forward {
         found.reverse();
@@ -294,7 +305,8 @@ fn query(table: &Table, asked: &Asked<'_>) -> Result<Value, Failure> {
         }
         _ => true,
     };
-    let is_asked = |item: &Item| condition.sort.as_ref().is_none_or(|condition| condition.holds(item));
+    let sort = condition.as_ref().and_then(|condition| condition.sort.as_ref());
+    let is_asked = |item: &Item| sort.is_none_or(|condition| condition.holds(item));
     let mut left = found.into_iter().filter(|item| is_asked(item) && is_after(item)).peekable();
     let (mut page, mut size) = (Vec::new(), 0);
     while let Some(item) =

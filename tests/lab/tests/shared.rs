@@ -37,13 +37,15 @@ const ON_ITEMS: &str = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "A
     "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "*" } }"#;
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 8] = [
         ("shared::a_publisher_that_dies_is_noticed_after_three_periods", dead_publisher),
         ("shared::a_table_of_another_account_is_read_by_its_arn", other_account),
         ("shared::a_head_older_than_the_one_before_is_not_used", rolled_back),
         ("shared::a_publisher_publishes_again_only_what_changed", only_what_changed),
         ("shared::a_reader_fetches_what_its_own_subnet_needs", own_subnet),
         ("shared::one_of_two_publishers_asks_ec2", one_publisher),
+        ("shared::a_fleet_is_as_good_as_its_worst_instance", a_fleet),
+        ("shared::a_fleet_of_ten_thousand_has_several_pages", large_fleet),
     ];
     let cases = cases().into_iter().map(|case| {
         let name = format!("shared::{}", case.name);
@@ -549,4 +551,119 @@ fn one_publisher() -> Done {
         elsewhere(&lab, &["publish", "--facts-table", TABLE, "--vpc", VPC, "--every", "1m", "--publisher", "other"])?;
     assert!(ran.stdout.contains("i-0fedcba9876543210 published it less than half a period ago"), "{ran:?}");
     Ok(())
+}
+
+/// What `onnet fleet` prints where the instances report to, and its exit code.
+fn fleet(lab: &Lab, arguments: &[&str]) -> Result<Ran, Failed> {
+    elsewhere(lab, &[&["fleet", "--facts-table", TABLE], arguments].concat())
+}
+
+const ARN: &str = "arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0";
+
+fn a_fleet() -> Done {
+    let lab = fleet_lab()?;
+    let ran = fleet(&lab, &[])?;
+    assert_eq!(ran.code, Some(3), "nobody reports yet: {ran:?}");
+    assert!(ran.stdout.contains("no instance reports in the table onnet-facts"), "{ran:?}");
+
+    publish(&lab, None)?;
+    let arguments = ["--facts-table", TABLE, "--ec2-every", "2s", "--witness"];
+    let reader = Daemon::start(&lab, Path::new(ONNET), &arguments)?;
+    reader.outcome(0, "on_net")?;
+    let arn = {
+        let end = std::time::Instant::now() + PATIENCE;
+        loop {
+            let keys: Vec<String> = lab
+                .tables()
+                .named(TABLE)
+                .items()
+                .filter_map(|item| Some(item["pk"]["S"].as_str()?.to_owned()))
+                .filter(|key| key.starts_with("arn:"))
+                .collect();
+            if let [key] = &keys[..] {
+                break key.clone();
+            }
+            assert!(std::time::Instant::now() < end, "no status was written");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let item = lab.tables().named(TABLE).item(&arn, "status").cloned().ok_or("a status")?;
+    for (vpc, code) in [(VPC, 0), ("vpc-0ther", 3)] {
+        let ran = fleet(&lab, &["--vpc", vpc])?;
+        assert_eq!(ran.code, Some(code), "{vpc}: {ran:?}");
+    }
+    let ran = fleet(&lab, &["--format", "nagios"])?;
+    let line = "ONNET OK - 1 instance: 1 on-net | on_net=1 at_risk=0 undetermined=0 dropped=0 off_net=0\n";
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), line));
+    let ran = fleet(&lab, &["--format", "json"])?;
+    let json: Value = serde_json::from_str(&ran.stdout)?;
+    assert_eq!(json["groups"][0]["subnet"], "subnet-0f1e2d3c", "{json:#}");
+    assert_eq!(json["instances"][0]["reported"]["instance"], arn.as_str(), "{json:#}");
+    drop(reader);
+
+    // It does not report any more.
+    let set = |attribute: &str, value: &str| {
+        lab.tables().named(TABLE).set(&arn, "status", attribute, Some(json!({ "S": value })));
+    };
+    set("reported_at", &time_from_now(-50 * 60));
+    let ran = fleet(&lab, &[])?;
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stdout.contains("it has not reported since"), "{ran:?}");
+    set("reported_at", &time_from_now(3600));
+    assert_eq!(fleet(&lab, &[])?.code, Some(3));
+
+    // Another one is off-net, and one item is none of ours.
+    lab.tables().named(TABLE).put(item.clone());
+    let mut other = item;
+    other.insert("pk".to_owned(), json!({ "S": ARN }));
+    other.insert("outcome".to_owned(), json!({ "S": "off_net" }));
+    lab.tables().named(TABLE).put(other.clone());
+    let ran = fleet(&lab, &[])?;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stdout.contains("2 instances: 1 off-net, 1 on-net"), "{ran:?}");
+    lab.tables().named(TABLE).remove(ARN, "status");
+    other.insert("pk".to_owned(), json!({ "S": "arn:garbage" }));
+    other.insert("outcome".to_owned(), json!({ "S": "splendid" }));
+    lab.tables().named(TABLE).put(other);
+    let ran = fleet(&lab, &[])?;
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stdout.contains("the item of arn:garbage is not the status of an instance"), "{ran:?}");
+    Ok(())
+}
+
+/// Ten thousand instances take several pages.
+fn large_fleet() -> Done {
+    let lab = fleet_lab()?;
+    {
+        let tables = &mut *lab.tables();
+        let table = tables.named(TABLE);
+        for number in 0..10_000 {
+            let arn = format!("arn:aws:ec2:us-east-1:111122223333:instance/i-{number:017x}");
+            let status = json!({
+                "pk": { "S": arn }, "sk": { "S": "status" }, "instance": { "S": arn }, "vpc": { "S": VPC },
+                "subnet": { "S": format!("subnet-{:08x}", number % 7) }, "outcome": { "S": if number == 9_999 { "off_net" } else { "on_net" } },
+                "summary": { "S": "dynamodb.us-east-1.amazonaws.com goes through the gateway endpoint vpce-9b15e2f2, and so does all of its prefix list" },
+                "since": { "S": time_from_now(-600) }, "reported_at": { "S": time_from_now(-60) }, "version": { "S": "0.1.0" },
+            });
+            table.put(status.as_object().cloned().expect("an item"));
+        }
+    }
+    for arguments in [&["--format", "nagios"][..], &["--format", "nagios", "--vpc", VPC]] {
+        let ran = fleet(&lab, arguments)?;
+        let line = "ONNET CRITICAL - 10,000 instances: 1 off-net, 9,999 on-net | on_net=9999 at_risk=0 undetermined=0 dropped=0 off_net=1\n";
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), line), "{ran:?}");
+    }
+    let asked = lab.requests_to_table(TABLE);
+    let pages = |operation: &str| asked.get(operation).copied().unwrap_or_default();
+    assert!(pages("Scan") > 3 && pages("Query") > 3, "{asked:?}");
+    Ok(())
+}
+
+fn fleet_lab() -> Result<Lab, Failed> {
+    let reads = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "Allow",
+        "Action": ["dynamodb:Query", "dynamodb:Scan"], "Resource": "*" } }"#;
+    let world = world().with_elsewhere_policies([Policy::inline(reads).expect("a literal policy")]);
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    lab.create_table(Table::new(TABLE));
+    Ok(lab)
 }
