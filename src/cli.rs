@@ -102,7 +102,7 @@ pub(crate) enum Command {
     ExplainFinding(ExplainFindingArgs),
     /// Judge every subnet of the VPCs, with or without an instance.
     Audit(AuditArgs),
-    /// Print the IAM policies that `--witness` needs.
+    /// Print the IAM policies that `--witness` and `--facts-table` need.
     Policy(PolicyArgs),
     /// Show what the instances report that share a table of DynamoDB; the exit code is that of the worst.
     Fleet(FleetArgs),

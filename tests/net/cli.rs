@@ -424,6 +424,83 @@ fn an_endpoint_url_that_is_none_is_named_and_not_repeated() {
     }
 }
 
+/// What the unit tests, the lab and the end-to-end run read.
+fn policy(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/tests/files/policy/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn the_policies_of_a_table_of_facts_are_printed_together_or_one_alone() {
+    let arn = "arn:aws:dynamodb:us-east-1:444455556666:table/onnet-facts";
+    let instance = "arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0";
+    let by_name = &["--facts-table", "onnet-facts", "--partition", "aws"][..];
+    let named = &["--vpc", "vpc-0bbc736e", "--vpc", "vpc-0a1b2c3d", "--instance", instance][..];
+    let of_arn = &["--facts-table", arn, "--account", "111122223333,444455556666"][..];
+    let cases: [(&[&[&str]], &str); 12] = [
+        (&[by_name], "facts.txt"),
+        (&[by_name, &["--format", "terraform"]], "facts.tf"),
+        (&[by_name, &["--facts-role", "reader"]], "facts-reader.json"),
+        (&[by_name, &["--facts-role", "publisher"]], "facts-publisher.json"),
+        (&[by_name, &["--facts-role", "fleet"]], "facts-fleet.json"),
+        (&[by_name, &["--facts-role", "endpoint"]], "facts-endpoint.json"),
+        (&[by_name, named, &["--facts-role", "reader"]], "facts-reader-named.json"),
+        (&[by_name, named, &["--facts-role", "publisher"]], "facts-publisher-named.json"),
+        (&[of_arn, named], "facts-other-account.txt"),
+        (&[of_arn, named, &["--format", "terraform"]], "facts-other-account.tf"),
+        (&[of_arn, named, &["--facts-role", "table-policy"]], "facts-table.json"),
+        // The account of the instance is known by its ARN.
+        (&[&["--facts-table", arn], named], "facts-other-account.txt"),
+    ];
+    for (arguments, expected) in cases {
+        let arguments = [&["policy"][..], &arguments.concat()].concat();
+        let ran = run(&arguments);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}");
+        assert_eq!(ran.out, policy(expected), "{arguments:?}");
+    }
+    for (format, expected) in [("json", "facts.txt"), ("terraform", "facts.tf")] {
+        let arguments = [&["policy"][..], by_name, &["--facts-role", "table", "--format", format]].concat();
+        let (whole, ran) = (policy(expected), run(&arguments));
+        let table = whole.split_once('\n').unwrap().1.split("\n# ").next().unwrap();
+        assert_eq!((ran.code, ran.out.as_str()), (0, table));
+    }
+    // What the ARN of the table says need not be said again.
+    let arn = "arn:aws-cn:dynamodb:cn-north-1:444455556666:table/onnet-facts";
+    let ran = run(&["policy", "--facts-table", arn, "--facts-role", "fleet"]);
+    assert!(ran.out.contains(&format!("\"{arn}/index/by-vpc\"")), "{}", ran.out);
+}
+
+#[test]
+fn policies_of_a_table_of_facts_are_refused_where_a_setting_is_wrong() {
+    let arn = "arn:aws:dynamodb:us-east-1:444455556666:table/onnet-facts";
+    let table = &["--facts-table", "onnet-facts", "--partition", "aws"][..];
+    let cases: [(&[&[&str]], &str); 17] = [
+        (&[&["--facts-table", "a"]], "expected the name of a table"),
+        (&[&["--facts-table", "arn:aws:dynamodb:us-east-1:1111:table/facts"]], "expected the name of a table"),
+        (&[&["--facts-table", "arn:gcp:dynamodb:us-east-1:111122223333:table/facts"]], "expected a partition"),
+        (&[table, &["--guard"]], "cannot be used with"),
+        (&[table, &["--endpoint-policy"]], "cannot be used with"),
+        (&[table, &["--facts-role", "writer"]], "reader, publisher, fleet, endpoint, table"),
+        (&[&["--facts-role", "reader"]], "--facts-table <NAME|ARN>"),
+        (&[&["--vpc", "vpc-0a"]], "--facts-table <NAME|ARN>"),
+        (&[table, &["--vpc", "subnet-0a"]], "expected a VPC's id, such as vpc-"),
+        (&[table, &["--vpc", "vpc-*"]], "expected a VPC's id, such as vpc-"),
+        (&[table, &["--vpc", "vpc-0A"]], "expected a VPC's id, such as vpc-"),
+        (&[table, &["--instance", "i-0a"]], "expected an instance's ARN, such as arn:aws:ec2:"),
+        (&[table, &["--instance", "arn:aws:ec2:us-east-1:111122223333:instance/*"]], "expected an instance's ARN"),
+        (&[table, &["--account", "111122223333"]], "--account needs the ARN of the table"),
+        (&[&["--facts-table", arn, "--account", "1111"]], "twelve digits"),
+        (&[&["--facts-table", arn, "--partition", "aws-cn"]], "have to be of the same"),
+        (&[&["--facts-table", arn, "--facts-role", "table-policy"]], "no role of another account uses the table"),
+    ];
+    for (arguments, expected) in cases {
+        let arguments = [&["policy"][..], &arguments.concat()].concat();
+        let ran = run(&arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{arguments:?}");
+        assert!(ran.err.contains(expected), "{arguments:?}: {}", ran.err);
+        assert_eq!(ran.err.matches("error:").count().max(1), 1, "{arguments:?}: {}", ran.err);
+    }
+}
+
 /// A directory with the link of the plugin, as packages install it.
 #[cfg(unix)]
 fn plugin() -> (tempfile::TempDir, std::path::PathBuf) {

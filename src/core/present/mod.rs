@@ -26,7 +26,10 @@ pub use explanation::explanation;
 pub use fleet::{fleet, fleet_nagios};
 pub use nagios::{nagios, nagios_unknown};
 pub use page::{sanitized, sanitized_json};
-pub use policy::{PolicyKind, policy_json, policy_terraform};
+pub use policy::{
+    FactsPiece, FactsRights, PolicyKind, TableHome, facts_json, facts_pieces, facts_terraform, policy_json,
+    policy_terraform,
+};
 pub use schema::{Contract, schema};
 pub use status_page::status_page;
 pub use text::{interfaces, text};

@@ -4,9 +4,13 @@
 //! did not come through a VPC endpoint, and the statement does not match then.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
 
+mod facts;
+
+pub use facts::{FactsPiece, FactsRights, TableHome, facts_json, facts_pieces, facts_terraform};
+
 use crate::model::WITNESS_TABLE;
-use serde::Serialize;
-use std::fmt::Write;
+use serde::{Serialize, Serializer};
+use std::{collections::BTreeMap, fmt::Write};
 
 /// Which policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,30 +30,70 @@ struct Document {
     statement: Vec<Statement>,
 }
 
+impl Document {
+    fn of(statement: Vec<Statement>) -> Self {
+        Self { version: "2012-10-17", statement }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Statement {
     sid: &'static str,
     effect: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    principal: Option<&'static str>,
-    action: &'static str,
+    principal: Option<Principal>,
+    #[serde(serialize_with = "one_or_more")]
+    action: Vec<&'static str>,
     resource: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<Condition>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "by_operator")]
+    condition: Vec<Condition>,
 }
 
-/// One operator, one key, one value.
+/// Whom a statement of a resource's policy is about.
+enum Principal {
+    Anyone,
+    /// ARNs.
+    Named(Vec<String>),
+}
+
+impl Serialize for Principal {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Anyone => to.serialize_str("*"),
+            Self::Named(arns) => to.collect_map([("AWS", OneOrMore(arns))]),
+        }
+    }
+}
+
+/// One key, and the values that it may have. No two of a statement have the same operator.
 struct Condition {
     operator: &'static str,
     key: &'static str,
-    value: &'static str,
+    values: Vec<String>,
 }
 
-impl Serialize for Condition {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map([(self.operator, std::collections::BTreeMap::from([(self.key, self.value)]))])
+fn by_operator<S: Serializer>(conditions: &[Condition], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(conditions.iter().map(|Condition { operator, key, values }| {
+        let values = BTreeMap::from([(*key, OneOrMore(values))]);
+        (*operator, values)
+    }))
+}
+
+/// A list of one is written as its value.
+struct OneOrMore<'a, T>(&'a [T]);
+
+impl<T: Serialize> Serialize for OneOrMore<'_, T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [one] => one.serialize(to),
+            more => more.serialize(to),
+        }
     }
+}
+
+fn one_or_more<S: Serializer>(values: &[&'static str], to: S) -> Result<S::Ok, S::Error> {
+    OneOrMore(values).serialize(to)
 }
 
 const DESCRIBE_TABLE: &str = "dynamodb:DescribeTable";
@@ -61,9 +105,12 @@ fn document(kind: PolicyKind, partition: &str) -> Document {
             sid,
             effect,
             principal: None,
-            action: DESCRIBE_TABLE,
+            action: vec![DESCRIBE_TABLE],
             resource: table(name),
-            condition: condition.map(|(operator, key, value)| Condition { operator, key, value }),
+            condition: condition
+                .map(|(operator, key, value)| Condition { operator, key, values: vec![value.to_owned()] })
+                .into_iter()
+                .collect(),
         };
     let allow = |sid, name, condition| statement(sid, "Allow", name, condition);
     let deny = |sid, name, condition| statement(sid, "Deny", name, Some(condition));
@@ -91,10 +138,10 @@ fn document(kind: PolicyKind, partition: &str) -> Document {
             let of_anyone = |sid, action, resource| Statement {
                 sid,
                 effect: "Allow",
-                principal: Some("*"),
-                action,
+                principal: Some(Principal::Anyone),
+                action: vec![action],
                 resource,
-                condition: None,
+                condition: Vec::new(),
             };
             vec![
                 of_anyone("OnnetWitness", DESCRIBE_TABLE, table("*")),
@@ -102,7 +149,7 @@ fn document(kind: PolicyKind, partition: &str) -> Document {
             ]
         }
     };
-    Document { version: "2012-10-17", statement }
+    Document::of(statement)
 }
 
 /// The policy as the AWS CLI takes it.
@@ -118,25 +165,40 @@ pub fn policy_terraform(kind: PolicyKind, partition: &str) -> String {
         PolicyKind::Guard => "onnet_witness_guard",
         PolicyKind::Endpoint => "onnet_witness_endpoint",
     };
-    let escaped = |text: &str| text.replace("${", "&{");
-    let Document { version, statement } = document(kind, partition);
+    data_source(name, document(kind, partition))
+}
+
+fn data_source(name: &str, document: Document) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace("${", "&{"));
+    let list =
+        |texts: &mut dyn Iterator<Item = &str>| format!("[{}]", texts.map(quoted).collect::<Vec<_>>().join(", "));
+    let Document { version, statement } = document;
     let mut text = format!("data \"aws_iam_policy_document\" \"{name}\" {{\n  version = \"{version}\"\n");
     for Statement { sid, effect, principal, action, resource, condition } in statement {
         // Writing to a String does not fail.
         let _ = write!(
             text,
-            "\n  statement {{\n    sid       = \"{sid}\"\n    effect    = \"{effect}\"\n    actions   = [\"{action}\"]\n    \
-             resources = [\"{}\"]\n",
-            escaped(&resource)
+            "\n  statement {{\n    sid       = \"{sid}\"\n    effect    = \"{effect}\"\n    actions   = {}\n    \
+             resources = [{}]\n",
+            list(&mut action.into_iter()),
+            quoted(&resource)
         );
-        if principal.is_some() {
-            text.push_str("    principals {\n      type        = \"*\"\n      identifiers = [\"*\"]\n    }\n");
-        }
-        if let Some(Condition { operator, key, value }) = condition {
+        if let Some(principal) = principal {
+            let (kind, names) = match principal {
+                Principal::Anyone => ("*", vec!["*".to_owned()]),
+                Principal::Named(arns) => ("AWS", arns),
+            };
             let _ = write!(
                 text,
-                "    condition {{\n      test     = \"{operator}\"\n      variable = \"{key}\"\n      values   = [\"{}\"]\n    }}\n",
-                escaped(value)
+                "    principals {{\n      type        = \"{kind}\"\n      identifiers = {}\n    }}\n",
+                list(&mut names.iter().map(String::as_str))
+            );
+        }
+        for Condition { operator, key, values } in condition {
+            let _ = write!(
+                text,
+                "    condition {{\n      test     = \"{operator}\"\n      variable = \"{key}\"\n      values   = {}\n    }}\n",
+                list(&mut values.iter().map(String::as_str))
             );
         }
         text.push_str("  }\n");

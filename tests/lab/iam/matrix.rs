@@ -1,6 +1,7 @@
 //! Requests whose answers were worked out by hand, from AWS's documentation, for onnet's own policies (`tests/files/policy`) and
 //! for each element of a policy. Two evaluators have to give these answers: the lab's, and in the end-to-end run a third-party one.
 
+mod facts;
 mod tables;
 
 use super::{Context, Decision, Denial, Kind, Policies, Policy, Request};
@@ -105,6 +106,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(without_instance_keys());
     cases.extend(elements());
     cases.extend(tables::cases());
+    cases.extend(facts::cases());
     cases
 }
 

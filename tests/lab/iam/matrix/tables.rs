@@ -1,23 +1,16 @@
-//! Requests about items of a table that instances share: whose policies allow them, and by which key.
+//! Requests about tables with a policy of their own.
 
 use super::super::{Context, Kind, Policy};
-use super::{Answer, Case, NO, OWN_VPC, YES, allow, describe, role, statement};
+use super::{Answer, Case, NO, YES, allow, describe, role, statement};
 
 const OWN_ACCOUNT: &str = "111122223333";
 const OTHER_ACCOUNT: &str = "444455556666";
-const OWN_INSTANCE: &str = "arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0";
 const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/onnet";
 const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/onnet/i-0123456789abcdef0";
 const FACTS: &str = "arn:aws:dynamodb:*:*:table/onnet-facts";
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = tables_with_policies();
-    cases.extend(leading_keys());
-    cases
-}
-
 /// Tables with a policy of their own, in the account of the role and in another one.
-fn tables_with_policies() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let of_resource = |effect: &str, principal: &str| {
         let text = statement(effect, principal, "dynamodb:GetItem", FACTS);
         Policy::of_resource(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -63,72 +56,6 @@ fn tables_with_policies() -> Vec<Case> {
                 not_simulated: None,
             });
         }
-    }
-    cases
-}
-
-/// Rights by leading key, as a reader, a publisher and an instance have them in a table that they share.
-fn leading_keys() -> Vec<Case> {
-    let by_key = |actions: &str, key: &str, resource: &str| {
-        format!(
-            r#"{{ "Version": "2012-10-17", "Statement": {{ "Effect": "Allow", "Action": [{actions}], "Resource": "{resource}",
-                "Condition": {{ "ForAllValues:StringEquals": {{ "dynamodb:LeadingKeys": "{key}" }},
-                                "Null": {{ "dynamodb:LeadingKeys": "false" }} }} }} }}"#
-        )
-    };
-    let reader = by_key(r#""dynamodb:GetItem""#, "${aws:Ec2InstanceSourceVpc}", FACTS);
-    let own_status = by_key(r#""dynamodb:PutItem", "dynamodb:UpdateItem""#, "${ec2:SourceInstanceARN}", FACTS);
-    let publisher = by_key(r#""dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem""#, OWN_VPC, FACTS);
-    let fleet = allow("dynamodb:Query", &format!("{FACTS}/index/by-vpc"));
-    let on_instance = || {
-        let context = Context::default().with("aws:Ec2InstanceSourceVpc", OWN_VPC);
-        context.with("ec2:SourceInstanceARN", OWN_INSTANCE)
-    };
-    let elsewhere = Context::default;
-    let rows: Vec<(&str, &str, Context, &str, &str, Answer)> = vec![
-        ("reader", &reader, on_instance(), "GetItem", OWN_VPC, YES),
-        ("reader", &reader, on_instance(), "GetItem", "vpc-00000000", NO),
-        ("reader", &reader, on_instance(), "GetItem", "", NO),
-        ("reader", &reader, on_instance(), "PutItem", OWN_VPC, NO),
-        ("reader", &reader, on_instance(), "Query", OWN_VPC, NO),
-        ("reader", &reader, elsewhere(), "GetItem", OWN_VPC, NO),
-        ("instance", &own_status, on_instance(), "UpdateItem", OWN_INSTANCE, YES),
-        ("instance", &own_status, on_instance(), "PutItem", OWN_INSTANCE, YES),
-        ("instance", &own_status, on_instance(), "GetItem", OWN_INSTANCE, NO),
-        ("instance", &own_status, on_instance(), "PutItem", OWN_VPC, NO),
-        (
-            "instance",
-            &own_status,
-            on_instance(),
-            "PutItem",
-            "arn:aws:ec2:us-east-1:111122223333:instance/i-0fedcba9876543210",
-            NO,
-        ),
-        ("instance", &own_status, elsewhere(), "PutItem", OWN_INSTANCE, NO),
-        ("publisher", &publisher, elsewhere(), "PutItem", OWN_VPC, YES),
-        ("publisher", &publisher, elsewhere(), "PutItem", "vpc-00000000", NO),
-        ("publisher", &publisher, elsewhere(), "Scan", "", NO),
-        ("fleet", &fleet, elsewhere(), "Query by-vpc", OWN_VPC, YES),
-        ("fleet", &fleet, elsewhere(), "Query", OWN_VPC, NO),
-        ("fleet", &fleet, elsewhere(), "Query other", OWN_VPC, NO),
-    ];
-    let mut cases = Vec::new();
-    for (who, policy, context, what, key, answer) in rows {
-        let context = if key.is_empty() { context } else { context.with_many("dynamodb:LeadingKeys", &[key]) };
-        let mut request = describe("onnet-facts", context);
-        let (action, index) = what.split_once(' ').unwrap_or((what, ""));
-        request.action = format!("dynamodb:{action}");
-        if !index.is_empty() {
-            request.resource += &format!("/index/{index}");
-        }
-        cases.push(Case {
-            name: format!("leading keys: {who}, {what} under {key:?}"),
-            policies: role(&[policy]),
-            request,
-            endpoint: None,
-            answer,
-            not_simulated: None,
-        });
     }
     cases
 }
