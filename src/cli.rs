@@ -104,9 +104,9 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Print the IAM policies that `--witness` and `--facts-table` need.
     Policy(PolicyArgs),
-    /// Show what the instances report that share a table of DynamoDB; the exit code is that of the worst.
+    /// Show what the instances report to a table of DynamoDB; the worst is the exit code.
     Fleet(FleetArgs),
-    /// Put the facts of VPCs into a table of DynamoDB, for instances that read them there.
+    /// Put the facts of VPCs into a table of DynamoDB, for other instances.
     Publish(PublishArgs),
     /// Print the JSON Schema of what the other commands print with --format json.
     Schema(SchemaArgs),

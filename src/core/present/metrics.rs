@@ -55,6 +55,12 @@ metrics! {
         "Findings of the last report. A code without findings is absent.";
     ROUTE gauge "onnet_route_info" ["subnet" "route_table" "path" "target"]
         "The path that decided the outcome, with its ids; always 1. Absent if no path decided.";
+    SHARED_AT gauge "onnet_shared_facts_observed_timestamp_seconds" []
+        "When the oldest of the shared facts were observed, by the clock of who did. Absent without --facts-table.";
+    SHARED_SIGNED gauge "onnet_shared_facts_signed" []
+        "Whether a key of --facts-trust signed all shared facts that are used. Absent without --facts-table.";
+    SHARED_USABLE gauge "onnet_shared_facts_usable" []
+        "Whether what the table of --facts-table has now is used. Absent without --facts-table.";
     REPORT_AT gauge "onnet_report_timestamp_seconds" []
         "When the last report was made. Probes run on a timer, not at the scrape.";
     READY gauge "onnet_ready" []
@@ -193,6 +199,14 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
 
     if let Some(fails_open) = report.without_endpoint.as_ref().and_then(WithoutEndpoint::fails_open) {
         gauges.gauge(FAILS_OPEN, truth(fails_open));
+    }
+
+    if let Some(shared) = report.snapshot.vpc.shared.as_deref() {
+        gauges.gauge(SHARED_USABLE, truth(shared.refused.is_none()));
+        if let Some(at) = shared.observers.values().map(|observer| observer.observed_at).min() {
+            gauges.gauge(SHARED_AT, seconds(at));
+            gauges.gauge(SHARED_SIGNED, truth(shared.are_signed()));
+        }
     }
 
     let mut findings = BTreeMap::new();
