@@ -17,7 +17,7 @@ use nix::{
 };
 use onnet::{
     judge::judge,
-    model::{FindingCode, KernelPaths, Outcome, Report},
+    model::{FindingCode, KernelPaths, KernelRange, Outcome, Report},
     observe::{
         kernel::{Kernel, KernelError},
         limits::KernelLimits,
@@ -204,13 +204,25 @@ fn sender(rng: &mut Rng) -> Sender {
     }
 }
 
+/// DynamoDB's list has IPv4 ranges in every Region: here one that goes to the router.
+fn beside_ipv4(mut paths: KernelPaths, list: &mut Vec<IpNet>) -> KernelPaths {
+    let ipv4: IpAddr = [52, 94, 255, 1].into();
+    let base = crate::common::scenarios::base();
+    let to_router = base.kernel_paths.seen().and_then(|paths| paths.ranges.first()).unwrap();
+    paths.ranges.push(KernelRange { first: ipv4, last: ipv4, ..to_router.clone() });
+    paths.ranges.sort_by_key(|range| range.first);
+    list.push(ipv4.into());
+    paths
+}
+
 async fn verdict(kernel: &Kernel, to: IpAddr, paths: &Result<KernelPaths, KernelError>) -> Verdict {
     let paths = match paths {
         Ok(paths) => Ok(paths.clone()),
         Err(_) => return Verdict::NotOnNet,
     };
     // The address is in use, and the whole list counts: every path must be right.
-    let only = [IpNet::from(to)];
+    let mut only = vec![IpNet::from(to)];
+    let paths = if to.is_ipv6() { paths.map(|paths| beside_ipv4(paths, &mut only)) } else { paths };
     let report: Report = judge(snapshot(&only, to, kernel.route(to, 443).await, paths));
     assert!(list().iter().any(|entry| entry.contains(&to)));
     let may_divert = |report: &Report| {

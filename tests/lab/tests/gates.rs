@@ -61,6 +61,11 @@ fn cases() -> Vec<Case> {
     let of_endpoint = |name, set: Set, gate, reason, fix| Case { name, world: on_net, set, exit: 0, gate, reason, fix };
     let to_gateway =
         |name, set: Set, gate, reason| Case { name, world: World::tutorial, set, exit: 2, gate, reason, fix: None };
+    let fix = Some(
+        "aws ec2 create-vpc-block-public-access-exclusion --subnet-id subnet-0f1e2d3c \
+         --internet-gateway-exclusion-mode allow-bidirectional",
+    );
+    let excluding = |case: Case| Case { fix, ..case };
     let to_nat = |name, set: Set, gate, reason| {
         let world = || behind_nat(World::tutorial());
         Case { name, world, set, exit: 2, gate, reason, fix: None }
@@ -148,12 +153,12 @@ fn cases() -> Vec<Case> {
             "enableDnsSupport is on, enableDnsHostnames is off: private names of interface endpoints are not resolved",
             None,
         ),
-        to_gateway(
+        excluding(to_gateway(
             "public_access_that_is_blocked",
             |world| world.gates.public_access = "block-bidirectional",
             (PublicAccess, Closed),
             "it is in mode block-bidirectional, and no exclusion exempts subnet-0f1e2d3c or its VPC",
-        ),
+        )),
         to_gateway(
             "public_access_with_an_exclusion_of_the_vpc",
             |world| {
@@ -175,7 +180,7 @@ fn cases() -> Vec<Case> {
             "it is in mode block-bidirectional; exclusion vpcbpa-exclude-0a1b2c3d (allow-egress, create-in-progress) may let \
              requests through",
         ),
-        to_gateway(
+        excluding(to_gateway(
             "public_access_with_an_exclusion_of_another_subnet",
             |world| {
                 world.gates.public_access = "block-bidirectional";
@@ -184,7 +189,7 @@ fn cases() -> Vec<Case> {
             },
             (PublicAccess, Closed),
             "it is in mode block-bidirectional, and no exclusion exempts subnet-0f1e2d3c or its VPC",
-        ),
+        )),
         to_gateway(
             "a_firewall_that_inspects_the_subnets_traffic",
             |world| world.internet_firewall = true,

@@ -106,7 +106,8 @@ fn alert() -> Done {
     prometheus.wait("rate(onnet_probes_total{probe=\"health\"}[5m]) > 0", |found| !found.is_empty())?;
     for query in queries() {
         let found = prometheus.query(&query)?;
-        let asks_for_trouble = ["> 0", "== 0", "== 1", "onnet_on_net"].iter().any(|part| query.contains(part));
+        let asks_for_trouble =
+            ["> 0", "== 0", "== 1", "onnet_on_net", "onnet_shared_facts"].iter().any(|part| query.contains(part));
         assert!(asks_for_trouble || !found.is_empty(), "nothing is found by {query}");
     }
 
