@@ -71,9 +71,6 @@ pub(super) const FACTS_CHUNK: usize = 8 << 20;
 /// Instances of a fleet that are read: EC2's largest accounts have some 100,000 in a Region.
 pub(super) const STATUSES: usize = 200_000;
 
-/// Items of the shared facts that are read or written at a time.
-pub(super) const CHUNKS_AT_A_TIME: usize = 8;
-
 /// Bytes of one answer of STS, SSO or a container's agent. Credentials take a few thousand.
 pub(super) const CREDENTIALS_ANSWER: usize = 256 << 10;
 

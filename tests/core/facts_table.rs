@@ -63,7 +63,8 @@ fn shared(world: &Snapshot, head: &Head, chunks: &Chunks) -> Snapshot {
     let vpc = match read(world, head, chunks) {
         Ok(facts) => {
             let observers = BTreeMap::from([(head.vpc.clone(), head.observer(Some("a key".to_owned())))]);
-            let shared = SharedFacts { table: "onnet-facts".to_owned(), observers, refused: None };
+            let subnets = subnets(world);
+            let shared = SharedFacts { table: "onnet-facts".to_owned(), observers, subnets, refused: None };
             VpcFacts { shared: Some(Box::new(shared)), ..facts }
         }
         Err(gap) => VpcFacts::not_shared("onnet-facts", &gap),

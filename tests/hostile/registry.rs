@@ -28,7 +28,7 @@ const OF_KERNEL: &str = "each_limit_is_a_gap_that_names_it";
 const UP_TO: &str = "an_answer_is_read_up_to_the_limit_and_no_further";
 const AT_A_TIME: &str = "four_interfaces_and_eight_associations_are_asked_about_at_a_time";
 
-const COLLECTORS: [Line; 42] = [
+const COLLECTORS: [Line; 46] = [
     ("OF_VPC", LISTINGS, OWN_VALUES),
     ("OF_GATES", LISTINGS, OWN_VALUES),
     ("VPCS", TABLE, EVERY_FORMAT),
@@ -45,6 +45,10 @@ const COLLECTORS: [Line; 42] = [
         "as_long_as_pages_come_the_longest_time_counts_and_not_the_deadline",
     ),
     ("EC2_ANSWER", PAGES, "an_answer_of_two_mebibytes_is_read_and_not_one_more"),
+    ("FACTS_ITEM", "src/observe/facts_table/publish.rs", "an_item_has_a_limit"),
+    ("FACTS_HEAD", "src/observe/facts_table/seal.rs", "what_is_unpacked_has_a_limit"),
+    ("FACTS_CHUNK", "src/observe/facts_table/seal.rs", "what_is_unpacked_has_a_limit"),
+    ("STATUSES", "src/observe/facts_table/statuses.rs", "a_fleet_has_a_limit"),
     ("CREDENTIALS_ANSWER", "src/observe/aws/process.rs", "output_is_read_up_to_the_limit_and_no_further"),
     ("METADATA_ANSWER", "src/observe/aws/imds.rs", UP_TO),
     ("PROBE_ANSWER", "tests/net/cloud_collectors/list_tables.rs", UP_TO),

@@ -369,6 +369,7 @@ pub fn merge_shared(one: Option<Box<SharedFacts>>, other: Option<Box<SharedFacts
     match (one, other) {
         (Some(mut one), Some(other)) => {
             one.observers.extend(other.observers);
+            one.subnets.extend(other.subnets);
             one.refused = one.refused.or(other.refused);
             Some(one)
         }

@@ -14,7 +14,7 @@ const AHEAD: Duration = Duration::from_secs(5);
 /// hangs, and a report from the future from another clock: its facts are judged again by their age `now`.
 pub fn as_of(report: Report, now: Timestamp) -> Report {
     let ended = report.taken_at.plus(report.snapshot.took.as_duration());
-    let is_old = now.since(ended) > report.snapshot.max_age.shortest().as_duration();
+    let is_old = now.since(ended) > max_age_of(&report.snapshot).shortest().as_duration();
     if is_old || ended.since(now) > AHEAD {
         super::judge(Snapshot { taken_at: now, took: Seconds::default(), ..report.snapshot })
     } else {
@@ -22,11 +22,16 @@ pub fn as_of(report: Report, now: Timestamp) -> Report {
     }
 }
 
+/// How old facts may be: shared ones no older than three periods of those who observed them.
+fn max_age_of(snapshot: &Snapshot) -> MaxAge {
+    snapshot.vpc.shared.as_ref().map_or(snapshot.max_age, |shared| shared.max_age(snapshot.max_age))
+}
+
 /// When the first of the facts that `report` rests on is too old; `None` if it rests on none.
 pub fn expires(report: &mut Report) -> Option<Timestamp> {
     let snapshot = &mut report.snapshot;
     let now = snapshot.taken_at.plus(snapshot.took.as_duration());
-    let mut expiry = Expiry { now, max_age: snapshot.max_age, first: None };
+    let mut expiry = Expiry { now, max_age: max_age_of(snapshot), first: None };
     snapshot.visit_facts(&mut expiry);
     expiry.first
 }
@@ -51,7 +56,7 @@ impl FactVisitor for Expiry {
 /// The snapshot with every fact that was too old at its end replaced by [`Gap::Stale`].
 pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
     let now = snapshot.taken_at.plus(snapshot.took.as_duration());
-    let max_age = snapshot.max_age;
+    let max_age = max_age_of(&snapshot);
     for attempt in &mut snapshot.probes {
         keep_failure(attempt, now, max_age);
     }

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The route tables by what they serve: one subnet, or all of a VPC that have no table of their own.
 pub(super) struct Associations<'f> {
     of_subnets: BTreeMap<&'f SubnetId, Vec<Associated<'f>>>,
+    /// The subnets that the tables were read for, where that is not all of them.
+    only: Option<&'f BTreeSet<SubnetId>>,
     main: BTreeMap<&'f VpcId, Vec<Associated<'f>>>,
     /// Whether an association has a state: what wrote that one would have written every other's.
     have_states: bool,
@@ -26,8 +28,13 @@ impl<'f> Associations<'f> {
     /// # Errors
     /// Why the tables are not known.
     pub(super) fn of(facts: &'f VpcFacts) -> Result<Self, &'f Gap> {
-        let mut all =
-            Self { of_subnets: BTreeMap::new(), main: BTreeMap::new(), have_states: false, twice: BTreeSet::new() };
+        let mut all = Self {
+            of_subnets: BTreeMap::new(),
+            only: facts.shared.as_ref().map(|shared| &shared.subnets),
+            main: BTreeMap::new(),
+            have_states: false,
+            twice: BTreeSet::new(),
+        };
         let mut first: BTreeMap<&RouteTableId, &RouteTable> = BTreeMap::new();
         for table in facts.route_tables.get()? {
             if *first.entry(&table.id).or_insert(table) != table {
@@ -57,6 +64,10 @@ impl<'f> Associations<'f> {
         subnet: &SubnetId,
     ) -> Result<(&'f RouteTable, AssociationKind), Missing> {
         let what = format!("the route table of {subnet}");
+        if self.only.is_some_and(|only| !only.contains(subnet)) {
+            let because = "the shared facts were read for other subnets".to_owned();
+            return Err(Missing { what, why: Gap::NotTried { because } });
+        }
         if let Some(table) = self.only_one(self.of_subnets.get(subnet), vpc, what)? {
             return Ok((table, AssociationKind::Explicit));
         }

@@ -1,9 +1,9 @@
 //! Where the facts of a VPC come from, if this instance did not ask EC2 itself.
 
-use super::{AccountId, Gap, Observed, Seconds, Timestamp, VpcFacts, VpcId};
+use super::{AccountId, Gap, MaxAge, Observed, PERIODS_KEPT, Seconds, Source, SubnetId, Timestamp, VpcFacts, VpcId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The facts of the VPC are those that another process observed and shared in a table of DynamoDB (`--facts-table`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +12,9 @@ pub struct SharedFacts {
     pub table: String,
     /// Who observed the facts of each VPC that are used here.
     pub observers: BTreeMap<VpcId, Observer>,
+    /// The subnets whose route tables were read. Of others nothing is known: their own tables were left out.
+    #[serde(default)]
+    pub subnets: BTreeSet<SubnetId>,
     /// Why what the table has now is not used, where that is so: facts that were read before are kept while they are not too old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Gap>,
@@ -36,7 +39,17 @@ pub struct Observer {
 impl SharedFacts {
     /// Nothing of the table is used, for this reason.
     pub fn refused(table: &str, why: &Gap) -> Self {
-        Self { table: table.to_owned(), observers: BTreeMap::new(), refused: Some(why.clone()) }
+        let (observers, subnets) = (BTreeMap::new(), BTreeSet::new());
+        Self { table: table.to_owned(), observers, subnets, refused: Some(why.clone()) }
+    }
+
+    /// How old facts may be: no older than three periods of those who observed them, if that is less.
+    pub fn max_age(&self, mut own: MaxAge) -> MaxAge {
+        let shortest = self.observers.values().map(|observer| observer.period.as_duration() * PERIODS_KEPT).min();
+        if let Some(shortest) = shortest {
+            own.0[Source::Ec2] = own.0[Source::Ec2].min(shortest.into());
+        }
+        own
     }
 
     /// Whether the facts of every VPC are signed by a key that is trusted.
@@ -53,7 +66,14 @@ impl VpcFacts {
 
     /// Facts of `known` may stay where these lack some: then these are no more trustworthy than those.
     pub fn keep_observers_of(&mut self, known: &Self) {
-        let Some(before) = &known.shared else { return };
+        let Some(before) = &known.shared else {
+            // What this instance observed itself stays so, where nothing else takes its place.
+            let is_nothing_read = self.shared.as_ref().is_some_and(|shared| shared.observers.is_empty());
+            if is_nothing_read && known.route_tables.seen().is_some() {
+                self.shared = None;
+            }
+            return;
+        };
         let lacks = |gap: Option<&Gap>| gap.is_some();
         let lacks_some = lacks(self.route_tables.gap())
             || lacks(self.vpc_endpoints.gap())
@@ -64,6 +84,9 @@ impl VpcFacts {
             None if lacks_some => self.shared = Some(before.clone()),
             None => {}
             Some(now) => {
+                if lacks(self.route_tables.gap()) {
+                    now.subnets.clone_from(&before.subnets);
+                }
                 for (vpc, observer) in &before.observers {
                     let slot = now.observers.entry(vpc.clone()).or_insert_with(|| observer.clone());
                     if lacks_some && observer.signed_by.is_none() {

@@ -32,6 +32,9 @@ use std::{
 };
 use tokio::{sync::Mutex, time::Instant};
 
+/// Items that are read or written at a time.
+const CHUNKS_AT_A_TIME: usize = 8;
+
 /// What is done with the table.
 #[derive(Clone, Debug)]
 pub enum Role {

@@ -1,7 +1,7 @@
 //! Publishing: the lease first, then EC2, then the chunks, and the head at last.
 
 use super::{
-    Asker, FactsTable, Items, Known, Patience, Role,
+    Asker, CHUNKS_AT_A_TIME, FactsTable, Items, Known, Patience, Role,
     items::{HeadItem, NewHead, Written},
     seal::{digest_of, packed},
 };
@@ -10,7 +10,7 @@ use crate::{
     model::{AccountId, Ec2Request, Gap, Timestamp, VpcFacts, VpcId},
     observe::{
         ec2,
-        limits::{CHUNKS_AT_A_TIME, FACTS_ITEM, OF_REGION, over},
+        limits::{FACTS_ITEM, OF_REGION, over},
         seen::{Stopwatch, within},
     },
 };
@@ -108,10 +108,9 @@ impl FactsTable {
         let watch = Stopwatch::start();
         let vpcs = std::slice::from_ref(vpc);
         let (facts, requests) = ec2::vpcs_facts(config, vpcs, &asker.region, None, patience).await;
-        if let Some(gap) = facts.route_tables.gap() {
+        if let Err(gap) = has_tables(&facts, vpc, &asker.region) {
             // Another one may be able to ask.
             let given_back = items.set_lease(vpc, Some(counter), None).await.map(|_| ());
-            let gap = gap.clone();
             return (Turn { facts: None, requests }, given_back.and(Err(gap)));
         }
         let published = self.publish(items, asker, (vpc, counter), &facts, watch.at(), known).await;
@@ -159,13 +158,9 @@ impl FactsTable {
         let counter = counter.unwrap_or_default().saturating_add(1);
         let watch = Stopwatch::start();
         let (facts, _) = ec2::vpcs_facts(config, std::slice::from_ref(vpc), &asker.region, None, patience).await;
-        if let Some(gap) = facts.route_tables.gap() {
+        if let Err(gap) = has_tables(&facts, vpc, &asker.region) {
             let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is EC2's
-            return Err(gap.clone());
-        }
-        if facts.route_tables.seen().is_some_and(Vec::is_empty) {
-            let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is the VPC's
-            return Err(Gap::NotFound { detail: format!("route tables of {vpc} in {}", asker.region) });
+            return Err(gap);
         }
         self.publish(items, asker, (vpc, counter), &facts, watch.at(), &mut known).await?;
         let tables = facts.route_tables.seen().map_or(0, Vec::len);
@@ -178,7 +173,11 @@ impl FactsTable {
         let counter = item.counter;
         let since = match known.watched {
             Some((watched, since)) if watched == counter => since,
-            Some(_) | None => Instant::now(),
+            Some(_) | None => {
+                // Another one wrote meanwhile, or the table is another one: what this process wrote may be gone.
+                known.written.clear();
+                Instant::now()
+            }
         };
         known.watched = Some((counter, since));
         let is_held_by_other = item.publisher.as_deref().is_some_and(|name| name != asker.name);
@@ -239,9 +238,7 @@ impl FactsTable {
         let failed = |detail: String| Gap::Failed { detail };
         let document = serde_json::to_vec(&head).map_err(|error| failed(error.to_string()))?;
         let document = packed(&document).map_err(|error| failed(error.to_string()))?;
-        if document.len() > FACTS_ITEM {
-            return Err(over(format!("bytes in the head of {vpc}, compressed"), FACTS_ITEM, document.len()));
-        }
+        let document = fitting(document, || format!("bytes in the head of {vpc}, compressed"))?;
         let signature = self.settings.role.key().map(|key| key.sign(&document));
         let head = NewHead { document, signature, observed_at, publisher: &asker.name, expires };
         match items.publish(vpc, counter, head).await? {
@@ -252,6 +249,19 @@ impl FactsTable {
             Written::Lost => Err(failed(format!("another publisher took over {vpc} meanwhile"))),
         }
     }
+}
+
+/// Every VPC has a main route table: without any there is nothing to publish.
+fn has_tables(facts: &VpcFacts, vpc: &VpcId, region: &str) -> Result<(), Gap> {
+    match facts.route_tables.get().map_err(Clone::clone)?.is_empty() {
+        true => Err(Gap::NotFound { detail: format!("route tables of {vpc} in {region}") }),
+        false => Ok(()),
+    }
+}
+
+/// Bytes that fit into an item.
+fn fitting(bytes: Vec<u8>, what: impl Fn() -> String) -> Result<Vec<u8>, Gap> {
+    if bytes.len() > FACTS_ITEM { Err(over(what(), FACTS_ITEM, bytes.len())) } else { Ok(bytes) }
 }
 
 /// What is missing of the facts, with the reasons.
@@ -270,12 +280,21 @@ fn chunks_of(facts: &VpcFacts) -> (Contents, BTreeMap<Digest, Vec<u8>>) {
     let mut chunks = BTreeMap::new();
     let contents = contents(facts, |bytes| {
         let data = packed(&bytes).map_err(|error| Gap::Failed { detail: error.to_string() })?;
-        if data.len() > FACTS_ITEM {
-            return Err(over("bytes in one listing, compressed".to_owned(), FACTS_ITEM, data.len()));
-        }
+        let data = fitting(data, || "bytes in one listing, compressed".to_owned())?;
         let digest = digest_of(&data);
         chunks.insert(digest.clone(), data);
         Ok(digest)
     });
     (contents, chunks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_has_a_limit() {
+        let fits = |length| fitting(vec![0; length], || "bytes".to_owned()).is_ok();
+        assert!(fits(FACTS_ITEM) && !fits(FACTS_ITEM + 1));
+    }
 }

@@ -1,7 +1,7 @@
 //! Reading: the head, and the chunks that the reader's own subnets need.
 
 use super::{
-    Asker, FactsTable, Known, Patience,
+    Asker, CHUNKS_AT_A_TIME, FactsTable, Known, Patience,
     items::{HeadItem, Items},
     seal::{digest_of, unpacked},
 };
@@ -9,7 +9,7 @@ use crate::{
     import::facts_table::{Expected, Head},
     model::{Gap, SharedFacts, Timestamp, VpcFacts, VpcId},
     observe::{
-        limits::{CHUNKS_AT_A_TIME, FACTS_CHUNK, FACTS_HEAD, OF_VPC, over},
+        limits::{FACTS_CHUNK, FACTS_HEAD, OF_VPC, over},
         seen::{Stopwatch, within},
     },
 };
@@ -80,7 +80,8 @@ impl FactsTable {
         let facts = head.facts(&asker.subnets, &asker.accounts, dated, bytes_of)?;
         known.newest = Some(head.observed_at);
         let observers = BTreeMap::from([(vpc.clone(), head.observer(signed_by))]);
-        let shared = SharedFacts { table: self.name().to_owned(), observers, refused: None };
+        let subnets = asker.subnets.clone();
+        let shared = SharedFacts { table: self.name().to_owned(), observers, subnets, refused: None };
         Ok(VpcFacts { shared: Some(Box::new(shared)), ..facts })
     }
 

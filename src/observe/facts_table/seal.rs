@@ -80,7 +80,9 @@ pub enum KeyError {
         mode: u32,
     },
     /// It is not one.
-    #[error("{file} is not an ed25519 key in PEM: make one by `openssl genpkey -algorithm ed25519 -out {file}`")]
+    #[error(
+        "{file} is not an ed25519 key in PEM; `openssl genpkey -algorithm ed25519 -out NEW.pem` makes one in another file"
+    )]
     NoKey {
         /// The file.
         file: String,
@@ -96,7 +98,10 @@ impl SigningKey {
         let file = path.display().to_string();
         let pem = SettingsFile::new(path, "--facts-sign-key").read(SECRET_FILE)?;
         // What systemd passes is the unit's alone, whatever its mode says of the access control list.
-        let is_credential = env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|directory| path.starts_with(directory));
+        let directory = env::var_os("CREDENTIALS_DIRECTORY").filter(|directory| !directory.is_empty());
+        let directory = directory.and_then(|directory| Path::new(&directory).canonicalize().ok());
+        let is_credential =
+            directory.zip(path.canonicalize().ok()).is_some_and(|(directory, file)| file.starts_with(directory));
         let mode = path.metadata().map_or(0, |metadata| metadata.mode() & 0o777);
         if !is_credential && mode & 0o077 != 0 {
             return Err(KeyError::Open { file, mode });
@@ -152,6 +157,7 @@ impl TrustedKey {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+    use crate::observe::limits::{FACTS_CHUNK, FACTS_HEAD};
     use std::{fs, os::unix::fs::PermissionsExt};
 
     /// The example of <https://www.rfc-editor.org/rfc/rfc8410#section-10>.
@@ -198,6 +204,12 @@ mod tests {
         assert!(zeros.len() < 2_000);
         assert_eq!(unpacked(&zeros, 1 << 20).unwrap().len(), 1 << 20);
         assert!(matches!(unpacked(&zeros, (1 << 20) - 1), Err(Gap::OverLimit { .. })));
+        for limit in [FACTS_HEAD, FACTS_CHUNK] {
+            let lengths = [limit, limit + 1].map(|length| packed(&vec![0; length]).unwrap());
+            let [fits, exceeds] = lengths.map(|bytes| unpacked(&bytes, limit));
+            assert_eq!(fits.map(|bytes| bytes.len()), Ok(limit));
+            assert!(matches!(exceeds, Err(Gap::OverLimit { .. })));
+        }
         assert!(matches!(unpacked(&zeros[..zeros.len() / 2], 1 << 20), Err(Gap::Malformed { .. })));
         assert!(matches!(unpacked(b"no zlib", 1 << 20), Err(Gap::Malformed { .. })));
     }

@@ -43,7 +43,13 @@ pub async fn statuses(config: &SdkConfig, table: &str, vpcs: &[VpcId], deadline:
     let mut found = Statuses::default();
     let of_vpcs: Vec<Option<&VpcId>> = if vpcs.is_empty() { vec![None] } else { vpcs.iter().map(Some).collect() };
     for vpc in of_vpcs {
+        let before = found.statuses.len();
         let read = within(deadline, read(&items, vpc, &mut found)).await.into_result();
+        if let (Ok(()), Some(vpc)) = (&read, vpc)
+            && found.statuses.len() == before
+        {
+            found.problems.push(format!("no instance of {vpc} reports in the table {table}"));
+        }
         if let Err(gap) = read {
             let of_vpc = vpc.map_or_else(|| "all VPCs".to_owned(), ToString::to_string);
             found.problems.push(format!("what instances of {of_vpc} report: {gap}"));
@@ -64,10 +70,7 @@ async fn read(items: &Items, vpc: Option<&VpcId>, found: &mut Statuses) -> Resul
                 Err(why) => found.problems.push(why),
             }
         }
-        let so_far = found.statuses.len().saturating_add(found.problems.len());
-        if so_far > STATUSES {
-            return Err(over("instances of a fleet".to_owned(), STATUSES, so_far));
-        }
+        not_too_many(found.statuses.len().saturating_add(found.problems.len()))?;
         match last {
             None => return Ok(()),
             // It would go on for ever, and half of a fleet is none.
@@ -76,5 +79,19 @@ async fn read(items: &Items, vpc: Option<&VpcId>, found: &mut Statuses) -> Resul
             }
             Some(last) => next = Some(last),
         }
+    }
+}
+
+fn not_too_many(found: usize) -> Result<(), Gap> {
+    if found > STATUSES { Err(over("instances of a fleet".to_owned(), STATUSES, found)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_has_a_limit() {
+        assert!(not_too_many(STATUSES).is_ok() && not_too_many(STATUSES + 1).is_err());
     }
 }

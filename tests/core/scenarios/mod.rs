@@ -29,7 +29,7 @@
 //!   `network_acls`: by id, `{subnets, out, in}` with rules like `100 allow 443 0.0.0.0/0`; `subnets`: by id, `{zone, public_access,
 //!   firewall}`; `exclusions`: by id, `subnet-0a allow-egress create-complete`; `nat_gateways`: by id, `public available us-east-1a`, or
 //!   `regional` instead of the zone, then its appliances, and another VPC; `dns`: by VPC, `support hostnames`.
-//! - `shared`: the facts of the VPC come from a table, `{publisher, account, signed, refused}`.
+//! - `shared`: the facts of the VPC come from a table, `{publisher, account, signed, period, subnets, refused}`.
 //!
 //! **The instance**
 //! - `instance`, `{id, region, zone}`; `region`: the Region of the names.

@@ -11,7 +11,8 @@ use super::{
 };
 use ipnet::IpNet;
 use onnet_core::model::{
-    Device, Gap, MaxAge, NatRates, Observed, Observer, SCHEMA, SharedFacts, Snapshot, Source, Timestamp, VpcFacts,
+    Device, Gap, Instance, MaxAge, NatRates, Observed, Observer, SCHEMA, SharedFacts, Snapshot, Source, Timestamp,
+    VpcFacts,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -188,22 +189,32 @@ struct SharedChange {
     account: Option<String>,
     #[serde(default)]
     signed: bool,
+    /// In seconds.
+    period: Option<u64>,
+    /// By default those of the instance's network interfaces.
+    subnets: Option<BTreeSet<String>>,
     refused: Option<Fact<String>>,
 }
 
 impl SharedChange {
-    fn facts(self) -> Result<SharedFacts, String> {
+    fn facts(self, instance: &Observed<Instance>) -> Result<SharedFacts, String> {
+        let period = self.period.map_or(Source::Ec2.period(), Duration::from_secs);
+        let interfaces = instance.seen().into_iter().flat_map(|instance| &instance.interfaces);
+        let own = || interfaces.map(|interface| interface.subnet.clone()).collect();
+        let named = self.subnets.as_ref().map(|named| named.iter().map(|subnet| subnet.as_str().into()).collect());
+        let subnets = named.unwrap_or_else(own);
         let observer = |publisher| Observer {
             publisher,
             account: self.account.clone().unwrap_or_else(|| "111122223333".to_owned()).into(),
             observed_at: taken_at(),
-            period: Source::Ec2.period().into(),
+            period: period.into(),
             signed_by: self.signed.then(|| "a key".to_owned()),
         };
         let observers = self.publisher.map(|publisher| ("vpc-0a".into(), observer(publisher)));
         let refused = self.refused.map(|fact| fact.observed(Ok)).transpose()?;
         let refused = refused.and_then(|refused| refused.gap().cloned());
-        Ok(SharedFacts { table: "onnet-facts".to_owned(), observers: observers.into_iter().collect(), refused })
+        let (table, observers) = ("onnet-facts".to_owned(), observers.into_iter().collect());
+        Ok(SharedFacts { table, observers, subnets, refused })
     }
 }
 
@@ -309,7 +320,7 @@ impl Changes {
             vpc.gates = Some(Box::new(at("gates", gates.gates())?));
         }
         if let Some(shared) = self.shared {
-            vpc.shared = Some(Box::new(shared.facts()?));
+            vpc.shared = Some(Box::new(shared.facts(&world.snapshot.instance)?));
         }
         Ok(self.observed)
     }

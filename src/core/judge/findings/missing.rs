@@ -144,6 +144,7 @@ impl Rule for code::FactsUnsigned {
         let publishers: BTreeSet<&str> =
             shared.observers.values().map(|observer| observer.publisher.as_str()).collect();
         let publishers = publishers.into_iter().collect::<Vec<_>>().join(", ");
+        let publishers = if publishers.is_empty() { "a publisher that is not known" } else { &publishers };
         vec![Draft::new(format!(
             "the route tables come from the table {}, where {publishers} put them, without a signature that is checked: anyone who may \
              write to the table may have made them up, and DynamoDB did not confirm the path of every address in use (--witness). \
