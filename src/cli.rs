@@ -13,7 +13,8 @@ use clap::{
 };
 use onnet::{
     engine,
-    model::{AccountId, FindingCode, InterfaceId, NatRates, Source, is_account_id, region_of_zone},
+    import::facts_table::PERIODS,
+    model::{AccountId, FindingCode, InterfaceId, NatRates, Source, VpcId, is_account_id, region_of_zone},
     observe::{
         dns::Resolver,
         facts_table::{FactsSettings, Role, TrustedKey},
@@ -344,6 +345,18 @@ pub(crate) fn period(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The period of a publisher of shared facts, as readers accept it.
+pub(crate) fn published_period(text: &str) -> Result<Duration, String> {
+    let period = duration(text)?;
+    check_period(period).map(|()| period)
+}
+
+/// Whether readers of shared facts accept the period of their publisher.
+pub(crate) fn check_period(period: Duration) -> Result<(), String> {
+    let [shortest, longest] = PERIODS;
+    if (shortest..=longest).contains(&period) { Ok(()) } else { Err("expected a period from 1s to 1d".to_owned()) }
+}
+
 /// How long to wait for an outcome.
 pub(crate) fn wait(text: &str) -> Result<Duration, String> {
     match text {
@@ -423,6 +436,11 @@ pub(crate) fn finding_code() -> impl TypedValueParser<Value = FindingCode> {
     let code = |name: String| FindingCode::ALL.iter().copied().find(|code| code.name() == name);
     PossibleValuesParser::new(FindingCode::ALL.iter().map(|code| code.name()))
         .try_map(move |name| code(name).ok_or("no finding has this code"))
+}
+
+pub(crate) fn vpc(text: &str) -> Result<VpcId, String> {
+    let is_id = text.strip_prefix("vpc-").is_some_and(is_word);
+    if is_id { Ok(text.into()) } else { Err("expected the id of a VPC, such as vpc-0a1b2c3d".to_owned()) }
 }
 
 pub(crate) fn account(text: &str) -> Result<AccountId, String> {

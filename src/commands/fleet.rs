@@ -1,7 +1,7 @@
 //! `onnet fleet`: what the instances that share a table report of themselves.
 
 use super::{Answer, Output, block_on};
-use crate::cli::{ReportFormat, TimeoutArgs, region, table};
+use crate::cli::{ReportFormat, TimeoutArgs, region, table, vpc};
 use clap::Args;
 use onnet::{
     judge,
@@ -27,7 +27,8 @@ pub(crate) struct FleetArgs {
         env = "ONNET_VPC",
         value_name = "ID",
         value_delimiter = ',',
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = vpc
     )]
     vpc: Vec<VpcId>,
 
@@ -61,7 +62,11 @@ pub(crate) fn run(args: &FleetArgs) -> Answer {
 async fn read(args: &FleetArgs) -> Result<Fleet, AskError> {
     let deadline = Instant::now() + args.timeout.timeout;
     let aws = Aws::load(args.region.clone()).await?;
-    let region = aws.region().await.map_err(AwsError::NoRegion)?;
+    let of_table = args.facts_table.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2)).map(str::to_owned);
+    let region = match of_table {
+        Some(region) => region,
+        None => aws.region().await.map_err(AwsError::NoRegion)?,
+    };
     let config = aws.sdk_config(&region);
     let Statuses { statuses, read_at, problems } = statuses(&config, &args.facts_table, &args.vpc, deadline).await;
     Ok(judge::fleet(args.facts_table.clone(), read_at, statuses, problems))

@@ -1,7 +1,7 @@
 //! `onnet policy`: the IAM policies by which DynamoDB can say how requests come, and those of a table of shared facts.
 
 use super::{Answer, Output, block_on};
-use crate::cli::{account, table};
+use crate::cli::{account, table, vpc};
 use clap::{Args, ValueEnum};
 use onnet::{
     model::{AccountId, Gap, VpcId},
@@ -196,11 +196,6 @@ fn facts_table(text: &str) -> Result<TableOfFacts, String> {
     let home = TableHome { region: region.to_owned(), account: owner.into() };
     let name = resource.trim_start_matches("table/").to_owned();
     Ok(TableOfFacts { name, of_arn: Some((partition(of)?, home)) })
-}
-
-fn vpc(text: &str) -> Result<VpcId, String> {
-    let is_id = text.strip_prefix("vpc-").is_some_and(is_number);
-    if is_id { Ok(text.into()) } else { Err("expected a VPC's id, such as vpc-0a1b2c3d".to_owned()) }
 }
 
 fn instance(text: &str) -> Result<InstanceArn, String> {

@@ -1,7 +1,7 @@
 //! `onnet publish`: the facts of VPCs, put into a table once. For a timer, a job or a function where the EC2 API can be reached.
 
 use super::{Answer, Output, block_on};
-use crate::cli::{TimeoutArgs, account, period, region, table};
+use crate::cli::{TimeoutArgs, account, published_period, region, table, vpc};
 use clap::Args;
 use onnet::{
     model::{AccountId, Gap, VpcId},
@@ -34,6 +34,7 @@ pub(crate) struct PublishArgs {
         value_name = "ID",
         value_delimiter = ',',
         hide_env_values = true,
+        value_parser = vpc,
         required_unless_present = "all"
     )]
     vpc: Vec<VpcId>,
@@ -46,7 +47,7 @@ pub(crate) struct PublishArgs {
     key: SignArgs,
 
     /// How often this command is run: readers use its facts for three times as long, at most.
-    #[arg(long, env = "ONNET_EVERY", default_value = "5m", value_parser = period, value_name = "PERIOD", hide_env_values = true)]
+    #[arg(long, env = "ONNET_EVERY", default_value = "5m", value_parser = published_period, value_name = "PERIOD", hide_env_values = true)]
     every: Duration,
 
     /// The account whose credentials are used [default: what the credentials or instance metadata say].
@@ -117,7 +118,8 @@ async fn publish(args: &PublishArgs) -> Result<Output, PublishError> {
     let settings = FactsSettings {
         table: args.facts_table.clone(),
         role: Role::Publish(key),
-        trust: Vec::new(),
+        // What others published counts only if it is signed as this is.
+        trust: public.into_iter().collect(),
         period: args.every,
     };
     let published = FactsTable::new(settings).publish_once(&config, &asker, deadline.into()).await;

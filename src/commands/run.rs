@@ -1,13 +1,13 @@
 //! `onnet run`: the daemon's loop, its HTTP server and the signals.
 
 use super::{Answer, Output, block_on, periods::PeriodArgs, publish::SignArgs};
-use crate::cli::{CollectArgs, duration, host, socket, time};
+use crate::cli::{CollectArgs, check_period, duration, host, socket, time};
 use clap::{Args, ValueEnum};
 use onnet::{
     engine::{self, Daemon, Periods, Recorder, metrics::Counters, publishing},
     model::{BySource, History, SettingsStatus, Source, Status},
     observe::{
-        facts_table::{FactsSettings, KeyError, Role},
+        facts_table::{FactsSettings, KeyError, Role, TrustedKey},
         seen::chain,
     },
     serve::{Limits, Listeners, ServeError, ServeSettings, WebConfig, WebConfigError, serve},
@@ -94,6 +94,16 @@ enum RunError {
     Key(#[from] KeyError),
     #[error("--facts publish and --facts auto need --facts-table")]
     NoTable,
+    #[error("--facts-sign-key is for --facts publish and --facts auto")]
+    NotPublishing,
+    #[error(
+        "--facts-trust does not have the key of --facts-sign-key, so other readers like this one would not accept what is published; its public key is {0}"
+    )]
+    NotTrusted(TrustedKey),
+    #[error("--facts-trust accepts signed facts only: --facts publish and --facts auto need --facts-sign-key")]
+    Unsigned,
+    #[error("--ec2-every: {0}, to publish facts")]
+    Period(String),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error(transparent)]
@@ -208,6 +218,21 @@ fn recorder(file: &Path) -> Result<Recorder, RunError> {
 
 fn settings(args: &RunArgs) -> Result<engine::RunSettings, RunError> {
     let key = args.key.key()?;
+    let trust = &args.collect.shared.facts_trust;
+    match (args.facts, &key) {
+        (FactsRole::Read, Some(_)) => return Err(RunError::NotPublishing),
+        (FactsRole::Read, None) => {}
+        (FactsRole::Publish | FactsRole::Auto, key) => {
+            check_period(args.every.0[Source::Ec2]).map_err(RunError::Period)?;
+            match key.as_ref().map(|key| key.public()) {
+                None if !trust.is_empty() => return Err(RunError::Unsigned),
+                Some(public) if !trust.is_empty() && !trust.contains(&public) => {
+                    return Err(RunError::NotTrusted(public));
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
     let role = match args.facts {
         FactsRole::Read => Role::Read,
         FactsRole::Publish => Role::Publish(key),

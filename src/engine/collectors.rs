@@ -99,9 +99,9 @@ impl Collectors {
     /// Writes what this instance reports of itself into the table of shared facts.
     pub(super) async fn report(&self, status: &InstanceStatus, deadline: Instant) -> Result<(), Gap> {
         let (Some(table), Ok(aws)) = (&self.facts, &self.aws) else { return Ok(()) };
-        within(deadline, async { table.report(&aws.sdk_config(&aws.region().await?), status, deadline).await })
-            .await
-            .into_result()
+        // The instance's own Region, as where its facts are read.
+        let region = status.instance.split(':').nth(3).unwrap_or_default();
+        table.report(&aws.sdk_config(region), status, deadline).await
     }
 
     /// The settings that are not used as they stand, where the others can be used.

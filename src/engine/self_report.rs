@@ -8,6 +8,8 @@ use crate::model::{Gap, InstanceStatus, Report, STATUS_EVERY, STATUS_GAP, Timest
 #[derive(Debug, Default)]
 pub(super) struct SelfReport {
     written: Option<InstanceStatus>,
+    /// The last status that says who this is.
+    identity: Option<InstanceStatus>,
     tried: Option<Moment>,
     is_under_way: bool,
     failing: Option<&'static str>,
@@ -22,7 +24,7 @@ impl SelfReport {
         now: (Moment, Timestamp),
     ) -> Option<InstanceStatus> {
         let (moment, wall) = now;
-        let status = InstanceStatus::of(report, since, wall)?;
+        let status = InstanceStatus::of(report, since, wall).or_else(|| self.without_identity(report, since, wall))?;
         let age = self.tried.map(|tried| moment.since(tried));
         let is_same = self.written.as_ref().is_some_and(|written| written.says_the_same(&status));
         let least = if is_same { STATUS_EVERY } else { STATUS_GAP };
@@ -30,7 +32,14 @@ impl SelfReport {
             return None;
         }
         (self.tried, self.is_under_way) = (Some(moment), true);
+        self.identity = Some(status.clone());
         Some(status)
+    }
+
+    /// The same where instance metadata are gone meanwhile: that is worth a report, and who it is has not changed.
+    fn without_identity(&self, report: &Report, since: Timestamp, reported_at: Timestamp) -> Option<InstanceStatus> {
+        let (outcome, summary) = (report.outcome, report.summary.clone());
+        self.identity.clone().map(|last| InstanceStatus { outcome, summary, since, reported_at, ..last })
     }
 
     /// It was written, or not. Logs when that begins and ends to fail.

@@ -64,7 +64,7 @@ fn shared(world: &Snapshot, head: &Head, chunks: &Chunks) -> Snapshot {
         Ok(facts) => {
             let observers = BTreeMap::from([(head.vpc.clone(), head.observer(Some("a key".to_owned())))]);
             let subnets = subnets(world);
-            let shared = SharedFacts { table: "onnet-facts".to_owned(), observers, subnets, refused: None };
+            let shared = SharedFacts { table: "onnet-facts".to_owned(), observers, subnets, own: false, refused: None };
             VpcFacts { shared: Some(Box::new(shared)), ..facts }
         }
         Err(gap) => VpcFacts::not_shared("onnet-facts", &gap),

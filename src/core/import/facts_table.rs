@@ -21,8 +21,8 @@ pub const FACTS_SCHEMA: u32 = 1;
 /// How far ahead of DynamoDB's clock a publisher's may be.
 const AHEAD: Duration = Duration::from_secs(5);
 
-/// The periods that a publisher may have.
-const PERIODS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(86_400)];
+/// The shortest and the longest period that a publisher may have.
+pub const PERIODS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(86_400)];
 
 /// For how many periods facts count, as those that this instance collects itself.
 const PERIODS_KEPT: u32 = crate::model::PERIODS_KEPT;
@@ -139,6 +139,19 @@ pub fn contents(facts: &VpcFacts, mut put: impl FnMut(Vec<u8>) -> Result<Digest,
         endpoint_interfaces: Listed::of(endpoint_interfaces.and_then(&mut chunk)),
         service_prefix_lists: Listed::of(facts.service_prefix_lists.get().cloned().map_err(Clone::clone)),
         prefix_lists,
+    }
+}
+
+impl Contents {
+    /// Whether nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        let Self { route_tables, vpc_endpoints, endpoint_interfaces, service_prefix_lists, prefix_lists } = self;
+        let is_listed = |listed: &Listed<Digest>| matches!(listed, Listed::Complete(_));
+        matches!(route_tables, Listed::Complete(_))
+            && matches!(service_prefix_lists, Listed::Complete(_))
+            && is_listed(vpc_endpoints)
+            && is_listed(endpoint_interfaces)
+            && prefix_lists.values().all(is_listed)
     }
 }
 

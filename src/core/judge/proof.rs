@@ -33,12 +33,12 @@ fn level(round: &Round<'_>, judged: &Judged<'_>) -> ProofLevel {
     if is_proved {
         return ProofLevel::Proved;
     }
+    // Who else may write them is not known here; neither a probe nor a denial says anything of the rest of the way.
+    if round.snapshot.vpc.shared.as_ref().is_some_and(|shared| !shared.own) {
+        return ProofLevel::Inferred;
+    }
     if is_testified(round.snapshot, address) && !judged.report.verdict.is_off_net() {
         return ProofLevel::Proved;
-    }
-    // Who else may write them is not known here; a probe says nothing of the rest of the way.
-    if round.snapshot.vpc.shared.is_some() {
-        return ProofLevel::Inferred;
     }
     let Some(egress) = &judged.egress else { return ProofLevel::Inferred };
     let mut answered = probes_of(round.snapshot, address).filter(|probe| probe.result.reached_service());

@@ -30,7 +30,7 @@ impl<'f> Associations<'f> {
     pub(super) fn of(facts: &'f VpcFacts) -> Result<Self, &'f Gap> {
         let mut all = Self {
             of_subnets: BTreeMap::new(),
-            only: facts.shared.as_ref().map(|shared| &shared.subnets),
+            only: facts.shared.as_ref().filter(|shared| !shared.own).map(|shared| &shared.subnets),
             main: BTreeMap::new(),
             have_states: false,
             twice: BTreeSet::new(),

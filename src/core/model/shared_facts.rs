@@ -15,6 +15,9 @@ pub struct SharedFacts {
     /// The subnets whose route tables were read. Of others nothing is known: their own tables were left out.
     #[serde(default)]
     pub subnets: BTreeSet<SubnetId>,
+    /// Whether the facts that are used are this instance's own, from when it published them itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
     /// Why what the table has now is not used, where that is so: facts that were read before are kept while they are not too old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Gap>,
@@ -31,7 +34,7 @@ pub struct Observer {
     pub observed_at: Timestamp,
     /// How often it observes them.
     pub period: Seconds,
-    /// The fingerprint of the key that signed them, if it is one of `--facts-trust`.
+    /// The public key that signed them, in base64, if it is one of `--facts-trust`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
 }
@@ -40,7 +43,7 @@ impl SharedFacts {
     /// Nothing of the table is used, for this reason.
     pub fn refused(table: &str, why: &Gap) -> Self {
         let (observers, subnets) = (BTreeMap::new(), BTreeSet::new());
-        Self { table: table.to_owned(), observers, subnets, refused: Some(why.clone()) }
+        Self { table: table.to_owned(), observers, subnets, own: false, refused: Some(why.clone()) }
     }
 
     /// How old facts may be: no older than three periods of those who observed them, if that is less.
@@ -52,9 +55,9 @@ impl SharedFacts {
         own
     }
 
-    /// Whether the facts of every VPC are signed by a key that is trusted.
+    /// Whether the facts of every VPC are this instance's own, or signed by a key that is trusted.
     pub fn are_signed(&self) -> bool {
-        !self.observers.is_empty() && self.observers.values().all(|observer| observer.signed_by.is_some())
+        self.own || !self.observers.is_empty() && self.observers.values().all(|observer| observer.signed_by.is_some())
     }
 }
 
@@ -68,9 +71,8 @@ impl VpcFacts {
     pub fn keep_observers_of(&mut self, known: &Self) {
         let Some(before) = &known.shared else {
             // What this instance observed itself stays so, where nothing else takes its place.
-            let is_nothing_read = self.shared.as_ref().is_some_and(|shared| shared.observers.is_empty());
-            if is_nothing_read && known.route_tables.seen().is_some() {
-                self.shared = None;
+            if let Some(now) = self.shared.as_mut().filter(|shared| shared.observers.is_empty()) {
+                now.own = known.route_tables.seen().is_some();
             }
             return;
         };
@@ -83,13 +85,17 @@ impl VpcFacts {
         match &mut self.shared {
             None if lacks_some => self.shared = Some(before.clone()),
             None => {}
+            Some(_) if !lacks_some => {}
             Some(now) => {
                 if lacks(self.route_tables.gap()) {
                     now.subnets.clone_from(&before.subnets);
                 }
+                now.own = before.own && now.observers.is_empty();
                 for (vpc, observer) in &before.observers {
                     let slot = now.observers.entry(vpc.clone()).or_insert_with(|| observer.clone());
-                    if lacks_some && observer.signed_by.is_none() {
+                    slot.observed_at = slot.observed_at.min(observer.observed_at);
+                    slot.period = slot.period.min(observer.period);
+                    if observer.signed_by.is_none() {
                         slot.signed_by = None;
                     }
                 }

@@ -347,6 +347,10 @@ pub(super) fn status(item: &Item) -> Result<InstanceStatus, String> {
         Some(_) | None => None,
     };
     let Some(key) = text(PK) else { return Err("an item without a key".to_owned()) };
+    let is_instance = key.starts_with("arn:") && key.contains(":instance/i-") && text(SK) == Some(STATUS);
+    if !is_instance {
+        return Err(format!("the item of {key} is not the status of an instance"));
+    }
     let fields = item.iter().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone().into())));
     let mut fields: serde_json::Map<String, serde_json::Value> = fields.collect();
     fields.insert("instance".to_owned(), key.into());

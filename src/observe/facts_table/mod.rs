@@ -117,6 +117,10 @@ struct Known {
     watched: Option<(Option<u64>, Instant)>,
     /// The chunks that this process wrote, and when they expire, in seconds since 1970.
     written: BTreeMap<Digest, u64>,
+    /// Since when the table has facts that are not trusted.
+    foreign_since: Option<Instant>,
+    /// Until when no lease is taken: the last turn came to nothing.
+    held_off: Option<Instant>,
     /// Why nothing could be published at last.
     failing: Option<&'static str>,
 }
@@ -162,7 +166,7 @@ impl FactsTable {
     fn is_elsewhere(&self, region: &str) -> Option<Gap> {
         let other = self.name().strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2))?;
         let detail = || {
-            format!("the table {} is not in {region}: shared facts are read in the instance's own Region", self.name())
+            format!("the table {} is not in {region}, where its facts are shared (onnet publish --region)", self.name())
         };
         (other != region).then(|| Gap::Settings { detail: detail() })
     }

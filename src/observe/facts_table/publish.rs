@@ -2,7 +2,7 @@
 
 use super::{
     Asker, CHUNKS_AT_A_TIME, FactsTable, Items, Known, Patience, Role,
-    items::{HeadItem, NewHead, Written},
+    items::{NewHead, Written},
     seal::{digest_of, packed},
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     observe::{
         ec2,
         limits::{FACTS_ITEM, OF_REGION, over},
-        seen::{Stopwatch, within},
+        seen::within,
     },
 };
 use aws_config::SdkConfig;
@@ -23,7 +23,10 @@ use std::{
 use tokio::time::Instant;
 
 /// After so long DynamoDB may delete what nobody writes again. A chunk is written again at half of it.
-const KEPT: Duration = Duration::from_secs(7 * 86_400);
+const KEPT: Duration = Duration::from_secs(2 * 86_400);
+
+/// Why a publisher without a key does not publish.
+const SIGNED: &str = "the facts in the table are signed: publish them with --facts-sign-key, or delete them first";
 
 /// What came of publishing a VPC once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +67,15 @@ pub(super) struct Turn {
 
 /// Whose turn it is.
 enum Lease {
-    /// This process's, with the counter that it wrote.
-    Mine(u64),
+    /// This process's.
+    Mine {
+        /// The counter that it wrote.
+        counter: u64,
+        /// DynamoDB's clock before: what EC2 says from now on is not older.
+        now: Timestamp,
+        /// Whether the table has all facts, and they are not overdue.
+        is_current: bool,
+    },
     Others,
 }
 
@@ -100,12 +110,11 @@ impl FactsTable {
         known: &mut Known,
         patience: Patience,
     ) -> (Turn, Result<(), Gap>) {
-        let counter = match self.lease(items, asker, vpc, known).await {
-            Ok(Lease::Mine(counter)) => counter,
+        let (counter, observed_at, is_current) = match self.lease(items, asker, vpc, known).await {
+            Ok(Lease::Mine { counter, now, is_current }) => (counter, now, is_current),
             Ok(Lease::Others) => return (Turn::default(), Ok(())),
             Err(gap) => return (Turn::default(), Err(gap)),
         };
-        let watch = Stopwatch::start();
         let vpcs = std::slice::from_ref(vpc);
         let (facts, requests) = ec2::vpcs_facts(config, vpcs, &asker.region, None, patience).await;
         if let Err(gap) = has_tables(&facts, vpc, &asker.region) {
@@ -113,7 +122,21 @@ impl FactsTable {
             let given_back = items.set_lease(vpc, Some(counter), None).await.map(|_| ());
             return (Turn { facts: None, requests }, given_back.and(Err(gap)));
         }
-        let published = self.publish(items, asker, (vpc, counter), &facts, watch.at(), known).await;
+        // What the table has is older than what this process knows, whether or not that can be written.
+        known.newest = known.newest.max(Some(observed_at));
+        let lacks = incomplete(&facts);
+        let published = if lacks.is_empty() || !is_current {
+            self.publish(items, asker, (vpc, counter), &facts, observed_at, known).await
+        } else {
+            Err(Gap::Failed {
+                detail: format!("others have published all of it, and this process lacks {}", lacks.join(", ")),
+            })
+        };
+        if published.is_err() {
+            // Another one may be able to, if this one does not take it again at once.
+            known.held_off = Some(Instant::now() + self.settings.period * 2);
+            let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is the first one
+        }
         (Turn { facts: Some(facts), requests }, published)
     }
 
@@ -146,23 +169,29 @@ impl FactsTable {
     ) -> Result<Once, Gap> {
         let mut known = Known::default();
         let (item, now) = items.head(vpc, true).await?;
-        let (counter, publisher) = (item.counter, item.publisher.clone());
+        let (counter, publisher, is_signed) = (item.counter, item.publisher.clone(), item.signature.is_some());
         if let Some(publisher) = publisher.filter(|name| *name != asker.name)
             && let Ok(accepted) = self.accept(item, now, asker, vpc, &mut known)
             && accepted.age < self.settings.period / 2
         {
             return Ok(Once::Others { publisher });
         }
+        if is_signed && self.settings.role.key().is_none() {
+            return Err(Gap::Settings { detail: SIGNED.to_owned() });
+        }
         let lost = || Gap::Failed { detail: "another publisher took over meanwhile".to_owned() };
         let Written::Yes = items.set_lease(vpc, counter, Some(&asker.name)).await? else { return Err(lost()) };
         let counter = counter.unwrap_or_default().saturating_add(1);
-        let watch = Stopwatch::start();
         let (facts, _) = ec2::vpcs_facts(config, std::slice::from_ref(vpc), &asker.region, None, patience).await;
         if let Err(gap) = has_tables(&facts, vpc, &asker.region) {
             let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is EC2's
             return Err(gap);
         }
-        self.publish(items, asker, (vpc, counter), &facts, watch.at(), &mut known).await?;
+        let published = self.publish(items, asker, (vpc, counter), &facts, now, &mut known).await;
+        if published.is_err() {
+            let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is the first one
+        }
+        published?;
         let tables = facts.route_tables.seen().map_or(0, Vec::len);
         Ok(Once::Published { tables, incomplete: incomplete(&facts), items: known.written.len().saturating_add(1) })
     }
@@ -180,24 +209,38 @@ impl FactsTable {
             }
         };
         known.watched = Some((counter, since));
-        let is_held_by_other = item.publisher.as_deref().is_some_and(|name| name != asker.name);
-        let is_mine = item.publisher.as_deref() == Some(&asker.name);
+        let (is_mine, is_signed) = (item.publisher.as_deref() == Some(&asker.name), item.signature.is_some());
+        let is_held_by_other = item.publisher.is_some() && !is_mine;
+        let accepted = self.accept(item, now, asker, vpc, known);
+        let is_foreign = matches!(accepted, Err(Gap::Untrusted { .. }));
+        known.foreign_since = known.foreign_since.filter(|_| is_foreign).or_else(|| is_foreign.then(Instant::now));
         // Looks are a period apart, but for what answers take.
-        if is_held_by_other && since.elapsed() < self.settings.period.mul_f64(0.9) {
+        let period = self.settings.period.mul_f64(0.9);
+        let stands_still = since.elapsed() >= period;
+        // Nor does a lease count under which facts are published that are not trusted.
+        let is_useless = known.foreign_since.is_some_and(|since| since.elapsed() >= period);
+        if is_held_by_other && !stands_still && !is_useless {
             return Ok(Lease::Others);
         }
-        if matches!(self.settings.role, Role::Auto(_)) && !is_mine && !self.is_overdue(item, now, asker, vpc, known) {
+        if is_signed && self.settings.role.key().is_none() {
+            return Err(Gap::Settings { detail: SIGNED.to_owned() });
+        }
+        if known.held_off.is_some_and(|until| Instant::now() < until) {
             return Ok(Lease::Others);
         }
+        let (age, is_complete) = match &accepted {
+            Ok(accepted) => (Some(accepted.age), accepted.head.contents.is_complete()),
+            Err(_) => (None, false),
+        };
+        let is_overdue = age.is_none_or(|age| age > self.settings.period);
+        if matches!(self.settings.role, Role::Auto(_)) && !is_mine && !is_overdue {
+            return Ok(Lease::Others);
+        }
+        let is_current = is_complete && age.is_some_and(|age| age <= self.settings.period * 2);
         match items.set_lease(vpc, counter, Some(&asker.name)).await? {
-            Written::Yes => Ok(Lease::Mine(counter.unwrap_or_default().saturating_add(1))),
+            Written::Yes => Ok(Lease::Mine { counter: counter.unwrap_or_default().saturating_add(1), now, is_current }),
             Written::Lost => Ok(Lease::Others),
         }
-    }
-
-    /// Whether the facts are older than a period, or none that can be used.
-    fn is_overdue(&self, item: HeadItem, now: Timestamp, asker: &Asker, vpc: &VpcId, known: &mut Known) -> bool {
-        self.accept(item, now, asker, vpc, known).map_or(true, |accepted| accepted.age > self.settings.period)
     }
 
     /// Writes the chunks that are not in the table yet, or not for long any more, and then the head.

@@ -16,6 +16,9 @@ use crate::{
 use futures_util::{StreamExt, stream};
 use std::{collections::BTreeMap, time::Duration};
 
+/// What the `Date` of an answer leaves out: it has whole seconds.
+const DATE: Duration = Duration::from_secs(1);
+
 /// A head that may be used.
 pub(super) struct Accepted {
     pub(super) head: Head,
@@ -71,17 +74,19 @@ impl FactsTable {
                 }
             }
         }
+        // Somebody changed it, whatever else is known of it.
+        let altered = failed.values().find(|gap| matches!(gap, Gap::Untrusted { .. })).cloned();
         let bytes_of = |digest: &String| {
             let gap = || failed.get(digest).cloned().unwrap_or_else(Gap::not_yet);
             known.chunks.get(digest).cloned().ok_or_else(gap)
         };
         // Dated by the own clock, whatever the publisher's showed: as old as DynamoDB's clock says.
-        let dated = (watch.at().minus(age), watch.took());
+        let dated = (watch.at().minus(age + DATE), watch.took());
         let facts = head.facts(&asker.subnets, &asker.accounts, dated, bytes_of)?;
         known.newest = Some(head.observed_at);
         let observers = BTreeMap::from([(vpc.clone(), head.observer(signed_by))]);
         let subnets = asker.subnets.clone();
-        let shared = SharedFacts { table: self.name().to_owned(), observers, subnets, refused: None };
+        let shared = SharedFacts { table: self.name().to_owned(), observers, subnets, own: false, refused: altered };
         Ok(VpcFacts { shared: Some(Box::new(shared)), ..facts })
     }
 

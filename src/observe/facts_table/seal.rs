@@ -102,7 +102,7 @@ impl SigningKey {
         let directory = directory.and_then(|directory| Path::new(&directory).canonicalize().ok());
         let is_credential =
             directory.zip(path.canonicalize().ok()).is_some_and(|(directory, file)| file.starts_with(directory));
-        let mode = path.metadata().map_or(0, |metadata| metadata.mode() & 0o777);
+        let mode = path.metadata().map_or(0o777, |metadata| metadata.mode() & 0o777);
         if !is_credential && mode & 0o077 != 0 {
             return Err(KeyError::Open { file, mode });
         }

@@ -214,7 +214,7 @@ impl SharedChange {
         let refused = self.refused.map(|fact| fact.observed(Ok)).transpose()?;
         let refused = refused.and_then(|refused| refused.gap().cloned());
         let (table, observers) = ("onnet-facts".to_owned(), observers.into_iter().collect());
-        Ok(SharedFacts { table, observers, subnets, refused })
+        Ok(SharedFacts { table, observers, subnets, own: false, refused })
     }
 }
 

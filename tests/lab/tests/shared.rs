@@ -37,13 +37,15 @@ const ON_ITEMS: &str = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "A
     "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "*" } }"#;
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 10] = [
         ("shared::a_publisher_that_dies_is_noticed_after_three_periods", dead_publisher),
         ("shared::a_table_of_another_account_is_read_by_its_arn", other_account),
         ("shared::a_head_older_than_the_one_before_is_not_used", rolled_back),
         ("shared::a_publisher_publishes_again_only_what_changed", only_what_changed),
         ("shared::a_reader_fetches_what_its_own_subnet_needs", own_subnet),
         ("shared::one_of_two_publishers_asks_ec2", one_publisher),
+        ("shared::unsigned_facts_never_replace_signed_ones", unsigned_publisher),
+        ("shared::a_publisher_that_cannot_write_gives_the_lease_back", gives_back),
         ("shared::a_fleet_is_as_good_as_its_worst_instance", a_fleet),
         ("shared::a_fleet_of_ten_thousand_has_several_pages", large_fleet),
     ];
@@ -429,7 +431,7 @@ fn other_account() -> Done {
     check(&arn, WITNESS, &expect("on_net", 0, "proved", &[]), "")?;
     let elsewhere = "arn:aws:dynamodb:eu-west-1:444455556666:table/onnet-facts";
     let expected = expect("undetermined", 3, "inferred", &["settings-invalid"]);
-    check(elsewhere, ALONE, &expected, "is not in us-east-1")?;
+    check(elsewhere, ALONE, &expected, "is not in us-east-1, where")?;
     let expected = expect("undetermined", 3, "inferred", &["missing-fact"]);
     check(TABLE, ALONE, &expected, "the table onnet-facts of the shared facts")?;
     lab.create_table(Table::new("other-key").with_key("id", None));
@@ -673,4 +675,68 @@ fn fleet_lab() -> Result<Lab, Failed> {
     let lab = Lab::start(world, Mode::Namespaces)?;
     lab.create_table(Table::new(TABLE));
     Ok(lab)
+}
+
+fn unsigned_publisher() -> Done {
+    let lab = lab()?;
+    let key = Key::new(&lab, "publisher.pem")?;
+    publish(&lab, Some(&key))?;
+    edit(&lab, &key, |head| head["observed_at"] = json!(time_from_now(-600)));
+    let arguments = ["publish", "--facts-table", TABLE, "--vpc", VPC, "--publisher", "other"];
+    let ran = elsewhere(&lab, &arguments)?;
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stdout.contains("the facts in the table are signed"), "{ran:?}");
+    let signed = |key: &Key| {
+        let tables = &mut *lab.tables();
+        let item = tables.named(TABLE).item(VPC, "head").expect("a head");
+        key.sign(&bytes_of(item, "document")) == bytes_of(item, "signature")
+    };
+    assert!(signed(&key), "the head is as it was");
+    // Another key: what is published by the first one is of no use to its readers.
+    let other = Key::new(&lab, "other.pem")?;
+    let file = other.file.to_string_lossy().into_owned();
+    edit(&lab, &key, |head| head["observed_at"] = json!(time_from_now(0)));
+    let ran = elsewhere(&lab, &[&arguments[..], &["--facts-sign-key", &file]].concat())?;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(signed(&other) && !signed(&key));
+    let trust = key.public();
+    let refused = |arguments: &[&str], says: &str| -> Done {
+        let ran = elsewhere(&lab, &[&["run", "--facts-table", TABLE], arguments].concat())?;
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert!(ran.stderr.contains(says), "{says}: {ran:?}");
+        Ok(())
+    };
+    refused(&["--facts", "auto", "--facts-trust", &trust], "need --facts-sign-key")?;
+    refused(&["--facts", "publish", "--facts-trust", &trust, "--facts-sign-key", &file], &other.public())?;
+    refused(&["--facts-sign-key", &file], "is for --facts publish and --facts auto")?;
+    refused(&["--facts", "publish", "--ec2-every", "500ms"], "expected a period from 1s to 1d")
+}
+
+fn gives_back() -> Done {
+    let reads = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "Allow",
+        "Action": ["dynamodb:GetItem", "dynamodb:UpdateItem"], "Resource": "*" } }"#;
+    let world = World::endpoint_only()
+        .with_role_policies([Policy::inline(ON_ITEMS).expect("a literal policy")])
+        .with_elsewhere()
+        .with_elsewhere_policies([Policy::inline(reads).expect("a literal policy")]);
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    lab.create_table(Table::new(TABLE));
+    let ran = elsewhere(&lab, &["publish", "--facts-table", TABLE, "--vpc", VPC])?;
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stdout.contains("NOT published: denied: dynamodb:PutItem"), "{ran:?}");
+    let held = || lab.tables().named(TABLE).item(VPC, "head").is_some_and(|item| item.contains_key("publisher"));
+    assert!(!held(), "the lease was given back");
+    let _publisher = Publisher::start(&lab, &["--facts", "publish"])?;
+    let counter = || -> u64 {
+        let tables = &mut *lab.tables();
+        let item = tables.named(TABLE).item(VPC, "head").expect("a head");
+        item["counter"]["N"].as_str().and_then(|text| text.parse().ok()).expect("a number")
+    };
+    let end = std::time::Instant::now() + PATIENCE;
+    let before = counter();
+    while counter() < before + 2 || held() {
+        assert!(std::time::Instant::now() < end, "no turn was taken and given back");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }

@@ -112,7 +112,8 @@ impl Rule for code::StaleEvidence {
 
 impl Rule for code::FactsUntrusted {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let lacks = lacks(world, FindingCode::FactsUntrusted);
+        // For one reason: that each fact is missing says nothing more.
+        let lacks: Vec<Draft> = lacks(world, FindingCode::FactsUntrusted).into_iter().take(1).collect();
         let shared = world.snapshot.and_then(|snapshot| snapshot.vpc.shared.as_deref());
         // Facts that were read before may still stand.
         let refused = shared.and_then(|shared| Some((&shared.table, shared.refused.as_ref()?)));
