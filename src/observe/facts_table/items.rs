@@ -70,6 +70,8 @@ pub(super) struct HeadItem {
     pub(super) publisher: Option<String>,
     pub(super) document: Option<Vec<u8>>,
     pub(super) signature: Option<Vec<u8>>,
+    /// What is said of `document` beside it, for those who cannot read it.
+    pub(super) observed_at: Option<Timestamp>,
 }
 
 /// A head that is to be published.
@@ -333,7 +335,9 @@ impl HeadItem {
             Some(_) => return Err(malformed(COUNTER)),
         };
         let (document, signature) = (bytes(item, DOCUMENT)?, bytes(item, SIGNATURE)?);
-        Ok(Self { counter, publisher: text(PUBLISHER)?, document, signature })
+        let observed_at =
+            item.get(OBSERVED_AT).and_then(|at| serde_json::from_value(at.as_s().ok()?.as_str().into()).ok());
+        Ok(Self { counter, publisher: text(PUBLISHER)?, document, signature, observed_at })
     }
 }
 

@@ -169,11 +169,8 @@ impl FactsTable {
     ) -> Result<Once, Gap> {
         let mut known = Known::default();
         let (item, now) = items.head(vpc, true).await?;
-        let (counter, publisher, is_signed) = (item.counter, item.publisher.clone(), item.signature.is_some());
-        if let Some(publisher) = publisher.filter(|name| *name != asker.name)
-            && let Ok(accepted) = self.accept(item, now, asker, vpc, &mut known)
-            && accepted.age < self.settings.period / 2
-        {
+        let (counter, is_signed) = (item.counter, item.signature.is_some());
+        if let Some(publisher) = self.just_published(item, now, asker, vpc, &mut known) {
             return Ok(Once::Others { publisher });
         }
         if is_signed && self.settings.role.key().is_none() {
@@ -194,6 +191,29 @@ impl FactsTable {
         published?;
         let tables = facts.route_tables.seen().map_or(0, Vec::len);
         Ok(Once::Published { tables, incomplete: incomplete(&facts), items: known.written.len().saturating_add(1) })
+    }
+
+    /// Who published the VPC less than half a period ago, if that was another one: not who holds the lease, which may have been taken
+    /// since by one that died.
+    fn just_published(
+        &self,
+        item: HeadItem,
+        now: Timestamp,
+        asker: &Asker,
+        vpc: &VpcId,
+        known: &mut Known,
+    ) -> Option<String> {
+        let half = self.settings.period / 2;
+        let (holder, observed_at) = (item.publisher.clone(), item.observed_at);
+        let publisher = match self.accept(item, now, asker, vpc, known) {
+            Ok(accepted) => (accepted.age < half).then_some(accepted.head.publisher),
+            // A newer version's, which is not to be overwritten as long as it goes on.
+            Err(Gap::Malformed { .. }) => observed_at
+                .filter(|at| now.since(*at) < half && at.since(now) < half)
+                .map(|_| holder.unwrap_or_else(|| "another version of onnet".to_owned())),
+            Err(_) => None,
+        };
+        publisher.filter(|name| *name != asker.name)
     }
 
     /// Takes the lease where it is free, or stood still for a period by this process's own clock.
