@@ -1,5 +1,5 @@
 # Sourced by tests/e2e/run and tests/benches/run: the directories of the programs that they need and build, and the installation.
-# Programs come from Debian, moto and the AWS CLI from PyPI, an evaluator of IAM policies from npm, and the packagers from crates.io.
+# Programs come from Debian, moto and the AWS CLI from PyPI, an evaluator of IAM policies and dynalite, a DynamoDB, from npm, and the packagers from crates.io.
 # All but those from Debian have their own cache.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/onnet
@@ -7,6 +7,7 @@ tools=$cache/e2e-tools
 pinned=("moto[server]==5.2.1" "awscli==1.45.11")
 # With all dependencies. AGPL: it runs as a separate process in the tests, and is never linked or shipped.
 evaluator=(@cloud-copilot/iam-{simulate@0.1.173,data@0.21.202609261,policy@0.1.109,utils@0.1.82})
+dynamodb=dynalite@4.0.0
 # EC2's model: what onnet makes of it is compared with this version. The newest is only reported.
 model=botocore==1.44.8
 packagers=(cargo-deb@3.8.0 cargo-generate-rpm@0.21.1)
@@ -55,12 +56,12 @@ install_models() {
 }
 
 install_from_npm() {
-  local into=$tools/npm
-  if [ "$(cat "$into/pinned" 2>/dev/null)" = "${evaluator[*]}" ]; then return; fi
+  local into=$tools/npm packages=("${evaluator[@]}" "$dynamodb")
+  if [ "$(cat "$into/pinned" 2>/dev/null)" = "${packages[*]}" ]; then return; fi
   rm -rf "$into"
   mkdir -p "$into"
-  npm install --prefix "$into" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund "${evaluator[@]}"
-  echo "${evaluator[*]}" > "$into/pinned"
+  npm install --prefix "$into" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund "${packages[@]}"
+  echo "${packages[*]}" > "$into/pinned"
 }
 
 install_packagers() {

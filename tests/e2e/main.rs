@@ -1,12 +1,13 @@
 //! The tutorial with third-party software: moto serves EC2, STS and DynamoDB, nginx their TLS under the real names, unbound the
 //! DNS, and the AWS CLI makes the changes. Only instance metadata is from the lab. Then IAM: a third-party evaluator decides the
-//! requests of the lab's matrix.
+//! requests of the lab's matrix. Then shared facts: moto and dynalite have the table.
 //!
 //! Run by `tests/e2e/run`, which installs what it needs. Where moto differs from AWS, this test does what AWS would do; onnet is not
 //! changed for it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+mod facts;
 mod iam;
 #[path = "../lab/mod.rs"]
 mod lab;
@@ -45,12 +46,13 @@ fn main() -> ExitCode {
         eprintln!("no network namespaces: {why}");
         return ExitCode::FAILURE;
     }
-    let trials = vec![
+    let mut trials = vec![
         Trial::test("the_tutorial_with_moto_nginx_unbound_and_the_aws_cli", tutorial),
         Trial::test("the_lab_answers_as_the_api_model_says", shapes),
         Trial::test("every_field_and_value_of_the_api_model_is_known", model::model),
         Trial::test("iam_decides_as_the_independent_evaluator_does", iam::matrix),
     ];
+    trials.extend(facts::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
