@@ -1,6 +1,6 @@
 # Sourced by tests/e2e/run and tests/benches/run: the directories of the programs that they need and build, and the installation.
-# Programs come from Debian, moto and the AWS CLI from PyPI, an evaluator of IAM policies and dynalite, a DynamoDB, from npm, and the packagers from crates.io.
-# All but those from Debian have their own cache.
+# Programs come from Debian, moto and the AWS CLI from PyPI, an evaluator of IAM policies and dynalite, which answers as DynamoDB
+# does, from npm, and the packagers from crates.io. All but those from Debian have their own cache.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/onnet
 tools=$cache/e2e-tools
