@@ -97,9 +97,10 @@ impl Shared {
     /// A program on the host that reaches EC2, with the AWS CLI in its path.
     fn elsewhere(&self, program: &Path, arguments: &[&str]) -> Result<Ran, Failed> {
         let mut command = self.lab.elsewhere(program)?;
-        let path = std::env::var("PATH")?;
-        let tools = tool("aws").parent().ok_or("a directory")?.display().to_string();
-        command.args(arguments).env("PATH", format!("{tools}:{path}"));
+        let mut path = tool("aws").parent().ok_or("a directory")?.as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").ok_or("no PATH")?);
+        command.args(arguments).env("PATH", path);
         command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_CA_BUNDLE", self.lab.ca_bundle());
         command.env("AWS_MAX_ATTEMPTS", "1");
         Ok(lab::run(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), PATIENCE)?)

@@ -405,6 +405,7 @@ fn blob(bytes: Vec<u8>) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
+#[expect(clippy::disallowed_methods, reason = "what is dated back is dated by the wall clock")]
 pub(super) fn ago(time: Duration) -> String {
     humantime::format_rfc3339_micros(SystemTime::now() - time).to_string()
 }
