@@ -439,8 +439,8 @@ pub(crate) fn finding_code() -> impl TypedValueParser<Value = FindingCode> {
 }
 
 pub(crate) fn vpc(text: &str) -> Result<VpcId, String> {
-    let is_id = text.strip_prefix("vpc-").is_some_and(is_word);
-    if is_id { Ok(text.into()) } else { Err("expected the id of a VPC, such as vpc-0a1b2c3d".to_owned()) }
+    let is_id = text.strip_prefix("vpc-").is_some_and(is_number);
+    if is_id { Ok(text.into()) } else { Err("expected a VPC's id, such as vpc-0a1b2c3d".to_owned()) }
 }
 
 pub(crate) fn account(text: &str) -> Result<AccountId, String> {
@@ -455,6 +455,11 @@ pub(crate) fn region(text: &str) -> Result<String, String> {
         None if is_word(text) => Ok(text.to_owned()),
         None => Err("expected a Region, such as us-east-1".to_owned()),
     }
+}
+
+/// What comes after the prefix of an id.
+pub(crate) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn is_word(text: &str) -> bool {

@@ -1,7 +1,7 @@
 //! `onnet policy`: the IAM policies by which DynamoDB can say how requests come, and those of a table of shared facts.
 
 use super::{Answer, Output, block_on};
-use crate::cli::{account, table, vpc};
+use crate::cli::{account, is_number, table, vpc};
 use clap::{Args, ValueEnum};
 use onnet::{
     model::{AccountId, Gap, VpcId},
@@ -211,9 +211,4 @@ fn instance(text: &str) -> Result<InstanceArn, String> {
     read().ok_or_else(|| {
         "expected an instance's ARN, such as arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0".to_owned()
     })
-}
-
-/// What comes after the prefix of an id.
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Asker, CHUNKS_AT_A_TIME, FactsTable, Items, Known, Patience, Role,
-    items::{NewHead, Written},
+    items::{HeadItem, NewHead, Written},
     seal::{digest_of, packed},
 };
 use crate::{

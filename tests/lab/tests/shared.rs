@@ -597,7 +597,7 @@ fn a_fleet() -> Done {
         }
     };
     let item = lab.tables().named(TABLE).item(&arn, "status").cloned().ok_or("a status")?;
-    for (vpc, code) in [(VPC, 0), ("vpc-0ther", 3)] {
+    for (vpc, code) in [(VPC, 0), ("vpc-0dead", 3)] {
         let ran = fleet(&lab, &["--vpc", vpc])?;
         assert_eq!(ran.code, Some(code), "{vpc}: {ran:?}");
     }
