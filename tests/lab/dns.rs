@@ -87,13 +87,20 @@ fn records(world: &mut World, name: &Name, kind: RecordType, fault: Option<Fault
         match name.to_ascii().to_ascii_lowercase() {
             host if host == format!("ec2.{}.amazonaws.com.", world.region) => vec![world.ec2_address.into()],
             host if host == format!("sts.{}.amazonaws.com.", world.region) => vec![world.sts_address.into()],
+            host if host == format!("ec2-fips.{}.amazonaws.com.", world.region) => vec![world.ec2_address.into()],
+            host if host == format!("ec2-fips.{}.api.aws.", world.region) => vec![world.ec2_address.into()],
             host if host == "sts.amazonaws.com." => vec![world.sts_address.into()],
             host if host == format!("ec2.{}.api.aws.", world.region) => vec![world.ec2_address.into(), EC2_IPV6.into()],
             host if host == format!("sts.{}.api.aws.", world.region) => vec![world.sts_address.into(), STS_IPV6.into()],
-            host => match world.wildcard {
-                Some((domain, address)) if host.ends_with(&format!(".{domain}.")) => vec![address.into()],
-                Some(_) | None => return (ResponseCode::NXDomain, Vec::new()),
-            },
+            host => {
+                let is_it = |name: &str| host.strip_suffix('.') == Some(name);
+                let of_endpoint = world.further_names.iter().find(|(name, _)| is_it(name));
+                let by_wildcard = world.wildcard.filter(|(domain, _)| host.ends_with(&format!(".{domain}.")));
+                match of_endpoint.and_then(|(_, address)| *address).or(by_wildcard.map(|(_, address)| address)) {
+                    Some(address) => vec![address.into()],
+                    None => return (ResponseCode::NXDomain, Vec::new()),
+                }
+            }
         }
     };
     if world.dns64() && addresses.iter().all(IpAddr::is_ipv4) {
@@ -110,6 +117,10 @@ fn dynamodb_records(world: &World, name: &Name) -> Option<[bool; 2]> {
     let name = name.trim_end_matches('.');
     let ipv4 = [world.dynamodb_host(), world.account_host(), world.streams_host()];
     let dual_stack = [world.dual_stack_host(), world.dual_stack_account_host()];
+    let is_further = world.further_names.iter().any(|(further, address)| further == name && address.is_none());
+    if is_further {
+        return Some(world.records(false));
+    }
     let is_dual_stack = dual_stack.iter().any(|host| host == name);
     (is_dual_stack || ipv4.iter().any(|host| host == name)).then(|| world.records(is_dual_stack))
 }

@@ -321,6 +321,7 @@ fn endpoint_xml(world: &World, endpoint: &Endpoint) -> String {
         + &leaf("vpcEndpointType", &endpoint.kind)
         + &leaf("vpcId", &world.vpc)
         + &leaf("serviceName", &endpoint.service)
+        + &world.service_regions.get(&endpoint.id).map(|region| leaf("serviceRegion", region)).unwrap_or_default()
         + &leaf("state", &endpoint.state)
         + &leaf("policyDocument", &policy)
         + &ids("routeTableIdSet", endpoint.route_tables.clone())

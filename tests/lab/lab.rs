@@ -98,7 +98,9 @@ impl Lab {
             .map(|service| format!("{service}.{}.amazonaws.com", world.region));
         let more = [world.account_host(), "sts.amazonaws.com".to_owned(), Ipv4Addr::LOCALHOST.to_string()];
         let dual_stack = ["ec2", "sts", "dynamodb"].map(|service| format!("{service}.{}.api.aws", world.region));
-        let names = names.iter().chain(&more).chain(&dual_stack).map(String::as_str);
+        let fips = ["amazonaws.com", "api.aws"].map(|suffix| format!("ec2-fips.{}.{suffix}", world.region));
+        let further = world.further_names.iter().map(|(name, _)| name);
+        let names = names.iter().chain(&more).chain(&dual_stack).chain(&fips).chain(further).map(String::as_str);
         let certificates = Certificates::new(&names.chain([&*world.dual_stack_account_host()]).collect::<Vec<_>>());
         let files = write_files(directory.path(), &world, &certificates.authority.pem)?;
         fs::write(directory.path().join("stranger.pem"), &certificates.stranger.pem)?;

@@ -218,7 +218,7 @@ async fn shake_hands(shared: &Shared, behind: Behind, call: Call, stream: TcpStr
 /// The service a client means by a name.
 fn named(name: &str) -> Service {
     match name.split('.').next() {
-        Some("ec2") => Service::Ec2,
+        Some("ec2" | "ec2-fips") => Service::Ec2,
         Some("sts") => Service::Sts,
         _ => Service::DynamoDb,
     }

@@ -9,6 +9,7 @@ use super::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -300,6 +301,10 @@ pub struct World {
     pub resolver_options: &'static str,
     /// A domain whose names all have this address.
     pub wildcard: Option<(&'static str, Ipv4Addr)>,
+    /// Further names of DynamoDB's, and the address of the interface endpoint that they are of, if they are one's.
+    pub further_names: Vec<(String, Option<Ipv4Addr>)>,
+    /// `ServiceRegion`, by the endpoint's id, where the answers have it.
+    pub service_regions: BTreeMap<String, &'static str>,
     /// Whether the credentials carry the account id, so that SDKs use the account-based name.
     pub account_in_credentials: bool,
     pub ec2_address: Ipv4Addr,
@@ -422,6 +427,8 @@ impl World {
             rotate: true,
             resolver_options: "search ec2.internal\n",
             wildcard: None,
+            further_names: Vec::new(),
+            service_regions: BTreeMap::new(),
             account_in_credentials: false,
             ec2_address: Ipv4Addr::new(52, 46, 140, 52),
             sts_address: Ipv4Addr::new(209, 54, 177, 164),
@@ -768,6 +775,26 @@ impl World {
     }
 
     // Names.
+
+    /// Names of FIPS, of another account, of vector search, and of the interface endpoint that has this address.
+    pub fn with_further_names(mut self, endpoint: Ipv4Addr) -> Self {
+        let (region, account) = (&self.region, &self.account);
+        let of_dynamodb = [
+            format!("dynamodb-fips.{region}.amazonaws.com"),
+            format!("dynamodb-fips.{region}.api.aws"),
+            format!("{account}.ddb-fips.{region}.amazonaws.com"),
+            format!("{account}.ddb-fips.{region}.api.aws"),
+            format!("444455556666.ddb.{region}.amazonaws.com"),
+            format!("search-dynamodb.{region}.api.aws"),
+        ];
+        let of_endpoint = [
+            format!("vpce-9b15e2f2-0a1b2c3d.dynamodb.{region}.vpce.amazonaws.com"),
+            format!("vpce-9b15e2f2-0a1b2c3d-{region}a.dynamodb.{region}.vpce.amazonaws.com"),
+        ];
+        let of_dynamodb = of_dynamodb.map(|name| (name, None)).into_iter();
+        self.further_names = of_dynamodb.chain(of_endpoint.map(|name| (name, Some(endpoint)))).collect();
+        self
+    }
 
     pub fn dynamodb_service(&self) -> String {
         format!("com.amazonaws.{}.dynamodb", self.region)

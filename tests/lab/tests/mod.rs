@@ -8,6 +8,7 @@ mod iam;
 mod ipv6;
 mod lives;
 mod metrics;
+mod odd;
 mod prometheus;
 mod sdk;
 mod shared;
@@ -32,6 +33,7 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
         gates::trials(namespaces),
         lives::trials(namespaces),
         ipv6::trials(namespaces),
+        odd::trials(namespaces),
         web_config::trials(),
         dist::trials(),
         iam::trials(namespaces),

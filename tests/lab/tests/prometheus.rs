@@ -101,6 +101,7 @@ fn alert() -> Done {
     prometheus.wait("up{job=\"onnet\"} == 1", |found| !found.is_empty())?;
     prometheus.wait("onnet_on_net == 1", |found| !found.is_empty())?;
     prometheus.wait("onnet:on_net:ratio == 1", |found| !found.is_empty())?;
+    prometheus.wait("onnet_fails_open == 1", |found| !found.is_empty())?;
 
     // After two scrapes, so that rates exist. No query may fail.
     prometheus.wait("rate(onnet_probes_total{probe=\"health\"}[5m]) > 0", |found| !found.is_empty())?;

@@ -29,6 +29,7 @@ use std::{
     process::{Child, Stdio},
     time::{Duration, SystemTime},
 };
+use tokio::time::Instant;
 
 const TABLE: &str = "onnet-facts";
 const VPC: &str = "vpc-0bbc736e";
@@ -163,6 +164,7 @@ fn chunk_of(head: &Value, id: &str) -> String {
 
 fn time_from_now(seconds: i64) -> String {
     let by = Duration::from_secs(seconds.unsigned_abs());
+    #[expect(clippy::disallowed_methods, reason = "what a publisher on this machine would write")]
     let now = SystemTime::now();
     humantime::format_rfc3339_micros(if seconds < 0 { now - by } else { now + by }).to_string()
 }
@@ -503,8 +505,8 @@ fn only_what_changed() -> Done {
         tables.named(TABLE).item(VPC, "head").and_then(|item| item.get("observed_at").cloned())
     };
     let next = |than: &Option<Value>| -> Result<Option<Value>, Failed> {
-        let end = std::time::Instant::now() + PATIENCE;
-        while std::time::Instant::now() < end {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
             let now = observed();
             if now.is_some() && now != *than {
                 return Ok(now);
@@ -516,9 +518,9 @@ fn only_what_changed() -> Done {
     let first = next(&None)?;
     // It reports its own status, too.
     let is_status = |item: &Item| item["sk"]["S"] == "status";
-    let end = std::time::Instant::now() + PATIENCE;
+    let end = Instant::now() + PATIENCE;
     while !lab.tables().named(TABLE).items().any(is_status) {
-        assert!(std::time::Instant::now() < end, "no status was written");
+        assert!(Instant::now() < end, "no status was written");
         std::thread::sleep(Duration::from_millis(50));
     }
     let wrote = writes();
@@ -550,9 +552,9 @@ fn own_subnet() -> Done {
 fn one_publisher() -> Done {
     let lab = lab()?;
     let _first = Publisher::start(&lab, &["--facts", "publish"])?;
-    let end = std::time::Instant::now() + PATIENCE;
+    let end = Instant::now() + PATIENCE;
     while lab.tables().named(TABLE).item(VPC, "head").is_none_or(|item| !item.contains_key("document")) {
-        assert!(std::time::Instant::now() < end, "nothing was published");
+        assert!(Instant::now() < end, "nothing was published");
         std::thread::sleep(Duration::from_millis(50));
     }
     // Another one by name: half a period has not passed.
@@ -580,7 +582,7 @@ fn a_fleet() -> Done {
     let reader = Daemon::start(&lab, Path::new(ONNET), &arguments)?;
     reader.outcome(0, "on_net")?;
     let arn = {
-        let end = std::time::Instant::now() + PATIENCE;
+        let end = Instant::now() + PATIENCE;
         loop {
             let keys: Vec<String> = lab
                 .tables()
@@ -592,7 +594,7 @@ fn a_fleet() -> Done {
             if let [key] = &keys[..] {
                 break key.clone();
             }
-            assert!(std::time::Instant::now() < end, "no status was written");
+            assert!(Instant::now() < end, "no status was written");
             std::thread::sleep(Duration::from_millis(50));
         }
     };
@@ -732,10 +734,10 @@ fn gives_back() -> Done {
         let item = tables.named(TABLE).item(VPC, "head").expect("a head");
         item["counter"]["N"].as_str().and_then(|text| text.parse().ok()).expect("a number")
     };
-    let end = std::time::Instant::now() + PATIENCE;
+    let end = Instant::now() + PATIENCE;
     let before = counter();
     while counter() < before + 2 || held() {
-        assert!(std::time::Instant::now() < end, "no turn was taken and given back");
+        assert!(Instant::now() < end, "no turn was taken and given back");
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())

@@ -1,0 +1,182 @@
+//! Odd networks through the binary: further names, endpoints of other types and Regions, what takes over without the endpoint, what a NAT
+//! gateway costs, the tables of an endpoint's policy.
+
+use super::{
+    witness::behind_nat,
+    worlds::{agrees, expect, report, report_with},
+};
+use crate::{
+    Done, ONNET, Test,
+    lab::{
+        Lab, Mode, World,
+        iam::Policy,
+        world::{Endpoint, MAIN_TABLE},
+    },
+    named,
+};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use std::{net::Ipv4Addr, path::Path};
+
+pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
+    let tests: [(&str, Test); 8] = [
+        ("odd::each_further_name_is_judged_by_its_own_addresses", names),
+        ("odd::settings_of_fips_choose_other_names", fips),
+        ("odd::ipv6_records_count_for_nothing_without_ipv6", without_ipv6),
+        ("odd::an_ipv6_world_has_gates_too", gates),
+        ("odd::endpoints_of_other_types_carry_nothing", types),
+        ("odd::an_endpoint_that_says_another_region_is_a_contradiction", service_region),
+        ("odd::without_the_endpoint_traffic_fails_open_and_a_nat_gateway_has_a_price", fails_open),
+        ("odd::the_policy_of_the_endpoint_is_read_for_each_table", tables),
+    ];
+    named(tests, namespaces)
+}
+
+const ENDPOINT: Ipv4Addr = Ipv4Addr::new(172, 31, 32, 9);
+
+fn with_names() -> World {
+    World::on_net().with_interface_endpoint(ENDPOINT).with_further_names(ENDPOINT)
+}
+
+fn names() -> Done {
+    let lab = Lab::start(with_names(), Mode::Namespaces)?;
+    let given = [
+        ("444455556666.ddb.us-east-1.amazonaws.com", "account_based", "on_net"),
+        ("dynamodb-fips.us-east-1.amazonaws.com", "regional", "on_net"),
+        ("search-dynamodb.us-east-1.api.aws", "vector_search", "undetermined"),
+        ("streams.dynamodb.us-east-1.amazonaws.com", "streams", "undetermined"),
+        ("vpce-9b15e2f2-0a1b2c3d-us-east-1a.dynamodb.us-east-1.vpce.amazonaws.com", "interface_endpoint", "on_net"),
+        ("vpce-9b15e2f2-0a1b2c3d.dynamodb.us-east-1.vpce.amazonaws.com", "interface_endpoint", "on_net"),
+    ];
+    let arguments: Vec<&str> = ["check", "--timeout", "6s"]
+        .into_iter()
+        .chain(given.iter().flat_map(|(name, ..)| ["--hostname", name]))
+        .collect();
+    let (json, exit) = report(&lab, &arguments)?;
+    agrees(&json, exit, &expect("on_net", 0, "consistent", &["name-not-served"]))?;
+    let said = |name: &str| {
+        let names = json["names"].as_array().expect("names");
+        let found = names.iter().find(|found| found["hostname"] == name).expect("the name");
+        (found["kind"].clone(), found["outcome"].clone())
+    };
+    for (name, kind, outcome) in given {
+        assert_eq!(said(name), (json!(kind), json!(outcome)), "{name}");
+    }
+    Ok(())
+}
+
+fn fips() -> Done {
+    let lab = Lab::start(with_names(), Mode::Namespaces)?;
+    let both = [("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_USE_DUALSTACK_ENDPOINT", "true")];
+    for (environment, suffix) in [(&both[..1], "amazonaws.com"), (&both[..], "api.aws")] {
+        let (json, exit) = report_with(&lab, &["check", "--timeout", "6s"], environment)?;
+        agrees(&json, exit, &expect("on_net", 0, "consistent", &[]))?;
+        let names = json["names"].as_array().ok_or("names")?;
+        let regional = names.iter().find(|name| name["kind"] == "regional").ok_or("a regional name")?;
+        assert_eq!(regional["hostname"], format!("dynamodb-fips.us-east-1.{suffix}"), "{names:#?}");
+        let chosen_by = regional["chosen_by"].to_string();
+        assert!(chosen_by.contains("AWS_USE_FIPS_ENDPOINT"), "{chosen_by}");
+    }
+    Ok(())
+}
+
+const DUAL_STACK: (&str, &str) = ("AWS_USE_DUALSTACK_ENDPOINT", "true");
+
+fn without_ipv6() -> Done {
+    let lab = Lab::start(World::on_net().with_addresses(&["52.94.0.10", "2600:1f70::a"]), Mode::Namespaces)?;
+    let (json, exit) = report_with(&lab, &["check", "--timeout", "6s"], &[DUAL_STACK])?;
+    let report = agrees(&json, exit, &expect("on_net", 0, "consistent", &[]))?;
+    let in_use: Vec<String> =
+        report.addresses.iter().filter(|one| one.in_use).map(|one| one.address.to_string()).collect();
+    assert_eq!(in_use, ["52.94.0.10"]);
+    Ok(())
+}
+
+fn gates() -> Done {
+    let world = World::on_net().with_ipv6().with_address_type("dualstack");
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let (json, exit) = report_with(&lab, &["check", "--gates", "--timeout", "6s"], &[DUAL_STACK])?;
+    let report = agrees(&json, exit, &expect("on_net", 0, "consistent", &[]))?;
+    assert!(report.gates.len() >= 3, "{:#?}", report.gates);
+    Ok(())
+}
+
+fn types() -> Done {
+    let mut world = World::on_net();
+    for (number, kind) in ["Resource", "ServiceNetwork", "Tunnel"].into_iter().enumerate() {
+        world.endpoints.push(Endpoint {
+            id: format!("vpce-0{number}"),
+            kind: kind.to_owned(),
+            service: format!("com.amazonaws.vpce.us-east-1.vpce-svc-0{number}"),
+            state: "available".to_owned(),
+            route_tables: Vec::new(),
+            interfaces: Vec::new(),
+            address_type: None,
+            record_type: None,
+        });
+    }
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let (json, exit) = report(&lab, &["check", "--timeout", "6s"])?;
+    agrees(&json, exit, &expect("on_net", 0, "consistent", &[]))?;
+    // Without DynamoDB's own, none of them carries anything.
+    lab.edit(|world| {
+        let id = world.endpoints[0].id.clone();
+        world.delete_endpoint(&id)
+    })
+    .map_err(|refused| refused.message)?;
+    let (json, exit) = report(&lab, &["check", "--timeout", "6s"])?;
+    agrees(&json, exit, &expect("off_net", 2, "consistent", &["no-endpoint"]))?;
+    Ok(())
+}
+
+fn service_region() -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let id = lab.world().endpoints[0].id.clone();
+    for (region, expected) in [
+        ("us-east-1", expect("on_net", 0, "consistent", &[])),
+        ("eu-west-1", expect("undetermined", 3, "consistent", &["facts-disagree"])),
+    ] {
+        lab.edit(|world| world.service_regions.insert(id.clone(), region));
+        let (json, exit) = report(&lab, &["check", "--timeout", "6s"])?;
+        agrees(&json, exit, &expected)?;
+    }
+    Ok(())
+}
+
+fn fails_open() -> Done {
+    let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
+    let text = lab.onnet(Path::new(ONNET), &["check", "--timeout", "6s"])?.stdout;
+    assert!(text.contains("fails open"), "{text}");
+    lab.edit(|world| {
+        let everywhere = crate::lab::world::Destination::Cidr("0.0.0.0/0".parse().expect("a literal CIDR"));
+        world.delete_route(MAIN_TABLE, &everywhere)
+    })
+    .map_err(|refused| refused.message)?;
+    let text = lab.onnet(Path::new(ONNET), &["check", "--timeout", "3s"])?.stdout;
+    assert!(!text.contains("fails open"), "{text}");
+
+    let lab = Lab::start(behind_nat(World::tutorial()), Mode::Namespaces)?;
+    let arguments = ["check", "--timeout", "6s", "--nat-usd-per-gb", "0.09"];
+    let text = lab.onnet(Path::new(ONNET), &arguments)?.stdout;
+    assert!(text.contains("NAT cost") && text.contains("0.09"), "{text}");
+    Ok(())
+}
+
+fn tables() -> Done {
+    let policy = r#"{ "Version": "2012-10-17", "Statement": [
+        { "Sid": "All", "Effect": "Allow", "Principal": "*", "Action": "dynamodb:*", "Resource": "*" },
+        { "Sid": "NotAudit", "Effect": "Deny", "Principal": "*", "Action": "dynamodb:*",
+          "Resource": "arn:aws:dynamodb:us-east-1:111122223333:table/audit" }] }"#;
+    let world = World::on_net().with_endpoint_policy(Policy::inline(policy).expect("a literal policy"));
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let table = |name: &str| format!("arn:aws:dynamodb:us-east-1:111122223333:table/{name}");
+    let (orders, audit) = (table("orders"), table("audit"));
+    let arguments = ["check", "--timeout", "6s", "--action", "dynamodb:GetItem", "--table", &orders, "--table", &audit];
+    let (json, exit) = report(&lab, &arguments)?;
+    agrees(&json, exit, &expect("on_net", 0, "consistent", &["endpoint-policy-denies"]))?;
+    let finding = json["findings"][0]["message"].as_str().ok_or("a message")?;
+    assert!(finding.contains("table/audit") && !finding.contains("table/orders"), "{finding}");
+    let decided: Vec<&Value> = json["endpoint_policies"][0]["actions"].as_array().ok_or("actions")?.iter().collect();
+    assert!(decided.iter().any(|action| action["table"] == orders.as_str()), "{decided:#?}");
+    Ok(())
+}
