@@ -150,6 +150,8 @@ fn facts(args: &PolicyArgs, table: &TableOfFacts) -> Answer {
             Some(other) => return Err(PolicyError::Partitions(first.to_owned(), other.to_owned()).into()),
             None => first.to_owned(),
         },
+        // What makes the table has no ARN.
+        None if args.facts_role == Some(FactsRole::Table) => "aws".to_owned(),
         None => block_on(of_instance())?.map_err(PolicyError::NoPartition)?,
     };
     let of_instances = args.instance.iter().map(|instance| &instance.account);

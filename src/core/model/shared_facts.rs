@@ -103,3 +103,78 @@ impl VpcFacts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from(SystemTime::UNIX_EPOCH).plus(Duration::from_secs(seconds))
+    }
+
+    fn observer(seconds: u64, period: u64, signed: bool) -> Observer {
+        Observer {
+            publisher: "i-0p".to_owned(),
+            account: "111122223333".into(),
+            observed_at: at(seconds),
+            period: Duration::from_secs(period).into(),
+            signed_by: signed.then(|| "a key".to_owned()),
+        }
+    }
+
+    /// Facts of `vpc-0a`, all of them or all but the route tables, and their observer.
+    fn facts(is_complete: bool, shared: Option<(&str, Observer)>) -> VpcFacts {
+        fn seen<T>(value: Vec<T>) -> Observed<Vec<T>> {
+            Observed::Seen { value, at: at(0), took: Seconds::default() }
+        }
+        let gap = Gap::Unreachable { detail: "the table".to_owned() };
+        let shared = shared.map(|(subnet, observer)| {
+            let (observers, subnets) = (BTreeMap::from([("vpc-0a".into(), observer)]), BTreeSet::from([subnet.into()]));
+            Box::new(SharedFacts { table: "t".to_owned(), observers, subnets, own: false, refused: None })
+        });
+        VpcFacts {
+            route_tables: if is_complete { seen(Vec::new()) } else { Observed::Unseen(gap.clone()) },
+            vpc_endpoints: seen(Vec::new()),
+            endpoint_interfaces: seen(Vec::new()),
+            service_prefix_lists: seen(Vec::new()),
+            shared,
+            ..VpcFacts::unseen(&gap)
+        }
+    }
+
+    #[test]
+    fn facts_that_stay_are_no_younger_and_no_more_trusted_than_they_were() {
+        let before = facts(true, Some(("subnet-0a", observer(10, 60, false))));
+        let mut now = facts(false, Some(("subnet-0b", observer(99, 300, true))));
+        now.keep_observers_of(&before);
+        let shared = now.shared.expect("they are shared");
+        assert!(!shared.are_signed());
+        assert_eq!(shared.subnets, BTreeSet::from(["subnet-0a".into()]));
+        let kept = &shared.observers[&VpcId::from("vpc-0a")];
+        assert_eq!((kept.observed_at, kept.period), (at(10), Duration::from_secs(60).into()));
+    }
+
+    #[test]
+    fn where_nothing_stays_nothing_of_the_facts_before_counts() {
+        let before = facts(true, Some(("subnet-0a", observer(10, 1, false))));
+        let mut now = facts(true, Some(("subnet-0b", observer(99, 300, true))));
+        let expected = now.clone();
+        now.keep_observers_of(&before);
+        assert_eq!(now, expected);
+        let mut own = facts(true, None);
+        own.keep_observers_of(&before);
+        assert_eq!(own.shared, None);
+    }
+
+    #[test]
+    fn own_facts_that_stay_are_own_and_shared_ones_beside_them_are_not() {
+        let mut now = VpcFacts::not_shared("t", &Gap::Untrusted { detail: "they are not signed".to_owned() });
+        now.keep_observers_of(&facts(true, None));
+        let shared = now.shared.expect("what was refused is said");
+        assert!(shared.own && shared.are_signed() && shared.refused.is_some());
+        let mut own = facts(false, None);
+        own.keep_observers_of(&facts(true, Some(("subnet-0a", observer(10, 60, false)))));
+        assert!(!own.shared.expect("the tables are shared ones").are_signed());
+    }
+}

@@ -31,6 +31,9 @@ pub fn text(report: &Report) -> String {
     }
     coverage(page, report);
     without_endpoint(page, report);
+    if let Some(shared) = &report.snapshot.vpc.shared {
+        page.label("facts").wrapped(INDENT, &words::shared_facts(shared, report.taken_at));
+    }
     if let Some(cost) = &report.nat_cost {
         page.label("NAT cost").wrapped(INDENT, &words::nat_cost(cost));
     }

@@ -2,10 +2,11 @@
 
 use crate::model::{
     Destination, Drop, EndpointPolicy, GateState, InterfaceReport, LostBy, Matched, NameReport, NatCost, NatGatewayId,
-    NatRates, Outcome, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, Trace, Verdict,
-    WITNESS_TABLE, WithoutEndpoint,
+    NatRates, Observer, Outcome, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, SharedFacts,
+    Timestamp, Trace, Verdict, VpcId, WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
+use std::time::Duration;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const WARN: Style = AnsiColor::Yellow.on_default().bold();
@@ -130,6 +131,26 @@ pub(super) fn without_endpoint(answer: &WithoutEndpoint) -> String {
 }
 
 /// What NAT gateways charge for the traffic.
+/// Who observed the facts of the VPC, and when.
+pub(super) fn shared_facts(shared: &SharedFacts, now: Timestamp) -> String {
+    let SharedFacts { table, observers, own, refused, subnets: _ } = shared;
+    let observer = |(vpc, observer): (&VpcId, &Observer)| {
+        let age = Duration::from_secs(now.since(observer.observed_at).as_secs());
+        let signed = if observer.signed_by.is_some() { "signed" } else { "signature not checked" };
+        format!("{vpc} by {}, {} before this report, {signed}", observer.publisher, humantime::format_duration(age))
+    };
+    let observed: Vec<String> = observers.iter().map(observer).collect();
+    let what = match (observed.is_empty(), own) {
+        (false, _) => format!("observed by others and read from the table {table}: {}", observed.join("; ")),
+        (true, true) => format!("this instance's own; the table {table} could not be read"),
+        (true, false) => format!("none from the table {table}"),
+    };
+    match refused {
+        Some(gap) => format!("{what} (what is there now is not used: {})", gap.without_command()),
+        None => what,
+    }
+}
+
 pub(super) fn nat_cost(cost: &NatCost) -> String {
     /// In the mean of a year.
     const HOURS_A_MONTH: f64 = 730.0;

@@ -19,11 +19,12 @@ use serde_json::{Value, json};
 use std::{net::Ipv4Addr, path::Path};
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         ("odd::each_further_name_is_judged_by_its_own_addresses", names),
         ("odd::settings_of_fips_choose_other_names", fips),
         ("odd::ipv6_records_count_for_nothing_without_ipv6", without_ipv6),
         ("odd::an_ipv6_world_has_gates_too", gates),
+        ("odd::the_ipv6_list_is_known_by_its_route_whatever_its_name", list_by_route),
         ("odd::endpoints_of_other_types_carry_nothing", types),
         ("odd::an_endpoint_that_says_another_region_is_a_contradiction", service_region),
         ("odd::without_the_endpoint_traffic_fails_open_and_a_nat_gateway_has_a_price", fails_open),
@@ -98,6 +99,25 @@ fn gates() -> Done {
     let (json, exit) = report_with(&lab, &["check", "--gates", "--timeout", "6s"], &[DUAL_STACK])?;
     let report = agrees(&json, exit, &expect("on_net", 0, "consistent", &[]))?;
     assert!(report.gates.len() >= 3, "{:#?}", report.gates);
+    Ok(())
+}
+
+fn list_by_route() -> Done {
+    let world = World::on_net().with_ipv6().with_address_type("dualstack");
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let rename = |to: &str| {
+        lab.edit(|world| {
+            let list = world.prefix_lists.iter_mut().find(|list| list.name.contains(".ipv6.")).expect("an IPv6 list");
+            list.name = to.to_owned();
+        });
+    };
+    let check = |expected| {
+        let (json, exit) = report_with(&lab, &["check", "--timeout", "6s"], &[DUAL_STACK])?;
+        agrees(&json, exit, &expected).map(|report| report.coverage.len())
+    };
+    let ranges = check(expect("on_net", 0, "consistent", &[]))?;
+    rename("com.amazonaws.us-east-1.dynamodb-ipv6");
+    assert_eq!(check(expect("on_net", 0, "consistent", &[]))?, ranges, "by its route");
     Ok(())
 }
 

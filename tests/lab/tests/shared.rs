@@ -542,7 +542,11 @@ fn own_subnet() -> Done {
     let head = head(&lab);
     let tables = head["contents"]["route_tables"]["complete"].as_array().cloned().ok_or("tables")?;
     let chunks = lab.tables().named(TABLE).items().count() - 1;
-    lab.onnet(Path::new(ONNET), &["check", "--facts-table", TABLE])?;
+    let text = lab.onnet(Path::new(ONNET), &["check", "--facts-table", TABLE])?.stdout;
+    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("read from the table onnet-facts: vpc-0bbc736e by "), "{text}");
+    // Its only way out is the endpoint.
+    assert!(text.contains("fails closed"), "{text}");
     let reads = lab.requests_to_table(TABLE).get("GetItem").copied().unwrap_or_default();
     // The publisher's look at the head, the reader's, and the chunks but for the table of the publisher's subnet.
     assert_eq!((tables.len(), reads), (2, 2 + chunks - 1));

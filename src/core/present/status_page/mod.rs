@@ -110,6 +110,9 @@ fn answer(report: &Report, age: Duration) -> Markup {
                 @if let Some(answer) = &report.without_endpoint {
                     div { dt { "If the endpoint were deleted" } dd { (safe(words::without_endpoint(answer))) } }
                 }
+                @if let Some(shared) = &report.snapshot.vpc.shared {
+                    div { dt { "Shared facts" } dd { (safe(sentence(&words::shared_facts(shared, report.taken_at)))) } }
+                }
                 @if let Some(cost) = &report.nat_cost {
                     div { dt { "NAT cost" } dd { (safe(sentence(&words::nat_cost(cost)))) } }
                 }
