@@ -151,7 +151,7 @@ fn facts(args: &PolicyArgs, table: &TableOfFacts) -> Answer {
             None => first.to_owned(),
         },
         // What makes the table has no ARN.
-        None if args.facts_role == Some(FactsRole::Table) => "aws".to_owned(),
+        None if matches!(args.facts_role, Some(FactsRole::Table)) => "aws".to_owned(),
         None => block_on(of_instance())?.map_err(PolicyError::NoPartition)?,
     };
     let of_instances = args.instance.iter().map(|instance| &instance.account);

@@ -227,6 +227,12 @@ impl Facts {
         }
         if let Answer::Vpc { facts, .. } = &mut answer {
             facts.keep_observers_of(&self.known.vpc);
+            // Lists that only a route shows stay, where the routes or endpoints that show it do.
+            let lacks = facts.route_tables.seen().is_none() || facts.vpc_endpoints.seen().is_none();
+            let before = self.known.vpc.service_prefix_lists.seen().filter(|_| lacks);
+            if let (Some(before), Some(lists)) = (before, facts.service_prefix_lists.seen_mut()) {
+                lists.extend(before.iter().filter(|id| !lists.contains(id)).cloned().collect::<Vec<_>>());
+            }
         }
         let Answer::Vpc { facts, .. } = &answer else { return Changed::default() };
         let vpc = &self.known.vpc;

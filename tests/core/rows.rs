@@ -588,11 +588,28 @@ fn the_ipv6_list_is_known_by_its_route() {
     let entries = r#"{"Entries": [{"Cidr": "2600:1f70::/40"}]}"#;
     assert_eq!(of(LISTS, &[("pl-6.json", entries)]), (Outcome::OnNet, 2), "without a name");
     assert_eq!(of(LISTS, &[]), (Outcome::Undetermined, 2), "its entries are in no file");
-    // Others are as before: they count for nothing here.
-    assert_eq!(of(&named("com.amazonaws.us-east-1.ipv6.s3", ""), &[]).1, 1);
+    // A list of another service's name leads to DynamoDB's endpoint: facts disagree, and that is said.
+    assert_eq!(of(&named("com.amazonaws.us-east-1.ipv6.s3", ""), &[]), (Outcome::Undetermined, 2));
     assert_eq!(of(&named("com.amazonaws.us-east-1.dynamodb-ipv6", r#""OwnerId": "111122223333","#), &[]).1, 1);
     let ipv4 = r#"{"Entries": [{"Cidr": "52.94.0.0/22"}]}"#;
-    assert_eq!(of(LISTS, &[("pl-6.json", ipv4)]).1, 1, "there is one of IPv4");
+    assert_eq!(of(LISTS, &[("pl-6.json", ipv4)]), (Outcome::Undetermined, 2), "a second one of IPv4");
+    // Whatever the state and the origin of the route are, and where only the name says whose the list is.
+    for (change, expected) in [
+        ((r#""State": "active""#, r#""State": "blackhole""#), Outcome::AtRisk),
+        ((r#""State": "active""#, r#""State": "filtered""#), Outcome::Undetermined),
+        ((r#""Origin": "CreateRoute""#, r#""Origin": "Advertisement""#), Outcome::Undetermined),
+    ] {
+        let route = to_endpoint6.replace(change.0, change.1);
+        assert_ne!(route, to_endpoint6);
+        let whole = tables(&[&table("rtb-1", MAIN, &[LOCAL, &local6, TO_ENDPOINT, &route])]);
+        let lists = named("com.amazonaws.us-east-1.dynamodb-ipv6", "");
+        let files = [("route-tables.json", whole.as_str()), ("prefix-lists.json", &lists)];
+        assert_eq!(outcome(&files), Ok(expected), "{route}");
+    }
+    let without = tables(&[&table("rtb-1", MAIN, &[LOCAL, &local6, TO_ENDPOINT])]);
+    let lists = named("com.amazonaws.us-east-1.dynamodb-ipv6", "");
+    let files = [("route-tables.json", without.as_str()), ("prefix-lists.json", &lists)];
+    assert_eq!(outcome(&files), Ok(Outcome::AtRisk), "no route leads it anywhere");
     // Another subnet's table, which does not lead it to the endpoint, is judged by it too.
     let other = table(
         "rtb-2",

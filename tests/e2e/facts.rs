@@ -239,7 +239,7 @@ fn fleet(shared: &Shared, key: &str) -> Done {
     drop(daemon);
     let ran = fleet(&["--vpc", &shared.vpc])?;
     assert!(ran.code == Some(0) && ran.stdout.contains("1 instance: 1 on-net"), "{ran:?}");
-    assert_eq!(fleet(&["--vpc", "vpc-0ther"])?.code, Some(3));
+    assert_eq!(fleet(&["--vpc", "vpc-0dead"])?.code, Some(3));
 
     // What a newer version reports besides.
     let ran = fleet(&["--format", "json"])?;

@@ -129,7 +129,20 @@ pub fn in_effect(state: Option<&str>) -> bool {
 ///
 /// Other services' IPv6 lists are named `com.amazonaws.<region>.ipv6.<service>`.
 pub fn is_dynamodb_prefix_list(name: &str, region: &str) -> bool {
-    is_dynamodb_service(name, region) || is_dynamodb_service(name, &format!("{region}.ipv6"))
+    is_dynamodb_service(name, region)
+        || is_dynamodb_service(name, &format!("{region}.ipv6"))
+        || may_name_the_ipv6_list(name, region)
+}
+
+/// Whether it is a name that AWS may have given to DynamoDB's IPv6 list: the name of the list is not published.
+fn may_name_the_ipv6_list(name: &str, region: &str) -> bool {
+    let labels: Vec<&str> = name.split('.').collect();
+    let is_service = |label: &&str| {
+        let of_service = label.strip_suffix("v6").or_else(|| label.strip_prefix("ipv6-")).unwrap_or(label);
+        of_service.trim_end_matches("ip").trim_end_matches('-') == "dynamodb"
+    };
+    let is_of_aws = labels.contains(&"com") && labels.contains(&"amazonaws");
+    is_of_aws && labels.contains(&region) && labels.iter().any(is_service)
 }
 
 /// Whether prefix lists of these names can be all of DynamoDB's in `region`: every Region has the one that is named as the service, with

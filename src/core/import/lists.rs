@@ -2,43 +2,37 @@
 
 use super::convert::is_dynamodb_prefix_list;
 use crate::model::{
-    Destination, EndpointType, Observed, Origin, PrefixList, PrefixListId, Route, RouteState, RouteTable, Target,
-    VpcEndpoint, is_dynamodb_service,
+    Destination, EndpointType, Origin, PrefixList, PrefixListId, Route, RouteState, RouteTable, Target, VpcEndpoint,
+    is_dynamodb_service,
 };
-use ipnet::IpNet;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::collections::BTreeSet;
 
-/// The lists that are DynamoDB's by a route: AWS adds routes to a gateway endpoint for the prefix lists of its service, and no other
-/// route can lead to one. Only a list of an address family that those found by name, `by_name`, do not have, and that is not named as
-/// something else. One that is not read may be of that family.
+/// The lists beside those found by name, `by_name`, that a route leads to a DynamoDB gateway endpoint: AWS adds routes to one for the prefix
+/// lists of its service, and no other route can lead to one. Whatever state and origin the route has, and whatever the list is called:
+/// where these do not fit, the judge says that facts disagree, and what is left out here would not be judged at all.
 /// <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
 pub fn lists_by_route<'f>(
     tables: impl IntoIterator<Item = &'f RouteTable>,
     endpoints: impl IntoIterator<Item = &'f VpcEndpoint>,
-    lists: &BTreeMap<PrefixListId, Observed<PrefixList>>,
     by_name: &[PrefixListId],
     region: &str,
 ) -> Vec<PrefixListId> {
-    let named: Option<Vec<&PrefixList>> = by_name.iter().map(|id| lists.get(id)?.seen()).collect();
-    // Where one of them is not read, which families they have is not known.
-    let Some(named) = named else { return Vec::new() };
-    let has_family = |entry: &IpNet| {
-        let same = |known: &IpNet| known.addr().is_ipv4() == entry.addr().is_ipv4();
-        named.iter().any(|list| list.entries.iter().any(same))
-    };
-    let all_families = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
-    let is_family_missing = all_families.into_iter().any(|any| !has_family(&IpNet::from(any)));
-    let is_one = |id: &PrefixListId| match lists.get(id).and_then(Observed::seen) {
-        Some(list) => {
-            may_be_dynamodbs_list(list, region) && !list.entries.is_empty() && !list.entries.iter().any(has_family)
+    let ours: Vec<&VpcEndpoint> =
+        endpoints.into_iter().filter(|endpoint| is_dynamodbs_gateway(endpoint, region)).collect();
+    let routes = tables.into_iter().flat_map(|table| &table.routes);
+    let led = routes.filter_map(|route| match (&route.destination, &route.target) {
+        (Destination::PrefixList(list), Target::VpcEndpoint(target)) => {
+            ours.iter().any(|endpoint| endpoint.id == *target).then_some(list)
         }
-        None => is_family_missing,
-    };
-    let led: BTreeSet<&PrefixListId> = led_to_dynamodb(tables, endpoints, region).collect();
-    led.into_iter().filter(|id| !by_name.contains(id) && is_one(id)).cloned().collect()
+        _ => None,
+    });
+    let led: BTreeSet<&PrefixListId> = led.collect();
+    led.into_iter().filter(|id| !by_name.contains(id)).cloned().collect()
+}
+
+fn is_dynamodbs_gateway(endpoint: &VpcEndpoint, region: &str) -> bool {
+    let service = endpoint.service.as_deref();
+    endpoint.kind == EndpointType::Gateway && service.is_some_and(|service| is_dynamodb_service(service, region))
 }
 
 /// Whether a route leads the list to a gateway endpoint of DynamoDB's, and the list is not named as something else.
@@ -52,11 +46,8 @@ fn led_to_dynamodb<'f>(
     endpoints: impl IntoIterator<Item = &'f VpcEndpoint>,
     region: &str,
 ) -> impl Iterator<Item = &'f PrefixListId> {
-    let is_ours = |endpoint: &&VpcEndpoint| {
-        let service = endpoint.service.as_deref();
-        endpoint.kind == EndpointType::Gateway && service.is_some_and(|service| is_dynamodb_service(service, region))
-    };
-    let ours: Vec<&VpcEndpoint> = endpoints.into_iter().filter(is_ours).collect();
+    let ours: Vec<&VpcEndpoint> =
+        endpoints.into_iter().filter(|endpoint| is_dynamodbs_gateway(endpoint, region)).collect();
     let routes = tables.into_iter().flat_map(|table| table.routes.iter().map(move |route| (table, route)));
     routes.filter_map(move |(table, route): (&RouteTable, &'f Route)| {
         let (Destination::PrefixList(list), Target::VpcEndpoint(target)) = (&route.destination, &route.target) else {
@@ -70,16 +61,9 @@ fn led_to_dynamodb<'f>(
     })
 }
 
-/// Whether the list has no name, or one that DynamoDB's IPv6 list in this Region may have.
+/// Whether the list has no name, or one of DynamoDB's in this Region.
 fn may_be_dynamodbs_list(list: &PrefixList, region: &str) -> bool {
-    let Some(name) = list.name.as_deref() else { return true };
-    let labels: Vec<&str> = name.split('.').collect();
-    let is_service = |label: &&str| {
-        let of_service = label.strip_suffix("v6").or_else(|| label.strip_prefix("ipv6-")).unwrap_or(label);
-        of_service.trim_end_matches("ip").trim_end_matches('-') == "dynamodb"
-    };
-    is_dynamodb_prefix_list(name, region)
-        || (labels.contains(&"amazonaws") && labels.contains(&region) && labels.iter().any(is_service))
+    list.name.as_deref().is_none_or(|name| is_dynamodb_prefix_list(name, region))
 }
 
 #[cfg(test)]

@@ -314,7 +314,10 @@ pub(super) fn may_route_ipv6(snapshot: &Snapshot) -> bool {
         // Snapshots of schema 1 know only of the addresses in use.
         (Observed::Unseen(_), host_routes) => return entries.peek().is_some() && host_routes.is_none(),
     };
-    is_any_beyond_refused(snapshot, paths, &entries.collect::<Vec<_>>())
+    // Rules may give other programs a route that onnet itself does not have.
+    let mut of_others = paths.policies.iter().flat_map(|policy| &policy.ranges);
+    of_others.any(|range| range.first.is_ipv6() && !is_refused(range))
+        || is_any_beyond_refused(snapshot, paths, &entries.collect::<Vec<_>>())
 }
 
 fn is_refused(range: &KernelRange) -> bool {

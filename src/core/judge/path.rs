@@ -101,6 +101,13 @@ impl<'a> Reader<'a> {
     /// Why a list does not count as DynamoDB's although its id is listed as one of DynamoDB's: it has another name, and no route shows
     /// that it is.
     pub(super) fn named_otherwise(&self, list: &PrefixList) -> Option<Gap> {
+        if list.name.is_none() && self.is_beside_a_named_one(list) {
+            let one = format!("{} has no name, and a route leads it to DynamoDB's endpoint", list.id);
+            return Some(Gap::Conflicting {
+                one,
+                other: "another list has DynamoDB's name and ranges of its family".into(),
+            });
+        }
         let (tables, endpoints) = (self.facts.route_tables.seen(), self.facts.vpc_endpoints.seen());
         let is_by_route = |region: &str| {
             tables.zip(endpoints).is_some_and(|(tables, endpoints)| is_by_route(list, tables, endpoints, region))
@@ -227,6 +234,15 @@ impl<'a> Reader<'a> {
         let unread = |id| read(&self.facts.prefix_lists, id).is_err();
         self.longest_entry(range).is_some()
             || self.facts.service_prefix_lists.seen().is_none_or(|lists| lists.iter().any(unread))
+    }
+
+    /// Whether another of DynamoDB's lists has a name, and ranges of the same address family.
+    fn is_beside_a_named_one(&self, list: &PrefixList) -> bool {
+        let lists = self.facts.service_prefix_lists.seen().into_iter().flatten();
+        let named = lists.filter_map(|id| read(&self.facts.prefix_lists, id).ok());
+        let named = named.filter(|other| other.id != list.id && other.name.is_some());
+        let mut ranges = named.flat_map(|other| &other.entries);
+        ranges.any(|range| list.entries.iter().any(|own| own.addr().is_ipv4() == range.addr().is_ipv4()))
     }
 
     /// Whether DynamoDB's lists are known to have the address.
@@ -507,11 +523,10 @@ impl<'a> Reader<'a> {
             return Some(Gap::Conflicting { one: format!("{list} leads to it"), other });
         }
         let read = read(&self.facts.prefix_lists, list).ok();
-        let is_dynamodbs = self.is_dynamodb(endpoint) == Ok(true)
-            && self.facts.service_prefix_lists.seen().is_some_and(|lists| lists.contains(list))
-            && read.is_some_and(|list| self.named_otherwise(list).is_none());
-        if is_dynamodbs {
-            return None;
+        let is_listed = self.is_dynamodb(endpoint) == Ok(true)
+            && self.facts.service_prefix_lists.seen().is_some_and(|lists| lists.contains(list));
+        if let Some(list) = read.filter(|_| is_listed) {
+            return self.named_otherwise(list);
         }
         let name = read.and_then(|list| list.name.as_deref());
         let is_its_own = name.zip(service).is_none_or(|(name, service)| name.replacen(".ipv6.", ".", 1) == service);

@@ -58,7 +58,7 @@ pub fn text(report: &Report) -> String {
 fn answer(page: &mut Page, report: &Report) {
     let word = words::outcome(report.outcome);
     page.styled(words::outcome_style(report.outcome), word).to(INDENT).wrapped(INDENT, &report.summary);
-    page.label("proof").wrapped(INDENT, words::proof(report.proof));
+    page.label("proof").wrapped(INDENT, words::proof(report));
     if let Some(instance) = &report.instance {
         page.label("instance").flowed(INDENT, " · ", place(instance));
     }

@@ -2,8 +2,8 @@
 
 use crate::model::{
     Destination, Drop, EndpointPolicy, GateState, InterfaceReport, LostBy, Matched, NameReport, NatCost, NatGatewayId,
-    NatRates, Observer, Outcome, PolicyDecision, ProbeKind, ProofLevel, Reply, RouteState, Severity, SharedFacts,
-    Timestamp, Trace, Verdict, VpcId, WITNESS_TABLE, WithoutEndpoint,
+    NatRates, Observer, Outcome, PolicyDecision, ProbeKind, ProofLevel, Reply, Report, RouteState, Severity,
+    SharedFacts, Timestamp, Trace, Verdict, VpcId, WITNESS_TABLE, WithoutEndpoint,
 };
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
@@ -59,8 +59,11 @@ pub(super) fn verdict_style(verdict: &Verdict) -> Style {
     }
 }
 
-pub(super) fn proof(level: ProofLevel) -> &'static str {
-    match level {
+pub(super) fn proof(report: &Report) -> &'static str {
+    match report.proof {
+        ProofLevel::Inferred if report.snapshot.vpc.shared.as_ref().is_some_and(|shared| !shared.own) => {
+            "inferred: from facts that others share; the service itself has not confirmed the path"
+        }
         ProofLevel::Inferred => "inferred: from the configuration alone, no probe confirms it",
         ProofLevel::Consistent => "consistent: a probe through the judged network interface was answered",
         ProofLevel::Proved => "proved: DynamoDB itself said how the request came",

@@ -158,7 +158,7 @@ pub(crate) async fn facts(ec2: &Ec2, vpcs: &[VpcId], region: &str, interfaces: I
         (route_tables.seen(), vpc_endpoints.seen(), service_prefix_lists.seen_mut())
     {
         // AWS has not published what its IPv6 list is called: the routes show it.
-        let further = lists_by_route(tables, endpoints, &prefix_lists, known, region);
+        let further = lists_by_route(tables, endpoints, known, region);
         known.extend(further);
     }
     VpcFacts {

@@ -119,7 +119,7 @@ pub(super) async fn kills(kind: Kind, victim: Victim, workers: u32, each: u32) -
 }
 
 async fn worker(site: &Site, victim: Victim, number: u32, each: u32) -> Result<(BTreeMap<Came, u32>, u32), Failed> {
-    let vpc = format!("vpc-kill-{number}");
+    let vpc = format!("vpc-dead{number}");
     let mut came = BTreeMap::new();
     let mut again = 0;
     site.vpcs.set(&vpc, 0);

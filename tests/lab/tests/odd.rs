@@ -63,6 +63,10 @@ fn names() -> Done {
     for (name, kind, outcome) in given {
         assert_eq!(said(name), (json!(kind), json!(outcome)), "{name}");
     }
+    // The same from the variable.
+    let all = given.map(|(name, ..)| name).join(",");
+    let (by_variable, _) = report_with(&lab, &["check", "--timeout", "6s"], &[("ONNET_HOSTNAMES", &all)])?;
+    assert_eq!(by_variable["names"], json["names"]);
     Ok(())
 }
 

@@ -394,7 +394,7 @@ impl Collected {
         let prefix_lists = self.needed_prefix_lists(place, &region);
         let mut service_prefix_lists = self.service_prefix_lists(place, &region);
         if let Some(known) = service_prefix_lists.seen_mut() {
-            let further = self.lists_by_route(&prefix_lists, known, &region);
+            let further = self.lists_by_route(known, &region);
             known.extend(further);
         }
         let facts = VpcFacts {
@@ -560,16 +560,11 @@ impl Collected {
     }
 
     /// DynamoDB's lists beside those of its name. A customer's is none, whatever leads where.
-    fn lists_by_route(
-        &self,
-        lists: &BTreeMap<PrefixListId, Observed<PrefixList>>,
-        by_name: &[PrefixListId],
-        region: &str,
-    ) -> Vec<PrefixListId> {
+    fn lists_by_route(&self, by_name: &[PrefixListId], region: &str) -> Vec<PrefixListId> {
         let tables = self.route_tables.values().map(|listed| &listed.table);
         let is_customers =
             |id: &PrefixListId| self.prefix_lists.values().any(|list| list.id == *id && !list.is_of_aws());
-        let mut found = lists_by_route(tables, self.endpoints(), lists, by_name, region);
+        let mut found = lists_by_route(tables, self.endpoints(), by_name, region);
         found.retain(|id| !is_customers(id));
         found
     }

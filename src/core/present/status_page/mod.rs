@@ -105,7 +105,7 @@ fn answer(report: &Report, age: Duration) -> Markup {
                 }
             }
             dl.facts {
-                div { dt { "Evidence" } dd { (words::proof(report.proof)) } }
+                div { dt { "Evidence" } dd { (words::proof(report)) } }
                 div { dt { "Observed" } dd { (moment(report.taken_at)) ", in " (report.snapshot.took) } }
                 @if let Some(answer) = &report.without_endpoint {
                     div { dt { "If the endpoint were deleted" } dd { (safe(words::without_endpoint(answer))) } }
