@@ -106,6 +106,7 @@ impl VpcFacts {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
     use std::time::{Duration, SystemTime};
 
@@ -148,7 +149,7 @@ mod tests {
         let before = facts(true, Some(("subnet-0a", observer(10, 60, false))));
         let mut now = facts(false, Some(("subnet-0b", observer(99, 300, true))));
         now.keep_observers_of(&before);
-        let shared = now.shared.expect("they are shared");
+        let shared = now.shared.unwrap();
         assert!(!shared.are_signed());
         assert_eq!(shared.subnets, BTreeSet::from(["subnet-0a".into()]));
         let kept = &shared.observers[&VpcId::from("vpc-0a")];
@@ -171,10 +172,10 @@ mod tests {
     fn own_facts_that_stay_are_own_and_shared_ones_beside_them_are_not() {
         let mut now = VpcFacts::not_shared("t", &Gap::Untrusted { detail: "they are not signed".to_owned() });
         now.keep_observers_of(&facts(true, None));
-        let shared = now.shared.expect("what was refused is said");
+        let shared = now.shared.unwrap();
         assert!(shared.own && shared.are_signed() && shared.refused.is_some());
         let mut own = facts(false, None);
         own.keep_observers_of(&facts(true, Some(("subnet-0a", observer(10, 60, false)))));
-        assert!(!own.shared.expect("the tables are shared ones").are_signed());
+        assert!(!own.shared.unwrap().are_signed());
     }
 }
