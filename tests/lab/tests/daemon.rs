@@ -218,7 +218,8 @@ fn an_attached_interface() -> Done {
 
 fn a_familiar_address() -> Done {
     let lab = on_net()?;
-    let daemon = start(&lab, &NEVER)?;
+    // While the lab's kernel replaces routes it loses packets, and a probe that fails brings the look forward, rightly.
+    let daemon = start(&lab, &[&NEVER[..], &["--probe", "none"]].concat())?;
     daemon.outcome(0, "on_net")?;
     let before = asked(&lab, Service::Ec2);
     for last in 11..16 {
