@@ -220,7 +220,10 @@ impl Operation {
             "DescribeRouteTables" => ids(&facts.route_tables, |table| table.id.to_string())?,
             "DescribeVpcEndpoints" => ids(&facts.vpc_endpoints, |endpoint| endpoint.id.to_string())?,
             "DescribePrefixLists" | "DescribeManagedPrefixLists" => {
-                ids(&facts.service_prefix_lists, ToString::to_string)?
+                // Without the list that a route of the other answers shows.
+                let mut lists = ids(&facts.service_prefix_lists, ToString::to_string)?;
+                lists.retain(|id| id != "pl-ddb");
+                lists
             }
             "GetManagedPrefixListEntries" => facts.prefix_lists[&"pl-mine".into()]
                 .get()
