@@ -654,4 +654,21 @@ mod tests {
         assert!(!is("com.amazonaws.us-east-1.s3"));
         assert!(!is("com.amazonaws.us-east-1.dynamodb-streams"));
     }
+
+    #[test]
+    fn names_that_dynamodbs_ipv6_list_may_have() {
+        for (name, expected) in [
+            ("com.amazonaws.us-east-1.ipv6.dynamodb", true),
+            ("com.amazonaws.us-east-1.dynamodb.ipv6", true),
+            ("com.amazonaws.us-east-1.dynamodb-ipv6", true),
+            ("com.amazonaws.us-east-1.dynamodbv6", true),
+            ("com.amazonaws.us-east-1.ipv6-dynamodb", true),
+            ("com.amazonaws.us-east-1.ipv6.s3", false),
+            ("com.amazonaws.us-west-2.dynamodb-ipv6", false),
+            ("com.amazonaws.us-east-1.dynamodb-streams", false),
+            ("dynamodb", false),
+        ] {
+            assert_eq!(is_dynamodb_prefix_list(name, "us-east-1"), expected, "{name:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::{
     lookup::{Match, Selection, covers, read, without},
     subnet::no_local_route,
 };
-use crate::import::{convert::is_dynamodb_prefix_list, lists::is_by_route};
+use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
     Gap, Instance, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList, PrefixListId,
@@ -98,8 +98,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Why a list does not count as DynamoDB's although its id is listed as one of DynamoDB's: it has another name, and no route shows
-    /// that it is.
+    /// Why a list does not count as DynamoDB's although its id is listed as one of DynamoDB's: it has another name, or none beside one that
+    /// has its name.
     pub(super) fn named_otherwise(&self, list: &PrefixList) -> Option<Gap> {
         if list.name.is_none() && self.is_beside_a_named_one(list) {
             let one = format!("{} has no name, and a route leads it to DynamoDB's endpoint", list.id);
@@ -108,13 +108,8 @@ impl<'a> Reader<'a> {
                 other: "another list has DynamoDB's name and ranges of its family".into(),
             });
         }
-        let (tables, endpoints) = (self.facts.route_tables.seen(), self.facts.vpc_endpoints.seen());
-        let is_by_route = |region: &str| {
-            tables.zip(endpoints).is_some_and(|(tables, endpoints)| is_by_route(list, tables, endpoints, region))
-        };
-        let is_other =
-            |name: &str| self.region.is_ok_and(|region| !is_dynamodb_prefix_list(name, region) && !is_by_route(region));
-        let name = list.name.as_deref().filter(|name| is_other(name))?;
+        let is_other = |name: &&str| self.region.is_ok_and(|region| !is_dynamodb_prefix_list(name, region));
+        let name = list.name.as_deref().filter(is_other)?;
         let one = format!("{} is listed as a prefix list of DynamoDB's", list.id);
         Some(Gap::Conflicting { one, other: format!("its name is {name}") })
     }
