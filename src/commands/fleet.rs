@@ -5,7 +5,7 @@ use crate::cli::{ReportFormat, TimeoutArgs, region, table, vpc};
 use clap::Args;
 use onnet::{
     judge,
-    model::{Fleet, VpcId},
+    model::{Fleet, VpcId, region_of_arn},
     observe::{
         aws::{Aws, AwsError},
         facts_table::{Statuses, statuses},
@@ -62,9 +62,8 @@ pub(crate) fn run(args: &FleetArgs) -> Answer {
 async fn read(args: &FleetArgs) -> Result<Fleet, AskError> {
     let deadline = Instant::now() + args.timeout.timeout;
     let aws = Aws::load(args.region.clone()).await?;
-    let of_table = args.facts_table.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2)).map(str::to_owned);
-    let region = match of_table {
-        Some(region) => region,
+    let region = match region_of_arn(&args.facts_table) {
+        Some(region) => region.to_owned(),
         None => aws.region().await.map_err(AwsError::NoRegion)?,
     };
     let config = aws.sdk_config(&region);

@@ -2,7 +2,10 @@
 
 use super::facts::ProbeChoice;
 use crate::{
-    model::{Gap, IgnoredSetting, Instance, InstanceStatus, InterfaceId, NatRates, Observed, Probe, WitnessAttempt},
+    model::{
+        Gap, IgnoredSetting, Instance, InstanceStatus, InterfaceId, NatRates, Observed, Probe, WitnessAttempt,
+        region_of_arn,
+    },
     observe::{
         aws::Aws,
         dns::{CLibrary, Dns, DnsError, Resolver},
@@ -100,7 +103,7 @@ impl Collectors {
     pub(super) async fn report(&self, status: &InstanceStatus, deadline: Instant) -> Result<(), Gap> {
         let (Some(table), Ok(aws)) = (&self.facts, &self.aws) else { return Ok(()) };
         // The instance's own Region, as where its facts are read.
-        let region = status.instance.split(':').nth(3).unwrap_or_default();
+        let region = region_of_arn(&status.instance).unwrap_or_default();
         table.report(&aws.sdk_config(region), status, deadline).await
     }
 

@@ -217,15 +217,13 @@ impl Facts {
     }
 
     pub(super) fn take_vpc(&mut self, mut answer: Answer) -> Changed {
-        if let Answer::Vpc { facts, .. } = &mut answer
-            && (facts.route_tables.seen().is_none() || facts.service_prefix_lists.seen().is_none())
-        {
-            // A list that is no longer named is dropped only where it is known which lists are named.
-            for (id, list) in &self.known.vpc.prefix_lists {
-                facts.prefix_lists.entry(id.clone()).or_insert_with(|| list.clone());
-            }
-        }
         if let Answer::Vpc { facts, .. } = &mut answer {
+            if facts.route_tables.seen().is_none() || facts.service_prefix_lists.seen().is_none() {
+                // A list that is no longer named is dropped only where it is known which lists are named.
+                for (id, list) in &self.known.vpc.prefix_lists {
+                    facts.prefix_lists.entry(id.clone()).or_insert_with(|| list.clone());
+                }
+            }
             facts.keep_observers_of(&self.known.vpc);
             // Lists that only a route shows stay, where the routes or endpoints that show it do.
             let lacks = facts.route_tables.seen().is_none() || facts.vpc_endpoints.seen().is_none();

@@ -86,7 +86,7 @@ fn requests(action: &str, table: Option<&str>) -> Vec<Request> {
 #[test]
 fn what_is_said_of_a_policy_holds_for_every_request() {
     let everything = Policy::inline(r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#).unwrap();
-    // Of the table that is named by its ARN: whoever is not of its account needs that, whatever the endpoint allows.
+    // Of the table that is named by its ARN: a request from another account needs that beside the endpoint's policy.
     let anyone =
         Policy::inline(r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}"#)
             .unwrap();

@@ -1,4 +1,4 @@
-//! What a fleet comes to: whoever stopped reporting, and what cannot be read, never makes it better.
+//! What a fleet comes to: an instance that stopped reporting, and what cannot be read, never make it better.
 
 use crate::common::scenarios::base;
 use onnet_core::{

@@ -1,4 +1,4 @@
-//! What the instances of a fleet come to. Whoever stopped reporting counts as undetermined, and so does what cannot be read.
+//! What the instances of a fleet come to. An instance that stopped reporting counts as undetermined, and so does what cannot be read.
 
 use crate::model::{Fleet, FleetGroup, FleetInstance, InstanceStatus, Outcome, STATUS_COUNTS, Timestamp};
 use std::{

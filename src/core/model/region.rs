@@ -25,6 +25,11 @@ pub fn region_of_zone(zone: &str) -> Option<&str> {
     Some(&zone[..digit + length]).filter(|region| looks_like_a_region(region))
 }
 
+/// The Region of an ARN: `arn:aws:ec2:us-east-1:111122223333:subnet/subnet-0a`. A name that is no ARN has none.
+pub fn region_of_arn(arn: &str) -> Option<&str> {
+    arn.split(':').nth(3).filter(|region| !region.is_empty())
+}
+
 /// What the names of Regions begin with, and the partition that those are of.
 const AREAS: [(&str, &str); 16] = [
     ("us-iso", "aws-iso"),

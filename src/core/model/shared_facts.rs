@@ -1,6 +1,9 @@
 //! Where the facts of a VPC come from, if this instance did not ask EC2 itself.
 
-use super::{AccountId, Gap, MaxAge, Observed, PERIODS_KEPT, Seconds, Source, SubnetId, Timestamp, VpcFacts, VpcId};
+use super::{
+    AccountId, Fact, FactPath, FactVisitor, Gap, MaxAge, Observed, PERIODS_KEPT, Seconds, Source, SubnetId, Timestamp,
+    VpcFacts, VpcId,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,18 +79,15 @@ impl VpcFacts {
             }
             return;
         };
-        let lacks = |gap: Option<&Gap>| gap.is_some();
-        let lacks_some = lacks(self.route_tables.gap())
-            || lacks(self.vpc_endpoints.gap())
-            || lacks(self.endpoint_interfaces.gap())
-            || lacks(self.service_prefix_lists.gap())
-            || self.prefix_lists.values().map(Observed::gap).any(lacks);
+        let mut lacks = Lacks(false);
+        self.visit_facts(&mut lacks);
+        let Lacks(lacks_some) = lacks;
         match &mut self.shared {
             None if lacks_some => self.shared = Some(before.clone()),
             None => {}
             Some(_) if !lacks_some => {}
             Some(now) => {
-                if lacks(self.route_tables.gap()) {
+                if self.route_tables.gap().is_some() {
                     now.subnets.clone_from(&before.subnets);
                 }
                 now.own = before.own && now.observers.is_empty();
@@ -101,6 +101,15 @@ impl VpcFacts {
                 }
             }
         }
+    }
+}
+
+/// Whether a fact is missing. Gates are not shared.
+struct Lacks(bool);
+
+impl FactVisitor for Lacks {
+    fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
+        self.0 |= fact.gap().is_some() && !at.is_of_gates();
     }
 }
 

@@ -74,9 +74,8 @@ pub async fn vpcs_facts(
     gates: Option<GateQuery>,
     patience: impl Into<Patience>,
 ) -> (VpcFacts, Vec<Ec2Request>) {
-    if vpcs.len() > VPCS {
-        let limit = "VPCs that the instance has network interfaces in".to_owned();
-        return (unseen(&over(limit, VPCS, vpcs.len()), gates.is_some()), Vec::new());
+    if let Some(gap) = too_many(vpcs) {
+        return (unseen(&gap, gates.is_some()), Vec::new());
     }
     let asks_for_gates = gates.is_some();
     let (config, vpcs, region, patience) = (config.clone(), vpcs.to_vec(), region.to_owned(), patience.into());
@@ -85,6 +84,17 @@ pub async fn vpcs_facts(
     facts.await.unwrap_or_else(|error| {
         (unseen(&Gap::Failed { detail: format!("EC2 is not asked: {error}") }, asks_for_gates), Vec::new())
     })
+}
+
+/// Why nothing is asked of so many VPCs, if so.
+pub(super) fn too_many(vpcs: &[VpcId]) -> Option<Gap> {
+    let limit = || "VPCs that the instance has network interfaces in".to_owned();
+    (vpcs.len() > VPCS).then(|| over(limit(), VPCS, vpcs.len()))
+}
+
+/// Why nothing is known of no VPC at all.
+pub(super) fn without_interface() -> Gap {
+    Gap::NotTried { because: "the instance has no network interface".to_owned() }
 }
 
 /// Nothing is known, for one reason; of the gates either, where they are asked for.
@@ -113,8 +123,7 @@ async fn facts_of_all(
     };
     let (facts, requests): (Vec<_>, Vec<_>) = each.into_iter().unzip();
     let (gates, of_gates) = gates.unzip();
-    let none = || VpcFacts::unseen(&Gap::NotTried { because: "the instance has no network interface".to_owned() });
-    let facts = facts.into_iter().reduce(merge).unwrap_or_else(none);
+    let facts = facts.into_iter().reduce(merge).unwrap_or_else(|| VpcFacts::unseen(&without_interface()));
     let requests = requests.into_iter().chain(of_gates).flatten().collect();
     (VpcFacts { gates: gates.map(Box::new), ..facts }, requests)
 }

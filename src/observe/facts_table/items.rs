@@ -64,7 +64,7 @@ pub(super) struct Items {
 /// The head of a VPC, as the table has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct HeadItem {
-    /// Counts up with every change. Nobody has written the item where there is none.
+    /// Counts up with every change. Where there is none, the item was never written.
     pub(super) counter: Option<u64>,
     /// Who holds the lease.
     pub(super) publisher: Option<String>,
@@ -143,7 +143,7 @@ impl Items {
         Ok((answer.item, date.get().ok_or_else(no_date)?))
     }
 
-    /// Writes a chunk. Whoever writes the same one writes the same bytes.
+    /// Writes a chunk. Another process that writes it writes the same bytes.
     pub(super) async fn put_chunk(&self, vpc: &VpcId, digest: &str, data: Vec<u8>, expires: u64) -> Result<(), Gap> {
         let began = Instant::now();
         let mut item = key(vpc.as_str(), &chunk_key(digest));

@@ -1,9 +1,9 @@
 //! The facts of a VPC that one process observes and all others read, through a table of DynamoDB itself: by the very path that is
 //! under test.
 //!
-//! Whoever reads gets the head of its VPC once a period, and what its own subnets need where that changed. Whoever publishes
-//! takes the lease first, then asks EC2, then writes the chunks, and the head at last. Nothing that is missing, altered, older or
-//! signed by another key is used: each is one [`Gap`].
+//! A reader gets the head of its VPC once a period, and what its own subnets need where that changed. A publisher takes the lease
+//! first, then asks EC2, then writes the chunks, and the head at last. Nothing that is missing, altered, older or signed by another
+//! key is used: each is one [`Gap`].
 
 mod items;
 mod publish;
@@ -17,11 +17,8 @@ pub use statuses::{Statuses, statuses};
 
 use crate::{
     import::facts_table::{Digest, Head},
-    model::{AccountId, Ec2Request, Gap, GateFacts, Instance, SubnetId, Timestamp, VpcFacts, VpcId},
-    observe::{
-        ec2::{self, Patience},
-        limits::{VPCS, over},
-    },
+    model::{AccountId, Ec2Request, Gap, GateFacts, Instance, SubnetId, Timestamp, VpcFacts, VpcId, region_of_arn},
+    observe::ec2::{self, Patience},
 };
 use aws_config::SdkConfig;
 use items::Items;
@@ -40,7 +37,7 @@ const CHUNKS_AT_A_TIME: usize = 8;
 pub enum Role {
     /// It is read.
     Read,
-    /// It is kept current wherever nobody else does that.
+    /// It is kept current, unless another process does that.
     Publish(Option<Arc<SigningKey>>),
     /// It is read, and kept current where its facts are overdue.
     Auto(Option<Arc<SigningKey>>),
@@ -104,6 +101,16 @@ pub struct FactsTable {
     known: Mutex<BTreeMap<VpcId, Known>>,
 }
 
+/// One look at one VPC.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    config: &'a SdkConfig,
+    items: &'a Items,
+    asker: &'a Asker,
+    vpc: &'a VpcId,
+    patience: Patience,
+}
+
 /// What is known of one VPC.
 #[derive(Debug, Default)]
 struct Known {
@@ -148,9 +155,7 @@ impl FactsTable {
             let because = "shared facts have none of gates".to_owned();
             VpcFacts { gates: GateFacts::unseen_if(asks_for_gates, &Gap::NotTried { because }), ..facts }
         };
-        if asker.vpcs.len() > VPCS {
-            let limit = "VPCs that the instance has network interfaces in".to_owned();
-            let gap = over(limit, VPCS, asker.vpcs.len());
+        if let Some(gap) = ec2::too_many(&asker.vpcs) {
             return (gates(VpcFacts::not_shared(self.name(), &gap)), Vec::new());
         }
         let (config, table) = (config.clone(), Arc::clone(&self));
@@ -164,7 +169,7 @@ impl FactsTable {
 
     /// Why the table cannot be read from the asker's Region: a VPC endpoint leads to its own Region's DynamoDB.
     fn is_elsewhere(&self, region: &str) -> Option<Gap> {
-        let other = self.name().strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2))?;
+        let other = region_of_arn(self.name())?;
         let detail = || {
             format!("the table {} is not in {region}, where its facts are shared (onnet publish --region)", self.name())
         };
@@ -181,37 +186,26 @@ impl FactsTable {
         let (mut all, mut requests) = (None, Vec::new());
         for vpc in &asker.vpcs {
             let known = known.entry(vpc.clone()).or_default();
-            let (facts, more) = self.facts_of_one(config, &items, asker, vpc, known, patience).await;
+            let (facts, more) = self.facts_of_one(Look { config, items: &items, asker, vpc, patience }, known).await;
             requests.extend(more);
             all = Some(match all {
                 Some(before) => ec2::merge(before, facts),
                 None => facts,
             });
         }
-        let none = || {
-            let gap = Gap::NotTried { because: "the instance has no network interface".to_owned() };
-            VpcFacts::not_shared(self.name(), &gap)
-        };
+        let none = || VpcFacts::not_shared(self.name(), &ec2::without_interface());
         (all.unwrap_or_else(none), requests)
     }
 
-    async fn facts_of_one(
-        &self,
-        config: &SdkConfig,
-        items: &Items,
-        asker: &Asker,
-        vpc: &VpcId,
-        known: &mut Known,
-        patience: Patience,
-    ) -> (VpcFacts, Vec<Ec2Request>) {
+    async fn facts_of_one(&self, look: Look<'_>, known: &mut Known) -> (VpcFacts, Vec<Ec2Request>) {
         let mut requests = Vec::new();
         if !matches!(self.settings.role, Role::Read) {
-            let turn = self.publish_in_turn(config, items, asker, vpc, known, patience).await;
+            let turn = self.publish_in_turn(look, known).await;
             requests = turn.requests;
             if let Some(facts) = turn.facts {
                 return (facts, requests);
             }
         }
-        (self.read(items, asker, vpc, known, patience).await, requests)
+        (self.read(look, known).await, requests)
     }
 }

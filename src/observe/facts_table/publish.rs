@@ -1,7 +1,7 @@
 //! Publishing: the lease first, then EC2, then the chunks, and the head at last.
 
 use super::{
-    Asker, CHUNKS_AT_A_TIME, FactsTable, Items, Known, Patience, Role,
+    Asker, CHUNKS_AT_A_TIME, FactsTable, Items, Known, Look, Patience, Role,
     items::{HeadItem, NewHead, Written},
     seal::{digest_of, packed},
 };
@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// After so long DynamoDB may delete what nobody writes again. A chunk is written again at half of it.
+/// After so long DynamoDB may delete what is not written again. A chunk is written again at half of it.
 const KEPT: Duration = Duration::from_secs(2 * 86_400);
 
 /// Why a publisher without a key does not publish.
@@ -81,16 +81,13 @@ enum Lease {
 
 impl FactsTable {
     /// Observes and publishes where it is this process's turn. What cannot be published is logged when that begins and ends.
-    pub(super) async fn publish_in_turn(
-        &self,
-        config: &SdkConfig,
-        items: &Items,
-        asker: &Asker,
-        vpc: &VpcId,
-        known: &mut Known,
-        patience: Patience,
-    ) -> Turn {
-        let (turn, published) = self.turn(config, items, asker, vpc, known, patience).await;
+    pub(super) async fn publish_in_turn(&self, look: Look<'_>, known: &mut Known) -> Turn {
+        let (turn, published) = match self.lease(look, known).await {
+            Ok(Lease::Mine { counter, now, is_current }) => self.turn(look, (counter, now), is_current, known).await,
+            Ok(Lease::Others) => (Turn::default(), Ok(())),
+            Err(gap) => (Turn::default(), Err(gap)),
+        };
+        let vpc = look.vpc;
         let failing = published.as_ref().err().map(Gap::reason);
         match (&published, known.failing) {
             (Err(gap), before) if before != failing => tracing::warn!(%vpc, %gap, "facts not published"),
@@ -101,43 +98,40 @@ impl FactsTable {
         turn
     }
 
+    /// Observes and publishes under a lease with this counter. What comes to nothing gives the lease back.
     async fn turn(
         &self,
-        config: &SdkConfig,
-        items: &Items,
-        asker: &Asker,
-        vpc: &VpcId,
+        look: Look<'_>,
+        (counter, observed_at): (u64, Timestamp),
+        is_current: bool,
         known: &mut Known,
-        patience: Patience,
     ) -> (Turn, Result<(), Gap>) {
-        let (counter, observed_at, is_current) = match self.lease(items, asker, vpc, known).await {
-            Ok(Lease::Mine { counter, now, is_current }) => (counter, now, is_current),
-            Ok(Lease::Others) => return (Turn::default(), Ok(())),
-            Err(gap) => return (Turn::default(), Err(gap)),
-        };
+        let Look { config, items, asker, vpc, patience } = look;
         let vpcs = std::slice::from_ref(vpc);
         let (facts, requests) = ec2::vpcs_facts(config, vpcs, &asker.region, None, patience).await;
-        if let Err(gap) = has_tables(&facts, vpc, &asker.region) {
-            // Another one may be able to ask.
-            let given_back = items.set_lease(vpc, Some(counter), None).await.map(|_| ());
-            return (Turn { facts: None, requests }, given_back.and(Err(gap)));
-        }
-        // What the table has is older than what this process knows, whether or not that can be written.
-        known.newest = known.newest.max(Some(observed_at));
-        let lacks = incomplete(&facts);
-        let published = if lacks.is_empty() || !is_current {
-            self.publish(items, asker, (vpc, counter), &facts, observed_at, known).await
-        } else {
-            Err(Gap::Failed {
-                detail: format!("others have published all of it, and this process lacks {}", lacks.join(", ")),
-            })
+        let (facts, published) = match has_tables(&facts, vpc, &asker.region) {
+            Err(gap) => (None, Err(gap)),
+            Ok(()) => {
+                // What the table has is older than what this process knows, whether or not that can be written.
+                known.newest = known.newest.max(Some(observed_at));
+                let lacks = incomplete(&facts);
+                let published = if lacks.is_empty() || !is_current {
+                    self.publish(look, counter, &facts, observed_at, known).await
+                } else {
+                    let lacks = lacks.join(", ");
+                    Err(failed(format!("others have published all of it, and this process lacks {lacks}")))
+                };
+                if published.is_err() {
+                    // Another one may be able to, if this one does not take the lease again at once.
+                    known.held_off = Some(Instant::now() + self.settings.period * 2);
+                }
+                (Some(facts), published)
+            }
         };
         if published.is_err() {
-            // Another one may be able to, if this one does not take it again at once.
-            known.held_off = Some(Instant::now() + self.settings.period * 2);
             let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is the first one
         }
-        (Turn { facts: Some(facts), requests }, published)
+        (Turn { facts, requests }, published)
     }
 
     /// Publishes each of the asker's VPCs, unless another one did so less than half a period ago.
@@ -150,62 +144,48 @@ impl FactsTable {
         let items = Items::new(config, &self.settings.table);
         let mut all = Vec::new();
         for vpc in &asker.vpcs {
+            let look = Look { config, items: &items, asker, vpc, patience };
             let published = match self.is_elsewhere(&asker.region) {
                 Some(gap) => Err(gap),
-                None => within(patience.deadline, self.once(config, &items, asker, vpc, patience)).await.into_result(),
+                None => within(patience.deadline, self.once(look)).await.into_result(),
             };
             all.push((vpc.clone(), published));
         }
         all
     }
 
-    async fn once(
-        &self,
-        config: &SdkConfig,
-        items: &Items,
-        asker: &Asker,
-        vpc: &VpcId,
-        patience: Patience,
-    ) -> Result<Once, Gap> {
+    async fn once(&self, look: Look<'_>) -> Result<Once, Gap> {
+        let Look { items, vpc, .. } = look;
         let mut known = Known::default();
         let (item, now) = items.head(vpc, true).await?;
         let (counter, is_signed) = (item.counter, item.signature.is_some());
-        if let Some(publisher) = self.just_published(item, now, asker, vpc, &mut known) {
+        if let Some(publisher) = self.just_published(item, now, look, &mut known) {
             return Ok(Once::Others { publisher });
         }
-        if is_signed && self.settings.role.key().is_none() {
-            return Err(Gap::Settings { detail: SIGNED.to_owned() });
-        }
-        let lost = || Gap::Failed { detail: "another publisher took over meanwhile".to_owned() };
-        let Written::Yes = items.set_lease(vpc, counter, Some(&asker.name)).await? else { return Err(lost()) };
-        let counter = counter.unwrap_or_default().saturating_add(1);
-        let (facts, _) = ec2::vpcs_facts(config, std::slice::from_ref(vpc), &asker.region, None, patience).await;
-        if let Err(gap) = has_tables(&facts, vpc, &asker.region) {
-            let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is EC2's
-            return Err(gap);
-        }
-        let published = self.publish(items, asker, (vpc, counter), &facts, now, &mut known).await;
-        if published.is_err() {
-            let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is the first one
-        }
+        self.may_replace(is_signed)?;
+        let Some(counter) = take(look, counter).await? else { return Err(lost(vpc)) };
+        let (turn, published) = self.turn(look, (counter, now), false, &mut known).await;
         published?;
-        let tables = facts.route_tables.seen().map_or(0, Vec::len);
-        Ok(Once::Published { tables, incomplete: incomplete(&facts), items: known.written.len().saturating_add(1) })
+        let facts = turn.facts.as_ref();
+        Ok(Once::Published {
+            tables: facts.and_then(|facts| facts.route_tables.seen()).map_or(0, Vec::len),
+            incomplete: facts.map(incomplete).unwrap_or_default(),
+            items: known.written.len().saturating_add(1),
+        })
+    }
+
+    /// Whether this process may replace a head: it signs, or the head is not signed either.
+    fn may_replace(&self, is_signed: bool) -> Result<(), Gap> {
+        let is_refused = is_signed && self.settings.role.key().is_none();
+        if is_refused { Err(Gap::Settings { detail: SIGNED.to_owned() }) } else { Ok(()) }
     }
 
     /// Who published the VPC less than half a period ago, if that was another one: not who holds the lease, which may have been taken
     /// since by one that died.
-    fn just_published(
-        &self,
-        item: HeadItem,
-        now: Timestamp,
-        asker: &Asker,
-        vpc: &VpcId,
-        known: &mut Known,
-    ) -> Option<String> {
+    fn just_published(&self, item: HeadItem, now: Timestamp, look: Look<'_>, known: &mut Known) -> Option<String> {
         let half = self.settings.period / 2;
         let (holder, observed_at) = (item.publisher.clone(), item.observed_at);
-        let publisher = match self.accept(item, now, asker, vpc, known) {
+        let publisher = match self.accept(item, now, look, known) {
             Ok(accepted) => (accepted.age < half).then_some(accepted.head.publisher),
             // A newer version's, which is not to be overwritten as long as it goes on.
             Err(Gap::Malformed { .. }) => observed_at
@@ -213,11 +193,12 @@ impl FactsTable {
                 .map(|_| holder.unwrap_or_else(|| "another version of onnet".to_owned())),
             Err(_) => None,
         };
-        publisher.filter(|name| *name != asker.name)
+        publisher.filter(|name| *name != look.asker.name)
     }
 
     /// Takes the lease where it is free, or stood still for a period by this process's own clock.
-    async fn lease(&self, items: &Items, asker: &Asker, vpc: &VpcId, known: &mut Known) -> Result<Lease, Gap> {
+    async fn lease(&self, look: Look<'_>, known: &mut Known) -> Result<Lease, Gap> {
+        let Look { items, asker, vpc, .. } = look;
         let (item, now) = items.head(vpc, true).await?;
         let counter = item.counter;
         let since = match known.watched {
@@ -231,7 +212,7 @@ impl FactsTable {
         known.watched = Some((counter, since));
         let (is_mine, is_signed) = (item.publisher.as_deref() == Some(&asker.name), item.signature.is_some());
         let is_held_by_other = item.publisher.is_some() && !is_mine;
-        let accepted = self.accept(item, now, asker, vpc, known);
+        let accepted = self.accept(item, now, look, known);
         let is_foreign = matches!(accepted, Err(Gap::Untrusted { .. }));
         known.foreign_since = known.foreign_since.filter(|_| is_foreign).or_else(|| is_foreign.then(Instant::now));
         // Looks are a period apart, but for what answers take.
@@ -242,9 +223,7 @@ impl FactsTable {
         if is_held_by_other && !stands_still && !is_useless {
             return Ok(Lease::Others);
         }
-        if is_signed && self.settings.role.key().is_none() {
-            return Err(Gap::Settings { detail: SIGNED.to_owned() });
-        }
+        self.may_replace(is_signed)?;
         if known.held_off.is_some_and(|until| Instant::now() < until) {
             return Ok(Lease::Others);
         }
@@ -257,18 +236,15 @@ impl FactsTable {
             return Ok(Lease::Others);
         }
         let is_current = is_complete && age.is_some_and(|age| age <= self.settings.period * 2);
-        match items.set_lease(vpc, counter, Some(&asker.name)).await? {
-            Written::Yes => Ok(Lease::Mine { counter: counter.unwrap_or_default().saturating_add(1), now, is_current }),
-            Written::Lost => Ok(Lease::Others),
-        }
+        let taken = take(look, counter).await?;
+        Ok(taken.map_or(Lease::Others, |counter| Lease::Mine { counter, now, is_current }))
     }
 
     /// Writes the chunks that are not in the table yet, or not for long any more, and then the head.
-    pub(super) async fn publish(
+    async fn publish(
         &self,
-        items: &Items,
-        asker: &Asker,
-        (vpc, counter): (&VpcId, u64),
+        Look { items, asker, vpc, .. }: Look<'_>,
+        counter: u64,
         facts: &VpcFacts,
         observed_at: Timestamp,
         known: &mut Known,
@@ -298,7 +274,6 @@ impl FactsTable {
             period: self.settings.period.into(),
             contents,
         };
-        let failed = |detail: String| Gap::Failed { detail };
         let document = serde_json::to_vec(&head).map_err(|error| failed(error.to_string()))?;
         let document = packed(&document).map_err(|error| failed(error.to_string()))?;
         let document = fitting(document, || format!("bytes in the head of {vpc}, compressed"))?;
@@ -309,9 +284,23 @@ impl FactsTable {
                 known.watched = Some((Some(counter.saturating_add(1)), Instant::now()));
                 Ok(())
             }
-            Written::Lost => Err(failed(format!("another publisher took over {vpc} meanwhile"))),
+            Written::Lost => Err(lost(vpc)),
         }
     }
+}
+
+/// Takes the lease of a head that still has this counter: the counter since, or `None` where another one wrote it.
+async fn take(Look { items, asker, vpc, .. }: Look<'_>, seen: Option<u64>) -> Result<Option<u64>, Gap> {
+    let written = items.set_lease(vpc, seen, Some(&asker.name)).await?;
+    Ok((written == Written::Yes).then(|| seen.unwrap_or_default().saturating_add(1)))
+}
+
+fn failed(detail: String) -> Gap {
+    Gap::Failed { detail }
+}
+
+fn lost(vpc: &VpcId) -> Gap {
+    failed(format!("another publisher took over {vpc} meanwhile"))
 }
 
 /// Every VPC has a main route table: without any there is nothing to publish.
@@ -342,7 +331,7 @@ fn incomplete(facts: &VpcFacts) -> Vec<String> {
 fn chunks_of(facts: &VpcFacts) -> (Contents, BTreeMap<Digest, Vec<u8>>) {
     let mut chunks = BTreeMap::new();
     let contents = contents(facts, |bytes| {
-        let data = packed(&bytes).map_err(|error| Gap::Failed { detail: error.to_string() })?;
+        let data = packed(&bytes).map_err(|error| failed(error.to_string()))?;
         let data = fitting(data, || "bytes in one listing, compressed".to_owned())?;
         let digest = digest_of(&data);
         chunks.insert(digest.clone(), data);

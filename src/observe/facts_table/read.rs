@@ -1,7 +1,7 @@
 //! Reading: the head, and the chunks that the reader's own subnets need.
 
 use super::{
-    Asker, CHUNKS_AT_A_TIME, FactsTable, Known, Patience,
+    CHUNKS_AT_A_TIME, FactsTable, Known, Look,
     items::{HeadItem, Items},
     seal::{digest_of, unpacked},
 };
@@ -29,28 +29,15 @@ pub(super) struct Accepted {
 
 impl FactsTable {
     /// The facts of `vpc`, as far as the asker's subnets need them.
-    pub(super) async fn read(
-        &self,
-        items: &Items,
-        asker: &Asker,
-        vpc: &VpcId,
-        known: &mut Known,
-        patience: Patience,
-    ) -> VpcFacts {
+    pub(super) async fn read(&self, look: Look<'_>, known: &mut Known) -> VpcFacts {
         let watch = Stopwatch::start();
-        let read = within(patience.deadline, self.try_read(items, asker, vpc, known, &watch)).await.into_result();
+        let read = within(look.patience.deadline, self.try_read(look, known, &watch)).await.into_result();
         read.unwrap_or_else(|gap| VpcFacts::not_shared(self.name(), &gap))
     }
 
-    async fn try_read(
-        &self,
-        items: &Items,
-        asker: &Asker,
-        vpc: &VpcId,
-        known: &mut Known,
-        watch: &Stopwatch,
-    ) -> Result<VpcFacts, Gap> {
-        let Accepted { head, signed_by, age } = self.accepted(items, asker, vpc, known).await?;
+    async fn try_read(&self, look: Look<'_>, known: &mut Known, watch: &Stopwatch) -> Result<VpcFacts, Gap> {
+        let Look { items, asker, vpc, .. } = look;
+        let Accepted { head, signed_by, age } = self.accepted(look, known).await?;
         let wanted: Vec<String> = head.wanted(&asker.subnets).into_iter().cloned().collect();
         known.chunks.retain(|digest, _| wanted.contains(digest));
         let lacking = wanted.iter().filter(|digest| !known.chunks.contains_key(*digest));
@@ -74,13 +61,13 @@ impl FactsTable {
                 }
             }
         }
-        // Somebody changed it, whatever else is known of it.
+        // A chunk that is not what the head says was changed.
         let altered = failed.values().find(|gap| matches!(gap, Gap::Untrusted { .. })).cloned();
         let bytes_of = |digest: &String| {
             let gap = || failed.get(digest).cloned().unwrap_or_else(Gap::not_yet);
             known.chunks.get(digest).cloned().ok_or_else(gap)
         };
-        // Dated by the own clock, whatever the publisher's showed: as old as DynamoDB's clock says.
+        // Dated by the own clock, and as old as DynamoDB's clock says: the publisher's may show another time.
         let dated = (watch.at().minus(age + DATE), watch.took());
         let facts = head.facts(&asker.subnets, &asker.accounts, dated, bytes_of)?;
         known.newest = Some(head.observed_at);
@@ -92,18 +79,12 @@ impl FactsTable {
 
     /// The head, which is asked for once more where it is missing, too old, or older than before: not every copy of the table is
     /// as new as the newest.
-    pub(super) async fn accepted(
-        &self,
-        items: &Items,
-        asker: &Asker,
-        vpc: &VpcId,
-        known: &mut Known,
-    ) -> Result<Accepted, Gap> {
-        let (item, now) = items.head(vpc, false).await?;
-        match self.accept(item, now, asker, vpc, known) {
+    async fn accepted(&self, look: Look<'_>, known: &mut Known) -> Result<Accepted, Gap> {
+        let (item, now) = look.items.head(look.vpc, false).await?;
+        match self.accept(item, now, look, known) {
             Err(Gap::NotFound { .. } | Gap::Stale { .. } | Gap::Untrusted { .. }) => {
-                let (item, now) = items.head(vpc, true).await?;
-                self.accept(item, now, asker, vpc, known)
+                let (item, now) = look.items.head(look.vpc, true).await?;
+                self.accept(item, now, look, known)
             }
             accepted => accepted,
         }
@@ -113,8 +94,7 @@ impl FactsTable {
         &self,
         item: HeadItem,
         now: Timestamp,
-        asker: &Asker,
-        vpc: &VpcId,
+        Look { asker, vpc, .. }: Look<'_>,
         known: &mut Known,
     ) -> Result<Accepted, Gap> {
         let none = || Gap::NotFound { detail: format!("facts of {vpc} in the table {}", self.name()) };

@@ -12,7 +12,7 @@ use super::super::{
     convert::{self, ConvertError},
     json::Text,
 };
-use crate::model::{partition_of, possible, regions};
+use crate::model::{partition_of, possible, region_of_arn, regions};
 use exact::exact;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -174,11 +174,6 @@ fn same_list<T: Clone + PartialEq>(has_one: &mut bool, one: &mut Vec<T>, has_oth
 /// The first field that differs, of fields with whether they are equal.
 fn all_equal<const N: usize>(fields: [(&'static str, bool); N]) -> Result<(), &'static str> {
     fields.into_iter().find(|(_, equal)| !equal).map_or(Ok(()), |(field, _)| Err(field))
-}
-
-/// The Region of an ARN: `arn:aws:ec2:us-east-1:111122223333:subnet/subnet-0a`.
-fn region_of_arn(arn: &str) -> Option<&str> {
-    arn.split(':').nth(3).filter(|region| !region.is_empty())
 }
 
 /// Compares the partition of an ARN with that of the Region in it, where that is known.

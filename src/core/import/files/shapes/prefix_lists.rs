@@ -5,10 +5,10 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Row, all_equal, any_text, checked, exact, given, id_of_arn, owner_of_arn, region_of_arn, region_of_name,
-    same_items, same_or_absent, same_partition, state,
+    Checked, Row, all_equal, any_text, checked, exact, given, id_of_arn, owner_of_arn, region_of_name, same_items,
+    same_or_absent, same_partition, state,
 };
-use crate::model::{Gap, ListFamily, PrefixListId};
+use crate::model::{Gap, ListFamily, PrefixListId, region_of_arn};
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,

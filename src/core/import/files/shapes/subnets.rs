@@ -5,10 +5,10 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, null_as_no_items, owner_of_arn, region_of_arn,
-    same_list, same_or_absent, same_partition,
+    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, null_as_no_items, owner_of_arn, same_list,
+    same_or_absent, same_partition,
 };
-use crate::model::{Subnet, is_account_id, region_of_zone};
+use crate::model::{Subnet, is_account_id, region_of_arn, region_of_zone};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
