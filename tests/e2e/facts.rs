@@ -6,9 +6,9 @@ mod stand_in;
 mod turns;
 
 use crate::{
-    Daemon, Done, Lab, Mode, ONNET, PATIENCE, Ran, Service, Stand, World,
+    Daemon, Done, HEALTH, Lab, Mode, ONNET, PATIENCE, Ran, Service, Stand, TO_STAND_IN, World,
     lab::{self, Fault},
-    text, tool,
+    nginx_conf, text, tool,
 };
 use libtest_mimic::{Failed, Trial};
 use onnet::observe::facts_table::{FactsSettings, FactsTable, Once, Role};
@@ -59,26 +59,14 @@ impl Shared {
     fn start(kind: Kind) -> Result<Self, Failed> {
         let lab = Lab::start(World::endpoint_only().with_elsewhere(), Mode::Namespaces)?;
         lab.set_fault(Service::DynamoDb, Some(Fault::Refuse));
-        let directory = lab.directory().display().to_string();
         let (vpc, addresses) = {
             let world = lab.world();
             (world.vpc.clone(), world.dynamodb_addresses.clone())
         };
         let listen: String = addresses.iter().map(|address| format!("listen {address}:443 ssl; ")).collect();
-        // dynalite answers `GET /` as DynamoDB does, and moto does not.
-        fs::write(
-            lab.directory().join("nginx.conf"),
-            format!(
-                "daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log stderr;\nevents {{}}\nhttp {{\n  \
-                 access_log off; client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; \
-                 fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;\n  \
-                 ssl_certificate {directory}/server.pem; ssl_certificate_key {directory}/server.key;\n  \
-                 server {{ {listen}location / {{ if ($request_method = GET) {{ return 200 'healthy: dynamodb.us-east-1.amazonaws.com '; }} \
-                 proxy_pass http://127.0.0.1:5000; proxy_set_header Host $host; }} }}\n}}\n"
-            ),
-        )?;
+        // dynalite answers `GET /` as DynamoDB does, and moto does not: nginx does for both.
+        let conf = nginx_conf(&lab, &format!("server {{ {listen}location / {{ {HEALTH} {TO_STAND_IN} }} }}"))?;
         let (program, arguments) = kind.command(5000);
-        let conf = lab.directory().join("nginx.conf").display().to_string();
         let stands = vec![
             Stand::start(&lab, &program, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?,
             Stand::start(&lab, Path::new("nginx"), &["-c", &conf, "-e", "stderr"])?,

@@ -56,6 +56,27 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
+/// nginx's answer in place of DynamoDB to `GET /`.
+const HEALTH: &str = "if ($request_method = GET) { return 200 'healthy: dynamodb.us-east-1.amazonaws.com '; }";
+
+/// What nginx does with everything else.
+const TO_STAND_IN: &str = "proxy_pass http://127.0.0.1:5000; proxy_set_header Host $host;";
+
+/// A configuration of nginx with these servers, which have the lab's certificate of the real names: its file.
+fn nginx_conf(lab: &Lab, servers: &str) -> Result<String, Failed> {
+    let (directory, file) = (lab.directory().display(), lab.directory().join("nginx.conf"));
+    fs::write(
+        &file,
+        format!(
+            "daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log stderr;\nevents {{}}\nhttp {{\n  \
+             access_log off; client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; \
+             fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;\n  \
+             ssl_certificate {directory}/server.pem; ssl_certificate_key {directory}/server.key;\n  {servers}\n}}\n"
+        ),
+    )?;
+    Ok(file.display().to_string())
+}
+
 /// Where `tests/e2e/run` installed moto and the AWS CLI.
 fn tool(name: &str) -> PathBuf {
     let tools = std::env::var_os("ONNET_E2E_TOOLS").expect("start it by tests/e2e/run");
@@ -123,26 +144,17 @@ impl Independent {
             ),
         )?;
         // DynamoDB answers `GET /` with its health; moto answers with a list of S3 buckets for every host.
-        let health = "location = / { if ($request_method = GET) { return 200 'healthy: dynamodb.us-east-1.amazonaws.com '; } \
-                      proxy_pass http://127.0.0.1:5000; proxy_set_header Host $host; }";
-        fs::write(
-            lab.directory().join("nginx.conf"),
-            format!(
-                "daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log stderr;\nevents {{}}\nhttp {{\n  \
-                 access_log off; client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; \
-                 fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;\n  \
-                 ssl_certificate {directory}/server.pem; ssl_certificate_key {directory}/server.key;\n  \
-                 server {{ listen 443 ssl; server_name ec2.us-east-1.amazonaws.com sts.us-east-1.amazonaws.com; location / {{ \
-                 proxy_pass http://127.0.0.1:5000; proxy_set_header Host $host; }} }}\n  \
-                 server {{ listen 443 ssl; server_name dynamodb.us-east-1.amazonaws.com; {health} location / {{ proxy_pass \
-                 http://127.0.0.1:5000; proxy_set_header Host $host; }} }}\n}}\n"
-            ),
-        )?;
+        let health = format!("location = / {{ {HEALTH} {TO_STAND_IN} }}");
+        let servers = format!(
+            "server {{ listen 443 ssl; server_name ec2.us-east-1.amazonaws.com sts.us-east-1.amazonaws.com; location / {{ {TO_STAND_IN} }} }}\n  \
+             server {{ listen 443 ssl; server_name dynamodb.us-east-1.amazonaws.com; {health} location / {{ {TO_STAND_IN} }} }}"
+        );
+        let nginx_conf = nginx_conf(&lab, &servers)?;
         let in_directory = |name: &str| lab.directory().join(name).display().to_string();
         let stands = vec![
             Stand::start(&lab, &tool("moto_server"), &["-H", "127.0.0.1", "-p", "5000"])?,
             Stand::start(&lab, Path::new("unbound"), &["-d", "-c", &in_directory("unbound.conf")])?,
-            Stand::start(&lab, Path::new("nginx"), &["-c", &in_directory("nginx.conf"), "-e", "stderr"])?,
+            Stand::start(&lab, Path::new("nginx"), &["-c", &nginx_conf, "-e", "stderr"])?,
         ];
         let this = Self { lab, _stands: stands };
         let until = Instant::now() + PATIENCE;

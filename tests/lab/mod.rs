@@ -32,6 +32,7 @@ pub mod netns;
 #[path = "no_netns.rs"]
 pub mod netns;
 pub mod rights;
+pub mod sealed;
 mod services;
 mod sts;
 pub mod tables;

@@ -2,12 +2,15 @@
 
 use crate::{
     PATIENCE, Stand,
-    lab::fakes::{
-        authority::Authority,
-        ec2::{XML, document, parameter, refusal},
-        fixtures::{ENTRIES, INTERFACES, LISTS},
-        http::Request,
-        server::{Server, Step, answer, closed_port},
+    lab::{
+        fakes::{
+            authority::Authority,
+            ec2::{XML, document, parameter, refusal},
+            fixtures::{ENTRIES, INTERFACES, LISTS},
+            http::Request,
+            server::{Server, Step, answer, closed_port},
+        },
+        sealed::{packed, signed, unpacked},
     },
     tool,
 };
@@ -22,7 +25,6 @@ use aws_sdk_dynamodb::{
     },
 };
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
-use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use libtest_mimic::Failed;
 use onnet::{
     model::{Gap, VpcFacts},
@@ -40,7 +42,6 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs::{self, File},
-    io::{Read, Write},
     net::SocketAddr,
     path::PathBuf,
     process::{Command, Stdio},
@@ -203,23 +204,6 @@ impl Key {
     fn sign(&self, document: &[u8]) -> Vec<u8> {
         self.pair.sign(&signed(document)).as_ref().to_vec()
     }
-}
-
-/// What a signature is of, as `dist/doc/shared-facts.md` says.
-fn signed(document: &[u8]) -> Vec<u8> {
-    [b"onnet facts of a VPC, head\n", document].concat()
-}
-
-fn unpacked(bytes: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    ZlibDecoder::new(bytes).read_to_end(&mut text).expect("whole");
-    text
-}
-
-fn packed(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
-    packer.write_all(bytes).expect("in memory");
-    packer.finish().expect("in memory")
 }
 
 pub(super) type Item = HashMap<String, AttributeValue>;

@@ -1,6 +1,9 @@
 //! Shared facts: a publisher in another subnet, an instance whose only way out is the DynamoDB endpoint, and a table between them.
 
-use super::worlds::{Expected, agrees, expect};
+use super::{
+    witness::until,
+    worlds::{Expected, agrees, expect},
+};
 use crate::{
     Done, ONNET, Test,
     lab::{
@@ -8,12 +11,12 @@ use crate::{
         daemon::{Daemon, PATIENCE},
         iam::{Policy, matrix::ROLE},
         run,
+        sealed::{packed, signed, unpacked},
         tables::Item,
     },
     named,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use libtest_mimic::{Failed, Trial};
 use ring::{
     digest,
@@ -23,13 +26,11 @@ use ring::{
 use serde_json::{Value, json};
 use std::{
     fs,
-    io::{Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Stdio},
     time::{Duration, SystemTime},
 };
-use tokio::time::Instant;
 
 const TABLE: &str = "onnet-facts";
 const VPC: &str = "vpc-0bbc736e";
@@ -79,7 +80,7 @@ impl Key {
     }
 
     fn sign(&self, document: &[u8]) -> Vec<u8> {
-        self.pair.sign(&[b"onnet facts of a VPC, head\n", document].concat()).as_ref().to_vec()
+        self.pair.sign(&signed(document)).as_ref().to_vec()
     }
 }
 
@@ -112,18 +113,6 @@ fn publish(lab: &Lab, key: Option<&Key>) -> Result<Ran, Failed> {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains(&format!("{VPC}: published, ")), "{ran:?}");
     Ok(ran)
-}
-
-fn unpacked(bytes: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    ZlibDecoder::new(bytes).read_to_end(&mut text).expect("whole");
-    text
-}
-
-fn packed(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
-    packer.write_all(bytes).expect("in memory");
-    packer.finish().expect("in memory")
 }
 
 fn blob(bytes: &[u8]) -> Value {
@@ -505,24 +494,13 @@ fn only_what_changed() -> Done {
         tables.named(TABLE).item(VPC, "head").and_then(|item| item.get("observed_at").cloned())
     };
     let next = |than: &Option<Value>| -> Result<Option<Value>, Failed> {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            let now = observed();
-            if now.is_some() && now != *than {
-                return Ok(now);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Err("nothing was published".into())
+        until("facts that are newer", || observed().is_some_and(|now| Some(&now) != than.as_ref()));
+        Ok(observed())
     };
     let first = next(&None)?;
     // It reports its own status, too.
     let is_status = |item: &Item| item["sk"]["S"] == "status";
-    let end = Instant::now() + PATIENCE;
-    while !lab.tables().named(TABLE).items().any(is_status) {
-        assert!(Instant::now() < end, "no status was written");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("its status", || lab.tables().named(TABLE).items().any(is_status));
     let wrote = writes();
     assert!(wrote > 3, "{wrote}");
     let second = next(&first)?;
@@ -556,11 +534,7 @@ fn own_subnet() -> Done {
 fn one_publisher() -> Done {
     let lab = lab()?;
     let _first = Publisher::start(&lab, &["--facts", "publish"])?;
-    let end = Instant::now() + PATIENCE;
-    while lab.tables().named(TABLE).item(VPC, "head").is_none_or(|item| !item.contains_key("document")) {
-        assert!(Instant::now() < end, "nothing was published");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("facts", || lab.tables().named(TABLE).item(VPC, "head").is_some_and(|item| item.contains_key("document")));
     // Another one by name: half a period has not passed.
     let ran =
         elsewhere(&lab, &["publish", "--facts-table", TABLE, "--vpc", VPC, "--every", "1m", "--publisher", "other"])?;
@@ -585,23 +559,13 @@ fn a_fleet() -> Done {
     let arguments = ["--facts-table", TABLE, "--ec2-every", "2s", "--witness"];
     let reader = Daemon::start(&lab, Path::new(ONNET), &arguments)?;
     reader.outcome(0, "on_net")?;
-    let arn = {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let keys: Vec<String> = lab
-                .tables()
-                .named(TABLE)
-                .items()
-                .filter_map(|item| Some(item["pk"]["S"].as_str()?.to_owned()))
-                .filter(|key| key.starts_with("arn:"))
-                .collect();
-            if let [key] = &keys[..] {
-                break key.clone();
-            }
-            assert!(Instant::now() < end, "no status was written");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    let keys = || -> Vec<String> {
+        let tables = &mut *lab.tables();
+        let keys = tables.named(TABLE).items().filter_map(|item| Some(item["pk"]["S"].as_str()?.to_owned()));
+        keys.filter(|key| key.starts_with("arn:")).collect()
     };
+    until("a status", || keys().len() == 1);
+    let arn = keys().remove(0);
     let item = lab.tables().named(TABLE).item(&arn, "status").cloned().ok_or("a status")?;
     for (vpc, code) in [(VPC, 0), ("vpc-0dead", 3)] {
         let ran = fleet(&lab, &["--vpc", vpc])?;
@@ -738,11 +702,7 @@ fn gives_back() -> Done {
         let item = tables.named(TABLE).item(VPC, "head").expect("a head");
         item["counter"]["N"].as_str().and_then(|text| text.parse().ok()).expect("a number")
     };
-    let end = Instant::now() + PATIENCE;
     let before = counter();
-    while counter() < before + 2 || held() {
-        assert!(Instant::now() < end, "no turn was taken and given back");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("a turn that is taken and given back", || counter() >= before + 2 && !held());
     Ok(())
 }

@@ -358,7 +358,7 @@ fn inspected() -> Done {
 }
 
 /// Waits for something, for as long as a busy machine may take.
-fn until(what: &str, is: impl Fn() -> bool) {
+pub(super) fn until(what: &str, is: impl Fn() -> bool) {
     let end = Instant::now() + crate::lab::daemon::PATIENCE;
     while !is() {
         assert!(Instant::now() < end, "not in time: {what}");
