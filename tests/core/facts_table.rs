@@ -53,7 +53,7 @@ fn read(world: &Snapshot, head: &Head, chunks: &Chunks) -> Result<VpcFacts, Gap>
     let own = BTreeSet::from([AccountId::from("111122223333")]);
     let chunk = |digest: &Digest| {
         let missing = || Gap::NotFound { detail: format!("chunk {digest}") };
-        chunks.get(digest).cloned().ok_or_else(missing)
+        chunks.get(digest).map(Vec::as_slice).ok_or_else(missing)
     };
     head.facts(&subnets(world), &own, (world.taken_at, Default::default()), chunk)
 }
@@ -222,7 +222,7 @@ fn a_reader_needs_its_own_subnets_tables() {
         let (head, chunks) = published(world);
         let of = BTreeSet::from([SubnetId::from(subnet)]);
         let own = BTreeSet::from([AccountId::from("111122223333")]);
-        let chunk = |digest: &Digest| Ok(chunks[digest].clone());
+        let chunk = |digest: &Digest| Ok(chunks[digest].as_slice());
         let facts = head.facts(&of, &own, (world.taken_at, Default::default()), chunk).unwrap();
         let ids: Vec<String> = facts.route_tables.seen().unwrap().iter().map(|table| table.id.to_string()).collect();
         assert_eq!(head.wanted(&of).len(), ids.len() + 3, "the endpoints, their interfaces, and one list");

@@ -5,9 +5,9 @@
 //! reason.
 
 use crate::model::{
-    AccountId, AssociatedWith, Association, AssociationState, Destination, Gap, Observed, Observer, PrefixList,
-    PrefixListId, RouteTable, RouteTableId, Seconds, SharedFacts, SubnetId, Timestamp, VpcEndpoint, VpcFacts, VpcId,
-    unique,
+    AccountId, AssociatedWith, Association, AssociationState, Destination, Gap, Observed, Observer, PERIODS_KEPT,
+    PrefixList, PrefixListId, RouteTable, RouteTableId, Seconds, SharedFacts, SubnetId, Timestamp, VpcEndpoint,
+    VpcFacts, VpcId, unique,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -23,9 +23,6 @@ const AHEAD: Duration = Duration::from_secs(5);
 
 /// The shortest and the longest period that a publisher may have.
 pub const PERIODS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(86_400)];
-
-/// For how many periods facts count, as those that this instance collects itself.
-const PERIODS_KEPT: u32 = crate::model::PERIODS_KEPT;
 
 /// The name of a chunk: the digest of its bytes.
 pub type Digest = String;
@@ -267,15 +264,14 @@ impl Head {
     /// The facts that `subnets` need, dated `at`. `chunk` gives the bytes of each.
     ///
     /// `own` are the accounts of the reader's network interfaces: the facts are another account's only where that one owns the VPC.
-    pub fn facts(
+    pub fn facts<'c>(
         &self,
         subnets: &BTreeSet<SubnetId>,
         own: &BTreeSet<AccountId>,
-        (at, took): (Timestamp, Seconds),
-        chunk: impl Fn(&Digest) -> Result<Vec<u8>, Gap>,
+        dated: (Timestamp, Seconds),
+        chunk: impl Fn(&Digest) -> Result<&'c [u8], Gap>,
     ) -> Result<VpcFacts, Gap> {
         let (contents, publisher) = (&self.contents, self.publisher.as_str());
-        let seen = |value| Observed::Seen { value, at, took };
         let tables = self.tables_for(subnets).and_then(|entries| {
             let tables = entries.into_iter().map(|entry| self.table(entry, &chunk));
             tables.collect::<Result<Vec<RouteTable>, Gap>>()
@@ -284,39 +280,35 @@ impl Head {
             self.check_account(tables, own)?;
         }
         let endpoints = contents.vpc_endpoints.get(publisher).and_then(|digest| {
-            let endpoints: Vec<VpcEndpoint> = parsed(&chunk(digest)?)?;
+            let endpoints: Vec<VpcEndpoint> = parsed(chunk(digest)?)?;
             let other = endpoints.iter().find(|endpoint| endpoint.vpc != self.vpc);
             other.map_or(Ok(()), |other| Err(foreign(other.id.as_str(), other.vpc.as_str(), &self.vpc)))?;
             Ok(endpoints)
         });
-        let interfaces = contents.endpoint_interfaces.get(publisher).and_then(|digest| parsed(&chunk(digest)?));
+        let interfaces = contents.endpoint_interfaces.get(publisher).and_then(|digest| parsed(chunk(digest)?));
         let prefix_lists = self.lists_for(subnets).into_iter().map(|id| {
             let not_listed = || Gap::Malformed { detail: format!("the shared facts do not have the prefix list {id}") };
             let list = contents.prefix_lists.get(id).ok_or_else(not_listed);
             let list = list.and_then(|listed| self.list(id, listed.get(publisher)?, &chunk));
-            (id.clone(), list.map_or_else(Observed::Unseen, |list| Observed::Seen { value: list, at, took }))
+            (id.clone(), observed(list, dated))
         });
         Ok(VpcFacts {
-            route_tables: tables.map_or_else(Observed::Unseen, |tables| Observed::Seen { value: tables, at, took }),
-            vpc_endpoints: endpoints.map_or_else(Observed::Unseen, |found| Observed::Seen { value: found, at, took }),
-            endpoint_interfaces: interfaces.map_or_else(Observed::Unseen, |found| Observed::Seen {
-                value: found,
-                at,
-                took,
-            }),
-            service_prefix_lists: contents
-                .service_prefix_lists
-                .get(publisher)
-                .cloned()
-                .map_or_else(Observed::Unseen, seen),
+            route_tables: observed(tables, dated),
+            vpc_endpoints: observed(endpoints, dated),
+            endpoint_interfaces: observed(interfaces, dated),
+            service_prefix_lists: observed(contents.service_prefix_lists.get(publisher).cloned(), dated),
             prefix_lists: prefix_lists.collect(),
             gates: None,
             shared: None,
         })
     }
 
-    fn table(&self, entry: &TableEntry, chunk: impl Fn(&Digest) -> Result<Vec<u8>, Gap>) -> Result<RouteTable, Gap> {
-        let table: RouteTable = parsed(&chunk(&entry.chunk)?)?;
+    fn table<'c>(
+        &self,
+        entry: &TableEntry,
+        chunk: impl Fn(&Digest) -> Result<&'c [u8], Gap>,
+    ) -> Result<RouteTable, Gap> {
+        let table: RouteTable = parsed(chunk(&entry.chunk)?)?;
         if table.id != entry.id || table.associations != entry.associations {
             return Err(Gap::Untrusted { detail: format!("the chunk of {} has {}", entry.id, table.id) });
         }
@@ -326,13 +318,13 @@ impl Head {
         Ok(table)
     }
 
-    fn list(
+    fn list<'c>(
         &self,
         id: &PrefixListId,
         digest: &Digest,
-        chunk: impl Fn(&Digest) -> Result<Vec<u8>, Gap>,
+        chunk: impl Fn(&Digest) -> Result<&'c [u8], Gap>,
     ) -> Result<PrefixList, Gap> {
-        let list: PrefixList = parsed(&chunk(digest)?)?;
+        let list: PrefixList = parsed(chunk(digest)?)?;
         if list.id != *id {
             return Err(Gap::Untrusted { detail: format!("the chunk of {id} has {}", list.id) });
         }
@@ -365,6 +357,10 @@ impl Head {
             signed_by,
         }
     }
+}
+
+fn observed<T>(result: Result<T, Gap>, (at, took): (Timestamp, Seconds)) -> Observed<T> {
+    result.map_or_else(Observed::Unseen, |value| Observed::Seen { value, at, took })
 }
 
 fn foreign(what: &str, of: &str, vpc: &VpcId) -> Gap {

@@ -65,7 +65,7 @@ impl FactsTable {
         let altered = failed.values().find(|gap| matches!(gap, Gap::Untrusted { .. })).cloned();
         let bytes_of = |digest: &String| {
             let gap = || failed.get(digest).cloned().unwrap_or_else(Gap::not_yet);
-            known.chunks.get(digest).cloned().ok_or_else(gap)
+            known.chunks.get(digest).map(Vec::as_slice).ok_or_else(gap)
         };
         // Dated by the own clock, and as old as DynamoDB's clock says: the publisher's may show another time.
         let dated = (watch.at().minus(age + DATE), watch.took());
