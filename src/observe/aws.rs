@@ -27,7 +27,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use credentials::SharedCredentials;
 pub use http::TooLong;
 pub use http::{Proxies, control_plane};
-use http::{client, limited};
+use http::{clients, limited};
 use imds::Metadata;
 pub use lookups::Lookups;
 pub use settings::SettingsError;
@@ -91,12 +91,12 @@ impl Aws {
         let settings = Settings::read(region).await?;
         let roots = Roots::load(settings.profile.ca_bundle())?;
         let lookups = Lookups::default();
-        let client = client(&roots, Proxies::OfTheEnvironment, lookups.clone())?;
+        let clients = clients(&roots, Proxies::OfTheEnvironment, lookups.clone())?;
         let metadata = Metadata::new(&settings.metadata)?;
         // Nothing is left for the SDK to read that it could stumble over: it does not search for what is set here.
         let providers = ProviderConfig::empty()
             .with_behavior_version(Some(behavior_version()))
-            .with_http_client(limited(&client, CREDENTIALS_ANSWER))
+            .with_http_client(limited(&clients, CREDENTIALS_ANSWER))
             .with_sleep_impl(sleep())
             .with_retry_config(RetryConfig::standard())
             .with_region(settings.region.clone())
@@ -104,7 +104,7 @@ impl Aws {
             .with_use_dual_stack(Some(settings.use_dual_stack.unwrap_or(false)));
         let credentials = SharedCredentials::new(&providers, metadata.client().clone(), &settings.profile);
         let mut loader = aws_config::defaults(behavior_version())
-            .http_client(limited(&client, EC2_ANSWER))
+            .http_client(limited(&clients, EC2_ANSWER))
             .sleep_impl(sleep())
             .retry_config(RetryConfig::standard())
             .region(settings.region)

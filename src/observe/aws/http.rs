@@ -15,10 +15,19 @@ use http::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use reqwest::{Client, ClientBuilder, Request, redirect::Policy};
 use rustls::client::Resumption;
-use std::error::Error;
+use std::{
+    collections::VecDeque,
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::runtime;
 
 /// How many servers' sessions are kept. Three of AWS's services are asked, in one Region.
 const SESSIONS: usize = 8;
+
+/// How many runtimes' clients are kept: the loop's, and that of the thread that asks EC2 beside one that ends.
+const RUNTIMES: usize = 4;
 
 /// Which proxies are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,32 +40,66 @@ pub enum Proxies {
 
 /// How the AWS APIs are reached. Probes never use this.
 pub fn control_plane(roots: &Roots, proxies: Proxies, lookups: Lookups) -> Result<SharedHttpClient, AwsError> {
-    Ok(limited(&client(roots, proxies, lookups)?, EC2_ANSWER))
+    Ok(limited(&clients(roots, proxies, lookups)?, EC2_ANSWER))
 }
 
 /// The same, whatever the length of an answer.
-pub(super) fn client(roots: &Roots, proxies: Proxies, lookups: Lookups) -> Result<Client, AwsError> {
+pub(super) fn clients(roots: &Roots, proxies: Proxies, lookups: Lookups) -> Result<Clients, AwsError> {
     let mut tls = roots.client_config()?.as_ref().clone();
     tls.resumption = Resumption::in_memory_sessions(SESSIONS);
-    let builder = Client::builder().tls_backend_preconfigured(tls).dns_resolver(lookups);
-    let builder = if proxies == Proxies::None { builder.no_proxy() } else { builder };
-    built(builder)
+    Clients::new(move || {
+        let builder = Client::builder().tls_backend_preconfigured(tls.clone()).dns_resolver(lookups.clone());
+        if proxies == Proxies::None { builder.no_proxy() } else { builder }
+    })
 }
 
-/// A client that leaves it to the SDK to follow redirects and to try again.
-pub(super) fn built(builder: ClientBuilder) -> Result<Client, AwsError> {
-    let builder = builder.http1_only().redirect(Policy::none()).retry(reqwest::retry::never());
-    builder.build().map_err(|error| AwsError::Setup(error.into()))
+/// Clients with the same settings, one for each runtime: a connection ends with the runtime that it was made on, so that no
+/// other may take it from a pool.
+#[derive(Clone)]
+pub(super) struct Clients {
+    settings: Arc<dyn Fn() -> ClientBuilder + Send + Sync>,
+    made: Arc<Mutex<VecDeque<(runtime::Id, Client)>>>,
 }
 
-/// The client as the SDK takes it, for answers of at most so many bytes.
-pub(super) fn limited(client: &Client, longest: usize) -> SharedHttpClient {
-    let connector = connector(client.clone(), longest);
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").finish_non_exhaustive()
+    }
+}
+
+impl Clients {
+    /// Those with these settings. They leave it to the SDK to follow redirects and to try again.
+    pub(super) fn new(settings: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> Result<Self, AwsError> {
+        let clients = Self { settings: Arc::new(settings), made: Arc::default() };
+        // What cannot be built is an error now, and not that of a request.
+        clients.build().map_err(|error| AwsError::Setup(error.into()))?;
+        Ok(clients)
+    }
+
+    fn build(&self) -> reqwest::Result<Client> {
+        (self.settings)().http1_only().redirect(Policy::none()).retry(reqwest::retry::never()).build()
+    }
+
+    /// That of the runtime that this is called on.
+    fn here(&self) -> reqwest::Result<Client> {
+        let id = runtime::Handle::current().id();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = made.iter().position(|(of, _)| *of == id).and_then(|at| made.remove(at));
+        let (_, client) = if let Some(known) = known { known } else { (id, self.build()?) };
+        made.truncate(RUNTIMES - 1);
+        made.push_front((id, client.clone()));
+        Ok(client)
+    }
+}
+
+/// The clients as the SDK takes them, for answers of at most so many bytes.
+pub(super) fn limited(clients: &Clients, longest: usize) -> SharedHttpClient {
+    let connector = connector(clients.clone(), longest);
     http_client_fn(move |_, _| connector.clone())
 }
 
-pub(super) fn connector(client: Client, longest: usize) -> SharedHttpConnector {
-    SharedHttpConnector::new(Connector { client, longest })
+pub(super) fn connector(clients: Clients, longest: usize) -> SharedHttpConnector {
+    SharedHttpConnector::new(Connector { clients, longest })
 }
 
 /// An answer that is longer than any should be. It is not read on.
@@ -78,17 +121,17 @@ impl TooLong {
 
 #[derive(Debug)]
 struct Connector {
-    client: Client,
+    clients: Clients,
     longest: usize,
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (client, longest) = (self.client.clone(), self.longest);
+        let (clients, longest) = (self.clients.clone(), self.longest);
         HttpConnectorFuture::new(async move {
             let request = sent(request)?;
-            let (head, body) =
-                Response::<reqwest::Body>::from(client.execute(request).await.map_err(failed)?).into_parts();
+            let answer = clients.here().map_err(failed)?.execute(request).await.map_err(failed)?;
+            let (head, body) = Response::<reqwest::Body>::from(answer).into_parts();
             let body = Limited::new(body, longest).collect().await;
             let body = body.map_err(|error| not_whole(error, longest))?.to_bytes();
             HttpResponse::try_from(Response::from_parts(head, SdkBody::from(body)))
@@ -130,10 +173,11 @@ mod tests {
 
     use super::*;
     use crate::observe::{aws::find_cause, tls::empty_roots};
-    use std::net::SocketAddr;
+    use std::{net::SocketAddr, time::Duration};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
+        time::timeout,
     };
 
     const HEAD: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -161,10 +205,57 @@ mod tests {
 
     /// How many bytes the answer has, or the error.
     async fn asked(address: SocketAddr, longest: usize) -> Result<usize, ConnectorError> {
-        let client = built(Client::builder().tls_backend_preconfigured(empty_roots().unwrap()).no_proxy()).unwrap();
-        let request = http::Request::get(format!("http://{address}/")).body(SdkBody::empty()).unwrap();
-        let answer = connector(client, longest).call(HttpRequest::try_from(request).unwrap()).await?;
+        let answer = connector(without_tls(), longest).call(get(address)).await?;
         Ok(answer.body().bytes().unwrap().len())
+    }
+
+    fn without_tls() -> Clients {
+        Clients::new(|| Client::builder().tls_backend_preconfigured(empty_roots().unwrap()).no_proxy()).unwrap()
+    }
+
+    fn get(address: SocketAddr) -> HttpRequest {
+        let request = http::Request::get(format!("http://{address}/")).body(SdkBody::empty()).unwrap();
+        HttpRequest::try_from(request).unwrap()
+    }
+
+    /// Each runtime stays, and nothing drives the connections of the one before it: who takes one of them waits in vain.
+    #[test]
+    fn a_runtime_uses_its_own_connections_alone() {
+        let runtime = || runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in server.incoming() {
+                std::thread::spawn(move || keep_alive(&stream.unwrap()));
+            }
+        });
+        let connector = connector(without_tls(), 100);
+        let kept: Vec<_> = (0..RUNTIMES + 2)
+            .map(|_| {
+                let runtime = runtime();
+                for request in ["first", "second"] {
+                    let number = runtime.block_on(async {
+                        let answer = timeout(Duration::from_secs(20), connector.call(get(address))).await;
+                        answer.unwrap().unwrap().body().bytes().unwrap().to_vec()
+                    });
+                    assert_eq!(String::from_utf8(number).unwrap(), request);
+                }
+                runtime
+            })
+            .collect();
+        drop(kept);
+    }
+
+    /// Answers which request on this connection it is.
+    fn keep_alive(mut stream: &std::net::TcpStream) {
+        use std::io::{Read, Write};
+        for number in ["first", "second", "third"] {
+            let read = stream.read(&mut [0; 4096]).unwrap();
+            if read == 0 {
+                return;
+            }
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{number}", number.len()).unwrap();
+        }
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{
     AwsError, TooLong, find_cause,
-    http::{built, connector},
+    http::{Clients, connector},
     sentence,
 };
 use crate::observe::{limits::METADATA_ANSWER, tls::empty_roots};
@@ -39,9 +39,12 @@ impl Metadata {
     pub(super) fn new(endpoint: &str) -> Result<Self, AwsError> {
         let heard = Arc::new(Mutex::new(Heard::Nothing));
         // No proxy: another machine's metadata would be worse than none.
-        let client = Client::builder().tls_backend_preconfigured(empty_roots()?).no_proxy();
-        let client = built(client.connect_timeout(PATIENCE).read_timeout(PATIENCE))?;
-        let inner = connector(client, METADATA_ANSWER);
+        let roots = empty_roots()?;
+        let clients = Clients::new(move || {
+            let client = Client::builder().tls_backend_preconfigured(roots.clone()).no_proxy();
+            client.connect_timeout(PATIENCE).read_timeout(PATIENCE)
+        })?;
+        let inner = connector(clients, METADATA_ANSWER);
         let connector = SharedHttpConnector::new(Listening { inner, heard: Arc::clone(&heard) });
         let http: SharedHttpClient = http_client_fn(move |_, _| connector.clone());
         let config = ProviderConfig::empty()
