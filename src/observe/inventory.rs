@@ -5,7 +5,7 @@ use super::{
     ec2::{self, Ec2, Interfaces, observed},
     limits::OF_REGION,
 };
-use crate::model::{Inventory, Observed, OwnRange, Subnet, SubnetId, VpcId};
+use crate::model::{Gap, Inventory, Observed, OwnRange, Subnet, SubnetId, VpcId};
 use aws_config::SdkConfig;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,17 +52,24 @@ pub async fn inventory_of(config: &SdkConfig, scope: &Scope, region: String, dea
         region,
         own_ranges: OwnRange::of_subnets(subnets.seen().into_iter().flatten()).collect(),
         unlisted_subnets: BTreeMap::new(),
+        unknown_ranges: unknown_ranges(&subnets),
         subnets,
         facts,
         partial: BTreeMap::new(),
         selected_routes: BTreeMap::new(),
-        unknown_ranges: BTreeMap::new(),
         contradictory: BTreeMap::new(),
         vpc_owners: BTreeMap::new(),
         left_out: BTreeSet::new(),
         not_read: Vec::new(),
         accounts: BTreeSet::new(),
     }
+}
+
+/// The subnets without a range of IPv4 that EC2 does not call IPv6-only: such a range may be missing.
+fn unknown_ranges(subnets: &Observed<Vec<Subnet>>) -> BTreeMap<SubnetId, Gap> {
+    let lacks_ipv4 = |subnet: &&Subnet| !subnet.ipv6_native && !subnet.cidrs.iter().any(|own| own.addr().is_ipv4());
+    let gap = || Gap::NotFound { detail: "EC2's answer has no CidrBlock".to_owned() };
+    subnets.seen().into_iter().flatten().filter(lacks_ipv4).map(|subnet| (subnet.id.clone(), gap())).collect()
 }
 
 async fn together(ec2: &Ec2, vpcs: &[VpcId], region: &str) -> (Observed<Vec<Subnet>>, crate::model::VpcFacts) {

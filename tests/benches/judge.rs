@@ -111,7 +111,7 @@ fn vpc(extent: Extent) -> Inventory {
         owner: None,
         cidrs,
         ipv6_native: false,
-        dns64: false,
+        dns64: Some(false),
     };
     Inventory {
         region: "us-east-1".into(),

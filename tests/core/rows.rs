@@ -3,7 +3,7 @@
 use crate::folders::{ENDPOINTS, LISTS, LOCAL, MAIN, NAT, PRIVATE, SUBNETS, TO_ENDPOINT, outcome, read, table, tables};
 use onnet_core::{
     judge::{explain, explained_outcome},
-    model::{Inventory, Observed, Outcome},
+    model::{Inventory, Observed, Outcome, WithoutEndpoint},
 };
 
 fn explained(inventory: &Inventory, address: &str) -> Outcome {
@@ -508,6 +508,79 @@ fn subnets_without_ipv4_or_with_dns64_do_not_send_the_list_as_it_is() {
     let both_answers =
         [("route-tables.json", with_nat64.as_str()), ("subnets.json", &subnet(both, false)), ("owned.json", &owned)];
     assert_eq!(outcome(&both_answers), Ok(Outcome::OnNet), "neither answer has DNS64");
+}
+
+/// EC2 always says whether DNS64 is on; files of older programs, or of a `--query`, may not.
+#[test]
+fn dns64_that_is_not_listed_is_open_where_its_addresses_are_routed_on() {
+    let local6 =
+        LOCAL.replace("DestinationCidrBlock", "DestinationIpv6CidrBlock").replace("10.0.0.0/16", "2600:1f18::/56");
+    let to = |destination: &str, target: &str| {
+        format!(
+            r#"{{"DestinationIpv6CidrBlock": "{destination}", {target}, "Origin": "CreateRoute", "State": "active"}}"#
+        )
+    };
+    let (nat, gateway) = (r#""NatGatewayId": "nat-1""#, r#""EgressOnlyInternetGatewayId": "eigw-1""#);
+    let (transit, internet) = (r#""TransitGatewayId": "tgw-1""#, r#""GatewayId": "igw-1""#);
+    let range = r#""Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2600:1f18::/64", "Ipv6CidrBlockState": {"State": "associated"}}]"#;
+    let subnets = |fields: &str| format!(r#"{{"Subnets": [{{"SubnetId": "subnet-1", "VpcId": "vpc-1", {fields}}}]}}"#);
+    let (only6, both) =
+        (r#""Ipv6Native": true, "#.to_owned() + range, r#""CidrBlock": "10.0.1.0/24", "#.to_owned() + range);
+    let ipv4 = r#""CidrBlock": "10.0.1.0/24""#;
+    let without_ipv6 = format!(r#"{ipv4}, "Ipv6CidrBlockAssociationSet": []"#);
+    let dual_stack = |more: &[String]| {
+        let more: Vec<&str> =
+            [LOCAL, &local6, TO_ENDPOINT].into_iter().chain(more.iter().map(String::as_str)).collect();
+        tables(&[&table("rtb-1", MAIN, &more)])
+    };
+    let nat64 = to("64:ff9b::/96", nat);
+    let ipv4_alone = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, &nat64])]);
+    let said = |routes: &str, fields: &str| {
+        let inventory = read(&[("route-tables.json", routes), ("subnets.json", &subnets(fields))]).unwrap();
+        let audit = onnet_core::judge::audit(&inventory, None);
+        let named = onnet_core::present::audit(&audit).contains("EnableDns64");
+        (audit.outcome, named)
+    };
+    let (open, on_net) = ((Outcome::Undetermined, true), (Outcome::OnNet, false));
+    for (what, routes, fields, expected) in [
+        ("a route for it", dual_stack(std::slice::from_ref(&nat64)), &both, open),
+        ("for a part of it", dual_stack(&[to("64:ff9b::345e:0/112", nat)]), &both, open),
+        ("of any target", dual_stack(&[to("64:ff9b::/96", internet)]), &both, open),
+        ("a wider one to a NAT gateway", dual_stack(&[to("::/0", nat)]), &both, open),
+        ("or into another network, which may translate", dual_stack(&[to("::/0", transit)]), &both, open),
+        ("a wider one to what does not translate", dual_stack(&[to("::/0", gateway)]), &both, on_net),
+        ("nor does this", dual_stack(&[to("::/0", internet)]), &both, on_net),
+        ("for another range", dual_stack(&[to("64:ff9b:1::/48", nat)]), &both, on_net),
+        ("no route", dual_stack(&[]), &both, on_net),
+        ("an IPv6-only subnet", dual_stack(std::slice::from_ref(&nat64)), &only6, open),
+        ("without the route", dual_stack(&[]), &only6, (Outcome::Undetermined, false)),
+        ("a subnet whose IPv6 ranges are not listed", dual_stack(std::slice::from_ref(&nat64)), &ipv4.to_owned(), open),
+        ("one without IPv6", dual_stack(std::slice::from_ref(&nat64)), &without_ipv6, on_net),
+        ("a VPC without IPv6", ipv4_alone, &ipv4.to_owned(), on_net),
+    ] {
+        assert_eq!(said(&routes, fields), expected, "{what}");
+        for (dns64, outcome) in [("false", Outcome::OnNet), ("true", Outcome::AtRisk)] {
+            let fields = format!(r#"{fields}, "EnableDns64": {dns64}"#);
+            let listed = said(&routes, &fields).0;
+            assert!(fields.contains("Ipv6Native") || listed == outcome, "{what}, {dns64}: {listed:?}");
+        }
+    }
+    // What leads elsewhere without DNS64 does so with it.
+    let by_nat = tables(&[&table("rtb-1", MAIN, &[LOCAL, &local6, NAT, &nat64])]);
+    let none = ("vpc-endpoints.json", r#"{"VpcEndpoints": []}"#);
+    let files = [("route-tables.json", by_nat.as_str()), ("subnets.json", &subnets(&both)), none];
+    assert_eq!(outcome(&files), Ok(Outcome::OffNet));
+    // Another answer about the same subnet has it.
+    let (routes, subnet) = (dual_stack(&[nat64]), subnets(&both));
+    for (dns64, expected) in [("false", Outcome::OnNet), ("true", Outcome::AtRisk)] {
+        let newer = subnets(&format!(r#"{both}, "EnableDns64": {dns64}"#));
+        let files = [("route-tables.json", routes.as_str()), ("subnets.json", &subnet), ("newer.json", &newer)];
+        assert_eq!(outcome(&files), Ok(expected), "{dns64}");
+    }
+    // What would take over for the IPv4 ranges is not what NAT64 would do.
+    let inventory = read(&[("route-tables.json", &routes), ("subnets.json", &subnet)]).unwrap();
+    let audit = onnet_core::judge::audit(&inventory, None);
+    assert_eq!(audit.subnets[0].without_endpoint, Some(WithoutEndpoint::Closed), "{audit:#?}");
 }
 
 /// Its IPv6 goes to the endpoint, and its IPv4, if it has any, to a NAT gateway.

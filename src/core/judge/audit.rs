@@ -123,15 +123,18 @@ impl Tables<'_> {
         let unknown_ranges = self.inventory.unknown_ranges.get(&subnet.id);
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
             Ok(coverage) => {
-                let is_special = subnet.dns64 || subnet.ipv6_native || unknown_ranges.is_some();
+                let may_have_dns64 = subnet.dns64.unwrap_or_else(|| coverage.has_ipv6());
+                let is_special = may_have_dns64 || subnet.ipv6_native || unknown_ranges.is_some();
                 if !is_special && !coverage.overlaps(&subnet.cidrs) {
                     return judged((self.reader, &self.counterfactual), subnet, used, coverage);
                 }
                 let mut coverage = coverage.clone();
-                if subnet.dns64 {
-                    coverage.add_nat64(self.reader);
-                }
                 let usable = |entry: &IpNet| !subnet.ipv6_native || matches!(entry, IpNet::V6(_));
+                let unknown = subnet.dns64.is_none().then(|| unknown_dns64(&subnet.id));
+                // What is off-net without DNS64 is so with it.
+                if may_have_dns64 && !(unknown.is_some() && coverage.is_off_net(usable)) {
+                    coverage.add_nat64(self.reader, unknown);
+                }
                 let Ok(mut coverage) = coverage.only(self.reader, usable) else {
                     return self.not_judged(subnet, Some(used), without_ipv4(&subnet.id));
                 };
@@ -164,6 +167,12 @@ fn ipv4_of_ipv6_only(subnet: &Subnet) -> Option<Missing> {
     let cidr = subnet.cidrs.iter().filter(|_| subnet.ipv6_native).find(|cidr| cidr.addr().is_ipv4())?;
     let why = Gap::Conflicting { one: "Ipv6Native is true".to_owned(), other: format!("CidrBlock is {cidr}") };
     Some(Missing { what: format!("whether {} has IPv4 addresses", subnet.id), why })
+}
+
+/// Whether programs in the subnet reach the list's IPv4 ranges by IPv6 is not known.
+fn unknown_dns64(subnet: &SubnetId) -> Missing {
+    let what = format!("whether the resolver of {subnet} answers with addresses in 64:ff9b::/96 (EnableDns64)");
+    Missing { what, why: Gap::NotFound { detail: "the answer has no EnableDns64".to_owned() } }
 }
 
 /// What takes the place of the list's IPv4 ranges in an IPv6-only subnet.

@@ -7,8 +7,8 @@ use super::{
     path::Reader,
 };
 use crate::model::{
-    CoverageRange, CoverageSummary, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable, SubnetId, Verdict,
-    VpcFacts, VpcId, addresses_in,
+    CoverageRange, CoverageSummary, Destination, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable,
+    SubnetId, Target, Verdict, VpcFacts, VpcId, addresses_in,
 };
 use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv6Addr};
@@ -91,6 +91,22 @@ fn by_nat64(range: &IpNet) -> Option<IpNet> {
     Ipv6Net::new(address, 96 + range.prefix_len()).ok().map(IpNet::from)
 }
 
+/// Whether packets to a range of NAT64 may come to a NAT gateway or another translator, in another network too: not through a wider
+/// route to an internet gateway, which does not translate.
+fn may_be_translated(selection: &Selection<'_>) -> bool {
+    match selection {
+        Selection::NoRoute => false,
+        Selection::One { winner, .. } => {
+            covers(&NAT64.into(), &winner.prefix)
+                || !matches!(
+                    winner.route.target,
+                    Target::Local | Target::InternetGateway(_) | Target::EgressOnlyInternetGateway(_)
+                )
+        }
+        Selection::Tied { .. } | Selection::NeedsLists(_) => true,
+    }
+}
+
 impl Range<'_> {
     /// Whether it is what DNS64 makes of a range of the list.
     pub(super) fn is_by_nat64(&self) -> bool {
@@ -122,25 +138,47 @@ impl<'t> Coverage<'t> {
         self.entries.iter().any(|entry| own.iter().any(|own| covers(own, entry) || covers(entry, own)))
     }
 
+    /// Whether the VPC has a range of IPv6: then every table has its local route.
+    pub(super) fn has_ipv6(&self) -> bool {
+        let is_ipv6 = |to: &Destination| matches!(to, Destination::Cidr(IpNet::V6(_)));
+        self.table.routes.iter().any(|route| route.is_local() && is_ipv6(&route.destination))
+    }
+
+    /// Whether no packet to a range that is `usable` takes an endpoint, and some take another path.
+    pub(super) fn is_off_net(&self, usable: impl Fn(&IpNet) -> bool) -> bool {
+        let verdicts = || self.ranges.iter().filter(|range| usable(&range.cidr)).map(|range| &range.verdict);
+        verdicts().any(Verdict::is_off_net)
+            && verdicts().all(|verdict| verdict.is_off_net() || matches!(verdict, Verdict::Dropped(_)))
+    }
+
     /// Adds what DNS64 makes of the list: the resolver answers with addresses in `64:ff9b::/96`, for which routes of their own decide.
-    pub(super) fn add_nat64(&mut self, reader: &Reader<'t>) {
+    /// Where it is not known whether it does, these are open, if they are routed to where they may be translated.
+    pub(super) fn add_nat64(&mut self, reader: &Reader<'t>, unknown: Option<Missing>) {
         let expanded = expand(self.table, &reader.facts.prefix_lists);
-        let mut added = Vec::new();
+        let (mut entries, mut ranges) = (Vec::new(), Vec::new());
         for entry in &self.entries {
             let Some(mapped) = by_nat64(entry) else { continue };
             let Some(list) = self.ranges.iter().find(|range| entry.contains(&range.cidr)).map(|range| range.list)
             else {
                 continue;
             };
-            added.push(mapped);
-            self.ranges.extend(expanded.carve(mapped).into_iter().map(|(cidr, selection)| Range {
+            entries.push(mapped);
+            ranges.extend(expanded.carve(mapped).into_iter().map(|(cidr, selection)| Range {
                 list,
                 cidr,
                 verdict: reader.verdict(self.table, &selection, cidr),
                 selection,
             }));
         }
-        self.entries.extend(added);
+        if let Some(unknown) = unknown {
+            if !ranges.iter().any(|range| may_be_translated(&range.selection)) {
+                return;
+            }
+            let open = Verdict::Undetermined(vec![unknown]);
+            ranges.iter_mut().for_each(|range| range.verdict = open.clone());
+        }
+        self.entries.extend(entries);
+        self.ranges.extend(ranges);
     }
 
     /// Takes out what lies in the subnet itself: no route table applies to it.

@@ -42,6 +42,10 @@ impl Counterfactual {
         let mut afterwards = Afterwards::default();
         for range in &coverage.ranges {
             let carried = range.verdict.is_on_net();
+            // The addresses of NAT64 are in no list of AWS's: no endpoint carries them.
+            if range.is_by_nat64() {
+                continue;
+            }
             if carried || matches!(range.verdict, Verdict::Undetermined(_) | Verdict::Ambiguous(_)) {
                 let selection =
                     without(&range.selection, coverage.table, &self.facts.prefix_lists, range.cidr, |route| {

@@ -90,14 +90,16 @@ pub struct Subnet {
     /// The account that owns its VPC; `None` if the answer does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<AccountId>,
-    /// Its ranges: no route table applies to traffic within them.
+    /// Its ranges: no route table applies to traffic within them. IPv6 ranges that the answer leaves out change nothing: where the VPC's
+    /// local route and a prefix list both match, it is not known which counts.
     #[schemars(with = "Vec<String>")]
     pub cidrs: Vec<IpNet>,
-    /// Whether it is IPv6-only: nothing in it has an IPv4 address.
+    /// Whether it is IPv6-only: nothing in it has an IPv4 address. Where the answer does not say, the ranges of both families count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ipv6_native: bool,
-    /// Whether the VPC's resolver answers for names that have IPv4 addresses alone with addresses in `64:ff9b::/96`.
+    /// Whether the VPC's resolver answers for names that have IPv4 addresses alone with addresses in `64:ff9b::/96`; `None` where the answer
+    /// does not say and the subnet may have IPv6 addresses.
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html>
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dns64: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns64: Option<bool>,
 }

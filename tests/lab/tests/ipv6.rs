@@ -289,6 +289,14 @@ fn audited() -> Done {
         ),
     ];
     assert_eq!((subnets.collect::<Vec<_>>().as_slice(), exit), (&expected[..], Some(1)), "{audit:#}");
+
+    // Both subnets have IPv6, and the table that leads to the NAT gateway.
+    lab.edit(|world| world.omits = &["enableDns64"]);
+    let (audit, exit) = report_with(&lab, &["audit"], &[METADATA])?;
+    let outcomes = audit["subnets"].as_array().into_iter().flatten().map(|subnet| text(&subnet["outcome"]));
+    let (outcomes, said) = (outcomes.collect::<Vec<_>>(), audit["subnets"][0]["findings"].to_string());
+    assert_eq!((outcomes, exit), (vec!["undetermined".to_owned(); 2], Some(3)), "{audit:#}");
+    assert!(said.contains("missing-fact") && said.contains("the answer has no EnableDns64"), "{said}");
     Ok(())
 }
 

@@ -537,7 +537,18 @@ async fn what_a_subnet_has_instead_of_ipv4_is_read() {
         let subnet = &all.subnets.get().unwrap()[number];
         (subnet.ipv6_native, subnet.dns64)
     };
-    assert_eq!((of(0), of(1)), ((false, false), (true, true)));
+    assert_eq!((of(0), of(1)), ((false, None), (true, Some(true))), "the first does not say");
+    assert!(all.unknown_ranges.is_empty(), "{:?}", all.unknown_ranges);
+}
+
+#[tokio::test]
+async fn what_an_answer_leaves_out_of_a_subnet_is_not_known() {
+    let lacking = SUBNETS.replace("<cidrBlock>10.1.0.0/24</cidrBlock>", "");
+    let server = Ec2::new().with_set("DescribeSubnets", &lacking).start().await;
+    let all = look(&server, Scope::Everything).await;
+    let unknown: Vec<_> = all.unknown_ranges.iter().map(|(subnet, why)| format!("{subnet} {why}")).collect();
+    assert_eq!(unknown, ["subnet-2 not found: EC2's answer has no CidrBlock"]);
+    assert_eq!(all.subnets.get().unwrap()[1].dns64, Some(false), "it has no IPv6");
 }
 
 #[tokio::test]
