@@ -45,6 +45,23 @@ fn a_report_for_people() {
 }
 
 #[test]
+fn network_interfaces_for_people() {
+    let rows =
+        |name: &str| plain(&present::interfaces(&scenario(name))).split_whitespace().collect::<Vec<_>>().join(" ");
+    let of_prefixes = rows("ipv6_prefixes_where_the_host_has_no_ipv6");
+    for row in [
+        "off-net eni-0a 2600:1f18:0:0:1::/80 subnet-0a → rtb-main: through egress-only internet gateway eigw-0a",
+        "off-net eni-0b 2600:1f18:0:1:1::/80 subnet-0b → rtb-main: through egress-only internet gateway eigw-0a",
+        "undetermined eni-0c subnet-0b → rtb-main: it has no address and no prefix",
+    ] {
+        assert!(of_prefixes.contains(row), "{row}\n{of_prefixes}");
+    }
+    let of_one_family = rows("prefixes_of_the_interface_in_use");
+    let row = "undetermined eni-0a 2600:1f18::/80 subnet-0a → rtb-main: DynamoDB's prefix list has no IPv6 range";
+    assert!(of_one_family.contains(row), "{row}\n{of_one_family}");
+}
+
+#[test]
 fn a_report_for_nagios() {
     let lines: Vec<String> =
         REPORTS.iter().map(|name| format!("{name}\n  {}", present::nagios(&scenario(name)))).collect();

@@ -4,6 +4,7 @@ use super::{
     fakes::http::{Request, Response},
     world::{Interface, World},
 };
+use ipnet::IpNet;
 use std::time::{Duration, SystemTime};
 
 pub const TOKEN_PATH: &str = "/latest/api/token";
@@ -98,8 +99,8 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
     if interface.public.is_some() {
         items.extend(["ipv4-associations/", "public-ipv4s"]);
     }
-    if interface.prefix.is_some() {
-        items.push("ipv4-prefix");
+    if let Some(prefix) = interface.prefix {
+        items.push(item_of_prefix(prefix));
     }
     items.sort_unstable();
     Some(match item {
@@ -124,7 +125,7 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
         "vpc-id" => world.vpc.clone(),
         "vpc-ipv4-cidr-block" | "vpc-ipv4-cidr-blocks" => world.vpc_cidr.to_string(),
         "vpc-ipv6-cidr-blocks" => world.vpc_ipv6?.to_string(),
-        "ipv4-prefix" => interface.prefix?.to_string(),
+        "ipv4-prefix" | "ipv6-prefix" => interface.prefix.filter(|prefix| item_of_prefix(*prefix) == item)?.to_string(),
         "public-ipv4s" => interface.public?.to_string(),
         "ipv4-associations" => interface.public?.to_string(),
         _ => {
@@ -132,6 +133,14 @@ fn of_interface(world: &World, device_number: usize, interface: &Interface, item
             interface.address.filter(|_| interface.public.is_some_and(|own| own.to_string() == public))?.to_string()
         }
     })
+}
+
+/// The item that has a prefix of this family.
+fn item_of_prefix(prefix: IpNet) -> &'static str {
+    match prefix {
+        IpNet::V4(_) => "ipv4-prefix",
+        IpNet::V6(_) => "ipv6-prefix",
+    }
 }
 
 fn credentials(world: &World) -> serde_json::Value {

@@ -145,7 +145,7 @@ pub struct Interface {
     pub more_addresses: u8,
     pub ipv6: Option<Ipv6Addr>,
     /// A prefix that is assigned to it, whose addresses pods have.
-    pub prefix: Option<Ipv4Net>,
+    pub prefix: Option<IpNet>,
     pub public: Option<Ipv4Addr>,
 }
 
@@ -564,7 +564,7 @@ impl World {
             address: Some(Ipv4Addr::new(172, 31, 32, 10)),
             more_addresses: 0,
             ipv6: None,
-            prefix: Some(Ipv4Net::new(Ipv4Addr::new(172, 31, 32, 16), 28).expect("28 is the length of a prefix")),
+            prefix: Some("172.31.32.16/28".parse().expect("a literal CIDR")),
             public: None,
         });
         self

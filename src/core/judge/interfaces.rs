@@ -17,12 +17,8 @@ use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// A report for each network interface; more than one where some of its addresses are public and others are not, and that matters.
-pub(super) fn interfaces(
-    reader: &Reader<'_>,
-    snapshot: &Snapshot,
-    names: &[Named<'_>],
-    usable: impl Fn(&IpNet) -> bool,
-) -> Vec<InterfaceReport> {
+/// Each is judged by the ranges of the families that it has: pods with addresses of an IPv6 prefix use IPv6, also where the host does not.
+pub(super) fn interfaces(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Named<'_>]) -> Vec<InterfaceReport> {
     let Some(Instance { interfaces, .. }) = snapshot.instance.seen() else { return Vec::new() };
     let mut covered: BTreeMap<RouteTableId, Result<Coverage<'_>, Missing>> = BTreeMap::new();
     let mut reports = Vec::new();
@@ -50,10 +46,7 @@ pub(super) fn interfaces(
                 continue;
             }
         };
-        let coverage = covered
-            .entry(table.id.clone())
-            .or_insert_with(|| cover(reader, table).and_then(|coverage| coverage.only(reader, &usable)));
-        let coverage = match coverage {
+        let coverage = match covered.entry(table.id.clone()).or_insert_with(|| cover(reader, table)) {
             Ok(coverage) => coverage,
             Err(missing) => {
                 let judged = Judged::not(undetermined(std::slice::from_ref(missing)));
@@ -62,8 +55,9 @@ pub(super) fn interfaces(
             }
         };
         let groups = by_source(reader, interface, coverage);
-        if groups.is_empty() {
-            reports.push(report(Sources::all(interface), Judged::without_range(), Some(table)));
+        if groups.is_empty() && interface.prefixes.seen().is_some() {
+            let judged = Judged::not("it has no address and no prefix".to_owned());
+            reports.push(report(Sources::default(), judged, Some(table)));
         }
         for (from, judged) in groups {
             reports.push(report(from, judged, Some(table)));
@@ -109,8 +103,9 @@ struct Judged {
 
 impl Judged {
     /// There is nothing of the family to judge by.
-    fn without_range() -> Self {
-        Self::not("no range of DynamoDB's prefix list that counts here is of its address family".to_owned())
+    fn without_range(is_ipv6: bool) -> Self {
+        let family = if is_ipv6 { "IPv6" } else { "IPv4" };
+        Self::not(format!("DynamoDB's prefix list has no {family} range"))
     }
 
     /// It is not known, for this reason.
@@ -138,7 +133,7 @@ fn by_source(reader: &Reader<'_>, interface: &Interface, coverage: &Coverage<'_>
         of_source.entries.retain(|entry| entry.addr().is_ipv6() == is_ipv6);
         of_source.ranges.retain(|range| range.cidr.addr().is_ipv6() == is_ipv6);
         let judged = if of_source.ranges.is_empty() {
-            Judged::without_range()
+            Judged::without_range(is_ipv6)
         } else {
             of_source.take_out_subnet_of(reader, interface);
             of_source.require_public_ipv4(reader.facts, interface, from.first());

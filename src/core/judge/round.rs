@@ -141,7 +141,7 @@ impl<'s> Round<'s> {
         missing.extend(own_subnets_table(&reader, &names).filter(|_| needs_coverage && needs_list));
         let rest = rest_of_list(snapshot, &names).filter(|_| needs_coverage);
         let lacking: Vec<Missing> = missing.iter().cloned().chain(rest).collect();
-        let interfaces = interfaces(&reader, snapshot, &names, usable);
+        let interfaces = interfaces(&reader, snapshot, &names);
         let endpoint_policies = endpoint_policies(&reader, snapshot, &names);
         let gates = gates(&reader, snapshot, &names, needs_coverage);
         let beside = Beside { interfaces: &interfaces, policies: &endpoint_policies, gates: &gates };

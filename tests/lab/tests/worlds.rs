@@ -39,6 +39,16 @@ fn prefixes() -> Result<(), Failed> {
     assert!(ran.stdout.contains(row), "{}", ran.stdout);
     assert!(ran.stdout.contains("from 172.31.32.10 and 172.31.32.16/28 of"), "{}", ran.stdout);
     assert!(ran.stdout.contains("\n  Branch network interfaces, as pods"), "{}", ran.stdout);
+
+    // The VPC has IPv6, and of the instance the pods alone: their subnet has no route for it.
+    let mut world = pods_without_an_endpoint().with_ipv6();
+    world.interfaces.iter_mut().for_each(|interface| interface.ipv6 = None);
+    world.interfaces[1].prefix = Some("2600:1f18:1234:5620:1::/80".parse().unwrap());
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let ran = lab.onnet(Path::new(ONNET), &["check", "--all-interfaces"])?;
+    let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let row = "dropped eni-0b8d6f42 2600:1f18:1234:5620:1::/80 subnet-0f4b5a69 → rtb-0e5b: dropped: no route";
+    assert!(text.contains(row) && ran.code == Some(0), "{}", ran.stdout);
     Ok(())
 }
 
