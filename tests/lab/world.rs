@@ -37,6 +37,16 @@ impl Target {
         Self { field: "natGatewayId", id: id.to_owned() }
     }
 
+    /// `eni-…`, of an appliance.
+    pub fn appliance(id: &str) -> Self {
+        Self { field: "networkInterfaceId", id: id.to_owned() }
+    }
+
+    /// An ODB network, by its ARN.
+    pub fn odb_network(arn: &str) -> Self {
+        Self { field: "odbNetworkArn", id: arn.to_owned() }
+    }
+
     /// `eigw-…`, for IPv6 alone.
     pub fn egress_only(id: &str) -> Self {
         Self { field: "egressOnlyInternetGatewayId", id: id.to_owned() }
@@ -50,6 +60,17 @@ pub struct Route {
     pub origin: &'static str,
     /// `active`, `blackhole` or `filtered`.
     pub state: &'static str,
+}
+
+impl Route {
+    /// Which of two routes of equal length wins: the greater. <https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html>
+    fn rank(&self) -> u8 {
+        match (&self.destination, self.origin) {
+            (Destination::Cidr(_), "Advertisement") => 0,
+            (Destination::List(_), _) => 1,
+            (Destination::Cidr(_), _) => 2,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -537,6 +558,13 @@ impl World {
         self
     }
 
+    /// One more route in the main table, which a route server advertises.
+    pub fn with_advertised_route(mut self, cidr: &str, target: Target) -> Self {
+        let destination = Destination::Cidr(cidr.parse().expect("a literal CIDR"));
+        self.push_route(MAIN_TABLE, destination, target, "Advertisement");
+        self
+    }
+
     /// A table of its own for the first interface's subnet, with the main table's routes except those of endpoints.
     pub fn with_explicit_table(mut self, id: &str) -> Self {
         let subnet = self.interfaces[0].subnet.clone();
@@ -899,7 +927,8 @@ impl World {
         }
     }
 
-    /// What carries a packet from an interface to an address: the longest prefix, a CIDR before a prefix list.
+    /// What carries a packet from an interface to an address: the longest prefix; of equal ones a CIDR before a prefix list, and that
+    /// before a CIDR that a route server advertises.
     pub fn carrier(&self, interface: &Interface, address: IpAddr) -> Carrier {
         self.carrier_from(&interface.subnet, interface.public.is_some(), IpNet::from(address), MOST_HOPS)
     }
@@ -920,7 +949,7 @@ impl World {
             .filter(|route| route.state != "filtered")
             .flat_map(|route| self.ranges(&route.destination).into_iter().map(move |of_route| (of_route, route)))
             .filter(|(of_route, _)| of_route.contains(&range))
-            .max_by_key(|(of_route, route)| (of_route.prefix_len(), matches!(route.destination, Destination::Cidr(_))));
+            .max_by_key(|(of_route, route)| (of_route.prefix_len(), route.rank()));
         let Some((_, route)) = winner else { return Carrier::Nothing };
         let carrier = self.carried_by(public, route, range);
         match (&carrier, self.hop(&route.target.id)) {

@@ -1,25 +1,26 @@
-//! Odd networks through the binary: further names, endpoints of other types and Regions, what takes over without the endpoint, what a NAT
-//! gateway costs, the tables of an endpoint's policy.
+//! Odd networks through the binary: further names, endpoints of other types and Regions, routes of a route server and to an ODB network,
+//! what takes over without the endpoint, what a NAT gateway costs, the tables of an endpoint's policy.
 
 use super::{
     witness::behind_nat,
-    worlds::{agrees, expect, report, report_with},
+    worlds::{Expected, agrees, expect, report, report_with},
 };
 use crate::{
     Done, ONNET, Test,
     lab::{
         Lab, Mode, World,
         iam::Policy,
-        world::{Endpoint, MAIN_TABLE},
+        world::{Destination, Endpoint, MAIN_TABLE, Target},
     },
     named,
 };
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
+use onnet::model::Report;
 use serde_json::{Value, json};
 use std::{net::Ipv4Addr, path::Path};
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 9] = [
+    let tests: [(&str, Test); 11] = [
         ("odd::each_further_name_is_judged_by_its_own_addresses", names),
         ("odd::settings_of_fips_choose_other_names", fips),
         ("odd::ipv6_records_count_for_nothing_without_ipv6", without_ipv6),
@@ -27,6 +28,8 @@ pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
         ("odd::the_ipv6_list_is_known_by_its_route_whatever_its_name", list_by_route),
         ("odd::endpoints_of_other_types_carry_nothing", types),
         ("odd::an_endpoint_that_says_another_region_is_a_contradiction", service_region),
+        ("odd::a_route_server_advertises_a_route_to_an_appliance", advertised),
+        ("odd::an_odb_network_takes_part_of_the_list", odb_network),
         ("odd::without_the_endpoint_traffic_fails_open_and_a_nat_gateway_has_a_price", fails_open),
         ("odd::the_policy_of_the_endpoint_is_read_for_each_table", tables),
     ];
@@ -167,12 +170,45 @@ fn service_region() -> Done {
     Ok(())
 }
 
+fn check(world: World, expected: &Expected) -> Result<Report, Failed> {
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let (json, exit) = report(&lab, &["check", "--timeout", "6s"])?;
+    agrees(&json, exit, expected)
+}
+
+fn advertised() -> Done {
+    let advertised = |cidr: &str| World::on_net().with_advertised_route(cidr, Target::appliance("eni-0f1e2d3c"));
+    // The list's entry has this length too, and ranks above what is learnt.
+    check(advertised("52.94.0.0/22"), &expect("on_net", 0, "consistent", &[]))?;
+    let report = check(advertised("52.94.0.0/23"), &expect("off_net", 2, "consistent", &["partly-diverted"]))?;
+    assert!(report.summary.contains("eni-0f1e2d3c"), "{}", report.summary);
+    check(advertised("52.119.224.0/21"), &expect("at_risk", 1, "consistent", &["partly-diverted"]))?;
+    // Route servers learn routes to appliances alone.
+    let elsewhere = World::on_net().with_advertised_route("52.94.0.0/22", Target::nat("nat-0a1b2c3d"));
+    check(elsewhere, &expect("undetermined", 3, "consistent", &["facts-disagree"]))?;
+    let mut by_list = World::on_net();
+    let to_endpoint = by_list.route_tables[0].routes.iter_mut().find(|route| route.target.id.starts_with("vpce-"));
+    to_endpoint.expect("the endpoint's route").origin = "Advertisement";
+    check(by_list, &expect("undetermined", 3, "consistent", &["facts-disagree"]))?;
+    Ok(())
+}
+
+/// DynamoDB is not behind it, so what it takes does not arrive.
+fn odb_network() -> Done {
+    const ODB: &str = "arn:aws:odb:us-east-1:111122223333:odb-network/odbnet_0a1b2c3d";
+    let to_odb = |cidr: &str| World::on_net().with_route(cidr, Target::odb_network(ODB), "active");
+    let report = check(to_odb("52.119.224.0/21"), &expect("at_risk", 1, "consistent", &["partly-diverted"]))?;
+    assert!(report.findings[0].message.contains(ODB), "{}", report.findings[0].message);
+    check(to_odb("52.94.0.0/23"), &expect("off_net", 2, "inferred", &["partly-diverted", "probe-failed"]))?;
+    Ok(())
+}
+
 fn fails_open() -> Done {
     let lab = Lab::start(World::on_net(), Mode::Namespaces)?;
     let text = lab.onnet(Path::new(ONNET), &["check", "--timeout", "6s"])?.stdout;
     assert!(text.contains("fails open"), "{text}");
     lab.edit(|world| {
-        let everywhere = crate::lab::world::Destination::Cidr("0.0.0.0/0".parse().expect("a literal CIDR"));
+        let everywhere = Destination::Cidr("0.0.0.0/0".parse().expect("a literal CIDR"));
         world.delete_route(MAIN_TABLE, &everywhere)
     })
     .map_err(|refused| refused.message)?;
