@@ -10,17 +10,20 @@ use crate::{
     lab::{
         Lab, Mode, World,
         iam::Policy,
-        world::{Destination, Endpoint, MAIN_TABLE, Target},
+        world::{Destination, Endpoint, INTERNET_GATEWAY, MAIN_TABLE, RouteTable, Target},
     },
     named,
 };
 use libtest_mimic::{Failed, Trial};
 use onnet::model::Report;
 use serde_json::{Value, json};
-use std::{net::Ipv4Addr, path::Path};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 11] = [
+    let tests: [(&str, Test); 12] = [
         ("odd::each_further_name_is_judged_by_its_own_addresses", names),
         ("odd::settings_of_fips_choose_other_names", fips),
         ("odd::ipv6_records_count_for_nothing_without_ipv6", without_ipv6),
@@ -30,6 +33,7 @@ pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
         ("odd::an_endpoint_that_says_another_region_is_a_contradiction", service_region),
         ("odd::a_route_server_advertises_a_route_to_an_appliance", advertised),
         ("odd::an_odb_network_takes_part_of_the_list", odb_network),
+        ("odd::an_audit_says_which_subnets_fail_open", audited),
         ("odd::without_the_endpoint_traffic_fails_open_and_a_nat_gateway_has_a_price", fails_open),
         ("odd::the_policy_of_the_endpoint_is_read_for_each_table", tables),
     ];
@@ -201,6 +205,46 @@ fn odb_network() -> Done {
     assert!(report.findings[0].message.contains(ODB), "{}", report.findings[0].message);
     check(to_odb("52.94.0.0/23"), &expect("off_net", 2, "inferred", &["partly-diverted", "probe-failed"]))?;
     Ok(())
+}
+
+/// A first subnet with the main table, a second one with a table of its own, which leads to the endpoint alone.
+fn audited() -> Done {
+    const OWN: &str = "rtb-0e5b";
+    let mut world = World::on_net();
+    let (subnet, endpoint) = (world.subnets[1].id.clone(), world.endpoints[0].id.clone());
+    let local = world.route_tables[0].routes.iter().filter(|route| route.target.id == "local").cloned().collect();
+    world.route_tables.push(RouteTable { id: OWN.to_owned(), associations: Vec::new(), routes: local });
+    world.associate(OWN, &subnet).map_err(|refused| refused.message)?;
+    world.modify_endpoint(&endpoint, &[OWN.to_owned()], &[]).map_err(|refused| refused.message)?;
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let fails = |expected: &[(&str, &str)]| -> Done {
+        let (audit, exit) = report(&lab, &["audit"])?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let subnets = audit["subnets"].as_array().into_iter().flatten();
+        let said: Vec<_> =
+            subnets.map(|one| (text(&one["route_table"]), text(&one["without_endpoint"]["fails"]))).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(table, fails)| ((*table).to_owned(), (*fails).to_owned())).collect();
+        assert_eq!((said, exit), (expected, Some(0)), "{audit:#}");
+        Ok(())
+    };
+    fails(&[(MAIN_TABLE, "open"), (OWN, "closed")])?;
+    let text = lab.onnet(Path::new(ONNET), &["audit"])?.stdout;
+    let rows = [
+        "vpce-9b15e2f2; fails open to igw-0c3f5a7e where the source has a public address",
+        "vpce-9b15e2f2; fails closed",
+    ];
+    assert!(rows.iter().all(|row| text.contains(row)), "{text}");
+    // The other way round. The EC2 API stays in reach.
+    lab.edit(|world| {
+        let everywhere = || Destination::Cidr("0.0.0.0/0".parse().expect("a literal CIDR"));
+        let ec2 = Destination::Cidr(IpAddr::V4(world.ec2_address).into());
+        world.delete_route(MAIN_TABLE, &everywhere())?;
+        world.create_route(MAIN_TABLE, ec2, Target::gateway(INTERNET_GATEWAY))?;
+        world.create_route(OWN, everywhere(), Target::nat("nat-0a1b2c3d"))
+    })
+    .map_err(|refused| refused.message)?;
+    fails(&[(MAIN_TABLE, "closed"), (OWN, "open")])
 }
 
 fn fails_open() -> Done {
