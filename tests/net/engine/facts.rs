@@ -5,8 +5,8 @@ use onnet::{
     engine::{Answer, Changed, Facts, ProbeChoice, Scope, Step},
     judge::judge,
     model::{
-        Fact, FactPath, FactVisitor, Gap, Instance, Interface, NatRates, Observed, Outcome, ProbeKind, Report,
-        Resolution, Seconds, Snapshot, Source, Timestamp, VpcFacts,
+        Fact, FactPath, FactVisitor, Gap, Instance, Interface, NatRates, Observed, Outcome, PrefixListId, ProbeKind,
+        Report, Resolution, Seconds, Snapshot, Source, Timestamp, VpcFacts,
     },
     observe::kernel::Wanted,
 };
@@ -286,6 +286,34 @@ fn a_prefix_list_is_forgotten_only_where_it_is_known_which_are_named() {
     unlisted.prefix_lists.clear();
     facts.take(vpc(unlisted));
     assert!(facts.vpc().prefix_lists.is_empty());
+}
+
+#[test]
+fn a_list_that_a_route_shows_stays_while_the_routes_or_the_endpoints_are_missing() {
+    let mut world = base();
+    let by_route: PrefixListId = "pl-06".into();
+    let named = world.vpc.service_prefix_lists.clone();
+    world.vpc.service_prefix_lists.seen_mut().unwrap().push(by_route.clone());
+    let is_known = |facts: &Facts| facts.vpc().service_prefix_lists.seen().unwrap().contains(&by_route);
+    let unseen = |edit: fn(&mut VpcFacts, Gap)| {
+        let mut facts = VpcFacts { service_prefix_lists: named.clone(), ..world.vpc.clone() };
+        edit(&mut facts, timed_out());
+        facts
+    };
+    let answers: [(&str, VpcFacts, bool); 3] = [
+        ("the route tables", unseen(|facts, gap| facts.route_tables = Observed::Unseen(gap)), true),
+        ("the endpoints", unseen(|facts, gap| facts.vpc_endpoints = Observed::Unseen(gap)), true),
+        ("nothing is missing", unseen(|_, _| {}), false),
+    ];
+    for (missing, answer, stays) in answers {
+        let mut facts = known(&world);
+        assert!(is_known(&facts));
+        facts.take(vpc(answer.clone()));
+        facts.take(vpc(answer));
+        assert_eq!(is_known(&facts), stays, "{missing}");
+        let lists = facts.vpc().service_prefix_lists.seen().unwrap();
+        assert_eq!(lists.len(), named.seen().unwrap().len() + usize::from(stays), "{missing}: {lists:?}");
+    }
 }
 
 #[test]
