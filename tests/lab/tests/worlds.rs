@@ -52,6 +52,24 @@ fn prefixes() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Only the first address has a public one, and the internet gateway drops what the others send.
+fn secondary_addresses() -> Result<(), Failed> {
+    let mut world = World::tutorial();
+    world.interfaces[0].more_addresses = 2;
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    let (json, exit) = report(&lab, &["check", "--timeout", "6s"])?;
+    agrees(&json, exit, &expect("off_net", 2, "consistent", &["no-endpoint"]))?;
+    let rows: Vec<_> = json["interfaces"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| json!([row["addresses"], row["outcome"], row["in_use"]]))
+        .collect();
+    let expected = json!([[["172.31.16.10"], "off_net", true], [["172.31.16.11", "172.31.16.12"], "dropped", false],]);
+    assert_eq!(Value::from(rows), expected, "{:#}", json["interfaces"]);
+    Ok(())
+}
+
 /// The required output of `onnet check`.
 pub(super) struct Expected {
     outcome: &'static str,
@@ -283,8 +301,9 @@ pub(crate) fn trials(namespaces: bool) -> Vec<Trial> {
     let check = |(name, world, disturb, expected): (&str, Prepare, Disturb, Expected)| {
         Trial::test(format!("check::{name}"), move || check(world(), disturb, &expected)).with_ignored_flag(!namespaces)
     };
-    let others: [(&str, Test); 9] = [
+    let others: [(&str, Test); 10] = [
         ("check::all_interfaces_shows_the_prefixes_of_pods", prefixes),
+        ("check::secondary_addresses_without_a_public_one_have_a_row", secondary_addresses),
         ("check::an_endpoints_policy_that_allows_reading_only", endpoint_policy),
         ("check::names_that_are_given_are_judged_too", given_names),
         ("check::a_gate_opens_where_traffic_is_known_to_be_on_net_and_nowhere_else", gates),
