@@ -209,7 +209,7 @@ impl SharedArgs {
     /// The settings of a reader that looks every `period`.
     pub(crate) fn settings(&self, period: Duration) -> Option<FactsSettings> {
         let table = self.facts_table.clone()?;
-        Some(FactsSettings { table, role: Role::Read, trust: self.facts_trust.clone(), period })
+        Some(FactsSettings { table, role: Role::Read, trust: self.facts_trust.clone(), period, spot_check_every: None })
     }
 }
 

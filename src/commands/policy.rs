@@ -64,6 +64,8 @@ enum PolicyFormat {
 enum FactsRole {
     /// The policy of an instance's role that reads facts.
     Reader,
+    /// The policy of an instance's role that makes spot checks of facts.
+    SpotCheck,
     /// The policy of a role that publishes facts.
     Publisher,
     /// The policy of a role that reads the status of all instances.
@@ -80,6 +82,7 @@ impl FactsRole {
     fn piece(self) -> FactsPiece {
         match self {
             Self::Reader => FactsPiece::Reader,
+            Self::SpotCheck => FactsPiece::SpotCheck,
             Self::Publisher => FactsPiece::Publisher,
             Self::Fleet => FactsPiece::Fleet,
             Self::Endpoint => FactsPiece::Endpoint,

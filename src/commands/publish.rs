@@ -121,6 +121,7 @@ async fn publish(args: &PublishArgs) -> Result<Output, PublishError> {
         // What others published counts only if it is signed as this is.
         trust: public.into_iter().collect(),
         period: args.every,
+        spot_check_every: None,
     };
     let published = FactsTable::new(settings).publish_once(&config, &asker, deadline.into()).await;
     let failed = published.iter().any(|(_, published)| published.is_err());

@@ -1,7 +1,7 @@
 //! `onnet run`: the daemon's loop, its HTTP server and the signals.
 
 use super::{Answer, Output, block_on, periods::PeriodArgs, publish::SignArgs};
-use crate::cli::{CollectArgs, check_period, duration, host, socket, time};
+use crate::cli::{CollectArgs, check_period, duration, host, published_period, socket, time};
 use clap::{Args, ValueEnum};
 use onnet::{
     engine::{self, Daemon, Periods, Recorder, metrics::Counters, publishing},
@@ -47,6 +47,10 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     key: SignArgs,
+
+    /// With --facts-table: one reader of each VPC compares its facts with what the EC2 API says, once in this time. Needs the permissions of a spot check (`onnet policy --facts-table`). Never by default.
+    #[arg(long, env = "ONNET_FACTS_SPOT_CHECK_EVERY", value_name = "PERIOD", hide_env_values = true, value_parser = published_period, requires = "facts_table")]
+    facts_spot_check_every: Option<Duration>,
 
     /// Deadline of one collection of one source; what is not collected by then is missing.
     #[arg(long, env = "ONNET_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true, allow_negative_numbers = true)]
@@ -239,7 +243,11 @@ fn settings(args: &RunArgs) -> Result<engine::RunSettings, RunError> {
         FactsRole::Auto => Role::Auto(key),
     };
     let periods = Periods(args.every.0);
-    let facts = args.collect.shared.settings(periods.of(Source::Ec2)).map(|facts| FactsSettings { role, ..facts });
+    let facts = args.collect.shared.settings(periods.of(Source::Ec2)).map(|facts| FactsSettings {
+        role,
+        spot_check_every: args.facts_spot_check_every,
+        ..facts
+    });
     if facts.is_none() && args.facts != FactsRole::Read {
         return Err(RunError::NoTable);
     }

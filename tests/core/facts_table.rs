@@ -2,9 +2,15 @@
 
 use crate::common::scenarios::{self, base};
 use onnet_core::{
-    import::facts_table::{Contents, Digest, Expected, FACTS_SCHEMA, Head, contents},
+    import::{
+        facts_table::{Contents, Digest, Expected, FACTS_SCHEMA, Head, contents},
+        spot_check::{Ec2Answer, leave_out},
+    },
     judge::judge,
-    model::{AccountId, Gap, Observed, Outcome, SharedFacts, Snapshot, Source, SubnetId, Timestamp, VpcFacts},
+    model::{
+        AccountId, Fact, FactPath, FactVisitor, Gap, Observed, Outcome, SharedFacts, Snapshot, Source, SubnetId,
+        Timestamp, VpcFacts,
+    },
 };
 use serde_json::{Value, json};
 use std::{
@@ -159,6 +165,79 @@ fn nothing_that_is_taken_away_from_shared_facts_improves_an_outcome() {
         }
     }
     assert!(edits > 3_000, "{edits}");
+}
+
+fn asked(world: &Snapshot) -> Ec2Answer {
+    let (head, _) = published(world);
+    Ec2Answer::new(&world.vpc, &head, &subnets(world), &BTreeSet::from([AccountId::from("111122223333")])).unwrap()
+}
+
+/// EC2 lists the same things in another order.
+#[test]
+fn what_was_shared_as_ec2_says_is_not_in_dispute() {
+    for (name, world) in worlds().into_iter().filter(|(_, world)| is_recent(world)) {
+        let (head, chunks) = published(&world);
+        let Ok(shared) = read(&world, &head, &chunks) else { continue };
+        let mut reversed = world.clone();
+        if let Some(tables) = reversed.vpc.route_tables.seen_mut() {
+            tables.reverse();
+            tables.iter_mut().for_each(|table| table.associations.reverse());
+        }
+        if let Some(endpoints) = reversed.vpc.vpc_endpoints.seen_mut() {
+            endpoints.reverse();
+        }
+        for world in [world, reversed] {
+            assert_eq!(asked(&world).contradicted(&shared), BTreeSet::new(), "{name}");
+        }
+    }
+}
+
+/// A publisher says of each world that it is the base, where all is well, and EC2 says what it is.
+#[test]
+fn what_is_shared_otherwise_than_ec2_says_never_improves_an_outcome() {
+    let (lie, chunks) = published(&base());
+    let mut caught = BTreeMap::<Outcome, u32>::new();
+    for (name, world) in worlds().into_iter().filter(|(_, world)| is_recent(world)) {
+        let truth = judge(world.clone());
+        // What EC2 does not say either cannot be compared, and of what disagrees one part may speak alone.
+        let mut gaps = Gaps(0);
+        world.vpc.clone().visit_facts(&mut gaps);
+        if gaps.0 > 0 || truth.has_contradiction() {
+            continue;
+        }
+        let mut believed = shared(&world, &lie, &chunks);
+        let disputed = asked(&world).contradicted(&believed.vpc);
+        leave_out(&disputed, "i-0p", &mut believed.vpc);
+        let report = judge(believed);
+        assert!(!is_improvement(truth.outcome, report.outcome), "{name}: {} {disputed:?}", report.outcome);
+        if !disputed.is_empty() {
+            assert!(report.has_contradiction() || report.outcome != Outcome::OnNet, "{name}: {disputed:?}");
+            *caught.entry(truth.outcome).or_default() += 1;
+        }
+    }
+    println!("{caught:?}");
+    assert!(caught.get(&Outcome::OffNet).is_some_and(|count| *count > 40), "{caught:?}");
+}
+
+struct Gaps(u32);
+
+impl FactVisitor for Gaps {
+    fn fact<T: Fact>(&mut self, _: FactPath, fact: &mut Observed<T>) {
+        self.0 += u32::from(fact.gap().is_some());
+    }
+}
+
+/// What EC2 said once alone is not in dispute: it may have changed since.
+#[test]
+fn what_changed_between_two_answers_is_not_in_dispute() {
+    let (head, chunks) = published(&base());
+    let facts = read(&base(), &head, &chunks).unwrap();
+    let mut changed = base();
+    changed.vpc.vpc_endpoints.seen_mut().unwrap().clear();
+    let [before, after] = [asked(&changed), asked(&base())];
+    assert_eq!(before.contradicted(&facts), BTreeSet::from([FactPath::VpcEndpoints]));
+    assert_eq!(before.and(&after).contradicted(&facts), BTreeSet::new());
+    assert_eq!(before.and(&before).contradicted(&facts), BTreeSet::from([FactPath::VpcEndpoints]));
 }
 
 /// The tables that one chunk has are not another's, and an empty listing is not a missing one.

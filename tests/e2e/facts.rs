@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use stand_in::{Key, Kind, PERIOD, Site, TABLE, version};
 use std::{collections::BTreeMap, fs, path::Path, process::Stdio, sync::Arc, time::Duration};
 use tokio::time::Instant;
-use turns::{Victim, kills, named, races};
+use turns::{Victim, kills, named, races, spot_checks};
 
 pub(crate) fn trials() -> Vec<Trial> {
     fn trial(name: &str, kind: Kind, test: impl AsyncFnOnce(Kind) -> Done + Send + 'static) -> Trial {
@@ -36,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             trial("readers_get_whole_facts_after_every_kill", kind, async move |kind| {
                 kills(kind, Victim::Task, workers, each).await
             }),
+            trial("one_of_fifty_readers_makes_a_spot_check", kind, spot_checks),
             trial("the_publisher_of_the_facts_is_named", kind, named),
             trial("versions_that_do_not_know_each_other", kind, versions),
         ]

@@ -436,14 +436,16 @@ fn the_policies_of_a_table_of_facts_are_printed_together_or_one_alone() {
     let by_name = &["--facts-table", "onnet-facts", "--partition", "aws"][..];
     let named = &["--vpc", "vpc-0bbc736e", "--vpc", "vpc-0a1b2c3d", "--instance", instance][..];
     let of_arn = &["--facts-table", arn, "--account", "111122223333,444455556666"][..];
-    let cases: [(&[&[&str]], &str); 12] = [
+    let cases: [(&[&[&str]], &str); 14] = [
         (&[by_name], "facts.txt"),
         (&[by_name, &["--format", "terraform"]], "facts.tf"),
         (&[by_name, &["--facts-role", "reader"]], "facts-reader.json"),
+        (&[by_name, &["--facts-role", "spot-check"]], "facts-spot-check.json"),
         (&[by_name, &["--facts-role", "publisher"]], "facts-publisher.json"),
         (&[by_name, &["--facts-role", "fleet"]], "facts-fleet.json"),
         (&[by_name, &["--facts-role", "endpoint"]], "facts-endpoint.json"),
         (&[by_name, named, &["--facts-role", "reader"]], "facts-reader-named.json"),
+        (&[by_name, named, &["--facts-role", "spot-check"]], "facts-spot-check-named.json"),
         (&[by_name, named, &["--facts-role", "publisher"]], "facts-publisher-named.json"),
         (&[of_arn, named], "facts-other-account.txt"),
         (&[of_arn, named, &["--format", "terraform"]], "facts-other-account.tf"),

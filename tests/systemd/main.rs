@@ -8,6 +8,7 @@ mod keys;
 mod lab;
 #[allow(dead_code, reason = "each test boots in one of two ways")]
 mod machine;
+mod shared;
 
 use lab::{Fault, Lab, Mode, Service, World, rights, world::MAIN_TABLE};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -59,6 +60,8 @@ fn main() -> ExitCode {
         ("a_key_of_a_group_is_renewed_by_a_reload", keys::of_a_group),
         ("a_key_of_root_is_renewed_by_a_restart_and_kept_by_a_reload", keys::of_root),
         ("the_largest_vpc_fits_into_its_memory_and_its_first_period", largest),
+        ("a_key_that_signs_facts_is_handed_over_by_systemd", shared::signing_key),
+        ("the_largest_vpc_is_published_and_read_within_its_memory", shared::largest),
         ("answers_without_end_fit_into_its_memory", hostile),
     ];
     let analyzed: Vec<(&str, Test)> = vec![("the_units_are_sound", verify), ("they_are_exposed_to_little", security)];

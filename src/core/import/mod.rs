@@ -8,3 +8,4 @@ pub mod input;
 pub mod json;
 pub mod lists;
 pub mod saved;
+pub mod spot_check;

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | VPC id | `head` | `counter`, `publisher` (the lease), `document`, `signature`, `observed_at`, `expires` |
 //! | VPC id | `chunk.<digest>` | `data`, `expires` |
+//! | `spot-check.` and VPC id | `spot-check` | `number`, `reader`, `expires` |
 //! | an instance's ARN | `status` | those of [`InstanceStatus`], `expires`; `vpc` and `instance` are the key of the index `by-vpc` |
 
 use super::super::{aws::TooLong, ec2::gap, probe::denied_by_endpoint_policy};
@@ -17,6 +18,7 @@ use aws_sdk_dynamodb::{
     Client,
     config::{http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
+    operation::update_item::{UpdateItemError, UpdateItemOutput},
     primitives::Blob,
     types::AttributeValue,
 };
@@ -51,6 +53,9 @@ const DOCUMENT: &str = "document";
 const SIGNATURE: &str = "signature";
 const OBSERVED_AT: &str = "observed_at";
 const DATA: &str = "data";
+const SPOT_CHECK: &str = "spot-check";
+const NUMBER: &str = "number";
+const READER: &str = "reader";
 /// By which DynamoDB deletes items of itself, days later: no reader goes by it.
 const EXPIRES: &str = "expires";
 
@@ -116,24 +121,24 @@ impl Items {
 
     /// The head, and DynamoDB's clock when it answered.
     pub(super) async fn head(&self, vpc: &VpcId, is_consistent: bool) -> Result<(HeadItem, Timestamp), Gap> {
-        let (item, at) = self.get(vpc, HEAD, is_consistent).await?;
+        let (item, at) = self.get(vpc.as_str(), HEAD, is_consistent).await?;
         let item = item.unwrap_or_default();
         Ok((HeadItem::read(&item)?, at))
     }
 
     /// The bytes of a chunk, if it is there.
     pub(super) async fn chunk(&self, vpc: &VpcId, digest: &str, is_consistent: bool) -> Result<Option<Vec<u8>>, Gap> {
-        let (item, _) = self.get(vpc, &chunk_key(digest), is_consistent).await?;
+        let (item, _) = self.get(vpc.as_str(), &chunk_key(digest), is_consistent).await?;
         item.map(|item| bytes(&item, DATA)?.ok_or_else(|| malformed(DATA))).transpose()
     }
 
-    async fn get(&self, vpc: &VpcId, sk: &str, is_consistent: bool) -> Result<(Option<Item>, Timestamp), Gap> {
+    async fn get(&self, pk: &str, sk: &str, is_consistent: bool) -> Result<(Option<Item>, Timestamp), Gap> {
         let (date, began) = (ServerDate::default(), Instant::now());
         let request = self
             .client
             .get_item()
             .table_name(&self.table)
-            .set_key(Some(key(vpc.as_str(), sk)))
+            .set_key(Some(key(pk, sk)))
             .consistent_read(is_consistent)
             .customize()
             .interceptor(date.clone());
@@ -152,6 +157,37 @@ impl Items {
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
         Box::pin(request.send()).await.map_err(|error| self.gap("dynamodb:PutItem", &error, began))?;
         Ok(())
+    }
+
+    /// Takes the spot check of a VPC that has this number, for one reader. Of one that is taken only half a read unit is used.
+    pub(super) async fn take_spot_check(
+        &self,
+        vpc: &VpcId,
+        check: u64,
+        reader: &str,
+        expires: u64,
+    ) -> Result<Written, Gap> {
+        let pk = format!("{SPOT_CHECK}.{vpc}");
+        let (item, _) = self.get(&pk, SPOT_CHECK, false).await?;
+        if item.is_some_and(|item| item.get(NUMBER) == Some(&number(check))) {
+            return Ok(Written::Lost);
+        }
+        let began = Instant::now();
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(&pk, SPOT_CHECK)))
+            .update_expression("SET #number = :number, #reader = :reader, #expires = :expires")
+            // Whatever else is there, a later one included, does not keep spot checks from being made.
+            .condition_expression("attribute_not_exists(#number) OR #number <> :number")
+            .expression_attribute_names("#number", NUMBER)
+            .expression_attribute_names("#reader", READER)
+            .expression_attribute_names("#expires", EXPIRES)
+            .expression_attribute_values(":number", number(check))
+            .expression_attribute_values(":reader", AttributeValue::S(reader.to_owned()))
+            .expression_attribute_values(":expires", number(expires));
+        self.written(Box::pin(request.send()).await, began)
     }
 
     /// Writes what an instance reports of itself.
@@ -280,7 +316,15 @@ impl Items {
         for (name, value) in values.into_iter().chain(seen) {
             request = request.expression_attribute_values(name, value);
         }
-        match Box::pin(request.send()).await {
+        self.written(Box::pin(request.send()).await, began)
+    }
+
+    fn written(
+        &self,
+        answer: Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>,
+        began: Instant,
+    ) -> Result<Written, Gap> {
+        match answer {
             Ok(_) => Ok(Written::Yes),
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Written::Lost),
             Err(error) => Err(self.gap("dynamodb:UpdateItem", &error, began)),

@@ -9,6 +9,7 @@ mod items;
 mod publish;
 mod read;
 mod seal;
+mod spot_check;
 mod statuses;
 
 pub use publish::{Once, vpcs_of};
@@ -22,6 +23,7 @@ use crate::{
 };
 use aws_config::SdkConfig;
 use items::Items;
+use spot_check::SpotCheck;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -63,6 +65,8 @@ pub struct FactsSettings {
     pub trust: Vec<TrustedKey>,
     /// How often this process looks.
     pub period: Duration,
+    /// How often one of the readers of a VPC compares its facts with what EC2 says; never if there is no such time.
+    pub spot_check_every: Option<Duration>,
 }
 
 /// Who asks, and for what.
@@ -130,6 +134,10 @@ struct Known {
     held_off: Option<Instant>,
     /// Why nothing could be published at last.
     failing: Option<&'static str>,
+    /// When this process tries to take the next spot check.
+    spot_check_due: Option<Instant>,
+    /// The one that is under way.
+    spot_check: Option<SpotCheck>,
 }
 
 impl FactsTable {
@@ -159,7 +167,7 @@ impl FactsTable {
             return (gates(VpcFacts::not_shared(self.name(), &gap)), Vec::new());
         }
         let (config, table) = (config.clone(), Arc::clone(&self));
-        let work = move || async move { self.facts_of_all(&config, &asker, patience).await };
+        let work = move || async move { self.facts_here(&config, &asker, patience).await };
         let (facts, requests) = ec2::on_own_thread(work).await.unwrap_or_else(|error| {
             let gap = Gap::Failed { detail: format!("the table is not asked: {error}") };
             (VpcFacts::not_shared(table.name(), &gap), Vec::new())
@@ -176,7 +184,13 @@ impl FactsTable {
         (other != region).then(|| Gap::Settings { detail: detail() })
     }
 
-    async fn facts_of_all(&self, config: &SdkConfig, asker: &Asker, patience: Patience) -> (VpcFacts, Vec<Ec2Request>) {
+    /// The same on the calling thread, and without gates.
+    pub async fn facts_here(
+        &self,
+        config: &SdkConfig,
+        asker: &Asker,
+        patience: Patience,
+    ) -> (VpcFacts, Vec<Ec2Request>) {
         if let Some(gap) = self.is_elsewhere(&asker.region) {
             return (VpcFacts::not_shared(self.name(), &gap), Vec::new());
         }
@@ -206,6 +220,8 @@ impl FactsTable {
                 return (facts, requests);
             }
         }
-        (self.read(look, known).await, requests)
+        let (facts, more) = self.read(look, known).await;
+        requests.extend(more);
+        (facts, requests)
     }
 }

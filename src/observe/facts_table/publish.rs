@@ -107,8 +107,8 @@ impl FactsTable {
         known: &mut Known,
     ) -> (Turn, Result<(), Gap>) {
         let Look { config, items, asker, vpc, patience } = look;
-        let vpcs = std::slice::from_ref(vpc);
-        let (facts, requests) = ec2::vpcs_facts(config, vpcs, &asker.region, None, patience).await;
+        // Not on another thread: this is one of its own already, or one where nothing else waits.
+        let (facts, requests) = ec2::vpc_facts(config, vpc, &asker.region, patience).await;
         let (facts, published) = match has_tables(&facts, vpc, &asker.region) {
             Err(gap) => (None, Err(gap)),
             Ok(()) => {

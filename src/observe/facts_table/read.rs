@@ -4,10 +4,11 @@ use super::{
     CHUNKS_AT_A_TIME, FactsTable, Known, Look,
     items::{HeadItem, Items},
     seal::{digest_of, unpacked},
+    spot_check::ReadHead,
 };
 use crate::{
     import::facts_table::{Expected, Head},
-    model::{Gap, SharedFacts, Timestamp, VpcFacts, VpcId},
+    model::{Ec2Request, Gap, SharedFacts, Timestamp, VpcFacts, VpcId},
     observe::{
         limits::{FACTS_CHUNK, FACTS_HEAD, OF_VPC, over},
         seen::{Stopwatch, within},
@@ -15,9 +16,10 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
 
 /// What the `Date` of an answer leaves out: it has whole seconds.
-const DATE: Duration = Duration::from_secs(1);
+pub(super) const DATE: Duration = Duration::from_secs(1);
 
 /// A head that may be used.
 pub(super) struct Accepted {
@@ -25,19 +27,31 @@ pub(super) struct Accepted {
     pub(super) signed_by: Option<String>,
     /// How old its facts were when DynamoDB answered.
     pub(super) age: Duration,
+    /// DynamoDB's clock then.
+    now: Timestamp,
 }
 
 impl FactsTable {
-    /// The facts of `vpc`, as far as the asker's subnets need them.
-    pub(super) async fn read(&self, look: Look<'_>, known: &mut Known) -> VpcFacts {
-        let watch = Stopwatch::start();
-        let read = within(look.patience.deadline, self.try_read(look, known, &watch)).await.into_result();
-        read.unwrap_or_else(|gap| VpcFacts::not_shared(self.name(), &gap))
+    /// The facts of `vpc`, as far as the asker's subnets need them, and the requests to EC2 of a spot check.
+    pub(super) async fn read(&self, look: Look<'_>, known: &mut Known) -> (VpcFacts, Vec<Ec2Request>) {
+        let (watch, asked) = (Stopwatch::start(), Instant::now());
+        match within(look.patience.deadline, self.try_read(look, known, &watch)).await.into_result() {
+            Ok((mut facts, head, now)) => {
+                let requests = self.spot_check(look, known, ReadHead { head: &head, now, asked }, &mut facts).await;
+                (facts, requests)
+            }
+            Err(gap) => (VpcFacts::not_shared(self.name(), &gap), Vec::new()),
+        }
     }
 
-    async fn try_read(&self, look: Look<'_>, known: &mut Known, watch: &Stopwatch) -> Result<VpcFacts, Gap> {
+    async fn try_read(
+        &self,
+        look: Look<'_>,
+        known: &mut Known,
+        watch: &Stopwatch,
+    ) -> Result<(VpcFacts, Head, Timestamp), Gap> {
         let Look { items, asker, vpc, .. } = look;
-        let Accepted { head, signed_by, age } = self.accepted(look, known).await?;
+        let Accepted { head, signed_by, age, now } = self.accepted(look, known).await?;
         let wanted: Vec<String> = head.wanted(&asker.subnets).into_iter().cloned().collect();
         known.chunks.retain(|digest, _| wanted.contains(digest));
         let lacking = wanted.iter().filter(|digest| !known.chunks.contains_key(*digest));
@@ -74,7 +88,7 @@ impl FactsTable {
         let observers = BTreeMap::from([(vpc.clone(), head.observer(signed_by))]);
         let subnets = asker.subnets.clone();
         let shared = SharedFacts { table: self.name().to_owned(), observers, subnets, own: false, refused: altered };
-        Ok(VpcFacts { shared: Some(Box::new(shared)), ..facts })
+        Ok((VpcFacts { shared: Some(Box::new(shared)), ..facts }, head, now))
     }
 
     /// The head, which is asked for once more where it is missing, too old, or older than before: not every copy of the table is
@@ -107,7 +121,7 @@ impl FactsTable {
         known.head = Some((document, head.clone()));
         let (newest, period) = (known.newest, self.settings.period);
         let age = head.age(&Expected { vpc, region: &asker.region, now, period, newest })?;
-        Ok(Accepted { head, signed_by, age })
+        Ok(Accepted { head, signed_by, age, now })
     }
 
     /// The key that signed, if it is one that is trusted. Without any that is, nothing is looked at.

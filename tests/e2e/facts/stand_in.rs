@@ -27,7 +27,7 @@ use aws_sdk_dynamodb::{
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use libtest_mimic::Failed;
 use onnet::{
-    model::{Gap, VpcFacts},
+    model::{Ec2Request, Gap, VpcFacts},
     observe::{
         aws::{Lookups, Proxies, control_plane},
         facts_table::{Asker, FactsSettings, FactsTable, Once, Role, SigningKey},
@@ -262,7 +262,8 @@ impl Site {
     }
 
     pub(super) fn settings(&self, role: Role) -> FactsSettings {
-        FactsSettings { table: TABLE.to_owned(), role, trust: vec![self.key.signing.public()], period: PERIOD }
+        let trust = vec![self.key.signing.public()];
+        FactsSettings { table: TABLE.to_owned(), role, trust, period: PERIOD, spot_check_every: None }
     }
 
     /// `onnet publish`, in this process.
@@ -294,10 +295,20 @@ impl Site {
 
     /// The same from a table that is known already.
     pub(super) async fn facts(&self, table: &Arc<FactsTable>, name: &str, vpc: &str) -> VpcFacts {
+        self.facts_and_requests(table, name, vpc).await.0
+    }
+
+    /// With the requests to EC2 that it took.
+    pub(super) async fn facts_and_requests(
+        &self,
+        table: &Arc<FactsTable>,
+        name: &str,
+        vpc: &str,
+    ) -> (VpcFacts, Vec<Ec2Request>) {
         let until = Instant::now() + Duration::from_secs(20);
         // On a thread of its own, and so with connections of its own.
         let config = config(&self.roots, &self.dynamodb, self.ec2);
-        table.clone().facts(&config, Self::asker(name, vpc), false, until.into()).await.0
+        table.clone().facts(&config, Self::asker(name, vpc), false, until.into()).await
     }
 
     pub(super) async fn item(&self, pk: &str, sk: &str) -> Option<Item> {

@@ -5,8 +5,8 @@ use crate::Done;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::{join_all, try_join_all};
 use libtest_mimic::Failed;
-use onnet::observe::facts_table::Once;
-use std::{collections::BTreeMap, time::Duration};
+use onnet::observe::facts_table::{FactsSettings, FactsTable, Once, Role};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 const ROUNDS: u32 = 20;
@@ -58,6 +58,42 @@ pub(super) async fn races(kind: Kind) -> Done {
         "{kind:?}: {ROUNDS} rounds of {PUBLISHERS}: {lost} lost the lease, {others} found fresh facts; the longest took {longest:?}"
     );
     assert!(lost > 0 && others > 0, "both were tried");
+    Ok(())
+}
+
+/// Of so many readers that want a spot check at once exactly one asks EC2, and each day again.
+pub(super) async fn spot_checks(kind: Kind) -> Done {
+    let site = Site::start(kind).await?;
+    let vpc = "vpc-spot";
+    assert!(matches!(site.publish("first", vpc).await, Ok(Once::Published { .. })));
+    let taken = || site.item("spot-check.vpc-spot", "spot-check");
+    for round in 0..ROUNDS {
+        // What no day has, and the day before.
+        if round % 2 == 1 {
+            let earlier = AttributeValue::N("1".to_owned());
+            site.set("spot-check.vpc-spot", "spot-check", vec![("number", earlier)]).await;
+        } else if round > 0 {
+            site.remove("spot-check.vpc-spot", "spot-check", "number").await;
+        }
+        let readers = (0..PUBLISHERS).map(|_| {
+            let every = Some(Duration::from_secs(86_400));
+            Arc::new(FactsTable::new(FactsSettings { spot_check_every: every, ..site.settings(Role::Read) }))
+        });
+        let names: Vec<String> = (0..PUBLISHERS).map(|number| format!("reader-{round}-{number}")).collect();
+        let read = readers.zip(&names).map(|(table, name)| {
+            let site = &site;
+            async move { (name, site.facts_and_requests(&table, name, vpc).await) }
+        });
+        let mut asked = Vec::new();
+        for (name, (facts, requests)) in join_all(read).await {
+            assert_eq!(version(&facts), Ok(0), "round {round}");
+            if !requests.is_empty() {
+                asked.push(name);
+            }
+        }
+        let reader = taken().await.and_then(|item| item.get("reader")?.as_s().ok().cloned());
+        assert_eq!(asked, reader.iter().collect::<Vec<_>>(), "round {round}");
+    }
     Ok(())
 }
 

@@ -77,6 +77,42 @@ data "aws_iam_policy_document" "onnet_facts_reader" {
   }
 }
 
+# Spot checks: for the role of instances with `--facts-spot-check-every`, beside the reader's.
+data "aws_iam_policy_document" "onnet_facts_spot_check" {
+  version = "2012-10-17"
+
+  statement {
+    sid       = "OnnetFactsSpotCheck"
+    effect    = "Allow"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = ["arn:aws:dynamodb:us-east-1:444455556666:table/onnet-facts"]
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["spot-check.vpc-0a1b2c3d", "spot-check.vpc-0bbc736e"]
+    }
+    condition {
+      test     = "Null"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid       = "OnnetReadRoutes"
+    effect    = "Allow"
+    actions   = ["ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists", "ec2:DescribeManagedPrefixLists", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "OnnetReadPrefixLists"
+    effect    = "Allow"
+    actions   = ["ec2:GetManagedPrefixListEntries"]
+    resources = ["arn:aws:ec2:*:*:prefix-list/*"]
+  }
+}
+
 # Publisher: for the role of `onnet publish`; of agents that publish, beside the reader's.
 data "aws_iam_policy_document" "onnet_facts_publisher" {
   version = "2012-10-17"
@@ -190,6 +226,27 @@ data "aws_iam_policy_document" "onnet_facts_table" {
       test     = "ForAllValues:StringEquals"
       variable = "dynamodb:LeadingKeys"
       values   = ["&{ec2:SourceInstanceARN}", "arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0"]
+    }
+    condition {
+      test     = "Null"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid       = "OnnetFactsSpotCheck"
+    effect    = "Allow"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = ["arn:aws:dynamodb:us-east-1:444455556666:table/onnet-facts"]
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:aws:iam::111122223333:root"]
+    }
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["spot-check.&{aws:Ec2InstanceSourceVpc}", "spot-check.vpc-0a1b2c3d", "spot-check.vpc-0bbc736e"]
     }
     condition {
       test     = "Null"

@@ -29,6 +29,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Stdio},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::{Duration, SystemTime},
 };
 
@@ -39,13 +40,15 @@ const ON_ITEMS: &str = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "A
     "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "*" } }"#;
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 10] = [
+    let tests: [(&str, Test); 12] = [
         ("shared::a_publisher_that_dies_is_noticed_after_three_periods", dead_publisher),
         ("shared::a_table_of_another_account_is_read_by_its_arn", other_account),
         ("shared::a_head_older_than_the_one_before_is_not_used", rolled_back),
         ("shared::a_publisher_publishes_again_only_what_changed", only_what_changed),
         ("shared::a_reader_fetches_what_its_own_subnet_needs", own_subnet),
         ("shared::one_of_two_publishers_asks_ec2", one_publisher),
+        ("shared::what_ec2_contradicts_is_not_used", contradicted),
+        ("shared::one_reader_takes_a_spot_check", one_reader),
         ("shared::unsigned_facts_never_replace_signed_ones", unsigned_publisher),
         ("shared::a_publisher_that_cannot_write_gives_the_lease_back", gives_back),
         ("shared::a_fleet_is_as_good_as_its_worst_instance", a_fleet),
@@ -539,6 +542,109 @@ fn one_publisher() -> Done {
     let ran =
         elsewhere(&lab, &["publish", "--facts-table", TABLE, "--vpc", VPC, "--every", "1m", "--publisher", "other"])?;
     assert!(ran.stdout.contains("i-0fedcba9876543210 published it less than half a period ago"), "{ran:?}");
+    Ok(())
+}
+
+/// An instance that reaches EC2, too.
+fn lab_with_ec2() -> Result<Lab, Failed> {
+    let [role, publisher] = [ON_ITEMS, ON_ITEMS].map(|text| Policy::inline(text).expect("a literal policy"));
+    let world = World::on_net().with_role_policies([role]).with_elsewhere().with_elsewhere_policies([publisher]);
+    let lab = Lab::start(world, Mode::Namespaces)?;
+    lab.create_table(Table::new(TABLE));
+    Ok(lab)
+}
+
+/// How often the instance asked EC2 for route tables.
+fn asked_ec2(lab: &Lab) -> usize {
+    let is_one = |what: &str| what == "DescribeRouteTables";
+    lab.requests().iter().filter(|seen| is_one(&seen.what) && seen.from == Some([172, 31, 16, 10].into())).count()
+}
+
+/// A publisher goes on with what is not so any more.
+fn contradicted() -> Done {
+    let lab = lab_with_ec2()?;
+    let key = Key::new(&lab, "publisher.pem")?;
+    publish(&lab, Some(&key))?;
+    let trust = key.public();
+    let arguments = ["--facts-table", TABLE, "--facts-trust", &trust, "--ec2-every", "1s"];
+    let trusting = Daemon::start(&lab, Path::new(ONNET), &arguments)?;
+    trusting.outcome(0, "on_net")?;
+    drop(trusting);
+    assert_eq!(asked_ec2(&lab), 0, "without spot checks");
+
+    let arguments = [&arguments[..], &["--facts-spot-check-every", "1s"]].concat();
+    let reader = Daemon::start(&lab, Path::new(ONNET), &arguments)?;
+    let (_, seen) = reader.outcome(0, "on_net")?;
+    let seen = meanwhile(
+        || edit(&lab, &key, |head| head["observed_at"] = json!(time_from_now(0))),
+        || {
+            let agrees = |event: &Value| event["message"] == "shared facts are what EC2 says";
+            until("a spot check that agrees", || reader.events().iter().any(agrees));
+            // The subnet gets a table without the endpoint's route.
+            lab.edit(|world| *world = world.clone().with_explicit_table("rtb-0ff0ff00"));
+            let (event, seen) = reader.outcome(seen, "undetermined")?;
+            assert!(event["why"].as_str().is_some_and(|why| why.contains("EC2 described it otherwise")), "{event:#}");
+            Ok(seen)
+        },
+    )?;
+    let honest = || drop(publish(&lab, Some(&key)).expect("facts are published"));
+    meanwhile(honest, || Ok(reader.outcome(seen, "off_net")?))?;
+    Ok(())
+}
+
+/// Does something again and again until something else is done.
+fn meanwhile<T>(again: impl Fn() + Sync, work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Relaxed) {
+                again();
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        });
+        let result = work();
+        is_done.store(true, Relaxed);
+        result
+    })
+}
+
+/// The instance takes the spot check of a day, unless another reader did.
+fn one_reader() -> Done {
+    let lab = lab_with_ec2()?;
+    #[expect(clippy::disallowed_methods, reason = "what a reader on this machine would write")]
+    let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs() / 86_400;
+    let key = format!("spot-check.{VPC}");
+    let taken = |number: u64| {
+        let item = json!({ "pk": { "S": key }, "sk": { "S": "spot-check" }, "number": { "N": number.to_string() },
+            "reader": { "S": "i-0ther" } });
+        lab.tables().named(TABLE).put(item.as_object().cloned().expect("an item"));
+    };
+    let run = || -> Done {
+        // It counts for three of the reader's periods.
+        publish(&lab, None)?;
+        let arguments = ["--facts-table", TABLE, "--ec2-every", "1s", "--facts-spot-check-every", "1d"];
+        let reader = Daemon::start(&lab, Path::new(ONNET), &arguments)?;
+        let rounds = |lab: &Lab| lab.requests_to_table(TABLE).get("GetItem").copied().unwrap_or_default();
+        let before = rounds(&lab);
+        // The head and its chunks, the item of the spot check, and some heads.
+        until("rounds", || rounds(&lab) > before + 10);
+        drop(reader);
+        Ok(())
+    };
+    // The day may end meanwhile.
+    taken(day);
+    run()?;
+    assert_eq!(asked_ec2(&lab), 0);
+    for other in [day - 1, day + 1_000_000] {
+        let before = asked_ec2(&lab);
+        taken(other);
+        run()?;
+        assert_eq!(asked_ec2(&lab), before + 1, "once a day");
+        let tables = &mut *lab.tables();
+        let item = tables.named(TABLE).item(&key, "spot-check").ok_or("the item")?;
+        assert_ne!(item["reader"]["S"], "i-0ther");
+        assert_eq!(item["number"]["N"], day.to_string());
+    }
     Ok(())
 }
 

@@ -14,6 +14,8 @@ pub enum FactsPiece {
     Table,
     /// The policy of a role that reads facts and writes its instance's status.
     Reader,
+    /// The policy of a role that compares facts with what EC2 says.
+    SpotCheck,
     /// The policy of a role that publishes facts.
     Publisher,
     /// The policy of a role that reads the status of all instances.
@@ -83,6 +85,11 @@ impl FactsRights {
         if keys.is_empty() { vec![VPC_OF_CREDENTIALS.to_owned()] } else { keys }
     }
 
+    /// The leading keys of spot checks, each of one VPC.
+    fn spot_check_keys(&self) -> Vec<String> {
+        self.vpc_keys().into_iter().map(spot_checks_of).collect()
+    }
+
     /// The leading keys of status items.
     fn instance_keys(&self) -> Vec<String> {
         let keys: Vec<String> = self.instances.iter().cloned().collect();
@@ -98,6 +105,23 @@ impl FactsRights {
         Statement { condition, ..allow(sid, action, self.arn()) }
     }
 
+    /// What asks EC2 about a VPC.
+    fn of_ec2(&self) -> [Statement; 2] {
+        let actions = vec![
+            "ec2:DescribeRouteTables",
+            "ec2:DescribeVpcEndpoints",
+            "ec2:DescribePrefixLists",
+            "ec2:DescribeManagedPrefixLists",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+        ];
+        let lists = format!("arn:{}:ec2:*:*:prefix-list/*", self.partition);
+        [
+            allow("OnnetReadRoutes", actions, "*".to_owned()),
+            allow("OnnetReadPrefixLists", vec!["ec2:GetManagedPrefixListEntries"], lists),
+        ]
+    }
+
     fn statements(&self, piece: FactsPiece) -> Vec<Statement> {
         let fleet = || allow("OnnetFactsFleet", vec!["dynamodb:Query", "dynamodb:Scan"], self.index());
         match piece {
@@ -106,26 +130,14 @@ impl FactsRights {
                 self.by_key("OnnetFactsRead", vec![GET], self.vpc_keys()),
                 self.by_key("OnnetFactsStatus", vec![PUT], self.instance_keys()),
             ],
-            FactsPiece::Publisher => vec![
-                self.by_key("OnnetFactsPublish", vec![GET, PUT, UPDATE], self.vpc_keys()),
-                allow(
-                    "OnnetReadRoutes",
-                    vec![
-                        "ec2:DescribeRouteTables",
-                        "ec2:DescribeVpcEndpoints",
-                        "ec2:DescribePrefixLists",
-                        "ec2:DescribeManagedPrefixLists",
-                        "ec2:DescribeNetworkInterfaces",
-                        "ec2:DescribeSubnets",
-                    ],
-                    "*".to_owned(),
-                ),
-                allow(
-                    "OnnetReadPrefixLists",
-                    vec!["ec2:GetManagedPrefixListEntries"],
-                    format!("arn:{}:ec2:*:*:prefix-list/*", self.partition),
-                ),
-            ],
+            FactsPiece::SpotCheck => {
+                let take = self.by_key("OnnetFactsSpotCheck", vec![GET, UPDATE], self.spot_check_keys());
+                std::iter::once(take).chain(self.of_ec2()).collect()
+            }
+            FactsPiece::Publisher => {
+                let publish = self.by_key("OnnetFactsPublish", vec![GET, PUT, UPDATE], self.vpc_keys());
+                std::iter::once(publish).chain(self.of_ec2()).collect()
+            }
             FactsPiece::Fleet => vec![fleet()],
             FactsPiece::Endpoint => {
                 let of_anyone = |statement| Statement { principal: Some(Principal::Anyone), ..statement };
@@ -142,6 +154,11 @@ impl FactsRights {
                 let statements = vec![
                     self.by_key("OnnetFacts", vec![GET, PUT, UPDATE], all(VPC_OF_CREDENTIALS, self.vpc_keys())),
                     self.by_key("OnnetFactsStatus", vec![PUT], all(INSTANCE_OF_CREDENTIALS, self.instance_keys())),
+                    self.by_key(
+                        "OnnetFactsSpotCheck",
+                        vec![GET, UPDATE],
+                        all(&spot_checks_of(VPC_OF_CREDENTIALS.to_owned()), self.spot_check_keys()),
+                    ),
                     fleet(),
                 ];
                 let of_accounts =
@@ -160,6 +177,9 @@ impl FactsRights {
             },
             FactsPiece::Reader => {
                 "Reader: for the role of each instance that reads facts there and writes its own status.".to_owned()
+            }
+            FactsPiece::SpotCheck => {
+                "Spot checks: for the role of instances with `--facts-spot-check-every`, beside the reader's.".to_owned()
             }
             FactsPiece::Publisher => {
                 "Publisher: for the role of `onnet publish`; of agents that publish, beside the reader's.".to_owned()
@@ -211,6 +231,10 @@ impl FactsRights {
     }
 }
 
+fn spot_checks_of(vpc: String) -> String {
+    format!("spot-check.{vpc}")
+}
+
 fn allow(sid: &'static str, action: Vec<&'static str>, resource: String) -> Statement {
     Statement { sid, effect: "Allow", principal: None, action, resource, condition: Vec::new() }
 }
@@ -220,6 +244,7 @@ pub fn facts_json(rights: &FactsRights, piece: FactsPiece) -> String {
     match piece {
         FactsPiece::Table => rights.commands(),
         FactsPiece::Reader
+        | FactsPiece::SpotCheck
         | FactsPiece::Publisher
         | FactsPiece::Fleet
         | FactsPiece::Endpoint
@@ -232,6 +257,7 @@ pub fn facts_terraform(rights: &FactsRights, piece: FactsPiece) -> String {
     let name = match piece {
         FactsPiece::Table => return rights.resource(),
         FactsPiece::Reader => "onnet_facts_reader",
+        FactsPiece::SpotCheck => "onnet_facts_spot_check",
         FactsPiece::Publisher => "onnet_facts_publisher",
         FactsPiece::Fleet => "onnet_facts_fleet",
         FactsPiece::Endpoint => "onnet_facts_endpoint",
@@ -242,8 +268,14 @@ pub fn facts_terraform(rights: &FactsRights, piece: FactsPiece) -> String {
 
 /// Every piece that is needed, each below a line that says who gets it. To a shell and to Terraform these lines are comments.
 pub fn facts_pieces(rights: &FactsRights, print: fn(&FactsRights, FactsPiece) -> String) -> String {
-    let mut pieces =
-        vec![FactsPiece::Table, FactsPiece::Reader, FactsPiece::Publisher, FactsPiece::Fleet, FactsPiece::Endpoint];
+    let mut pieces = vec![
+        FactsPiece::Table,
+        FactsPiece::Reader,
+        FactsPiece::SpotCheck,
+        FactsPiece::Publisher,
+        FactsPiece::Fleet,
+        FactsPiece::Endpoint,
+    ];
     if !rights.other_accounts().is_empty() {
         pieces.push(FactsPiece::TablePolicy);
     }
@@ -257,9 +289,10 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    const PIECES: [FactsPiece; 6] = [
+    const PIECES: [FactsPiece; 7] = [
         FactsPiece::Table,
         FactsPiece::Reader,
+        FactsPiece::SpotCheck,
         FactsPiece::Publisher,
         FactsPiece::Fleet,
         FactsPiece::Endpoint,
@@ -317,10 +350,12 @@ mod tests {
             ("facts-other-account.txt", facts_pieces(&other, facts_json)),
             ("facts-other-account.tf", facts_pieces(&other, facts_terraform)),
             ("facts-reader.json", facts_json(&by_name(), FactsPiece::Reader)),
+            ("facts-spot-check.json", facts_json(&by_name(), FactsPiece::SpotCheck)),
             ("facts-publisher.json", facts_json(&by_name(), FactsPiece::Publisher)),
             ("facts-fleet.json", facts_json(&by_name(), FactsPiece::Fleet)),
             ("facts-endpoint.json", facts_json(&by_name(), FactsPiece::Endpoint)),
             ("facts-reader-named.json", facts_json(&named(), FactsPiece::Reader)),
+            ("facts-spot-check-named.json", facts_json(&named(), FactsPiece::SpotCheck)),
             ("facts-publisher-named.json", facts_json(&named(), FactsPiece::Publisher)),
             ("facts-table.json", facts_json(&other, FactsPiece::TablePolicy)),
         ];
@@ -336,7 +371,7 @@ mod tests {
     #[test]
     fn whoever_is_allowed_items_is_allowed_those_of_certain_keys() {
         for rights in [by_name(), named(), of_other_account()] {
-            for piece in [FactsPiece::Reader, FactsPiece::Publisher, FactsPiece::TablePolicy] {
+            for piece in [FactsPiece::Reader, FactsPiece::SpotCheck, FactsPiece::Publisher, FactsPiece::TablePolicy] {
                 for statement in policy(&rights, piece) {
                     if !statement["Resource"].as_str().unwrap().ends_with(":table/onnet-facts") {
                         continue;
@@ -392,7 +427,7 @@ mod tests {
             (by_name(), "arn:aws:dynamodb:*:*:table/onnet-facts"),
             (of_other_account(), "arn:aws:dynamodb:us-east-1:444455556666:table/onnet-facts"),
         ] {
-            for piece in [FactsPiece::Reader, FactsPiece::Publisher, FactsPiece::Endpoint] {
+            for piece in [FactsPiece::Reader, FactsPiece::SpotCheck, FactsPiece::Publisher, FactsPiece::Endpoint] {
                 assert_eq!(policy(&rights, piece)[0]["Resource"], table, "{piece:?}");
             }
             assert_eq!(policy(&rights, FactsPiece::Fleet)[0]["Resource"], format!("{table}/index/by-vpc"));

@@ -6,11 +6,13 @@ use super::{Answer, Case, DIRECT, NO, OWN, OWN_VPC, Path, YES, allow, describe, 
 
 /// As `onnet policy --facts-table onnet-facts` prints them.
 const READER: &str = include_str!("../../../files/policy/facts-reader.json");
+const SPOT_CHECK: &str = include_str!("../../../files/policy/facts-spot-check.json");
 const PUBLISHER: &str = include_str!("../../../files/policy/facts-publisher.json");
 const FLEET: &str = include_str!("../../../files/policy/facts-fleet.json");
 const ENDPOINT: &str = include_str!("../../../files/policy/facts-endpoint.json");
 /// With `--vpc` of [`OWN_VPC`] and [`SECOND_VPC`], and `--instance` of [`OWN_INSTANCE`].
 const NAMED_READER: &str = include_str!("../../../files/policy/facts-reader-named.json");
+const NAMED_SPOT_CHECK: &str = include_str!("../../../files/policy/facts-spot-check-named.json");
 const NAMED_PUBLISHER: &str = include_str!("../../../files/policy/facts-publisher-named.json");
 /// With these too, of a table of 444455556666 that roles of 111122223333 use.
 const TABLE: &str = include_str!("../../../files/policy/facts-table.json");
@@ -21,6 +23,10 @@ const SECOND_VPC: &str = "vpc-0a1b2c3d";
 const OTHER_VPC: &str = "vpc-00000000";
 const OWN_INSTANCE: &str = "arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0";
 const OTHER_INSTANCE: &str = "arn:aws:ec2:us-east-1:111122223333:instance/i-0fedcba9876543210";
+/// The keys of spot checks.
+const OWN_SPOT_CHECK: &str = "spot-check.vpc-0bbc736e";
+const SECOND_SPOT_CHECK: &str = "spot-check.vpc-0a1b2c3d";
+const OTHER_SPOT_CHECK: &str = "spot-check.vpc-00000000";
 /// A request that has no leading key.
 const NO_KEY: &str = "";
 
@@ -39,8 +45,11 @@ const NOT_BY_TABLE: Answer = Some((Kind::Resource, false));
 const NOT_BY_ENDPOINT: Answer = Some((Kind::Endpoint, false));
 
 pub(super) fn cases() -> Vec<Case> {
-    let of_roles: [(&str, &[&str], Vec<Row>); 6] = [
+    let of_roles: [(&str, &[&str], Vec<Row>); 9] = [
         ("reader", &[READER], reader()),
+        ("spot checks", &[SPOT_CHECK], spot_check()),
+        ("reader with spot checks", &[READER, SPOT_CHECK], reader_with_spot_checks()),
+        ("spot checks with --vpc", &[NAMED_SPOT_CHECK], named_spot_check()),
         ("publisher", &[PUBLISHER], publisher()),
         ("fleet reader", &[FLEET], fleet()),
         ("reader with --vpc and --instance", &[NAMED_READER], named_reader()),
@@ -86,6 +95,44 @@ fn reader() -> Vec<Row> {
         (Elsewhere, "PutItem", OWN_INSTANCE, NO),
         (Elsewhere, "PutItem", NO_KEY, NO),
     ]
+}
+
+fn spot_check() -> Vec<Row> {
+    use By::{Elsewhere, Instance};
+    vec![
+        (Instance, "GetItem", OWN_SPOT_CHECK, YES),
+        (Instance, "UpdateItem", OWN_SPOT_CHECK, YES),
+        (Instance, "PutItem", OWN_SPOT_CHECK, NO),
+        (Instance, "DeleteItem", OWN_SPOT_CHECK, NO),
+        (Instance, "GetItem", OTHER_SPOT_CHECK, NO),
+        (Instance, "UpdateItem", OTHER_SPOT_CHECK, NO),
+        // The facts themselves.
+        (Instance, "GetItem", OWN_VPC, NO),
+        (Instance, "UpdateItem", OWN_VPC, NO),
+        (Instance, "UpdateItem", OTHER_VPC, NO),
+        (Instance, "UpdateItem", NO_KEY, NO),
+        (Elsewhere, "UpdateItem", OWN_SPOT_CHECK, NO),
+        (Elsewhere, "UpdateItem", "spot-check.", NO),
+    ]
+}
+
+fn reader_with_spot_checks() -> Vec<Row> {
+    let taken = |(_, what, key, _): &Row| (*what, *key) == ("GetItem", OWN_VPC);
+    spot_check().into_iter().filter(|row| !taken(row)).chain(reader()).collect()
+}
+
+fn named_spot_check() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for by in [By::Instance, By::Elsewhere] {
+        rows.extend([
+            (by, "GetItem", OWN_SPOT_CHECK, YES),
+            (by, "UpdateItem", SECOND_SPOT_CHECK, YES),
+            (by, "UpdateItem", OTHER_SPOT_CHECK, NO),
+            (by, "UpdateItem", OWN_VPC, NO),
+            (by, "UpdateItem", NO_KEY, NO),
+        ]);
+    }
+    rows
 }
 
 fn publisher() -> Vec<Row> {
@@ -191,6 +238,9 @@ fn other_accounts_table() -> Vec<Case> {
         (Instance, "PutItem", OWN_INSTANCE, YES),
         (Instance, "PutItem", OTHER_INSTANCE, NOT_BY_TABLE),
         (Instance, "UpdateItem", OWN_INSTANCE, NOT_BY_TABLE),
+        (Instance, "UpdateItem", OWN_SPOT_CHECK, YES),
+        (Instance, "PutItem", OWN_SPOT_CHECK, NOT_BY_TABLE),
+        (Instance, "UpdateItem", OTHER_SPOT_CHECK, NOT_BY_TABLE),
         (Instance, "DeleteItem", OWN_VPC, NOT_BY_TABLE),
         (Instance, "Query by-vpc", OTHER_VPC, YES),
         (Instance, "Query", OWN_VPC, NOT_BY_TABLE),
@@ -201,13 +251,14 @@ fn other_accounts_table() -> Vec<Case> {
         (Elsewhere, "PutItem", OWN_INSTANCE, YES),
         (Elsewhere, "PutItem", OTHER_INSTANCE, NOT_BY_TABLE),
     ];
-    let of_roles: [(&str, Policies, Vec<Row>); 7] = [
+    let of_roles: [(&str, Policies, Vec<Row>); 8] = [
         (
             "another account's table, without a policy",
             role(&[READER]),
             vec![(Instance, "GetItem", OWN_VPC, NOT_BY_TABLE)],
         ),
         ("another account's table; reader", with_table(&[READER]), reader()),
+        ("another account's table; spot checks", with_table(&[SPOT_CHECK]), spot_check()),
         ("another account's table; publisher", with_table(&[PUBLISHER]), publisher()),
         ("another account's table; fleet reader", with_table(&[FLEET]), fleet()),
         ("another account's table; publisher with --vpc", with_table(&[NAMED_PUBLISHER]), named_publisher()),
@@ -240,8 +291,9 @@ fn endpoints() -> Vec<Case> {
         (By::Instance, "DescribeTable", NO_KEY, NOT_BY_ENDPOINT),
     ];
     let allowed = |rows: Vec<Row>| rows.into_iter().filter(|(.., answer)| *answer == YES).collect();
-    let of_roles: [(&str, Policies, Vec<Row>); 4] = [
+    let of_roles: [(&str, Policies, Vec<Row>); 5] = [
         ("onnet's endpoint policy; reader", through(&[READER]), allowed(reader())),
+        ("onnet's endpoint policy; spot checks", through(&[SPOT_CHECK]), allowed(spot_check())),
         ("onnet's endpoint policy; publisher", through(&[PUBLISHER]), allowed(publisher())),
         ("onnet's endpoint policy; fleet reader", through(&[FLEET]), allowed(fleet())),
         ("onnet's endpoint policy; dynamodb:*", through(&[&broad]), everything),
