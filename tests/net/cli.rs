@@ -481,7 +481,7 @@ fn policies_of_a_table_of_facts_are_refused_where_a_setting_is_wrong() {
         (&[&["--facts-table", "arn:gcp:dynamodb:us-east-1:111122223333:table/facts"]], "expected a partition"),
         (&[table, &["--guard"]], "cannot be used with"),
         (&[table, &["--endpoint-policy"]], "cannot be used with"),
-        (&[table, &["--facts-role", "writer"]], "reader, publisher, fleet, endpoint, table"),
+        (&[table, &["--facts-role", "writer"]], "reader, spot-check, publisher, fleet, endpoint, table"),
         (&[&["--facts-role", "reader"]], "--facts-table <NAME|ARN>"),
         (&[&["--vpc", "vpc-0a"]], "--facts-table <NAME|ARN>"),
         (&[table, &["--vpc", "subnet-0a"]], "expected a VPC's id, such as vpc-"),
