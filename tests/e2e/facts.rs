@@ -36,7 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             trial("readers_get_whole_facts_after_every_kill", kind, async move |kind| {
                 kills(kind, Victim::Task, workers, each).await
             }),
-            trial("one_of_fifty_readers_makes_a_spot_check", kind, spot_checks),
+            trial("one_of_many_readers_makes_a_spot_check", kind, spot_checks),
             trial("the_publisher_of_the_facts_is_named", kind, named),
             trial("versions_that_do_not_know_each_other", kind, versions),
         ]

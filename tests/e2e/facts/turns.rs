@@ -65,9 +65,11 @@ pub(super) async fn races(kind: Kind) -> Done {
 pub(super) async fn spot_checks(kind: Kind) -> Done {
     let site = Site::start(kind).await?;
     let vpc = "vpc-spot";
+    // moto answers one request at a time.
+    let count = if kind == Kind::Dynalite { PUBLISHERS } else { 10 };
     assert!(matches!(site.publish("first", vpc).await, Ok(Once::Published { .. })));
     let taken = || site.item("spot-check.vpc-spot", "spot-check");
-    for round in 0..ROUNDS {
+    for round in 0..ROUNDS / 2 {
         // What no day has, and the day before.
         if round % 2 == 1 {
             let earlier = AttributeValue::N("1".to_owned());
@@ -75,11 +77,11 @@ pub(super) async fn spot_checks(kind: Kind) -> Done {
         } else if round > 0 {
             site.remove("spot-check.vpc-spot", "spot-check", "number").await;
         }
-        let readers = (0..PUBLISHERS).map(|_| {
+        let readers = (0..count).map(|_| {
             let every = Some(Duration::from_secs(86_400));
             Arc::new(FactsTable::new(FactsSettings { spot_check_every: every, ..site.settings(Role::Read) }))
         });
-        let names: Vec<String> = (0..PUBLISHERS).map(|number| format!("reader-{round}-{number}")).collect();
+        let names: Vec<String> = (0..count).map(|number| format!("reader-{round}-{number}")).collect();
         let read = readers.zip(&names).map(|(table, name)| {
             let site = &site;
             async move { (name, site.facts_and_requests(&table, name, vpc).await) }
