@@ -530,7 +530,7 @@ impl Answer {
     }
 
     /// The different reasons for which facts are missing.
-    pub(super) fn gaps(&mut self) -> Vec<Gap> {
+    pub fn gaps(&mut self) -> Vec<Gap> {
         let mut gaps = Gaps::default();
         self.visit_facts(&mut gaps);
         if let Self::Statement(WitnessAttempt { statement: Observed::Seen { value, .. }, .. }) = self

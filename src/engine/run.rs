@@ -6,7 +6,6 @@ use super::{
     collections::{Answer, can_begin, is_wanted},
     collectors::{CollectSettings, Collectors},
     facts::{Changed, Facts, Scope},
-    keep::is_passing,
     metrics::Counters,
     paths::PathsPlan,
     published::Publisher,
@@ -328,14 +327,7 @@ impl Daemon {
             }
             let gaps = worth_reporting(gaps.clone());
             gaps.iter().for_each(|gap| self.counters.gap(source, gap));
-            let chance = fastrand::f64();
-            if gaps.iter().any(|gap| matches!(gap, Gap::Throttled { .. })) {
-                self.schedule.throttled(now.moment, source, chance);
-            } else if gaps.iter().any(is_passing) {
-                self.schedule.failed(now.moment, source, chance);
-            } else {
-                self.schedule.answered(source);
-            }
+            self.schedule.ended(now.moment, source, &gaps, fastrand::f64());
             self.sources.ended(source, began, now, gaps, &self.schedule);
             if source == Source::Imds && self.collectors.broken().is_some() {
                 self.reread(true);

@@ -1,7 +1,7 @@
 //! When each source is collected. Pure: the moments and the chance come from outside, so the schedule is tested by table.
 
-use super::clock::Moment;
-use crate::model::{BySource, MaxAge, PERIODS_KEPT, Seconds, Source};
+use super::{clock::Moment, keep::is_passing};
+use crate::model::{BySource, Gap, MaxAge, PERIODS_KEPT, Seconds, Source};
 use std::time::Duration;
 
 /// How often each source is collected.
@@ -175,6 +175,17 @@ impl Schedule {
         plan.last = Some(now);
         plan.in_flight = true;
         plan.retry = None;
+    }
+
+    /// The collection of `source` ended, and lacks facts for these reasons. `chance` is between 0 and 1.
+    pub fn ended(&mut self, now: Moment, source: Source, gaps: &[Gap], chance: f64) {
+        if gaps.iter().any(|gap| matches!(gap, Gap::Throttled { .. })) {
+            self.throttled(now, source, chance);
+        } else if gaps.iter().any(is_passing) {
+            self.failed(now, source, chance);
+        } else {
+            self.answered(source);
+        }
     }
 
     /// The collection of `source` ended with an answer, or with a refusal that asking again would not change.

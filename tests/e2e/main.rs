@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod facts;
+#[path = "../common/facts_table.rs"]
+mod facts_table;
 mod iam;
 #[path = "../lab/mod.rs"]
 mod lab;

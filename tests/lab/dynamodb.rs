@@ -8,7 +8,7 @@ use super::{
     iam::{self, Context, Decision},
     imds,
     services::{Call, Shared},
-    tables::{Failure, Item, Tables},
+    tables::{Failure, Item, Table, Tables},
     world::{Arrival, World},
 };
 use aws_smithy_types::{DateTime, date_time::Format};
@@ -122,11 +122,13 @@ fn operation(shared: &Shared, call: Call, request: &Request, target: &str, fault
             error("ResourceNotFoundException", &message)
         }
         (_, None) => error("ResourceNotFoundException", "Requested resource not found"),
-        (_, Some(found)) => match items::perform(found, name, &body) {
-            Ok(answer) => success(&answer),
-            Err(failure) => failed(failure),
-        },
+        (_, Some(found)) => performed(found, name, &body),
     }
+}
+
+/// Answers a request about items that is allowed.
+pub fn performed(table: &mut Table, operation: &str, request: &Item) -> Response {
+    items::perform(table, operation, request).map_or_else(failed, |answer| success(&answer))
 }
 
 fn names(world: &World, tables: &Tables) -> Vec<String> {

@@ -18,16 +18,16 @@ use std::{
 pub type Parameters = BTreeMap<String, String>;
 
 /// The form of a request.
-pub fn parameters(request: &Request) -> Parameters {
-    url::form_urlencoded::parse(request.body.as_bytes()).into_owned().collect()
+pub fn parameters(body: &str) -> Parameters {
+    url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
 
 pub fn answer(shared: &Shared, request: &Request, fault: Option<Fault>) -> Response {
-    let parameters = parameters(request);
+    let parameters = parameters(&request.body);
     let action = parameters.get("Action").map(String::as_str).unwrap_or_default();
     let denied = shared.switchboard.is_denied(action) || fault == Some(Fault::Denied);
     match fault {
-        Some(Fault::Throttle) => return error(503, "RequestLimitExceeded", "Request limit exceeded."),
+        Some(Fault::Throttle) => return throttled(),
         Some(Fault::BadCredentials) => {
             return error(401, "AuthFailure", "AWS was not able to validate the provided access credentials");
         }
@@ -45,8 +45,17 @@ pub fn answer(shared: &Shared, request: &Request, fault: Option<Fault>) -> Respo
         }
         _ => {}
     }
-    let mut world = shared.world();
-    match perform(&mut world, action, &parameters) {
+    performed(&mut shared.world(), &parameters)
+}
+
+pub fn throttled() -> Response {
+    error(503, "RequestLimitExceeded", "Request limit exceeded.")
+}
+
+/// Answers a request that is allowed.
+pub fn performed(world: &mut World, parameters: &Parameters) -> Response {
+    let action = parameters.get("Action").map(String::as_str).unwrap_or_default();
+    match perform(world, action, parameters) {
         Ok(body) => {
             let body = world.omits.iter().fold(body, |body, element| without(&body, element));
             let text = format!(

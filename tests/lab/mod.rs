@@ -15,8 +15,8 @@
 pub mod client;
 pub mod daemon;
 mod dns;
-mod dynamodb;
-mod ec2;
+pub mod dynamodb;
+pub mod ec2;
 #[path = "../fakes/mod.rs"]
 pub mod fakes;
 pub mod faults;

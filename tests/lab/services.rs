@@ -344,7 +344,7 @@ fn answer(shared: &Shared, service: Service, call: Call, request: &Request, faul
 /// The request in a word or two, for the log.
 fn label(service: Service, request: &Request) -> String {
     match service {
-        Service::Ec2 | Service::Sts => ec2::parameters(request).get("Action").cloned().unwrap_or_default(),
+        Service::Ec2 | Service::Sts => ec2::parameters(&request.body).get("Action").cloned().unwrap_or_default(),
         Service::DynamoDb => match request.header("x-amz-target").and_then(|target| target.rsplit('.').next()) {
             Some(action) => match dynamodb::table_name(&request.body) {
                 Some(table) => format!("{action} {table}"),

@@ -20,7 +20,7 @@ pub fn answer(world: &World, request: &Request, fault: Option<Fault>) -> Respons
     if request.header("authorization").is_none() {
         return error(403, "MissingAuthenticationToken", "Request is missing Authentication Token");
     }
-    let parameters = ec2::parameters(request);
+    let parameters = ec2::parameters(&request.body);
     let account = &world.account;
     let session = format!("arn:aws:sts::{account}:assumed-role/{}/{}", world.role, world.instance);
     match parameters.get("Action").map(String::as_str) {

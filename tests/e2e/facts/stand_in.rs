@@ -1,7 +1,7 @@
 //! dynalite and moto in place of DynamoDB, and an EC2 whose VPCs have versions.
 
 use crate::{
-    PATIENCE, Stand,
+    PATIENCE, Stand, facts_table,
     lab::{
         fakes::{
             authority::Authority,
@@ -14,17 +14,8 @@ use crate::{
     },
     tool,
 };
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use aws_sdk_dynamodb::{
-    Client,
-    primitives::Blob,
-    types::{
-        AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-        ProjectionType, ScalarAttributeType,
-    },
-};
-use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{Client, primitives::Blob, types::AttributeValue};
 use libtest_mimic::Failed;
 use onnet::{
     model::{Ec2Request, Gap, VpcFacts},
@@ -166,23 +157,6 @@ pub(super) fn version(facts: &VpcFacts) -> Result<u32, String> {
     }
 }
 
-/// Where each service is.
-#[derive(Debug)]
-struct Endpoints {
-    dynamodb: String,
-    ec2: String,
-}
-
-impl LoadServiceConfig for Endpoints {
-    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        match (key.env(), key.service_id()) {
-            ("AWS_ENDPOINT_URL", "DynamoDB") => Some(self.dynamodb.clone()),
-            ("AWS_ENDPOINT_URL", "EC2") => Some(self.ec2.clone()),
-            _ => None,
-        }
-    }
-}
-
 /// A key that openssl made.
 pub(super) struct Key {
     pub(super) file: PathBuf,
@@ -246,7 +220,7 @@ impl Site {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        create(&client).await?;
+        facts_table::create(&client, TABLE).await?;
         let key = Key::new(directory.path().join("publisher.pem"))?;
         Ok(Self { vpcs, key, client, dynamodb, ec2, roots, publishers, _stand: stand, _directory: directory })
     }
@@ -410,51 +384,6 @@ fn key(pk: &str, sk: &str) -> Item {
 }
 
 fn config(roots: &Roots, dynamodb: &str, ec2: SocketAddr) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .service_config(Endpoints { dynamodb: dynamodb.to_owned(), ec2: format!("http://{ec2}") })
-        .http_client(control_plane(roots, Proxies::None, Lookups::default()).unwrap())
-        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-        .retry_config(RetryConfig::standard())
-        .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build())
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-            "AKIDEXAMPLE",
-            "not-a-secret",
-            None,
-            None,
-            "test",
-        )))
-        .build()
-}
-
-/// The table as `onnet policy` has it; by its own commands it is made in the test of the documentation.
-async fn create(client: &Client) -> Result<(), Failed> {
-    let attribute = |name: &str| {
-        let kind = ScalarAttributeType::S;
-        AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
-    };
-    let keys = |names: [&str; 2]| -> Vec<KeySchemaElement> {
-        let names = names.into_iter().zip([KeyType::Hash, KeyType::Range]);
-        names
-            .map(|(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap())
-            .collect()
-    };
-    let all = Projection::builder().projection_type(ProjectionType::All).build();
-    let index = GlobalSecondaryIndex::builder().index_name("by-vpc").set_key_schema(Some(keys(["vpc", "instance"])));
-    let request = client.create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
-    request
-        .set_attribute_definitions(Some(["pk", "sk", "vpc", "instance"].map(attribute).to_vec()))
-        .set_key_schema(Some(keys(["pk", "sk"])))
-        .global_secondary_indexes(index.projection(all).build()?)
-        .send()
-        .await?;
-    let until = Instant::now() + PATIENCE;
-    while !format!("{:?}", client.describe_table().table_name(TABLE).send().await?)
-        .contains("table_status: Some(Active)")
-    {
-        assert!(Instant::now() < until, "the table is not active");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
+    let client = control_plane(roots, Proxies::None, Lookups::default()).unwrap();
+    facts_table::config(client, dynamodb, &format!("http://{ec2}"))
 }
