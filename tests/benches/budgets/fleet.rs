@@ -1,4 +1,11 @@
-//! The load of a fleet on an account's EC2 API: many instances with the daemon's own schedule, and EC2's token bucket.
+//! The load of a fleet on an account's EC2 API: many instances with the daemon's own schedule, and EC2's token bucket. Here each
+//! instance asks EC2 itself; those in `fleet/` share facts.
+
+mod agents;
+mod cloud;
+mod log;
+mod sample;
+mod shared;
 
 use crate::{Bench, Row, Rows, Spread};
 use onnet::{
@@ -10,6 +17,28 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 /// The token bucket of an account for each call: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
 const BUCKET: f64 = 100.0;
 const REFILL_A_SECOND: f64 = 20.0;
+
+/// Such a bucket.
+struct Bucket {
+    tokens: f64,
+    filled: Duration,
+}
+
+impl Bucket {
+    fn full(now: Duration) -> Self {
+        Self { tokens: BUCKET, filled: now }
+    }
+
+    /// Takes a token, if there is one.
+    fn take(&mut self, now: Duration) -> bool {
+        let refilled = now.saturating_sub(self.filled).as_secs_f64() * REFILL_A_SECOND;
+        self.tokens = (self.tokens + refilled).min(BUCKET);
+        self.filled = now;
+        let is_there = self.tokens >= 1.0;
+        self.tokens -= f64::from(u8::from(is_there));
+        is_there
+    }
+}
 
 /// The time after the simultaneous boot that is not measured, and the time that is.
 const SETTLED: Duration = Duration::from_secs(2 * 3600);
@@ -57,26 +86,23 @@ fn simulate(count: usize, every: Duration) -> Totals {
         .filter_map(|(at, instance)| Some(Reverse((instance.schedule.due_at(boot, Source::Ec2)?.uptime(), at))))
         .collect();
     let (from, until) = (boot + SETTLED, boot + SETTLED + OBSERVED);
-    let (mut tokens, mut filled) = (BUCKET, boot);
+    let mut bucket = Bucket::full(boot.uptime());
     let mut totals = Totals { seconds: count as f64 * OBSERVED.as_secs_f64(), ..Totals::default() };
     while let Some(Reverse((at, who))) = events.pop() {
         let now = Moment::after_boot(at);
         if now >= until {
             break;
         }
-        tokens = (tokens + now.since(filled).as_secs_f64() * REFILL_A_SECOND).min(BUCKET);
-        filled = now;
         let instance = &mut fleet[who];
         if !instance.second_attempt {
             instance.schedule.begin(now, Source::Ec2);
         }
-        let answered = tokens >= 1.0;
+        let answered = bucket.take(at);
         if now >= from {
             totals.requests += 1;
             totals.throttled += u32::from(!answered);
         }
         if answered {
-            tokens -= 1.0;
             totals.stale += stale(instance.seen, now, kept, from).as_secs_f64();
             if instance.seen.replace(now).is_none() {
                 totals.first.push(now.since(boot).as_secs_f64());
@@ -105,8 +131,19 @@ fn stale(seen: Option<Moment>, now: Moment, kept: Duration, from: Moment) -> Dur
     now.since(since)
 }
 
-/// Fleets at the default period, and the largest one at the period that the README advises.
+/// Fleets whose instances each ask EC2, and those that share facts.
 pub(crate) fn fleet(bench: &mut Bench) -> Rows {
+    let mut rows = alone(bench)?;
+    // The largest one at default settings.
+    let largest = rows[2].onnet.split(';').next().unwrap_or_default();
+    let beside = format!("each asks EC2 itself: {largest}");
+    rows.extend(shared::fleets(bench, &beside)?);
+    rows.extend(sample::sample(bench)?);
+    Ok(rows)
+}
+
+/// Fleets at the default period, and the largest one at the period that the README advises.
+fn alone(bench: &mut Bench) -> Rows {
     let default = Periods::default().of(Source::Ec2);
     let advised = Duration::from_secs(10_000 / 4);
     let fleets = [

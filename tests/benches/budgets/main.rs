@@ -9,6 +9,8 @@
 mod accuracy;
 mod clients;
 mod detour;
+#[path = "../../common/facts_table.rs"]
+mod facts_table;
 mod failures;
 mod fleet;
 mod growth;
