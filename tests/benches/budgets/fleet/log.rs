@@ -26,7 +26,7 @@ const OPERATIONS: [&str; 8] = [
     "DescribeNetworkInterfaces",
 ];
 
-/// A request, and whether it was refused because there are too many.
+/// A request that was answered, and whether it was refused because there are too many.
 pub(super) struct Request {
     pub(super) at: Duration,
     pub(super) operation: &'static str,
@@ -207,14 +207,14 @@ impl HttpConnector for Noted {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (clock, log) = (self.clock, self.log.clone());
         let (operation, written) = noted(&request, clock);
-        let at = clock.now();
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await?;
+            let at = clock.now();
             let mut log = log.open();
             log.requests.push(Request { at, operation, throttled: answer.status().as_u16() == 503 });
             if answer.status().is_success() {
-                log.written.extend(written.map(|written| Written { at: clock.now(), ..written }));
+                log.written.extend(written.map(|written| Written { at, ..written }));
             }
             drop(log);
             Ok(answer)
