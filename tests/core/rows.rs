@@ -512,7 +512,7 @@ fn subnets_without_ipv4_or_with_dns64_do_not_send_the_list_as_it_is() {
 
 /// EC2 always says whether DNS64 is on; files of older programs, or of a `--query`, may not.
 #[test]
-fn dns64_that_is_not_listed_is_open_where_its_addresses_are_routed_on() {
+fn dns64_that_is_not_listed_is_open_where_there_may_be_ipv6() {
     let local6 =
         LOCAL.replace("DestinationCidrBlock", "DestinationIpv6CidrBlock").replace("10.0.0.0/16", "2600:1f18::/56");
     let to = |destination: &str, target: &str| {
@@ -527,6 +527,7 @@ fn dns64_that_is_not_listed_is_open_where_its_addresses_are_routed_on() {
     let (only6, both) =
         (r#""Ipv6Native": true, "#.to_owned() + range, r#""CidrBlock": "10.0.1.0/24", "#.to_owned() + range);
     let ipv4 = r#""CidrBlock": "10.0.1.0/24""#;
+    let native = r#""Ipv6Native": true, "Ipv6CidrBlockAssociationSet": []"#;
     let without_ipv6 = format!(r#"{ipv4}, "Ipv6CidrBlockAssociationSet": []"#);
     let dual_stack = |more: &[String]| {
         let more: Vec<&str> =
@@ -534,7 +535,6 @@ fn dns64_that_is_not_listed_is_open_where_its_addresses_are_routed_on() {
         tables(&[&table("rtb-1", MAIN, &more)])
     };
     let nat64 = to("64:ff9b::/96", nat);
-    let ipv4_alone = tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, &nat64])]);
     let said = |routes: &str, fields: &str| {
         let inventory = read(&[("route-tables.json", routes), ("subnets.json", &subnets(fields))]).unwrap();
         let audit = onnet_core::judge::audit(&inventory, None);
@@ -548,21 +548,30 @@ fn dns64_that_is_not_listed_is_open_where_its_addresses_are_routed_on() {
         ("of any target", dual_stack(&[to("64:ff9b::/96", internet)]), &both, open),
         ("a wider one to a NAT gateway", dual_stack(&[to("::/0", nat)]), &both, open),
         ("or into another network, which may translate", dual_stack(&[to("::/0", transit)]), &both, open),
-        ("a wider one to what does not translate", dual_stack(&[to("::/0", gateway)]), &both, on_net),
-        ("nor does this", dual_stack(&[to("::/0", internet)]), &both, on_net),
-        ("for another range", dual_stack(&[to("64:ff9b:1::/48", nat)]), &both, on_net),
-        ("no route", dual_stack(&[]), &both, on_net),
+        ("a wider one to what does not translate", dual_stack(&[to("::/0", gateway)]), &both, open),
+        ("one that is not in effect", dual_stack(&[to("::/0", internet).replace("active", "filtered")]), &both, open),
+        ("for another range", dual_stack(&[to("64:ff9b:1::/48", nat)]), &both, open),
+        ("no route", dual_stack(&[]), &both, open),
         ("an IPv6-only subnet", dual_stack(std::slice::from_ref(&nat64)), &only6, open),
-        ("without the route", dual_stack(&[]), &only6, (Outcome::Undetermined, false)),
+        ("one without its list", dual_stack(std::slice::from_ref(&nat64)), &native.to_owned(), open),
+        ("in a table without IPv6", tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]), &native.to_owned(), open),
         ("a subnet whose IPv6 ranges are not listed", dual_stack(std::slice::from_ref(&nat64)), &ipv4.to_owned(), open),
-        ("one without IPv6", dual_stack(std::slice::from_ref(&nat64)), &without_ipv6, on_net),
-        ("a VPC without IPv6", ipv4_alone, &ipv4.to_owned(), on_net),
+        ("one without IPv6", dual_stack(std::slice::from_ref(&nat64)), &without_ipv6, open),
+        ("one that has null", dual_stack(std::slice::from_ref(&nat64)), &without_ipv6.replace("[]", "null"), open),
+        (
+            "a table without the local route of IPv6",
+            tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT, &nat64])]),
+            &ipv4.to_owned(),
+            open,
+        ),
+        ("a VPC without IPv6", tables(&[&table("rtb-1", MAIN, &[LOCAL, TO_ENDPOINT])]), &ipv4.to_owned(), on_net),
     ] {
         assert_eq!(said(&routes, fields), expected, "{what}");
         for (dns64, outcome) in [("false", Outcome::OnNet), ("true", Outcome::AtRisk)] {
             let fields = format!(r#"{fields}, "EnableDns64": {dns64}"#);
             let listed = said(&routes, &fields).0;
-            assert!(fields.contains("Ipv6Native") || listed == outcome, "{what}, {dns64}: {listed:?}");
+            let is_open = dns64 == "true" && listed == Outcome::Undetermined;
+            assert!(fields.contains("Ipv6Native") || is_open || listed == outcome, "{what}, {dns64}: {listed:?}");
         }
     }
     // What leads elsewhere without DNS64 does so with it.

@@ -125,11 +125,6 @@ pub fn in_effect(state: Option<&str>) -> bool {
     state.is_none_or(|word| !NOT_IN_EFFECT.iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
-/// Whether a subnet has DNS64, where the answer may not have `EnableDns64`: without IPv6 nothing can use what it adds.
-pub fn dns64(enabled: Option<bool>, has_no_ipv6: bool) -> Option<bool> {
-    enabled.or(has_no_ipv6.then_some(false))
-}
-
 /// Whether a prefix list is DynamoDB's in `region`: its one list today, and an IPv6 one should AWS add it.
 ///
 /// Other services' IPv6 lists are named `com.amazonaws.<region>.ipv6.<service>`.

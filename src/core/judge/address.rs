@@ -3,7 +3,7 @@
 use super::{
     egress::{Egress, egress, require_public_ipv4},
     explain::{losers, matched, undetermined, winner},
-    lookup::{NAT64, Selection, select},
+    lookup::{Selection, is_nat64, select},
     path::Reader,
     subnet::whole_table_of,
     testimony::{self, Said, Weighed},
@@ -316,7 +316,7 @@ pub(super) fn may_be_remote(reader: &Reader<'_>, address: IpAddr, verdict: &Verd
 /// Whether a network interface may have the address: it is not what DNS64 makes of an IPv4 one, and not known to be in DynamoDB's lists.
 /// Network interfaces have global IPv6 addresses.
 fn may_be_interfaces(reader: &Reader<'_>, address: IpAddr) -> bool {
-    !reader.is_in_lists(address) && !matches!(address, IpAddr::V6(v6) if NAT64.contains(&v6))
+    !reader.is_in_lists(address) && !is_nat64(address)
 }
 
 /// Whether it is of the ranges that AWS names for VPCs besides those that are routed on the internet.

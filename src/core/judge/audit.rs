@@ -123,7 +123,8 @@ impl Tables<'_> {
         let unknown_ranges = self.inventory.unknown_ranges.get(&subnet.id);
         match self.covered.entry(std::ptr::from_ref(table)).or_insert_with(|| cover(self.reader, table)) {
             Ok(coverage) => {
-                let may_have_dns64 = subnet.dns64.unwrap_or_else(|| coverage.has_ipv6());
+                let may_have_dns64 =
+                    subnet.dns64.unwrap_or_else(|| may_have_ipv6(self.inventory, subnet) || coverage.has_ipv6_route());
                 let is_special = may_have_dns64 || subnet.ipv6_native || unknown_ranges.is_some();
                 if !is_special && !coverage.overlaps(&subnet.cidrs) {
                     return judged((self.reader, &self.counterfactual), subnet, used, coverage);
@@ -169,10 +170,21 @@ fn ipv4_of_ipv6_only(subnet: &Subnet) -> Option<Missing> {
     Some(Missing { what: format!("whether {} has IPv4 addresses", subnet.id), why })
 }
 
+/// Whether something other than its route table shows that the subnet may have IPv6 addresses.
+fn may_have_ipv6(inventory: &Inventory, subnet: &Subnet) -> bool {
+    let of_vpc = inventory.own_ranges.iter().filter(|own| own.vpc == subnet.vpc).map(|own| &own.range);
+    subnet.ipv6_native || subnet.cidrs.iter().chain(of_vpc).any(|range| range.addr().is_ipv6())
+}
+
 /// Whether programs in the subnet reach the list's IPv4 ranges by IPv6 is not known.
 fn unknown_dns64(subnet: &SubnetId) -> Missing {
     let what = format!("whether the resolver of {subnet} answers with addresses in 64:ff9b::/96 (EnableDns64)");
-    Missing { what, why: Gap::NotFound { detail: "the answer has no EnableDns64".to_owned() } }
+    Missing {
+        what,
+        why: Gap::NotFound {
+            detail: "the answer has no EnableDns64: save all of `aws ec2 describe-subnets`".to_owned(),
+        },
+    }
 }
 
 /// What takes the place of the list's IPv4 ranges in an IPv6-only subnet.

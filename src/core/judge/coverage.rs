@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     CoverageRange, CoverageSummary, Destination, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable,
-    SubnetId, Target, Verdict, VpcFacts, VpcId, addresses_in,
+    SubnetId, Verdict, VpcFacts, VpcId, addresses_in,
 };
 use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv6Addr};
@@ -91,22 +91,6 @@ fn by_nat64(range: &IpNet) -> Option<IpNet> {
     Ipv6Net::new(address, 96 + range.prefix_len()).ok().map(IpNet::from)
 }
 
-/// Whether packets to a range of NAT64 may come to a NAT gateway or another translator, in another network too: not through a wider
-/// route to an internet gateway, which does not translate.
-fn may_be_translated(selection: &Selection<'_>) -> bool {
-    match selection {
-        Selection::NoRoute => false,
-        Selection::One { winner, .. } => {
-            covers(&NAT64.into(), &winner.prefix)
-                || !matches!(
-                    winner.route.target,
-                    Target::Local | Target::InternetGateway(_) | Target::EgressOnlyInternetGateway(_)
-                )
-        }
-        Selection::Tied { .. } | Selection::NeedsLists(_) => true,
-    }
-}
-
 impl Range<'_> {
     /// Whether it is what DNS64 makes of a range of the list.
     pub(super) fn is_by_nat64(&self) -> bool {
@@ -138,10 +122,10 @@ impl<'t> Coverage<'t> {
         self.entries.iter().any(|entry| own.iter().any(|own| covers(own, entry) || covers(entry, own)))
     }
 
-    /// Whether the VPC has a range of IPv6: then every table has its local route.
-    pub(super) fn has_ipv6(&self) -> bool {
+    /// Whether the table has a route for a range of IPv6, as every table of a VPC with IPv6 has its local route.
+    pub(super) fn has_ipv6_route(&self) -> bool {
         let is_ipv6 = |to: &Destination| matches!(to, Destination::Cidr(IpNet::V6(_)));
-        self.table.routes.iter().any(|route| route.is_local() && is_ipv6(&route.destination))
+        self.table.routes.iter().any(|route| is_ipv6(&route.destination))
     }
 
     /// Whether no packet to a range that is `usable` takes an endpoint, and some take another path.
@@ -152,7 +136,7 @@ impl<'t> Coverage<'t> {
     }
 
     /// Adds what DNS64 makes of the list: the resolver answers with addresses in `64:ff9b::/96`, for which routes of their own decide.
-    /// Where it is not known whether it does, these are open, if they are routed to where they may be translated.
+    /// Where it is not known whether it does, these are open.
     pub(super) fn add_nat64(&mut self, reader: &Reader<'t>, unknown: Option<Missing>) {
         let expanded = expand(self.table, &reader.facts.prefix_lists);
         let (mut entries, mut ranges) = (Vec::new(), Vec::new());
@@ -171,9 +155,6 @@ impl<'t> Coverage<'t> {
             }));
         }
         if let Some(unknown) = unknown {
-            if !ranges.iter().any(|range| may_be_translated(&range.selection)) {
-                return;
-            }
             let open = Verdict::Undetermined(vec![unknown]);
             ranges.iter_mut().for_each(|range| range.verdict = open.clone());
         }

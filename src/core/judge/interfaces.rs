@@ -5,6 +5,7 @@ use super::{
     audit::of_coverage,
     coverage::{Coverage, cover},
     explain::undetermined,
+    lookup::is_nat64,
     path::Reader,
     round::Named,
     subnet::whole_table_of,
@@ -20,6 +21,17 @@ use std::{collections::BTreeMap, net::IpAddr};
 /// Each is judged by the ranges of the families that it has: pods with addresses of an IPv6 prefix use IPv6, also where the host does not.
 pub(super) fn interfaces(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Named<'_>]) -> Vec<InterfaceReport> {
     let Some(Instance { interfaces, .. }) = snapshot.instance.seen() else { return Vec::new() };
+    // DNS64 answers all who ask it with addresses of NAT64, which routes of their own decide about.
+    let answers = names.iter().filter(|named| named.name.is_used()).flat_map(|named| &named.addresses);
+    let has_nat64 = answers.map(|judged| judged.report.address).any(is_nat64);
+    let cover_with = |table| {
+        cover(reader, table).map(|mut coverage| {
+            if has_nat64 {
+                coverage.add_nat64(reader, None);
+            }
+            coverage
+        })
+    };
     let mut covered: BTreeMap<RouteTableId, Result<Coverage<'_>, Missing>> = BTreeMap::new();
     let mut reports = Vec::new();
     for interface in interfaces {
@@ -46,7 +58,7 @@ pub(super) fn interfaces(reader: &Reader<'_>, snapshot: &Snapshot, names: &[Name
                 continue;
             }
         };
-        let coverage = match covered.entry(table.id.clone()).or_insert_with(|| cover(reader, table)) {
+        let coverage = match covered.entry(table.id.clone()).or_insert_with(|| cover_with(table)) {
             Ok(coverage) => coverage,
             Err(missing) => {
                 let judged = Judged::not(undetermined(std::slice::from_ref(missing)));

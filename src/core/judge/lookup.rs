@@ -26,6 +26,11 @@ use std::{
 /// The range of IPv6 addresses in which RFC 6052 puts IPv4 addresses: what a resolver with DNS64 answers with.
 pub const NAT64: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
+/// Whether DNS64 makes such an address of one of IPv4.
+pub fn is_nat64(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if NAT64.contains(&address))
+}
+
 /// The address that packets carry behind the NAT64 of a NAT gateway.
 pub(super) fn behind_nat64(address: IpAddr) -> IpAddr {
     match address {

@@ -121,6 +121,18 @@ pub struct CoverageSummary {
     pub addresses_on_net: u64,
 }
 
+impl CoverageSummary {
+    /// How many addresses are on-net, and how many there are, where they can be counted.
+    pub fn counted(&self) -> Option<(u64, u64)> {
+        (self.addresses < u64::MAX).then_some((self.addresses_on_net, self.addresses))
+    }
+
+    /// The part of the list that is on-net, and the whole: in addresses, or in entries where those are too many to count.
+    pub fn share(&self) -> (u64, u64) {
+        self.counted().unwrap_or((self.cidrs_on_net, self.cidrs))
+    }
+}
+
 /// All results of one round. The outcome determines the exit code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {

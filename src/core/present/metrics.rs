@@ -192,8 +192,9 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
     if let Some(summary) = report.coverage_summary {
         let size = |range: &CoverageRange| addresses_in([&range.cidr]) as f64;
         gauges.gauges(LIST_ADDRESSES, by_way(report.coverage.iter().map(|range| (&range.verdict, size(range)))));
-        if summary.addresses > 0 {
-            gauges.gauge(COVERED, summary.addresses_on_net as f64 / summary.addresses as f64);
+        let (on_net, all) = summary.share();
+        if all > 0 {
+            gauges.gauge(COVERED, on_net as f64 / all as f64);
         }
     }
 

@@ -69,7 +69,8 @@ fn performance(report: &Report) -> Vec<String> {
 
 /// Rounded down: 100 means all of them.
 fn percent(summary: CoverageSummary) -> String {
-    let hundredths = u128::from(summary.addresses_on_net) * 10_000 / u128::from(summary.addresses.max(1));
+    let (on_net, all) = summary.share();
+    let hundredths = u128::from(on_net) * 10_000 / u128::from(all.max(1));
     match (hundredths / 100, hundredths % 100) {
         (whole, 0) => whole.to_string(),
         (whole, part) => format!("{whole}.{part:02}"),

@@ -183,13 +183,10 @@ fn steps(page: &mut Page, trace: &Trace) {
 
 fn coverage(page: &mut Page, report: &Report) {
     let Some(summary) = report.coverage_summary else { return };
-    let covered = format!(
-        "{} of {} CIDRs, {} of {} addresses through",
-        grouped(summary.cidrs_on_net),
-        grouped(summary.cidrs),
-        grouped(summary.addresses_on_net),
-        grouped(summary.addresses)
-    );
+    let of = |part, all, what| format!("{} of {} {what}", grouped(part), grouped(all));
+    let addresses = summary.counted().map(|(on_net, all)| format!(", {}", of(on_net, all, "addresses")));
+    let cidrs = of(summary.cidrs_on_net, summary.cidrs, "CIDRs");
+    let covered = format!("{cidrs}{} through", addresses.unwrap_or_default());
     let by = targets(&report.coverage);
     let by = if by.is_empty() { "a DynamoDB endpoint".to_owned() } else { by.join(", ") };
     page.gap().label("coverage").wrapped(INDENT, &format!("{covered} {by}"));

@@ -133,7 +133,6 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
         convert::in_effect(a.ipv6_cidr_block_state().and_then(|state| state.state()).map(|state| state.as_str()))
     });
     let ipv6 = ipv6.filter_map(|a| given(a.ipv6_cidr_block()));
-    let has_no_ipv6 = from.ipv6_cidr_block_association_set().is_empty();
     Ok(Subnet {
         vpc: required(from.vpc_id(), &place, "VpcId")?.into(),
         availability_zone: given(from.availability_zone()).map(str::to_owned),
@@ -144,7 +143,7 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
             .chain(ipv6.map(|block| cidr(block, &place, "Ipv6CidrBlock")))
             .collect::<Result<_, _>>()?,
         ipv6_native: from.ipv6_native() == Some(true),
-        dns64: convert::dns64(from.enable_dns64(), has_no_ipv6),
+        dns64: from.enable_dns64(),
         id: id.into(),
     })
 }

@@ -36,7 +36,8 @@ impl Rule for code::ProxyConfigured {
 impl Rule for code::OtherInterfaceOffNet {
     fn find(world: &World<'_>) -> Vec<Draft> {
         let is_off = |one: &&InterfaceReport| {
-            let is_part = one.coverage_summary.is_some_and(|summary| summary.addresses_on_net < summary.addresses);
+            // Not by addresses: one range of IPv6 has more than are counted.
+            let is_part = one.coverage_summary.is_some_and(|summary| summary.cidrs_on_net < summary.cidrs);
             !one.in_use && is_part && matches!(one.outcome, Outcome::OffNet | Outcome::AtRisk)
         };
         let draft = |one: &InterfaceReport| {

@@ -22,8 +22,10 @@ pub(super) fn coverage(report: &Report) -> Markup {
             h2 #coverage { "All of DynamoDB's addresses in this Region" }
             p {
                 "DynamoDB's hostname resolves to a few addresses that change; its prefix list holds all of them. Of the list, "
-                strong { (grouped(summary.cidrs_on_net)) " of " (grouped(summary.cidrs)) " ranges" } ", "
-                strong { (grouped(summary.addresses_on_net)) " of " (grouped(summary.addresses)) " addresses" }
+                strong { (grouped(summary.cidrs_on_net)) " of " (grouped(summary.cidrs)) " ranges" }
+                @if let Some((on_net, all)) = summary.counted() {
+                    ", " strong { (grouped(on_net)) " of " (grouped(all)) " addresses" }
+                }
                 ", are routed through "
                 @if by.is_empty() { "a DynamoDB endpoint" } @else { @for (n, id) in by.iter().enumerate() { @if n > 0 { ", " } (code(id)) } }
                 "."

@@ -21,11 +21,8 @@ pub(in super::super) struct ListedSubnet {
     pub(in super::super) region: Option<String>,
     /// Whether the answer has the list of its IPv6 ranges.
     has_ipv6_list: bool,
-    /// Whether that list is empty, in effect or not.
-    has_no_ipv6: bool,
     /// As the answer has them, if it has.
     ipv6_native: Option<bool>,
-    dns64: Option<bool>,
 }
 
 impl Row for ListedSubnet {
@@ -48,10 +45,8 @@ impl Row for ListedSubnet {
         let ipv6_agree = same_list(&mut self.has_ipv6_list, &mut ipv6, other.has_ipv6_list, &other_ipv6);
         one.cidrs = [ipv4, ipv6].concat();
         let native = same_or_absent(&mut self.ipv6_native, &other.ipv6_native);
-        let dns64 = same_or_absent(&mut self.dns64, &other.dns64);
-        self.has_no_ipv6 |= other.has_no_ipv6;
+        let dns64 = same_or_absent(&mut one.dns64, &two.dns64);
         one.ipv6_native = self.ipv6_native == Some(true);
-        one.dns64 = convert::dns64(self.dns64, self.has_no_ipv6);
         all_equal([
             ("VpcId", one.vpc == two.vpc),
             ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
@@ -107,7 +102,6 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
     let region = of_zone.or(of_arn).map(str::to_owned);
     let ipv4 = json.cidr_block.as_deref().map(|block| convert::cidr("CidrBlock", block));
     let ipv6 = json.ipv6_cidr_block_association_set.iter().flatten().filter_map(Ipv6Json::in_force);
-    let has_no_ipv6 = json.ipv6_cidr_block_association_set.as_ref().is_some_and(Vec::is_empty);
     let subnet = Subnet {
         id: convert::required("SubnetId", json.subnet_id.as_deref())?.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
@@ -118,9 +112,8 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
             .collect::<Result<_, _>>()?,
         ipv6_native: json.ipv6_native == Some(true),
-        dns64: convert::dns64(json.enable_dns64, has_no_ipv6),
+        dns64: json.enable_dns64,
     };
     let has_ipv6_list = json.ipv6_cidr_block_association_set.is_some();
-    let (ipv6_native, dns64) = (json.ipv6_native, json.enable_dns64);
-    Ok(ListedSubnet { subnet, whole, region, has_ipv6_list, has_no_ipv6, ipv6_native, dns64 })
+    Ok(ListedSubnet { subnet, whole, region, has_ipv6_list, ipv6_native: json.ipv6_native })
 });
