@@ -187,7 +187,8 @@ fn what_was_shared_as_ec2_says_is_not_in_dispute() {
             endpoints.reverse();
         }
         for world in [world, reversed] {
-            assert_eq!(asked(&world).contradicted(&shared), BTreeSet::new(), "{name}");
+            let comparison = asked(&world).compare(&shared);
+            assert_eq!((comparison.contradicted, comparison.missing), Default::default(), "{name}");
         }
     }
 }
@@ -206,7 +207,7 @@ fn what_is_shared_otherwise_than_ec2_says_never_improves_an_outcome() {
             continue;
         }
         let mut believed = shared(&world, &lie, &chunks);
-        let disputed = asked(&world).contradicted(&believed.vpc);
+        let disputed = asked(&world).compare(&believed.vpc).contradicted;
         leave_out(&disputed, "i-0p", &mut believed.vpc);
         let report = judge(believed);
         assert!(!is_improvement(truth.outcome, report.outcome), "{name}: {} {disputed:?}", report.outcome);
@@ -235,9 +236,28 @@ fn what_changed_between_two_answers_is_not_in_dispute() {
     let mut changed = base();
     changed.vpc.vpc_endpoints.seen_mut().unwrap().clear();
     let [before, after] = [asked(&changed), asked(&base())];
-    assert_eq!(before.contradicted(&facts), BTreeSet::from([FactPath::VpcEndpoints]));
-    assert_eq!(before.and(&after).contradicted(&facts), BTreeSet::new());
-    assert_eq!(before.and(&before).contradicted(&facts), BTreeSet::from([FactPath::VpcEndpoints]));
+    let endpoints = || BTreeSet::from([FactPath::VpcEndpoints]);
+    assert_eq!(before.compare(&facts).contradicted, endpoints());
+    assert_eq!(before.and(&after).compare(&facts).contradicted, BTreeSet::new());
+    assert_eq!(before.and(&before).compare(&facts).contradicted, endpoints());
+    // What is not shared is not as EC2 says either.
+    let without = VpcFacts { vpc_endpoints: Observed::Unseen(Gap::not_yet()), ..facts };
+    let comparison = after.compare(&without);
+    assert_eq!((comparison.contradicted, comparison.missing), (BTreeSet::new(), endpoints()));
+}
+
+/// Whoever may read a list's entries alone does not know its name.
+#[test]
+fn the_name_of_a_list_is_not_in_dispute_and_its_entries_are() {
+    let (head, chunks) = published(&base());
+    let facts = read(&base(), &head, &chunks).unwrap();
+    let mut other = base();
+    let list = other.vpc.prefix_lists.values_mut().next().unwrap().seen_mut().unwrap();
+    list.name = None;
+    let id = list.id.clone();
+    assert_eq!(asked(&other).compare(&facts).contradicted, BTreeSet::new());
+    other.vpc.prefix_lists.get_mut(&id).unwrap().seen_mut().unwrap().entries.pop();
+    assert_eq!(asked(&other).compare(&facts).contradicted, BTreeSet::from([FactPath::PrefixList(id)]));
 }
 
 /// The tables that one chunk has are not another's, and an empty listing is not a missing one.

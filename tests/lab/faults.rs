@@ -210,6 +210,11 @@ impl Switchboard {
         self.settings().denied_actions.insert(action.to_owned());
     }
 
+    /// Allows it again.
+    pub fn allow(&self, action: &str) {
+        self.settings().denied_actions.remove(action);
+    }
+
     pub fn is_denied(&self, action: &str) -> bool {
         self.settings().denied_actions.contains(action)
     }

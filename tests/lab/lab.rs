@@ -148,6 +148,11 @@ impl Lab {
         self.shared.switchboard.deny(action);
     }
 
+    /// Lets the EC2 API allow it again.
+    pub fn allow(&self, action: &str) {
+        self.shared.switchboard.allow(action);
+    }
+
     /// How late the slow faults are; far beyond any deadline unless set.
     pub fn set_slowness(&self, slowness: Duration) {
         self.shared.switchboard.set_slowness(slowness);

@@ -68,7 +68,11 @@ pub(crate) fn signing_key() -> Done {
 pub(crate) fn largest() -> Done {
     let lab = lab(World::on_net().with_elsewhere().largest())?;
     let quota = if is_release() { "" } else { "[Service]\nCPUQuota=100%\n" };
-    for (role, what) in [("publish", "publishing the largest VPC"), ("read", "reading the largest VPC")] {
+    for (role, spot_checks, what) in [
+        ("publish", "", "publishing the largest VPC"),
+        ("read", "", "reading the largest VPC"),
+        ("read", "ONNET_FACTS_SPOT_CHECK_EVERY=1d\n", "a spot check of the largest VPC"),
+    ] {
         if role == "read" {
             let mut publish = lab.elsewhere(&attacked())?;
             publish.args(["publish", "--facts-table", TABLE, "--vpc", VPC, "--timeout", "60s"]);
@@ -76,7 +80,8 @@ pub(crate) fn largest() -> Done {
             let ran = run(publish, Duration::from_secs(90))?;
             assert_eq!(ran.code, Some(0), "{ran:?}");
         }
-        let environment = format!("ONNET_SPLAY=0s\nONNET_TIMEOUT=60s\nONNET_FACTS_TABLE={TABLE}\nONNET_FACTS={role}\n");
+        let environment =
+            format!("ONNET_SPLAY=0s\nONNET_TIMEOUT=60s\nONNET_FACTS_TABLE={TABLE}\nONNET_FACTS={role}\n{spot_checks}");
         let files = [("onnet/onnet.env", environment.as_str()), ("systemd/system/onnet.service.d/test.conf", quota)];
         let mut machine = Machine::boot(&lab, &attacked(), &files)?;
         machine.patience = Duration::from_secs(300);
@@ -84,6 +89,11 @@ pub(crate) fn largest() -> Done {
         // Unsigned facts of others are a risk; its own are what EC2 said.
         let expected = if role == "publish" { "on_net: " } else { "at_risk: " };
         let found = machine.wait_for("onnet.service", "StatusText", |text| text.starts_with(expected));
+        if !spot_checks.is_empty() {
+            let is_taken =
+                |lab: &Lab| lab.tables().named(TABLE).items().any(|item| item["pk"]["S"] == "spot-check.vpc-0bbc736e");
+            assert!(is_taken(&lab), "it was made before the facts were given");
+        }
         let peak = peak_without_restart(&machine, what);
         found?;
         assert!(peak? < margin(), "{what}");

@@ -46,12 +46,31 @@ impl Ec2Answer {
         Self(self.0.iter().filter(is_in_other).map(|(at, text)| (at.clone(), text.clone())).collect())
     }
 
-    /// The facts that are shared otherwise.
-    pub fn contradicted(&self, shared: &VpcFacts) -> BTreeSet<FactPath> {
-        let mut shared_as = Self::of(shared.clone());
-        shared_as.0.retain(|at, text| self.0.get(at).is_some_and(|ec2| ec2 != text));
-        shared_as.0.into_keys().collect()
+    /// What is shared, beside this.
+    pub fn compare(&self, shared: &VpcFacts) -> Comparison {
+        let shared = Self::of(shared.clone());
+        let mut comparison = Comparison::default();
+        for (at, text) in &self.0 {
+            let found = match shared.0.get(at) {
+                Some(other) if other == text => &mut comparison.agreed,
+                Some(_) => &mut comparison.contradicted,
+                None => &mut comparison.missing,
+            };
+            found.insert(at.clone());
+        }
+        comparison
     }
+}
+
+/// Which facts are shared as EC2 says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// As EC2 says.
+    pub agreed: BTreeSet<FactPath>,
+    /// Otherwise.
+    pub contradicted: BTreeSet<FactPath>,
+    /// Not at all: nothing is known of these.
+    pub missing: BTreeSet<FactPath>,
 }
 
 /// Leaves `disputed` out of shared facts: they are known no more.
@@ -62,7 +81,8 @@ pub fn leave_out(disputed: &BTreeSet<FactPath>, publisher: &str, shared: &mut Vp
 impl FactVisitor for Ec2Answer {
     fn fact<T: Fact>(&mut self, at: FactPath, fact: &mut Observed<T>) {
         if let Some(value) = fact.seen() {
-            self.0.insert(at, sorted(value));
+            let text = sorted(&at, value);
+            self.0.insert(at, text);
         }
     }
 }
@@ -83,7 +103,7 @@ impl FactVisitor for LeaveOut<'_> {
 }
 
 /// The value as JSON, its lists sorted.
-fn sorted(value: &impl Fact) -> String {
+fn sorted(at: &FactPath, value: &impl Fact) -> String {
     fn sort(value: &mut Value) {
         match value {
             Value::Array(all) => {
@@ -96,6 +116,10 @@ fn sorted(value: &impl Fact) -> String {
     }
     // What is no JSON is compared as it is.
     let Ok(mut json) = serde_json::to_value(value) else { return format!("{value:?}") };
+    // Its name is not known to all who may read its entries.
+    if let (FactPath::PrefixList(_), Some(list)) = (at, json.as_object_mut()) {
+        list.remove("name");
+    }
     sort(&mut json);
     json.to_string()
 }

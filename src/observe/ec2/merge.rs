@@ -14,6 +14,9 @@ pub(in crate::observe) fn merge(mut one: VpcFacts, other: VpcFacts) -> VpcFacts 
                 one: format!("one answer has {} entries of it", known.entries.len()),
                 other: format!("another has {}, and not the same", other.entries.len()),
             }),
+            // What contradicts itself of one of them is not known by the other.
+            (Some(_), None) if is_contradictory(&list) => list,
+            (None, _) if is_contradictory(slot) => continue,
             (Some(_), _) => continue,
             (None, _) => list,
         };
@@ -40,8 +43,15 @@ fn both<T: PartialEq>(one: Observed<Vec<T>>, other: Observed<Vec<T>>) -> Observe
             }
             Observed::Seen { value, at: at.min(then), took: took.max(long) }
         }
-        (Observed::Unseen(gap), _) | (_, Observed::Unseen(gap)) => Observed::Unseen(gap),
+        // A reason that leaves nothing of what was known before goes before one that does.
+        (one @ Observed::Unseen(_), other) if !is_contradictory(&other) => one,
+        (one, other @ Observed::Unseen(_)) if !is_contradictory(&one) => other,
+        (one, _) => one,
     }
+}
+
+fn is_contradictory<T>(fact: &Observed<T>) -> bool {
+    matches!(fact, Observed::Unseen(Gap::Conflicting { .. }))
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //!
 //! | `pk` | `sk` | attributes |
 //! |---|---|---|
-//! | VPC id | `head` | `counter`, `publisher` (the lease), `document`, `signature`, `observed_at`, `expires` |
+//! | VPC id | `head` | `counter`, `publisher`, `leased_at` (the lease), `document`, `signature`, `observed_at`, `expires` |
 //! | VPC id | `chunk.<digest>` | `data`, `expires` |
-//! | `spot-check.` and VPC id | `spot-check` | `number`, `reader`, `expires` |
+//! | `spot-check.` and VPC id | `every.` and the period in milliseconds | `number`, `reader`, `expires` |
 //! | an instance's ARN | `status` | those of [`InstanceStatus`], `expires`; `vpc` and `instance` are the key of the index `by-vpc` |
 
 use super::super::{aws::TooLong, ec2::gap, probe::denied_by_endpoint_policy};
@@ -49,6 +49,7 @@ const BY_VPC: &str = "by-vpc";
 const VPC: &str = "vpc";
 const COUNTER: &str = "counter";
 const PUBLISHER: &str = "publisher";
+const LEASED_AT: &str = "leased_at";
 const DOCUMENT: &str = "document";
 const SIGNATURE: &str = "signature";
 const OBSERVED_AT: &str = "observed_at";
@@ -73,10 +74,29 @@ pub(super) struct HeadItem {
     pub(super) counter: Option<u64>,
     /// Who holds the lease.
     pub(super) publisher: Option<String>,
+    /// Since when its holder is at work, by DynamoDB's clock: from when it took the lease until it publishes.
+    pub(super) leased_at: Option<Timestamp>,
     pub(super) document: Option<Vec<u8>>,
     pub(super) signature: Option<Vec<u8>>,
     /// What is said of `document` beside it, for those who cannot read it.
     pub(super) observed_at: Option<Timestamp>,
+}
+
+/// A spot check of a VPC, of those that are made in this period.
+#[derive(Clone, Copy)]
+pub(super) struct SpotCheckItem<'a> {
+    pub(super) vpc: &'a VpcId,
+    pub(super) every: Duration,
+    /// How many periods there were before it since 1970.
+    pub(super) number: u64,
+    pub(super) reader: &'a str,
+}
+
+impl SpotCheckItem<'_> {
+    /// Each period has an item of its own: their numbers say nothing of each other.
+    fn key(&self) -> (String, String) {
+        (format!("{SPOT_CHECK}.{}", self.vpc), format!("every.{}", self.every.as_millis()))
+    }
 }
 
 /// A head that is to be published.
@@ -159,17 +179,12 @@ impl Items {
         Ok(())
     }
 
-    /// Takes the spot check of a VPC that has this number, for one reader. Of one that is taken only half a read unit is used.
-    pub(super) async fn take_spot_check(
-        &self,
-        vpc: &VpcId,
-        check: u64,
-        reader: &str,
-        expires: u64,
-    ) -> Result<Written, Gap> {
-        let pk = format!("{SPOT_CHECK}.{vpc}");
-        let (item, _) = self.get(&pk, SPOT_CHECK, false).await?;
-        if item.is_some_and(|item| item.get(NUMBER) == Some(&number(check))) {
+    /// Takes a VPC's spot check for one reader, who may have it already. Where it is another's, that takes half a read unit.
+    pub(super) async fn take_spot_check(&self, check: &SpotCheckItem<'_>, expires: u64) -> Result<Written, Gap> {
+        let (pk, sk) = check.key();
+        let (item, _) = self.get(&pk, &sk, false).await?;
+        let [number, reader] = [number(check.number), AttributeValue::S(check.reader.to_owned())];
+        if item.is_some_and(|item| item.get(NUMBER) == Some(&number) && item.get(READER) != Some(&reader)) {
             return Ok(Written::Lost);
         }
         let began = Instant::now();
@@ -177,16 +192,33 @@ impl Items {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key(&pk, SPOT_CHECK)))
+            .set_key(Some(key(&pk, &sk)))
             .update_expression("SET #number = :number, #reader = :reader, #expires = :expires")
             // Whatever else is there, a later one included, does not keep spot checks from being made.
-            .condition_expression("attribute_not_exists(#number) OR #number <> :number")
+            .condition_expression("attribute_not_exists(#number) OR #number <> :number OR #reader = :reader")
             .expression_attribute_names("#number", NUMBER)
             .expression_attribute_names("#reader", READER)
             .expression_attribute_names("#expires", EXPIRES)
-            .expression_attribute_values(":number", number(check))
-            .expression_attribute_values(":reader", AttributeValue::S(reader.to_owned()))
-            .expression_attribute_values(":expires", number(expires));
+            .expression_attribute_values(":number", number)
+            .expression_attribute_values(":reader", reader)
+            .expression_attribute_values(":expires", self::number(expires));
+        self.written(Box::pin(request.send()).await, began)
+    }
+
+    /// Leaves a spot check that was taken to others.
+    pub(super) async fn give_back_spot_check(&self, check: &SpotCheckItem<'_>) -> Result<Written, Gap> {
+        let (pk, sk) = check.key();
+        let began = Instant::now();
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(&pk, &sk)))
+            .update_expression("REMOVE #number")
+            .condition_expression("#reader = :reader")
+            .expression_attribute_names("#number", NUMBER)
+            .expression_attribute_names("#reader", READER)
+            .expression_attribute_values(":reader", AttributeValue::S(check.reader.to_owned()));
         self.written(Box::pin(request.send()).await, began)
     }
 
@@ -245,19 +277,42 @@ impl Items {
         Ok(Page { items, at, last: last.filter(|last| !last.is_empty()) })
     }
 
-    /// Takes or gives back the lease of a head that still has this counter.
-    pub(super) async fn set_lease(
+    /// Takes the lease of a head that still has this counter, at this time by DynamoDB's clock.
+    pub(super) async fn take_lease(
         &self,
         vpc: &VpcId,
         seen: Option<u64>,
-        publisher: Option<&str>,
+        publisher: &str,
+        at: Timestamp,
     ) -> Result<Written, Gap> {
-        let set = match publisher {
-            Some(_) => "SET #counter = :next, #publisher = :publisher",
-            None => "SET #counter = :next REMOVE #publisher",
-        };
-        let values = publisher.map(|name| (":publisher", AttributeValue::S(name.to_owned())));
-        self.update(vpc, seen, set, &[("#publisher", PUBLISHER)], values.into_iter().collect()).await
+        let set = "SET #counter = :next, #publisher = :publisher, #leased = :leased";
+        let text = |text: String| AttributeValue::S(text);
+        let values = vec![(":publisher", text(publisher.to_owned())), (":leased", text(at.to_string()))];
+        self.update(vpc, seen, set, &[("#publisher", PUBLISHER), ("#leased", LEASED_AT)], values).await
+    }
+
+    /// Says that the holder of the lease is at work, without counting up: others may still take it.
+    pub(super) async fn renew_lease(&self, vpc: &VpcId, seen: u64, at: Timestamp) -> Result<Written, Gap> {
+        let began = Instant::now();
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(vpc.as_str(), HEAD)))
+            .update_expression("SET #leased = :leased")
+            .condition_expression("#counter = :seen AND attribute_exists(#leased)")
+            .expression_attribute_names("#leased", LEASED_AT)
+            .expression_attribute_names("#counter", COUNTER)
+            .expression_attribute_values(":leased", AttributeValue::S(at.to_string()))
+            .expression_attribute_values(":seen", number(seen));
+        self.written(Box::pin(request.send()).await, began)
+    }
+
+    /// Gives the lease back of a head that still has this counter.
+    pub(super) async fn give_lease_back(&self, vpc: &VpcId, seen: u64) -> Result<Written, Gap> {
+        let set = "SET #counter = :next REMOVE #publisher, #leased";
+        let names = [("#publisher", PUBLISHER), ("#leased", LEASED_AT)];
+        self.update(vpc, Some(seen), set, &names, Vec::new()).await
     }
 
     /// Publishes a head in place of one that still has this counter.
@@ -271,17 +326,20 @@ impl Items {
         let mut set =
             "SET #counter = :next, #publisher = :publisher, #document = :document, #at = :at, #expires = :expires"
                 .to_owned();
+        let mut remove = " REMOVE #leased".to_owned();
         match head.signature {
             Some(signature) => {
                 set += ", #signature = :signature";
                 values.push((":signature", AttributeValue::B(Blob::new(signature))));
             }
-            None => set += " REMOVE #signature",
+            None => remove += ", #signature",
         }
+        set += &remove;
         let names = [
             ("#publisher", PUBLISHER),
             ("#document", DOCUMENT),
             ("#signature", SIGNATURE),
+            ("#leased", LEASED_AT),
             ("#at", OBSERVED_AT),
             ("#expires", EXPIRES),
         ];
@@ -379,9 +437,9 @@ impl HeadItem {
             Some(_) => return Err(malformed(COUNTER)),
         };
         let (document, signature) = (bytes(item, DOCUMENT)?, bytes(item, SIGNATURE)?);
-        let observed_at =
-            item.get(OBSERVED_AT).and_then(|at| serde_json::from_value(at.as_s().ok()?.as_str().into()).ok());
-        Ok(Self { counter, publisher: text(PUBLISHER)?, document, signature, observed_at })
+        let time = |name| item.get(name).and_then(|at| serde_json::from_value(at.as_s().ok()?.as_str().into()).ok());
+        let (observed_at, leased_at) = (time(OBSERVED_AT), time(LEASED_AT));
+        Ok(Self { counter, publisher: text(PUBLISHER)?, leased_at, document, signature, observed_at })
     }
 }
 

@@ -138,6 +138,8 @@ struct Known {
     spot_check_due: Option<Instant>,
     /// The one that is under way.
     spot_check: Option<SpotCheck>,
+    /// Why none could be made at last.
+    no_spot_check: Option<&'static str>,
 }
 
 impl FactsTable {
@@ -196,7 +198,8 @@ impl FactsTable {
         }
         let items = Items::new(config, &self.settings.table);
         let mut known = self.known.lock().await;
-        known.retain(|vpc, _| asker.vpcs.contains(vpc));
+        // A dispute outlasts a round in which the VPC is not known.
+        known.retain(|vpc, known| asker.vpcs.contains(vpc) || known.has_dispute());
         let (mut all, mut requests) = (None, Vec::new());
         for vpc in &asker.vpcs {
             let known = known.entry(vpc.clone()).or_default();

@@ -20,10 +20,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// After so long DynamoDB may delete what is not written again. A chunk is written again at half of it.
 const KEPT: Duration = Duration::from_secs(2 * 86_400);
+
+/// How often who holds the lease says that it is still at work, and after how long a silence it has died.
+const AT_WORK: Duration = Duration::from_secs(15);
+const DIED: Duration = AT_WORK.saturating_mul(3);
 
 /// Why a publisher without a key does not publish.
 const SIGNED: &str = "the facts in the table are signed: publish them with --facts-sign-key, or delete them first";
@@ -98,8 +102,30 @@ impl FactsTable {
         turn
     }
 
-    /// Observes and publishes under a lease with this counter. What comes to nothing gives the lease back.
+    /// Observes and publishes under a lease with this counter, and says now and then that it is at work.
     async fn turn(
+        &self,
+        look: Look<'_>,
+        (counter, observed_at): (u64, Timestamp),
+        is_current: bool,
+        known: &mut Known,
+    ) -> (Turn, Result<(), Gap>) {
+        let began = Instant::now();
+        let at_work = async {
+            loop {
+                sleep(AT_WORK).await;
+                let _ = look.items.renew_lease(look.vpc, counter, observed_at.plus(began.elapsed())).await; // it may be lost
+            }
+        };
+        tokio::select! {
+            biased;
+            turn = self.work(look, (counter, observed_at), is_current, known) => turn,
+            () = at_work => unreachable!("it goes on until it is dropped"),
+        }
+    }
+
+    /// What comes to nothing gives the lease back.
+    async fn work(
         &self,
         look: Look<'_>,
         (counter, observed_at): (u64, Timestamp),
@@ -129,7 +155,7 @@ impl FactsTable {
             }
         };
         if published.is_err() {
-            let _ = items.set_lease(vpc, Some(counter), None).await; // the reason to report is the first one
+            let _ = items.give_lease_back(vpc, counter).await; // the reason to report is the first one
         }
         (Turn { facts, requests }, published)
     }
@@ -163,7 +189,7 @@ impl FactsTable {
             return Ok(Once::Others { publisher });
         }
         self.may_replace(is_signed)?;
-        let Some(counter) = take(look, counter).await? else { return Err(lost(vpc)) };
+        let Some(counter) = take(look, counter, now).await? else { return Err(lost(vpc)) };
         let (turn, published) = self.turn(look, (counter, now), false, &mut known).await;
         published?;
         let facts = turn.facts.as_ref();
@@ -212,12 +238,14 @@ impl FactsTable {
         known.watched = Some((counter, since));
         let (is_mine, is_signed) = (item.publisher.as_deref() == Some(&asker.name), item.signature.is_some());
         let is_held_by_other = item.publisher.is_some() && !is_mine;
+        let is_at_work = |at: &Timestamp| item.observed_at.is_none_or(|published| *at >= published);
+        let has_died = item.leased_at.filter(is_at_work).is_some_and(|at| now.since(at) > DIED);
         let accepted = self.accept(item, now, look, known);
         let is_foreign = matches!(accepted, Err(Gap::Untrusted { .. }));
         known.foreign_since = known.foreign_since.filter(|_| is_foreign).or_else(|| is_foreign.then(Instant::now));
         // Looks are a period apart, but for what answers take.
         let period = self.settings.period.mul_f64(0.9);
-        let stands_still = since.elapsed() >= period;
+        let stands_still = since.elapsed() >= period || has_died;
         // Nor does a lease count under which facts are published that are not trusted.
         let is_useless = known.foreign_since.is_some_and(|since| since.elapsed() >= period);
         if is_held_by_other && !stands_still && !is_useless {
@@ -236,7 +264,7 @@ impl FactsTable {
             return Ok(Lease::Others);
         }
         let is_current = is_complete && age.is_some_and(|age| age <= self.settings.period * 2);
-        let taken = take(look, counter).await?;
+        let taken = take(look, counter, now).await?;
         Ok(taken.map_or(Lease::Others, |counter| Lease::Mine { counter, now, is_current }))
     }
 
@@ -290,8 +318,8 @@ impl FactsTable {
 }
 
 /// Takes the lease of a head that still has this counter: the counter since, or `None` where another one wrote it.
-async fn take(Look { items, asker, vpc, .. }: Look<'_>, seen: Option<u64>) -> Result<Option<u64>, Gap> {
-    let written = items.set_lease(vpc, seen, Some(&asker.name)).await?;
+async fn take(Look { items, asker, vpc, .. }: Look<'_>, seen: Option<u64>, now: Timestamp) -> Result<Option<u64>, Gap> {
+    let written = items.take_lease(vpc, seen, &asker.name, now).await?;
     Ok((written == Written::Yes).then(|| seen.unwrap_or_default().saturating_add(1)))
 }
 
@@ -304,7 +332,7 @@ fn lost(vpc: &VpcId) -> Gap {
 }
 
 /// Every VPC has a main route table: without any there is nothing to publish.
-fn has_tables(facts: &VpcFacts, vpc: &VpcId, region: &str) -> Result<(), Gap> {
+pub(super) fn has_tables(facts: &VpcFacts, vpc: &VpcId, region: &str) -> Result<(), Gap> {
     match facts.route_tables.get().map_err(Clone::clone)?.is_empty() {
         true => Err(Gap::NotFound { detail: format!("route tables of {vpc} in {region}") }),
         false => Ok(()),
@@ -317,7 +345,7 @@ fn fitting(bytes: Vec<u8>, what: impl Fn() -> String) -> Result<Vec<u8>, Gap> {
 }
 
 /// What is missing of the facts, with the reasons.
-fn incomplete(facts: &VpcFacts) -> Vec<String> {
+pub(super) fn incomplete(facts: &VpcFacts) -> Vec<String> {
     let listings = [
         ("the VPC endpoints", facts.vpc_endpoints.gap()),
         ("the network interfaces of interface endpoints", facts.endpoint_interfaces.gap()),

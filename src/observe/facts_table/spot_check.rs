@@ -4,11 +4,16 @@
 //! after the publisher asked, and the publisher otherwise, is a contradiction, and lasts until facts are shared that EC2's answers agree
 //! with.
 
-use super::{FactsTable, Known, Look, items::Written, read::DATE};
+use super::{
+    FactsTable, Known, Look,
+    items::{SpotCheckItem, Written},
+    publish::{has_tables, incomplete},
+    read::DATE,
+};
 use crate::{
     import::{
         facts_table::Head,
-        spot_check::{Ec2Answer, leave_out},
+        spot_check::{Comparison, Ec2Answer, leave_out},
     },
     model::{Ec2Request, FactPath, Gap, SubnetId, Timestamp, VpcFacts, VpcId},
     observe::{ec2, seen::within},
@@ -52,91 +57,135 @@ impl FactsTable {
         facts: &mut VpcFacts,
     ) -> Vec<Ec2Request> {
         let mut requests = Vec::new();
-        let Some(every) = self.settings.spot_check_every else { return requests };
         // Another account may see less: the endpoints of a shared VPC are its owner's.
-        if !look.asker.accounts.contains(&read.head.account) {
-            return requests;
-        }
-        if known.spot_check.is_none() && known.takes_spot_check(look, read.now, every).await {
-            known.spot_check = begin(look, read, &mut requests).await;
-        }
-        let Some(check) = &mut known.spot_check else { return requests };
-        if check.subnets != look.asker.subnets
-            && let Some(again) = begin(look, read, &mut requests).await
+        let is_comparable = look.asker.accounts.contains(&read.head.account);
+        if let Some(every) = self.settings.spot_check_every
+            && is_comparable
         {
-            *check = SpotCheck { disputed: std::mem::take(&mut check.disputed), ..again };
+            let is_settled = known.check(look, read, every, &mut requests, facts).await;
+            if is_settled {
+                known.spot_check = None;
+            }
         }
-        let is_comparable = check.subnets == look.asker.subnets && read.head.observed_at > check.after;
-        let is_settled = is_comparable && check.compare(look, read, &mut requests, facts).await;
-        leave_out(&check.disputed, &read.head.publisher, facts);
-        if is_settled {
-            known.spot_check = None;
+        if let Some(check) = &known.spot_check {
+            leave_out(&check.disputed, &read.head.publisher, facts);
         }
         requests
     }
 }
 
 impl Known {
-    /// Whether it is time for a spot check of the VPC, and this reader's to make.
-    async fn takes_spot_check(&mut self, look: Look<'_>, now: Timestamp, every: Duration) -> bool {
-        if self.spot_check_due.is_some_and(|due| Instant::now() < due) {
-            return false;
+    /// Whether facts are in dispute.
+    pub(super) fn has_dispute(&self) -> bool {
+        self.spot_check.as_ref().is_some_and(|check| !check.disputed.is_empty())
+    }
+
+    /// Begins a spot check or goes on with one. Whether it is settled: all facts are as EC2 says.
+    async fn check(
+        &mut self,
+        look: Look<'_>,
+        read: ReadHead<'_>,
+        every: Duration,
+        requests: &mut Vec<Ec2Request>,
+        facts: &VpcFacts,
+    ) -> bool {
+        match &mut self.spot_check {
+            None => {
+                self.take(look, read, every, requests).await;
+                false
+            }
+            Some(check) if check.subnets != look.asker.subnets => {
+                let again = ask(look, read, requests).await;
+                if let Some(again) = noted(&mut self.no_spot_check, look.vpc, again) {
+                    *check = SpotCheck { disputed: std::mem::take(&mut check.disputed), ..again };
+                }
+                false
+            }
+            Some(check) if read.head.observed_at > check.after => {
+                let (failing, vpc) = (&mut self.no_spot_check, look.vpc);
+                let comparison = check.answer.compare(facts);
+                if comparison.contradicted.is_empty() && comparison.missing.is_empty() {
+                    tracing::info!(%vpc, publisher = read.head.publisher, "shared facts are what EC2 says");
+                    return true;
+                }
+                if !comparison.contradicted.is_empty() {
+                    let again = ask(look, read, requests).await;
+                    if let Some(again) = noted(failing, vpc, again) {
+                        check.dispute(look, read, again, &comparison, facts);
+                    }
+                }
+                false
+            }
+            Some(_) => false,
         }
-        // At another time, for the same reader is not to take it again and again.
-        self.spot_check_due = Some(Instant::now() + every.mul_f64(0.5 + fastrand::f64()));
+    }
+
+    /// Begins a spot check of the VPC, if it is time for one and this reader's to make.
+    async fn take(&mut self, look: Look<'_>, read: ReadHead<'_>, every: Duration, requests: &mut Vec<Ec2Request>) {
+        if self.spot_check_due.is_some_and(|due| Instant::now() < due) {
+            return;
+        }
         let Look { items, asker, vpc, patience, .. } = look;
-        let number = now.since_epoch().as_secs() / every.as_secs().max(1);
-        let expires = now.since_epoch().saturating_add(KEPT).as_secs();
-        let take = items.take_spot_check(vpc, number, &asker.name, expires);
-        let taken = within(patience.deadline, take).await.into_result();
-        taken.inspect_err(|gap| not_made(vpc, gap)).is_ok_and(|written| written == Written::Yes)
+        let now = read.now.since_epoch();
+        let number = now.as_millis() / every.as_millis().max(1);
+        let item = SpotCheckItem { vpc, every, number: number.try_into().unwrap_or(u64::MAX), reader: &asker.name };
+        // In each period once, and not always as the first one.
+        let rest = 1.0 - (now.as_secs_f64() / every.as_secs_f64()).fract();
+        self.spot_check_due = Some(Instant::now() + every.mul_f64(rest + fastrand::f64() / 2.0));
+        let taken = items.take_spot_check(&item, now.saturating_add(KEPT).as_secs());
+        let taken = match within(patience.deadline, taken).await.into_result() {
+            Ok(Written::Lost) => return,
+            Ok(Written::Yes) => ask(look, read, requests).await,
+            Err(gap) => Err(gap),
+        };
+        let is_taken = taken.is_ok();
+        self.spot_check = noted(&mut self.no_spot_check, vpc, taken);
+        if !is_taken {
+            // Another one may be able to.
+            self.spot_check_due = Some(Instant::now() + every * 4);
+            let _ = within(patience.deadline, items.give_back_spot_check(&item)).await; // the first reason was logged
+        }
     }
 }
 
 impl SpotCheck {
-    /// Compares what was observed after EC2's last answer. Whether that is settled, with nothing in dispute.
-    async fn compare(
-        &mut self,
-        look: Look<'_>,
-        read: ReadHead<'_>,
-        requests: &mut Vec<Ec2Request>,
-        facts: &VpcFacts,
-    ) -> bool {
-        let (vpc, publisher) = (look.vpc, &read.head.publisher);
-        let contradicted = self.answer.contradicted(facts);
-        if contradicted.is_empty() {
-            tracing::info!(%vpc, %publisher, "shared facts are what EC2 says");
-            self.disputed.clear();
-            return true;
-        }
-        let Some(now) = begin(look, read, requests).await else { return false };
-        // What changed between EC2's two answers may have changed before the publisher asked, or after.
-        let found = self.answer.and(&now.answer).contradicted(facts);
+    /// What both answers of EC2 say, before and after the publisher asked, and the publisher otherwise, is in dispute from now on. What
+    /// changed between the two may have changed before the publisher asked, or after.
+    fn dispute(&mut self, look: Look<'_>, read: ReadHead<'_>, again: Self, comparison: &Comparison, facts: &VpcFacts) {
+        let found = self.answer.and(&again.answer).compare(facts).contradicted;
         if !found.is_subset(&self.disputed) {
             let facts = found.iter().map(FactPath::to_string).collect::<Vec<_>>().join(", ");
-            tracing::warn!(%vpc, %publisher, facts, "shared facts are not what EC2 says");
+            let publisher = &read.head.publisher;
+            tracing::warn!(vpc = %look.vpc, publisher, facts, "shared facts are not what EC2 says");
         }
-        let still = self.disputed.intersection(&contradicted).cloned();
+        let still = self.disputed.difference(&comparison.agreed).cloned();
         let disputed = still.chain(found).collect();
-        *self = Self { disputed, ..now };
-        false
+        *self = Self { disputed, ..again };
     }
 }
 
-/// What EC2 says now.
-async fn begin(look: Look<'_>, read: ReadHead<'_>, requests: &mut Vec<Ec2Request>) -> Option<SpotCheck> {
+/// What EC2 says now. All of it: what is missing could not be compared.
+async fn ask(look: Look<'_>, read: ReadHead<'_>, requests: &mut Vec<Ec2Request>) -> Result<SpotCheck, Gap> {
     let Look { config, asker, vpc, patience, .. } = look;
     let (said, more) = ec2::vpc_facts(config, vpc, &asker.region, patience).await;
     requests.extend(more);
-    let answer = match said.route_tables.get() {
-        Ok(_) => Ec2Answer::new(&said, read.head, &asker.subnets, &asker.accounts),
-        Err(gap) => Err(gap.clone()),
-    };
-    let answer = answer.inspect_err(|gap| not_made(vpc, gap)).ok()?;
+    has_tables(&said, vpc, &asker.region)?;
+    if let [first, ..] = &incomplete(&said)[..] {
+        return Err(Gap::Failed { detail: format!("EC2 did not say all: {first}") });
+    }
+    let answer = Ec2Answer::new(&said, read.head, &asker.subnets, &asker.accounts)?;
     let after = read.now.plus(read.asked.elapsed() + DATE);
-    Some(SpotCheck { subnets: asker.subnets.clone(), answer, after, disputed: BTreeSet::new() })
+    Ok(SpotCheck { subnets: asker.subnets.clone(), answer, after, disputed: BTreeSet::new() })
 }
 
-fn not_made(vpc: &VpcId, gap: &Gap) {
-    tracing::warn!(%vpc, %gap, "no spot check of the shared facts");
+/// Says when spot checks begin to fail, and when one is made again.
+fn noted(failing: &mut Option<&'static str>, vpc: &VpcId, made: Result<SpotCheck, Gap>) -> Option<SpotCheck> {
+    let reason = made.as_ref().err().map(Gap::reason);
+    match (&made, *failing) {
+        (Err(gap), before) if before != reason => tracing::warn!(%vpc, %gap, "no spot check of the shared facts"),
+        (Ok(_), Some(_)) => tracing::info!(%vpc, "a spot check of the shared facts is made again"),
+        (Ok(_) | Err(_), _) => {}
+    }
+    *failing = reason;
+    made.ok()
 }

@@ -68,14 +68,15 @@ pub(super) async fn spot_checks(kind: Kind) -> Done {
     // moto answers one request at a time.
     let count = if kind == Kind::Dynalite { PUBLISHERS } else { 10 };
     assert!(matches!(site.publish("first", vpc).await, Ok(Once::Published { .. })));
-    let taken = || site.item("spot-check.vpc-spot", "spot-check");
+    let (pk, sk) = ("spot-check.vpc-spot", "every.86400000");
+    let taken = || site.item(pk, sk);
     for round in 0..ROUNDS / 2 {
         // What no day has, and the day before.
         if round % 2 == 1 {
             let earlier = AttributeValue::N("1".to_owned());
-            site.set("spot-check.vpc-spot", "spot-check", vec![("number", earlier)]).await;
+            site.set(pk, sk, vec![("number", earlier)]).await;
         } else if round > 0 {
-            site.remove("spot-check.vpc-spot", "spot-check", "number").await;
+            site.remove(pk, sk, "number").await;
         }
         let readers = (0..count).map(|_| {
             let every = Some(Duration::from_secs(86_400));

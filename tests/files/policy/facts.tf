@@ -101,7 +101,7 @@ data "aws_iam_policy_document" "onnet_facts_spot_check" {
   statement {
     sid       = "OnnetReadRoutes"
     effect    = "Allow"
-    actions   = ["ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists", "ec2:DescribeManagedPrefixLists", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+    actions   = ["ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "ec2:DescribePrefixLists", "ec2:DescribeManagedPrefixLists", "ec2:DescribeNetworkInterfaces"]
     resources = ["*"]
   }
 

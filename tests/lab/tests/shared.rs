@@ -40,13 +40,14 @@ const ON_ITEMS: &str = r#"{ "Version": "2012-10-17", "Statement": { "Effect": "A
     "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": "*" } }"#;
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 12] = [
+    let tests: [(&str, Test); 13] = [
         ("shared::a_publisher_that_dies_is_noticed_after_three_periods", dead_publisher),
         ("shared::a_table_of_another_account_is_read_by_its_arn", other_account),
         ("shared::a_head_older_than_the_one_before_is_not_used", rolled_back),
         ("shared::a_publisher_publishes_again_only_what_changed", only_what_changed),
         ("shared::a_reader_fetches_what_its_own_subnet_needs", own_subnet),
         ("shared::one_of_two_publishers_asks_ec2", one_publisher),
+        ("shared::a_publisher_that_dies_at_work_is_replaced_at_once", died_at_work),
         ("shared::what_ec2_contradicts_is_not_used", contradicted),
         ("shared::one_reader_takes_a_spot_check", one_reader),
         ("shared::unsigned_facts_never_replace_signed_ones", unsigned_publisher),
@@ -545,6 +546,45 @@ fn one_publisher() -> Done {
     Ok(())
 }
 
+/// By the rule for all others it would take nine minutes.
+fn died_at_work() -> Done {
+    let lab = lab()?;
+    let text = |text: &str| Some(json!({ "S": text }));
+    let holder = || {
+        let tables = &mut *lab.tables();
+        tables.named(TABLE).item(VPC, "head").and_then(|item| Some(item.get("publisher")?["S"].as_str()?.to_owned()))
+    };
+    let arguments =
+        ["run", "--facts-table", TABLE, "--facts", "publish", "--ec2-every", "10m", "--listen", "127.0.0.1:0"];
+    for (leased, published, is_taken) in [(-5, -600, false), (-60, -30, false), (-60, -600, true)] {
+        publish(&lab, None)?;
+        for (attribute, value) in [
+            ("publisher", "i-0dead"),
+            ("leased_at", &time_from_now(leased)),
+            ("observed_at", &time_from_now(published)),
+        ] {
+            lab.tables().named(TABLE).set(VPC, "head", attribute, text(value));
+        }
+        let mut command = lab.elsewhere(Path::new(ONNET))?;
+        let silent = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let reads = || lab.requests_to_table(TABLE).get("GetItem").copied().unwrap_or_default();
+        let before = reads();
+        let _publisher = Publisher(silent.spawn()?);
+        if is_taken {
+            until("the lease is taken", || holder().as_deref() == Some("i-0fedcba9876543210"));
+            // Who publishes is not at work any more.
+            let tables =
+                || lab.tables().named(TABLE).item(VPC, "head").is_some_and(|item| item.contains_key("leased_at"));
+            until("it has published", || !tables());
+        } else {
+            // It looks at the head, and then reads as others do: the head, and chunks.
+            until("it reads", || reads() > before + 3);
+            assert_eq!(holder().as_deref(), Some("i-0dead"), "{leased} {published}");
+        }
+    }
+    Ok(())
+}
+
 /// An instance that reaches EC2, too.
 fn lab_with_ec2() -> Result<Lab, Failed> {
     let [role, publisher] = [ON_ITEMS, ON_ITEMS].map(|text| Policy::inline(text).expect("a literal policy"));
@@ -584,6 +624,21 @@ fn contradicted() -> Done {
             lab.edit(|world| *world = world.clone().with_explicit_table("rtb-0ff0ff00"));
             let (event, seen) = reader.outcome(seen, "undetermined")?;
             assert!(event["why"].as_str().is_some_and(|why| why.contains("EC2 described it otherwise")), "{event:#}");
+            // What cannot be compared ends no dispute: EC2 answers in part, then the table does.
+            let undisputed =
+                |message: &Value| message["to"] == "on_net" || message["message"] == "shared facts are what EC2 says";
+            let rounds = |count: usize| {
+                let heads = || lab.requests_to_table(TABLE).get("GetItem").copied().unwrap_or_default();
+                let before = heads();
+                until("rounds", || heads() >= before + count);
+            };
+            let known = reader.events().len();
+            lab.deny("DescribeVpcEndpoints");
+            rounds(6);
+            lab.allow("DescribeVpcEndpoints");
+            rounds(4);
+            let later = reader.events();
+            assert!(!later[known..].iter().any(undisputed), "{:#?}", &later[known..]);
             Ok(seen)
         },
     )?;
@@ -613,9 +668,9 @@ fn one_reader() -> Done {
     let lab = lab_with_ec2()?;
     #[expect(clippy::disallowed_methods, reason = "what a reader on this machine would write")]
     let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs() / 86_400;
-    let key = format!("spot-check.{VPC}");
+    let (key, every) = (format!("spot-check.{VPC}"), "every.86400000");
     let taken = |number: u64| {
-        let item = json!({ "pk": { "S": key }, "sk": { "S": "spot-check" }, "number": { "N": number.to_string() },
+        let item = json!({ "pk": { "S": key }, "sk": { "S": every }, "number": { "N": number.to_string() },
             "reader": { "S": "i-0ther" } });
         lab.tables().named(TABLE).put(item.as_object().cloned().expect("an item"));
     };
@@ -641,7 +696,7 @@ fn one_reader() -> Done {
         run()?;
         assert_eq!(asked_ec2(&lab), before + 1, "once a day");
         let tables = &mut *lab.tables();
-        let item = tables.named(TABLE).item(&key, "spot-check").ok_or("the item")?;
+        let item = tables.named(TABLE).item(&key, every).ok_or("the item")?;
         assert_ne!(item["reader"]["S"], "i-0ther");
         assert_eq!(item["number"]["N"], day.to_string());
     }

@@ -132,7 +132,10 @@ impl FactsRights {
             ],
             FactsPiece::SpotCheck => {
                 let take = self.by_key("OnnetFactsSpotCheck", vec![GET, UPDATE], self.spot_check_keys());
-                std::iter::once(take).chain(self.of_ec2()).collect()
+                let mut all: Vec<Statement> = std::iter::once(take).chain(self.of_ec2()).collect();
+                // For `onnet publish --all` alone.
+                all.iter_mut().for_each(|one| one.action.retain(|action| *action != "ec2:DescribeSubnets"));
+                all
             }
             FactsPiece::Publisher => {
                 let publish = self.by_key("OnnetFactsPublish", vec![GET, PUT, UPDATE], self.vpc_keys());
