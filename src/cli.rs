@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// Check this instance once; the exit code is the verdict.
     Check(CheckArgs),
     /// Run the daemon: check continuously and serve the result by HTTP.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show the local daemon's latest report.
     Status(StatusArgs),
     /// Judge what `check --save` or `check --format json` wrote.
