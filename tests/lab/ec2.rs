@@ -379,10 +379,15 @@ fn describe_managed_prefix_lists(world: &World, call: &Form<'_>) -> Result<Strin
     call.page(world, "prefixListSet", &found, |one| {
         let arn_owner = one.owner.to_lowercase();
         let arn = format!("arn:aws:ec2:{}:{arn_owner}:prefix-list/{}", world.region, one.id);
-        // AWS's own lists carry neither a version nor a maximum.
+        // AWS's own lists carry neither a version nor a maximum. The entries of the others are kept by an IPAM resolver.
         let versioned = match one.owner.as_str() {
             "AWS" => String::new(),
-            _ => leaf("version", "1") + &leaf("maxEntries", "20"),
+            _ => {
+                leaf("version", "1")
+                    + &leaf("maxEntries", "20")
+                    + &leaf("ipamPrefixListResolverTargetId", "ipam-resolver-target-0123456789abcdef0")
+                    + &leaf("ipamPrefixListResolverSyncEnabled", "true")
+            }
         };
         leaf("prefixListId", &one.id)
             + &leaf("prefixListName", &one.name)
