@@ -281,11 +281,13 @@ async fn base_names(session: &Session, region: &str) -> Observed<Names> {
     match session.aws() {
         Ok(aws) => {
             let config = aws.sdk_config(region);
-            let names = seen("names", session.deadline(), names::names(&config), NamesError::gap).await;
-            names.map(|mut names| {
+            let names = async {
+                let mut names = names::names(&config).await?;
                 names.names.iter_mut().for_each(|name| aws.names_chosen_by().note(name));
-                names.and(session.hostnames())
-            })
+                names::with_accounts(&config, names, aws.accounts()).await
+            };
+            let names = seen("names", session.deadline(), names, NamesError::gap).await;
+            names.map(|names| names.and(session.hostnames()))
         }
         Err(gap) => Observed::Unseen(gap.clone()),
     }

@@ -81,6 +81,7 @@ pub struct Aws {
     roots: Roots,
     ignored_settings: Vec<IgnoredSetting>,
     names_chosen_by: ChosenBy,
+    accounts: Vec<(String, String)>,
 }
 
 impl Aws {
@@ -135,6 +136,7 @@ impl Aws {
             roots,
             ignored_settings: settings.ignored,
             names_chosen_by: settings.names_chosen_by,
+            accounts: settings.accounts,
         })
     }
 
@@ -179,6 +181,11 @@ impl Aws {
     /// The settings that are not used as they stand.
     pub fn ignored_settings(&self) -> &[IgnoredSetting] {
         &self.ignored_settings
+    }
+
+    /// The accounts that profiles name, and where: programs with these profiles use their names.
+    pub fn accounts(&self) -> &[(String, String)] {
+        &self.accounts
     }
 
     /// Where the settings stand that choose DynamoDB's names.

@@ -112,6 +112,21 @@ pub async fn account_name(config: &SdkConfig, credentials: &Credentials) -> Resu
     differs.then(|| name(&chosen, NameKind::AccountBased, true)).transpose()
 }
 
+/// The names that an SDK with this configuration makes of these accounts, where `names` has them by account. Programs with another profile
+/// use them: they are not in use here.
+pub async fn with_accounts(
+    config: &SdkConfig,
+    mut names: Names,
+    accounts: &[(String, String)],
+) -> Result<Names, NamesError> {
+    for (account, place) in accounts.iter().filter(|_| names.by_account) {
+        if let Some(name) = account_name(config, &of_account(account)).await? {
+            names.names.push(ServiceName { in_use: false, chosen_by: vec![place.clone()], ..name });
+        }
+    }
+    Ok(names)
+}
+
 /// Without a custom endpoint and without any account.
 fn regional(config: &SdkConfig) -> Builder {
     let mut regional = Builder::from(config).credentials_provider(anonymous());

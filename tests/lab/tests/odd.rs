@@ -23,9 +23,10 @@ use std::{
 };
 
 pub(super) fn trials(namespaces: bool) -> Vec<Trial> {
-    let tests: [(&str, Test); 12] = [
+    let tests: [(&str, Test); 13] = [
         ("odd::each_further_name_is_judged_by_its_own_addresses", names),
         ("odd::settings_of_fips_choose_other_names", fips),
+        ("odd::profiles_of_other_accounts_use_their_names", other_profiles),
         ("odd::ipv6_records_count_for_nothing_without_ipv6", without_ipv6),
         ("odd::an_ipv6_world_has_gates_too", gates),
         ("odd::the_ipv6_list_is_known_by_its_route_whatever_its_name", list_by_route),
@@ -89,6 +90,33 @@ fn fips() -> Done {
         let chosen_by = regional["chosen_by"].to_string();
         assert!(chosen_by.contains("AWS_USE_FIPS_ENDPOINT"), "{chosen_by}");
     }
+    Ok(())
+}
+
+/// Programs with another profile use the name of its account.
+fn other_profiles() -> Done {
+    let lab = Lab::start(with_names(), Mode::Namespaces)?;
+    let file = lab.directory().join("profiles");
+    let profiles = "[default]\nregion = us-east-1\n[profile dev]\nsso_account_id = 444455556666\n\
+                    [profile admin]\nrole_arn = arn:aws:iam::444455556666:role/admin\nsource_profile = default\n\
+                    [profile unknown]\naws_account_id = 999988887777\n[profile odd]\naws_account_id = 12\n";
+    std::fs::write(&file, profiles)?;
+    let environment = [("AWS_CONFIG_FILE", file.to_str().ok_or("a path")?)];
+    let (json, exit) = report_with(&lab, &["check", "--timeout", "6s"], &environment)?;
+    agrees(&json, exit, &expect("on_net", 0, "consistent", &[]))?;
+    let names = json["names"].as_array().ok_or("names")?;
+    let by_account: Vec<(&Value, &Value, &Value)> = names
+        .iter()
+        .filter(|name| name["kind"] == "account_based")
+        .map(|name| (&name["hostname"], &name["in_use"], &name["outcome"]))
+        .collect();
+    let other = json!("444455556666.ddb.us-east-1.amazonaws.com");
+    // The lab's DNS does not have the second one, which programs here do not use.
+    let unknown = json!("999988887777.ddb.us-east-1.amazonaws.com");
+    let (no, on_net, undetermined) = (json!(false), json!("on_net"), json!("undetermined"));
+    assert_eq!(by_account, [(&other, &no, &on_net), (&unknown, &no, &undetermined)], "{names:#?}");
+    let places = names.iter().find(|name| name["hostname"] == other).ok_or("the name")?["chosen_by"].to_string();
+    assert!(places.contains("of profile "), "{places}");
     Ok(())
 }
 

@@ -21,6 +21,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+/// Names of more accounts than this are not judged, unless `--hostname` has them.
+const ACCOUNTS: usize = 8;
+
 /// Values that no SDK takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
@@ -42,6 +45,8 @@ pub(super) struct Settings {
     /// The settings that are not used as they stand.
     pub(super) ignored: Vec<IgnoredSetting>,
     pub(super) names_chosen_by: ChosenBy,
+    /// The accounts that profiles name, and where.
+    pub(super) accounts: Vec<(String, String)>,
 }
 
 /// The endpoint URLs by service. Those of the SDK's own reading would be empty where a variable or a key is.
@@ -88,6 +93,8 @@ impl Settings {
         reader.profile_name();
         let Reader { profile: _, problems, ignored, chosen: names_chosen_by } = reader;
         ignored.iter().for_each(warn);
+        let accounts = profile.accounts().into_iter().take(ACCOUNTS);
+        let accounts = accounts.map(|(account, place)| (account, place.to_string())).collect();
         if problems.is_empty() {
             Ok(Self {
                 region,
@@ -99,6 +106,7 @@ impl Settings {
                 endpoints,
                 ignored,
                 names_chosen_by,
+                accounts,
             })
         } else {
             Err(SettingsError(problems))

@@ -5,7 +5,7 @@ use super::{
     place::{Found, Place, is_set},
 };
 use crate::{
-    model::IgnoredSetting,
+    model::{IgnoredSetting, is_account_id},
     observe::{aws::root_cause, files::SettingsFile, limits::SETTINGS_FILE},
 };
 use aws_config::profile::{ProfileSet, load};
@@ -16,6 +16,7 @@ use aws_runtime::env_config::{
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     env,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -144,6 +145,24 @@ impl Profile {
         let keys = ["sso_session", "sso_start_url", "sso_account_id"];
         let mut profiles = self.sources().into_iter().filter_map(|name| self.set.get_profile(name));
         profiles.any(|profile| keys.iter().any(|key| profile.get(key).is_some()))
+    }
+
+    /// The accounts that profiles name, each once: of their credentials, of SSO, or of the role that they assume.
+    pub(super) fn accounts(&self) -> BTreeMap<String, Place> {
+        let mut accounts = BTreeMap::new();
+        for name in self.set.profiles() {
+            for key in ["aws_account_id", "sso_account_id", "role_arn"] {
+                let found = self.found(&format!("profile {name}"), key, |set| {
+                    Some(set.get_profile(name)?.get(key)?.trim().to_owned())
+                });
+                let Some(Found { place, text }) = found else { continue };
+                let account = if key == "role_arn" { text.split(':').nth(4).unwrap_or_default() } else { &text };
+                if is_account_id(account) {
+                    accounts.entry(account.to_owned()).or_insert(place);
+                }
+            }
+        }
+        accounts
     }
 
     /// Its name, and those of the profiles that it rests on.
