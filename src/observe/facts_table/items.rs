@@ -18,7 +18,6 @@ use aws_sdk_dynamodb::{
     Client,
     config::{http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
-    operation::update_item::{UpdateItemError, UpdateItemOutput},
     primitives::Blob,
     types::AttributeValue,
 };
@@ -187,39 +186,20 @@ impl Items {
         if item.is_some_and(|item| item.get(NUMBER) == Some(&number) && item.get(READER) != Some(&reader)) {
             return Ok(Written::Lost);
         }
-        let began = Instant::now();
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(&pk, &sk)))
-            .update_expression("SET #number = :number, #reader = :reader, #expires = :expires")
-            // Whatever else is there, a later one included, does not keep spot checks from being made.
-            .condition_expression("attribute_not_exists(#number) OR #number <> :number OR #reader = :reader")
-            .expression_attribute_names("#number", NUMBER)
-            .expression_attribute_names("#reader", READER)
-            .expression_attribute_names("#expires", EXPIRES)
-            .expression_attribute_values(":number", number)
-            .expression_attribute_values(":reader", reader)
-            .expression_attribute_values(":expires", self::number(expires));
-        self.written(Box::pin(request.send()).await, began)
+        let set = "SET #number = :number, #reader = :reader, #expires = :expires";
+        // Whatever else is there, a later one included, does not keep spot checks from being made.
+        let condition = "attribute_not_exists(#number) OR #number <> :number OR #reader = :reader";
+        let names = [("#number", NUMBER), ("#reader", READER), ("#expires", EXPIRES)];
+        let values = vec![(":number", number), (":reader", reader), (":expires", self::number(expires))];
+        self.change((&pk, &sk), (set, condition), &names, values).await
     }
 
     /// Leaves a spot check that was taken to others.
     pub(super) async fn give_back_spot_check(&self, check: &SpotCheckItem<'_>) -> Result<Written, Gap> {
         let (pk, sk) = check.key();
-        let began = Instant::now();
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(&pk, &sk)))
-            .update_expression("REMOVE #number")
-            .condition_expression("#reader = :reader")
-            .expression_attribute_names("#number", NUMBER)
-            .expression_attribute_names("#reader", READER)
-            .expression_attribute_values(":reader", AttributeValue::S(check.reader.to_owned()));
-        self.written(Box::pin(request.send()).await, began)
+        let names = [("#number", NUMBER), ("#reader", READER)];
+        let reader = vec![(":reader", AttributeValue::S(check.reader.to_owned()))];
+        self.change((&pk, &sk), ("REMOVE #number", "#reader = :reader"), &names, reader).await
     }
 
     /// Writes what an instance reports of itself.
@@ -293,19 +273,10 @@ impl Items {
 
     /// Says that the holder of the lease is at work, without counting up: others may still take it.
     pub(super) async fn renew_lease(&self, vpc: &VpcId, seen: u64, at: Timestamp) -> Result<Written, Gap> {
-        let began = Instant::now();
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(vpc.as_str(), HEAD)))
-            .update_expression("SET #leased = :leased")
-            .condition_expression("#counter = :seen AND attribute_exists(#leased)")
-            .expression_attribute_names("#leased", LEASED_AT)
-            .expression_attribute_names("#counter", COUNTER)
-            .expression_attribute_values(":leased", AttributeValue::S(at.to_string()))
-            .expression_attribute_values(":seen", number(seen));
-        self.written(Box::pin(request.send()).await, began)
+        let condition = "#counter = :seen AND attribute_exists(#leased)";
+        let values = vec![(":leased", AttributeValue::S(at.to_string())), (":seen", number(seen))];
+        let names = [("#leased", LEASED_AT), ("#counter", COUNTER)];
+        self.change((vpc.as_str(), HEAD), ("SET #leased = :leased", condition), &names, values).await
     }
 
     /// Gives the lease back of a head that still has this counter.
@@ -355,34 +326,32 @@ impl Items {
         names: &[(&str, &str)],
         values: Vec<(&str, AttributeValue)>,
     ) -> Result<Written, Gap> {
-        let began = Instant::now();
         let condition = if seen.is_some() { "#counter = :seen" } else { "attribute_not_exists(#counter)" };
         let next = seen.unwrap_or_default().saturating_add(1);
         let seen = seen.map(|seen| (":seen", number(seen)));
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(vpc.as_str(), HEAD)))
-            .update_expression(set)
-            .condition_expression(condition)
-            .expression_attribute_names("#counter", COUNTER)
-            .expression_attribute_values(":next", number(next));
+        let names = [names, &[("#counter", COUNTER)]].concat();
+        let values = values.into_iter().chain([(":next", number(next))]).chain(seen).collect();
+        self.change((vpc.as_str(), HEAD), (set, condition), &names, values).await
+    }
+
+    /// Changes an item where a condition holds.
+    async fn change(
+        &self,
+        (pk, sk): (&str, &str),
+        (change, condition): (&str, &str),
+        names: &[(&str, &str)],
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<Written, Gap> {
+        let began = Instant::now();
+        let request = self.client.update_item().table_name(&self.table).set_key(Some(key(pk, sk)));
+        let mut request = request.update_expression(change).condition_expression(condition);
         for (name, attribute) in names {
             request = request.expression_attribute_names(*name, *attribute);
         }
-        for (name, value) in values.into_iter().chain(seen) {
+        for (name, value) in values {
             request = request.expression_attribute_values(name, value);
         }
-        self.written(Box::pin(request.send()).await, began)
-    }
-
-    fn written(
-        &self,
-        answer: Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>,
-        began: Instant,
-    ) -> Result<Written, Gap> {
-        match answer {
+        match Box::pin(request.send()).await {
             Ok(_) => Ok(Written::Yes),
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Written::Lost),
             Err(error) => Err(self.gap("dynamodb:UpdateItem", &error, began)),

@@ -108,7 +108,9 @@ impl Known {
                     tracing::info!(%vpc, publisher = read.head.publisher, "shared facts are what EC2 says");
                     return true;
                 }
-                if !comparison.contradicted.is_empty() {
+                if comparison.contradicted.is_empty() {
+                    check.disputed.retain(|at| !comparison.agreed.contains(at));
+                } else {
                     let again = ask(look, read, requests).await;
                     if let Some(again) = noted(failing, vpc, again) {
                         check.dispute(look, read, again, &comparison, facts);
