@@ -246,7 +246,7 @@ fn what_changed_between_two_answers_is_not_in_dispute() {
     assert_eq!((comparison.contradicted, comparison.missing), (BTreeSet::new(), endpoints()));
 }
 
-/// Whoever may read a list's entries alone does not know its name.
+/// A reader that may read a list's entries alone does not know its name.
 #[test]
 fn the_name_of_a_list_is_not_in_dispute_and_its_entries_are() {
     let (head, chunks) = published(&base());

@@ -64,7 +64,7 @@ pub(crate) fn signing_key() -> Done {
     Ok(())
 }
 
-/// A VPC at EC2's quotas: whoever publishes it needs no more than whoever asks EC2, and a reader of one subnet far less.
+/// A VPC at EC2's quotas: a publisher needs no more than an instance that asks EC2 for itself, and a reader of one subnet far less.
 pub(crate) fn largest() -> Done {
     let lab = lab(World::on_net().with_elsewhere().largest())?;
     let quota = if is_release() { "" } else { "[Service]\nCPUQuota=100%\n" };

@@ -30,6 +30,11 @@ pub fn region_of_arn(arn: &str) -> Option<&str> {
     arn.split(':').nth(3).filter(|region| !region.is_empty())
 }
 
+/// The account of an ARN; `aws` for what AWS owns.
+pub fn account_of_arn(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
+}
+
 /// What the names of Regions begin with, and the partition that those are of.
 const AREAS: [(&str, &str); 16] = [
     ("us-iso", "aws-iso"),

@@ -133,13 +133,30 @@ struct Known {
     /// Until when no lease is taken: the last turn came to nothing.
     held_off: Option<Instant>,
     /// Why nothing could be published at last.
-    failing: Option<&'static str>,
+    not_published: Failing,
     /// When this process tries to take the next spot check.
     spot_check_due: Option<Instant>,
     /// The one that is under way.
     spot_check: Option<SpotCheck>,
     /// Why none could be made at last.
-    no_spot_check: Option<&'static str>,
+    no_spot_check: Failing,
+}
+
+/// Why something failed at last, if it did: that is logged when it begins and when it ends.
+#[derive(Debug, Default)]
+struct Failing(Option<&'static str>);
+
+impl Failing {
+    /// `words` are for a failure, and for the first success after one.
+    fn note<T>(&mut self, vpc: &VpcId, result: &Result<T, Gap>, [fails, again]: [&'static str; 2]) {
+        let reason = result.as_ref().err().map(Gap::reason);
+        match result {
+            Err(gap) if self.0 != reason => tracing::warn!(%vpc, %gap, "{fails}"),
+            Ok(_) if self.0.is_some() => tracing::info!(%vpc, "{again}"),
+            Ok(_) | Err(_) => {}
+        }
+        self.0 = reason;
+    }
 }
 
 impl FactsTable {

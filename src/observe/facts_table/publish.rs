@@ -18,6 +18,7 @@ use aws_config::SdkConfig;
 use futures_util::{StreamExt, stream};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
@@ -72,66 +73,45 @@ pub(super) struct Turn {
 /// Whose turn it is.
 enum Lease {
     /// This process's.
-    Mine {
-        /// The counter that it wrote.
-        counter: u64,
-        /// DynamoDB's clock before: what EC2 says from now on is not older.
-        now: Timestamp,
-        /// Whether the table has all facts, and they are not overdue.
-        is_current: bool,
-    },
+    Mine(Mine),
     Others,
+}
+
+/// A lease that this process holds.
+#[derive(Clone, Copy)]
+struct Mine {
+    /// The counter that it wrote.
+    counter: u64,
+    /// DynamoDB's clock before: what EC2 says from now on is not older.
+    taken_at: Timestamp,
+    /// Whether the table has all facts, and they are not overdue.
+    is_current: bool,
 }
 
 impl FactsTable {
     /// Observes and publishes where it is this process's turn. What cannot be published is logged when that begins and ends.
     pub(super) async fn publish_in_turn(&self, look: Look<'_>, known: &mut Known) -> Turn {
         let (turn, published) = match self.lease(look, known).await {
-            Ok(Lease::Mine { counter, now, is_current }) => self.turn(look, (counter, now), is_current, known).await,
+            Ok(Lease::Mine(lease)) => self.turn(look, lease, known).await,
             Ok(Lease::Others) => (Turn::default(), Ok(())),
             Err(gap) => (Turn::default(), Err(gap)),
         };
-        let vpc = look.vpc;
-        let failing = published.as_ref().err().map(Gap::reason);
-        match (&published, known.failing) {
-            (Err(gap), before) if before != failing => tracing::warn!(%vpc, %gap, "facts not published"),
-            (Ok(()), Some(_)) => tracing::info!(%vpc, "facts published again"),
-            (Err(_) | Ok(()), _) => {}
-        }
-        known.failing = failing;
+        known.not_published.note(look.vpc, &published, ["facts not published", "facts published again"]);
         turn
     }
 
     /// Observes and publishes under a lease with this counter, and says now and then that it is at work.
-    async fn turn(
-        &self,
-        look: Look<'_>,
-        (counter, observed_at): (u64, Timestamp),
-        is_current: bool,
-        known: &mut Known,
-    ) -> (Turn, Result<(), Gap>) {
-        let began = Instant::now();
-        let at_work = async {
-            loop {
-                sleep(AT_WORK).await;
-                let _ = look.items.renew_lease(look.vpc, counter, observed_at.plus(began.elapsed())).await; // it may be lost
-            }
-        };
+    async fn turn(&self, look: Look<'_>, lease: Mine, known: &mut Known) -> (Turn, Result<(), Gap>) {
         tokio::select! {
             biased;
-            turn = self.work(look, (counter, observed_at), is_current, known) => turn,
-            () = at_work => unreachable!("it goes on until it is dropped"),
+            turn = self.work(look, lease, known) => turn,
+            never = stay_at_work(look, lease) => match never {},
         }
     }
 
     /// What comes to nothing gives the lease back.
-    async fn work(
-        &self,
-        look: Look<'_>,
-        (counter, observed_at): (u64, Timestamp),
-        is_current: bool,
-        known: &mut Known,
-    ) -> (Turn, Result<(), Gap>) {
+    async fn work(&self, look: Look<'_>, lease: Mine, known: &mut Known) -> (Turn, Result<(), Gap>) {
+        let Mine { counter, taken_at, is_current } = lease;
         let Look { config, items, asker, vpc, patience } = look;
         // Not on another thread: this is one of its own already, or one where nothing else waits.
         let (facts, requests) = ec2::vpc_facts(config, vpc, &asker.region, patience).await;
@@ -139,10 +119,10 @@ impl FactsTable {
             Err(gap) => (None, Err(gap)),
             Ok(()) => {
                 // What the table has is older than what this process knows, whether or not that can be written.
-                known.newest = known.newest.max(Some(observed_at));
+                known.newest = known.newest.max(Some(taken_at));
                 let lacks = incomplete(&facts);
                 let published = if lacks.is_empty() || !is_current {
-                    self.publish(look, counter, &facts, observed_at, known).await
+                    self.publish(look, counter, &facts, taken_at, known).await
                 } else {
                     let lacks = lacks.join(", ");
                     Err(failed(format!("others have published all of it, and this process lacks {lacks}")))
@@ -190,7 +170,8 @@ impl FactsTable {
         }
         self.may_replace(is_signed)?;
         let Some(counter) = take(look, counter, now).await? else { return Err(lost(vpc)) };
-        let (turn, published) = self.turn(look, (counter, now), false, &mut known).await;
+        let lease = Mine { counter, taken_at: now, is_current: false };
+        let (turn, published) = self.turn(look, lease, &mut known).await;
         published?;
         let facts = turn.facts.as_ref();
         Ok(Once::Published {
@@ -265,7 +246,7 @@ impl FactsTable {
         }
         let is_current = is_complete && age.is_some_and(|age| age <= self.settings.period * 2);
         let taken = take(look, counter, now).await?;
-        Ok(taken.map_or(Lease::Others, |counter| Lease::Mine { counter, now, is_current }))
+        Ok(taken.map_or(Lease::Others, |counter| Lease::Mine(Mine { counter, taken_at: now, is_current })))
     }
 
     /// Writes the chunks that are not in the table yet, or not for long any more, and then the head.
@@ -314,6 +295,15 @@ impl FactsTable {
             }
             Written::Lost => Err(lost(vpc)),
         }
+    }
+}
+
+/// Renews the lease now and then, until it is dropped.
+async fn stay_at_work(Look { items, vpc, .. }: Look<'_>, Mine { counter, taken_at, .. }: Mine) -> Infallible {
+    let began = Instant::now();
+    loop {
+        sleep(AT_WORK).await;
+        let _ = items.renew_lease(vpc, counter, taken_at.plus(began.elapsed())).await; // it may be lost
     }
 }
 

@@ -16,7 +16,6 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::time::Instant;
 
 /// What the `Date` of an answer leaves out: it has whole seconds.
 pub(super) const DATE: Duration = Duration::from_secs(1);
@@ -34,10 +33,11 @@ pub(super) struct Accepted {
 impl FactsTable {
     /// The facts of `vpc`, as far as the asker's subnets need them, and the requests to EC2 of a spot check.
     pub(super) async fn read(&self, look: Look<'_>, known: &mut Known) -> (VpcFacts, Vec<Ec2Request>) {
-        let (watch, asked) = (Stopwatch::start(), Instant::now());
+        let watch = Stopwatch::start();
         match within(look.patience.deadline, self.try_read(look, known, &watch)).await.into_result() {
             Ok((mut facts, head, now)) => {
-                let requests = self.spot_check(look, known, ReadHead { head: &head, now, asked }, &mut facts).await;
+                let read = ReadHead { head: &head, now, watch: &watch };
+                let requests = self.spot_check(look, known, read, &mut facts).await;
                 (facts, requests)
             }
             Err(gap) => (VpcFacts::not_shared(self.name(), &gap), Vec::new()),

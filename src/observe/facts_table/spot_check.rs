@@ -5,7 +5,7 @@
 //! with.
 
 use super::{
-    FactsTable, Known, Look,
+    FactsTable, Failing, Known, Look,
     items::{SpotCheckItem, Written},
     publish::{has_tables, incomplete},
     read::DATE,
@@ -16,7 +16,10 @@ use crate::{
         spot_check::{Comparison, Ec2Answer, leave_out},
     },
     model::{Ec2Request, FactPath, Gap, SubnetId, Timestamp, VpcFacts, VpcId},
-    observe::{ec2, seen::within},
+    observe::{
+        ec2,
+        seen::{Stopwatch, within},
+    },
 };
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
@@ -43,8 +46,8 @@ pub(super) struct ReadHead<'a> {
     pub(super) head: &'a Head,
     /// DynamoDB's clock when it answered.
     pub(super) now: Timestamp,
-    /// The own clock before that.
-    pub(super) asked: Instant,
+    /// Since before it was asked.
+    pub(super) watch: &'a Stopwatch,
 }
 
 impl FactsTable {
@@ -176,18 +179,13 @@ async fn ask(look: Look<'_>, read: ReadHead<'_>, requests: &mut Vec<Ec2Request>)
         return Err(Gap::Failed { detail: format!("EC2 did not say all: {first}") });
     }
     let answer = Ec2Answer::new(&said, read.head, &asker.subnets, &asker.accounts)?;
-    let after = read.now.plus(read.asked.elapsed() + DATE);
+    let after = read.now.plus(read.watch.took().as_duration() + DATE);
     Ok(SpotCheck { subnets: asker.subnets.clone(), answer, after, disputed: BTreeSet::new() })
 }
 
-/// Says when spot checks begin to fail, and when one is made again.
-fn noted(failing: &mut Option<&'static str>, vpc: &VpcId, made: Result<SpotCheck, Gap>) -> Option<SpotCheck> {
-    let reason = made.as_ref().err().map(Gap::reason);
-    match (&made, *failing) {
-        (Err(gap), before) if before != reason => tracing::warn!(%vpc, %gap, "no spot check of the shared facts"),
-        (Ok(_), Some(_)) => tracing::info!(%vpc, "a spot check of the shared facts is made again"),
-        (Ok(_) | Err(_), _) => {}
-    }
-    *failing = reason;
+/// What was made, if it was. That spot checks fail is logged when it begins and ends.
+fn noted(failing: &mut Failing, vpc: &VpcId, made: Result<SpotCheck, Gap>) -> Option<SpotCheck> {
+    let words = ["no spot check of the shared facts", "a spot check of the shared facts is made again"];
+    failing.note(vpc, &made, words);
     made.ok()
 }

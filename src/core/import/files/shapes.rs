@@ -188,11 +188,6 @@ fn region_of_name(name: &str) -> Option<&str> {
     regions(std::iter::once(name)).into_keys().next()
 }
 
-/// The account of an ARN; `aws` for what AWS owns.
-fn owner_of_arn(arn: &str) -> Option<&str> {
-    arn.split(':').nth(4).filter(|account| !account.is_empty())
-}
-
 /// The id at the end of an ARN.
 fn id_of_arn(arn: &str) -> Option<&str> {
     arn.rsplit_once('/').map(|(_, id)| id)

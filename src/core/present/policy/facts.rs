@@ -6,9 +6,10 @@
 use super::{Condition, Document, Principal, Statement, data_source};
 use crate::model::{AccountId, VpcId};
 use std::collections::BTreeSet;
+use strum::VariantArray;
 
 /// One thing that is to be set up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum FactsPiece {
     /// The table itself.
     Table,
@@ -24,6 +25,11 @@ pub enum FactsPiece {
     Endpoint,
     /// The table's own policy, which roles of other accounts need besides theirs.
     TablePolicy,
+}
+
+impl FactsPiece {
+    /// Each, in the order in which they are printed.
+    const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// Where a table is.
@@ -105,16 +111,16 @@ impl FactsRights {
         Statement { condition, ..allow(sid, action, self.arn()) }
     }
 
-    /// What asks EC2 about a VPC.
-    fn of_ec2(&self) -> [Statement; 2] {
-        let actions = vec![
+    /// What asks EC2 about a VPC, and whatever else of EC2 is listed.
+    fn of_ec2(&self, more: &[&'static str]) -> [Statement; 2] {
+        let mut actions = vec![
             "ec2:DescribeRouteTables",
             "ec2:DescribeVpcEndpoints",
             "ec2:DescribePrefixLists",
             "ec2:DescribeManagedPrefixLists",
             "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
         ];
+        actions.extend(more);
         let lists = format!("arn:{}:ec2:*:*:prefix-list/*", self.partition);
         [
             allow("OnnetReadRoutes", actions, "*".to_owned()),
@@ -132,14 +138,12 @@ impl FactsRights {
             ],
             FactsPiece::SpotCheck => {
                 let take = self.by_key("OnnetFactsSpotCheck", vec![GET, UPDATE], self.spot_check_keys());
-                let mut all: Vec<Statement> = std::iter::once(take).chain(self.of_ec2()).collect();
-                // For `onnet publish --all` alone.
-                all.iter_mut().for_each(|one| one.action.retain(|action| *action != "ec2:DescribeSubnets"));
-                all
+                std::iter::once(take).chain(self.of_ec2(&[])).collect()
             }
             FactsPiece::Publisher => {
                 let publish = self.by_key("OnnetFactsPublish", vec![GET, PUT, UPDATE], self.vpc_keys());
-                std::iter::once(publish).chain(self.of_ec2()).collect()
+                // The subnets are for `onnet publish --all`.
+                std::iter::once(publish).chain(self.of_ec2(&["ec2:DescribeSubnets"])).collect()
             }
             FactsPiece::Fleet => vec![fleet()],
             FactsPiece::Endpoint => {
@@ -271,19 +275,10 @@ pub fn facts_terraform(rights: &FactsRights, piece: FactsPiece) -> String {
 
 /// Every piece that is needed, each below a line that says who gets it. To a shell and to Terraform these lines are comments.
 pub fn facts_pieces(rights: &FactsRights, print: fn(&FactsRights, FactsPiece) -> String) -> String {
-    let mut pieces = vec![
-        FactsPiece::Table,
-        FactsPiece::Reader,
-        FactsPiece::SpotCheck,
-        FactsPiece::Publisher,
-        FactsPiece::Fleet,
-        FactsPiece::Endpoint,
-    ];
-    if !rights.other_accounts().is_empty() {
-        pieces.push(FactsPiece::TablePolicy);
-    }
+    let has_others = !rights.other_accounts().is_empty();
+    let is_needed = |piece: &FactsPiece| *piece != FactsPiece::TablePolicy || has_others;
     let shown = |piece| format!("# {}\n{}", rights.heading(piece), print(rights, piece));
-    pieces.into_iter().map(shown).collect::<Vec<_>>().join("\n")
+    FactsPiece::ALL.iter().copied().filter(is_needed).map(shown).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -292,15 +287,6 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    const PIECES: [FactsPiece; 7] = [
-        FactsPiece::Table,
-        FactsPiece::Reader,
-        FactsPiece::SpotCheck,
-        FactsPiece::Publisher,
-        FactsPiece::Fleet,
-        FactsPiece::Endpoint,
-        FactsPiece::TablePolicy,
-    ];
     const INSTANCE: &str = "arn:aws:ec2:us-east-1:111122223333:instance/i-0123456789abcdef0";
 
     fn by_name() -> FactsRights {
@@ -392,7 +378,7 @@ mod tests {
     #[test]
     fn nobody_may_scan_or_query_the_table_or_ask_for_several_items_at_once() {
         for rights in [by_name(), named(), of_other_account()] {
-            for piece in PIECES.into_iter().filter(|piece| *piece != FactsPiece::Table) {
+            for piece in FactsPiece::ALL.iter().copied().filter(|piece| *piece != FactsPiece::Table) {
                 for statement in policy(&rights, piece) {
                     let resource = statement["Resource"].as_str().unwrap();
                     for action in actions_of(&statement) {
@@ -451,7 +437,7 @@ mod tests {
     #[test]
     fn terraform_gets_the_same_statements_with_its_own_spelling_of_variables() {
         for rights in [by_name(), named(), of_other_account()] {
-            for piece in PIECES.into_iter().filter(|piece| *piece != FactsPiece::Table) {
+            for piece in FactsPiece::ALL.iter().copied().filter(|piece| *piece != FactsPiece::Table) {
                 let text = facts_terraform(&rights, piece);
                 assert!(!text.contains("${"), "{text}");
                 let quoted = |value: &Value| {

@@ -5,7 +5,7 @@ use super::{
     place::{Found, Place, is_set},
 };
 use crate::{
-    model::{IgnoredSetting, is_account_id},
+    model::{IgnoredSetting, account_of_arn, is_account_id},
     observe::{aws::root_cause, files::SettingsFile, limits::SETTINGS_FILE},
 };
 use aws_config::profile::{ProfileSet, load};
@@ -156,8 +156,8 @@ impl Profile {
                     Some(set.get_profile(name)?.get(key)?.trim().to_owned())
                 });
                 let Some(Found { place, text }) = found else { continue };
-                let account = if key == "role_arn" { text.split(':').nth(4).unwrap_or_default() } else { &text };
-                if is_account_id(account) {
+                let account = if key == "role_arn" { account_of_arn(&text) } else { Some(text.as_str()) };
+                if let Some(account) = account.filter(|account| is_account_id(account)) {
                     accounts.entry(account.to_owned()).or_insert(place);
                 }
             }

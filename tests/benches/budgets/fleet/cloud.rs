@@ -139,7 +139,7 @@ impl Cloud {
 }
 
 /// What DynamoDB is asked for; `None` where EC2 is.
-fn operation(request: &HttpRequest) -> Option<&str> {
+pub(super) fn operation(request: &HttpRequest) -> Option<&str> {
     request.headers().get("x-amz-target")?.rsplit('.').next()
 }
 

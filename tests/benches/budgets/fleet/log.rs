@@ -1,6 +1,6 @@
 //! What a fleet does, in the order of its clock: requests, leases and heads, and what instances hold.
 
-use super::cloud::Clock;
+use super::cloud::{Clock, operation};
 use aws_smithy_runtime_api::client::{
     http::{
         HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
@@ -225,9 +225,8 @@ impl HttpConnector for Noted {
 /// The operation, and what is to be written of a head.
 fn noted(request: &HttpRequest, clock: Clock) -> (&'static str, Option<Written>) {
     let body = request.body().bytes().unwrap_or_default();
-    let of_dynamodb = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
     let of_ec2 = || str::from_utf8(body).ok()?.strip_prefix("Action=")?.split('&').next();
-    let operation = of_dynamodb.or_else(of_ec2).unwrap_or_default();
+    let operation = operation(request).or_else(of_ec2).unwrap_or_default();
     let written = (operation == "UpdateItem").then(|| {
         let body: Value = serde_json::from_slice(body).unwrap();
         let values = &body["ExpressionAttributeValues"];

@@ -5,10 +5,10 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Row, all_equal, any_text, checked, exact, given, id_of_arn, owner_of_arn, region_of_name, same_items,
-    same_or_absent, same_partition, state,
+    Checked, Row, all_equal, any_text, checked, exact, given, id_of_arn, region_of_name, same_items, same_or_absent,
+    same_partition, state,
 };
-use crate::model::{Gap, ListFamily, PrefixListId, region_of_arn};
+use crate::model::{Gap, ListFamily, PrefixListId, account_of_arn, region_of_arn};
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,
@@ -204,7 +204,7 @@ impl PrefixListJson<'_> {
 
     /// The owner, by `OwnerId` and by the ARN, which has it in lower case.
     fn owner(&self) -> Result<Option<String>, ConvertError> {
-        let of_arn = self.prefix_list_arn.as_deref().and_then(owner_of_arn).map(str::to_ascii_lowercase);
+        let of_arn = self.prefix_list_arn.as_deref().and_then(account_of_arn).map(str::to_ascii_lowercase);
         let owner = self.owner_id.as_deref().map(str::to_ascii_lowercase);
         convert::same(("the account of PrefixListArn", of_arn.as_deref()), ("OwnerId", owner.as_deref()))?;
         Ok(self.owner_id.as_deref().map(str::to_owned).or(of_arn))

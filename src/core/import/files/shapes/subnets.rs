@@ -5,10 +5,10 @@ use super::{
         convert::{self, ConvertError},
         json::Text,
     },
-    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, null_as_no_items, owner_of_arn, same_list,
-    same_or_absent, same_partition,
+    Checked, Ipv6Json, Row, all_equal, checked, exact, given, id_of_arn, null_as_no_items, same_list, same_or_absent,
+    same_partition,
 };
-use crate::model::{Subnet, is_account_id, region_of_arn, region_of_zone};
+use crate::model::{Subnet, account_of_arn, is_account_id, region_of_arn, region_of_zone};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -91,7 +91,7 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
     convert::same(("the Region of SubnetArn", of_arn), ("that of AvailabilityZone", of_zone))?;
     let id_of_arn = json.subnet_arn.as_deref().and_then(id_of_arn);
     convert::same(("the id in SubnetArn", id_of_arn), ("SubnetId", json.subnet_id.as_deref()))?;
-    let owner_of_arn = json.subnet_arn.as_deref().and_then(owner_of_arn);
+    let owner_of_arn = json.subnet_arn.as_deref().and_then(account_of_arn);
     // AWS's own examples have an OwnerId of 13 digits, which is no account.
     let owner = json.owner_id.as_deref().filter(|owner| is_account_id(owner));
     convert::same(("the account of SubnetArn", owner_of_arn), ("OwnerId", owner))?;
