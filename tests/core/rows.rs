@@ -106,7 +106,35 @@ fn an_association_with_what_is_no_id_leaves_the_vpc_open() {
     }
     for fields in [r#""GatewayId": "igw-1""#, r#""GatewayId": "vgw-1""#, r#""PublicIpv4Pool": "ipv4pool-ec2-1""#] {
         assert_eq!(own(fields), Ok(Outcome::OnNet), "{fields}");
+        // One with a state shows that states are in the answer, whatever the table serves by it.
+        for (state, said) in
+            [("", Outcome::OnNet), (r#", "AssociationState": {"State": "associated"}"#, Outcome::Undetermined)]
+        {
+            let edge = format!(r#"{{{fields}, "RouteTableId": "rtb-2"{state}}}"#);
+            let edge = PRIVATE.replace(r#"{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}"#, &edge);
+            let main = table("rtb-1", r#"[{"Main": true}]"#, &[LOCAL, TO_ENDPOINT]);
+            assert_eq!(outcome(&[("route-tables.json", &tables(&[&main, &edge]))]), Ok(said), "{fields}{state}");
+        }
     }
+}
+
+#[test]
+fn one_table_with_states_and_without_is_one_table() {
+    let with = |state: &str| {
+        let state = format!(r#""AssociationState": {{"State": "{state}"}}"#);
+        PRIVATE.replace(r#""RouteTableId": "rtb-2"}]"#, &format!(r#""RouteTableId": "rtb-2", {state}}}]"#))
+    };
+    let of = |one: &str, other: &str| outcome(&[("a.json", &tables(&[one])), ("b.json", &tables(&[other]))]);
+    for (one, other) in [(PRIVATE, &*with("associated")), (&*with("associated"), PRIVATE)] {
+        assert_eq!(of(one, other), Ok(Outcome::OffNet), "{one}\n{other}");
+    }
+    for (one, other) in [(PRIVATE, &*with("associating")), (&*with("associating"), PRIVATE)] {
+        assert_eq!(of(one, other), Ok(Outcome::Undetermined), "{one}\n{other}");
+    }
+    let error = of(&with("disassociated"), &with("associated")).unwrap_err();
+    assert!(error.contains("Associations"), "{error}");
+    let twice = PRIVATE.replace("[{", r#"[{"Main": false, "SubnetId": "subnet-1", "RouteTableId": "rtb-2"}, {"#);
+    assert!(of(&twice, &with("associated")).is_err(), "{twice}");
 }
 
 #[test]

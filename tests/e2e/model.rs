@@ -165,7 +165,7 @@ fn is_known(shape: &str, value: &str) -> Option<bool> {
         "RouteOrigin" => !matches!(convert::origin(Some(value)), Origin::Other(_)),
         "RouteTableAssociationStateCode" => {
             let raw = RawAssociation { main: true, state: Some(value), ..RawAssociation::default() };
-            !matches!(raw.convert().unwrap().unwrap().state, AssociationState::Other(_))
+            !matches!(raw.convert("rtb-1").unwrap().state, AssociationState::Other(_))
         }
         "VpcEndpointType" => !matches!(endpoint(Some(value)), EndpointType::Other(_)),
         "State" => !matches!(EndpointState::parse(value), EndpointState::Other(_)),

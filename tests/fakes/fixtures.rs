@@ -7,6 +7,7 @@ pub const TABLES: &str = "<routeTableSet><item><routeTableId>rtb-1</routeTableId
       <associationState><state>associated</state></associationState></item>
     <item><main>false</main><subnetId>subnet-1</subnetId><associationState><state>disassociating</state></associationState></item>
     <item><main>false</main><gatewayId>igw-1</gatewayId></item>
+    <item><main>false</main><publicIpv4Pool>ipv4pool-ec2-1</publicIpv4Pool></item>
   </associationSet>
   <routeSet>
     <item><destinationCidrBlock>10.0.0.0/16</destinationCidrBlock><gatewayId>local</gatewayId>

@@ -45,6 +45,9 @@ pub enum ConvertError {
         /// The other field.
         other: &'static str,
     },
+    /// An association of which it is not known what the table serves by it.
+    #[error("the association names no subnet, gateway or public IPv4 pool by its id, and is not the main one")]
+    NamesNothing,
     /// An association that is another table's.
     #[error("an association of {other} stands in {table}")]
     AnotherTables {
@@ -334,29 +337,52 @@ pub fn route_state(word: Option<&str>) -> RouteState {
 #[expect(missing_docs, reason = "the fields are the API's own")]
 pub struct RawAssociation<'a> {
     pub main: bool,
+    pub route_table_id: Option<&'a str>,
     pub subnet_id: Option<&'a str>,
     pub gateway_id: Option<&'a str>,
+    pub public_ipv4_pool: Option<&'a str>,
     /// `AssociationState.State`
     pub state: Option<&'a str>,
 }
 
 impl RawAssociation<'_> {
-    /// The association in our types; `None` for one that serves no subnet and no gateway, such as a public IPv4 pool's.
+    /// The association of `table` in our types.
     ///
     /// # Errors
-    /// [`ConvertError::Both`] if it names several things that the table would serve.
-    pub fn convert(&self) -> Result<Option<Association>, ConvertError> {
-        let with = match (self.gateway_id, self.subnet_id, self.main) {
-            (Some(_), Some(_), _) => return Err(ConvertError::Both { one: "GatewayId", other: "SubnetId" }),
-            (Some(_), None, true) => return Err(ConvertError::Both { one: "GatewayId", other: "Main" }),
-            (None, Some(_), true) => return Err(ConvertError::Both { one: "SubnetId", other: "Main" }),
-            (Some(gateway), None, false) => AssociatedWith::Gateway(gateway.to_owned()),
-            (None, Some(subnet), false) => AssociatedWith::Subnet(subnet.into()),
-            (None, None, true) => AssociatedWith::Main,
-            (None, None, false) => return Ok(None),
-        };
-        Ok(Some(Association { with, state: association_state(self.state) }))
+    /// [`ConvertError::Both`] if it names several things that the table would serve, [`ConvertError::NamesNothing`] if it names none or
+    /// by a text that is no id of such a thing (`null` would leave a subnet to the main table), [`ConvertError::AnotherTables`] if it is
+    /// another table's.
+    pub fn convert(&self, table: &str) -> Result<Association, ConvertError> {
+        if let Some(other) = self.route_table_id.filter(|other| *other != table) {
+            return Err(ConvertError::AnotherTables { table: table.to_owned(), other: other.to_owned() });
+        }
+        let id_of = |kinds: &[&str], id: Option<&str>| id.filter(|id| is_id_of(id, kinds)).map(str::to_owned);
+        let given = [
+            ("GatewayId", self.gateway_id, id_of(&["igw-", "vgw-"], self.gateway_id).map(AssociatedWith::Gateway)),
+            (
+                "SubnetId",
+                self.subnet_id,
+                id_of(&["subnet-"], self.subnet_id).map(|id| AssociatedWith::Subnet(id.into())),
+            ),
+            (
+                "PublicIpv4Pool",
+                self.public_ipv4_pool,
+                id_of(&["ipv4pool-"], self.public_ipv4_pool).map(AssociatedWith::PublicIpv4Pool),
+            ),
+            ("Main", self.main.then_some("true"), self.main.then_some(AssociatedWith::Main)),
+        ];
+        let mut given = given.into_iter().filter_map(|(field, value, with)| value.map(|_| (field, with)));
+        let (one, with) = given.next().ok_or(ConvertError::NamesNothing)?;
+        if let Some((other, _)) = given.next() {
+            return Err(ConvertError::Both { one, other });
+        }
+        Ok(Association { with: with.ok_or(ConvertError::NamesNothing)?, state: association_state(self.state) })
     }
+}
+
+fn is_id_of(text: &str, kinds: &[&str]) -> bool {
+    let rest = kinds.iter().find_map(|kind| text.strip_prefix(kind));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
 }
 
 fn association_state(word: Option<&str>) -> AssociationState {
@@ -550,23 +576,32 @@ mod tests {
     }
 
     #[test]
-    fn an_association_names_a_gateway_a_subnet_or_main_and_no_two() {
-        let with = |raw: RawAssociation<'_>| Ok(raw.convert()?.map(|a| a.with));
-        let none = RawAssociation::default();
+    fn an_association_names_one_thing_that_its_table_serves() {
+        let with = |raw: RawAssociation<'_>| Ok(raw.convert("rtb-1")?.with);
+        let none = RawAssociation { route_table_id: Some("rtb-1"), ..RawAssociation::default() };
         let main = RawAssociation { main: true, ..none };
         let edge = RawAssociation { gateway_id: Some("igw-1"), ..none };
         let subnet = RawAssociation { subnet_id: Some("subnet-1"), ..none };
-        assert_eq!(with(main), Ok(Some(AssociatedWith::Main)));
-        assert_eq!(with(edge), Ok(Some(AssociatedWith::Gateway("igw-1".into()))));
-        assert_eq!(with(subnet), Ok(Some(AssociatedWith::Subnet("subnet-1".into()))));
-        assert_eq!(with(none), Ok(None), "a public IPv4 pool serves no subnet");
+        let pool = RawAssociation { public_ipv4_pool: Some("ipv4pool-ec2-1"), ..none };
+        assert_eq!(with(main), Ok(AssociatedWith::Main));
+        assert_eq!(with(edge), Ok(AssociatedWith::Gateway("igw-1".into())));
+        assert_eq!(with(subnet), Ok(AssociatedWith::Subnet("subnet-1".into())));
+        assert_eq!(with(pool), Ok(AssociatedWith::PublicIpv4Pool("ipv4pool-ec2-1".into())));
+        let subnet_text = |text| RawAssociation { subnet_id: Some(text), ..none };
+        for raw in [none, subnet_text("null"), subnet_text("subnet-"), subnet_text("igw-1"), subnet_text("subnet-1,")] {
+            assert_eq!(with(raw), Err(ConvertError::NamesNothing), "{raw:?}");
+        }
         for (raw, one, other) in [
             (RawAssociation { main: true, ..edge }, "GatewayId", "Main"),
             (RawAssociation { main: true, ..subnet }, "SubnetId", "Main"),
+            (RawAssociation { main: true, ..pool }, "PublicIpv4Pool", "Main"),
             (RawAssociation { subnet_id: Some("subnet-1"), ..edge }, "GatewayId", "SubnetId"),
+            (RawAssociation { subnet_id: Some("null"), ..edge }, "GatewayId", "SubnetId"),
         ] {
             assert_eq!(with(raw), Err(ConvertError::Both { one, other }));
         }
+        let others = subnet.convert("rtb-2");
+        assert_eq!(others, Err(ConvertError::AnotherTables { table: "rtb-2".into(), other: "rtb-1".into() }));
     }
 
     #[test]

@@ -237,7 +237,7 @@ impl Head {
         let may_serve = |association: &Association| match &association.with {
             AssociatedWith::Main => true,
             AssociatedWith::Subnet(subnet) => subnets.contains(subnet),
-            AssociatedWith::Gateway(_) => false,
+            AssociatedWith::Gateway(_) | AssociatedWith::PublicIpv4Pool(_) => false,
         };
         let serves = |entry: &&TableEntry| is_mixed || entry.associations.iter().any(may_serve);
         // A table that is listed twice is needed twice: the two contradict each other.

@@ -46,7 +46,7 @@ impl<'f> Associations<'f> {
                 match &association.with {
                     AssociatedWith::Main => all.main.entry(&table.vpc).or_default().push(associated),
                     AssociatedWith::Subnet(subnet) => all.of_subnets.entry(subnet).or_default().push(associated),
-                    AssociatedWith::Gateway(_) => {}
+                    AssociatedWith::Gateway(_) | AssociatedWith::PublicIpv4Pool(_) => {}
                 }
             }
         }

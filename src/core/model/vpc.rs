@@ -164,7 +164,7 @@ impl AssociatedWith {
     pub fn subnet(&self) -> Option<&SubnetId> {
         match self {
             Self::Subnet(subnet) => Some(subnet),
-            Self::Main | Self::Gateway(_) => None,
+            Self::Main | Self::Gateway(_) | Self::PublicIpv4Pool(_) => None,
         }
     }
 }
@@ -179,6 +179,8 @@ pub enum AssociatedWith {
     Subnet(SubnetId),
     /// An internet or virtual private gateway: an edge table, for inbound traffic.
     Gateway(String),
+    /// A pool of the account's own public addresses: inbound traffic, too.
+    PublicIpv4Pool(String),
 }
 
 /// The state of an association.

@@ -18,25 +18,22 @@ pub(super) fn route_table(table: &types::RouteTable, unmodelled: &Unmodelled) ->
         id: id.into(),
         vpc: required(table.vpc_id(), &place, "VpcId")?.into(),
         owner: given(table.owner_id()).map(Into::into),
-        associations: table
-            .associations()
-            .iter()
-            .filter_map(|from| association(from, &place).transpose())
-            .collect::<Result<_, _>>()?,
+        associations: table.associations().iter().map(|a| association(a, id, &place)).collect::<Result<_, _>>()?,
         routes: table.routes().iter().map(|r| route(r, &place)).collect::<Result<_, _>>()?,
     })
 }
 
-/// An edge table's association with a pool of public addresses serves no subnet, and is left out.
-fn association(from: &types::RouteTableAssociation, place: &str) -> Result<Option<Association>, Gap> {
+fn association(from: &types::RouteTableAssociation, table: &str, place: &str) -> Result<Association, Gap> {
     let state = from.association_state().and_then(|state| state.state());
     let raw = RawAssociation {
         main: from.main() == Some(true),
+        route_table_id: given(from.route_table_id()),
         subnet_id: given(from.subnet_id()),
         gateway_id: given(from.gateway_id()),
+        public_ipv4_pool: given(from.public_ipv4_pool()),
         state: given(state.map(|state| state.as_str())),
     };
-    raw.convert().map_err(|error| malformed(place, &error.to_string()))
+    raw.convert(table).map_err(|error| malformed(place, &error.to_string()))
 }
 
 fn route(from: &types::Route, place: &str) -> Result<Route, Gap> {

@@ -153,7 +153,7 @@ fn of_association(Association { with, state }: &Association) -> usize {
     let with = match with {
         AssociatedWith::Main => "",
         AssociatedWith::Subnet(id) => id.as_str(),
-        AssociatedWith::Gateway(id) => id,
+        AssociatedWith::Gateway(id) | AssociatedWith::PublicIpv4Pool(id) => id,
     };
     let state = if let AssociationState::Other(state) = state { state } else { "" };
     size_of::<Association>() + texts([with, state])

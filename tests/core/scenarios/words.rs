@@ -187,7 +187,8 @@ impl TryFrom<String> for AssociationText {
             "main" => AssociatedWith::Main,
             "subnet" => AssociatedWith::Subnet(with.into()),
             "igw" | "vgw" => AssociatedWith::Gateway(with.to_owned()),
-            _ => return Err(format!("{text:?}: expected `main`, a subnet, or a gateway")),
+            "ipv4pool" => AssociatedWith::PublicIpv4Pool(with.to_owned()),
+            _ => return Err(format!("{text:?}: expected `main`, a subnet, a gateway, or a pool")),
         };
         let state = documented(state, |state| matches!(state, AssociationState::Other(_)))?;
         Ok(Self(Association { with, state }))

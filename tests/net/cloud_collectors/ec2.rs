@@ -44,6 +44,7 @@ async fn good_answers_become_facts() {
             (AssociatedWith::Main, AssociationState::Associated),
             (AssociatedWith::Subnet("subnet-1".into()), AssociationState::Changing),
             (AssociatedWith::Gateway("igw-1".into()), AssociationState::Absent),
+            (AssociatedWith::PublicIpv4Pool("ipv4pool-ec2-1".into()), AssociationState::Absent),
         ]
     );
     let cidr = |text: &str| Destination::Cidr(text.parse().unwrap());
@@ -312,6 +313,14 @@ async fn an_answer_that_cannot_be_read_is_malformed() {
             &TABLES.replace("<destinationPrefixListId>pl-ddb</destinationPrefixListId>", ""),
         ),
         &document("DescribeRouteTables", &TABLES.replace("<routeTableId>rtb-1</routeTableId><vpcId>", "<vpcId>")),
+        // Otherwise the main table would serve what the association names.
+        &document("DescribeRouteTables", &TABLES.replace("<subnetId>subnet-1</subnetId>", "")),
+        &document("DescribeRouteTables", &TABLES.replace("<subnetId>subnet-1</subnetId>", "<newKindId>x</newKindId>")),
+        &document("DescribeRouteTables", &TABLES.replace("<subnetId>subnet-1<", "<subnetId>null<")),
+        &document(
+            "DescribeRouteTables",
+            &TABLES.replace("<main>true</main><routeTableId>rtb-1<", "<main>true</main><routeTableId>rtb-9<"),
+        ),
     ] {
         let gap = gap_of(answer(200, XML, body)).await;
         assert_eq!(gap.reason(), "malformed", "{body:.60}: {gap}");

@@ -9,7 +9,7 @@ use super::{
     exact::spelled_otherwise,
     given, items, null_as_false, null_as_no_items, same_items, same_or_absent, unpadded, unwrapped,
 };
-use crate::model::{AssociatedWith, Association, Route, RouteTable};
+use crate::model::{AssociatedWith, Association, AssociationState, Route, RouteTable};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
@@ -87,7 +87,8 @@ impl Row for ListedTable {
             (_, Some(Unclear::Nameless)) => self.unclear = other.unclear,
             (_, Some(Unclear::Absent)) => {}
         }
-        let associations = other.unclear == Some(Unclear::Absent) || same_items(&one.associations, &two.associations);
+        let associations =
+            other.unclear == Some(Unclear::Absent) || same_associations(&mut one.associations, &two.associations);
         all_equal([
             ("VpcId", one.vpc == two.vpc),
             ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
@@ -95,6 +96,30 @@ impl Row for ListedTable {
             ("Routes", self.left_out == other.left_out && same_items(&one.routes, &two.routes)),
         ])
     }
+}
+
+/// Whether two lists have the same associations, in any order, where an answer that leaves states out says nothing of them. The first
+/// takes them from the other.
+fn same_associations(one: &mut [Association], other: &[Association]) -> bool {
+    let mut others: Vec<&Association> = other.iter().collect();
+    let mut take = |is_it: &dyn Fn(&Association) -> bool| {
+        let found = others.iter().position(|other| is_it(other))?;
+        Some(others.swap_remove(found))
+    };
+    let (_, differing): (Vec<_>, Vec<_>) =
+        one.iter_mut().partition(|association| take(&|other| *other == **association).is_some());
+    let agree = differing.into_iter().all(|association| {
+        let is_it = |other: &Association| {
+            let without_state = [&association.state, &other.state].contains(&&AssociationState::Absent);
+            without_state && other.with == association.with
+        };
+        let Some(other) = take(&is_it) else { return false };
+        if association.state == AssociationState::Absent {
+            association.state = other.state.clone();
+        }
+        true
+    });
+    agree && others.is_empty()
 }
 
 #[derive(Deserialize)]
@@ -132,20 +157,20 @@ pub(in super::super) enum Unclear {
 
 checked!(ReadTable, RouteTableJson<'_>, |json| {
     let id = convert::required("RouteTableId", json.route_table_id.as_deref())?;
-    let associations = json.associations.as_deref().unwrap_or_default();
-    if let Some(other) = associations.iter().filter_map(|one| one.route_table_id.as_deref()).find(|other| *other != id)
-    {
-        return Err(ConvertError::AnotherTables { table: id.to_owned(), other: other.to_owned() });
+    let mut unclear = json.associations.is_none().then_some(Unclear::Absent);
+    let mut associations = Vec::new();
+    for association in json.associations.iter().flatten() {
+        match association.convert(id) {
+            Ok(association) => associations.push(association),
+            Err(ConvertError::NamesNothing) => unclear = Some(Unclear::Nameless),
+            Err(error) => return Err(error),
+        }
     }
-    let unclear = match &json.associations {
-        None => Some(Unclear::Absent),
-        Some(_) => associations.iter().any(AssociationJson::is_nameless).then_some(Unclear::Nameless),
-    };
     let table = RouteTable {
         id: id.into(),
         vpc: convert::required("VpcId", json.vpc_id.as_deref())?.into(),
         owner: json.owner_id.as_deref().map(Into::into),
-        associations: associations.iter().filter_map(|one| one.convert().transpose()).collect::<Result<_, _>>()?,
+        associations,
         routes: unwrapped(json.routes.ok_or(ConvertError::Missing { field: "Routes" })?).into(),
         // Matters only to a network interface, and files are judged by subnet.
         firewalled: Vec::new(),
@@ -172,32 +197,17 @@ struct AssociationJson<'a> {
 exact!(AssociationJson borrows);
 
 impl AssociationJson<'_> {
-    /// Whether it does not say what the table serves: a subnet, a gateway, a pool of public addresses or the VPC. A text that is
-    /// no id of such a thing says nothing: `null` would leave a subnet to the main route table.
-    fn is_nameless(&self) -> bool {
-        let ids: [(_, &[&str]); 3] = [
-            (&self.subnet_id, &["subnet-"]),
-            (&self.gateway_id, &["igw-", "vgw-"]),
-            (&self.public_ipv4_pool, &["ipv4pool-"]),
-        ];
-        let given: Vec<bool> = ids.iter().filter_map(|(id, kinds)| Some(is_id_of(id.as_deref()?, kinds))).collect();
-        given.contains(&false) || (given.is_empty() && !self.main)
-    }
-
-    fn convert(&self) -> Result<Option<Association>, ConvertError> {
+    fn convert(&self, table: &str) -> Result<Association, ConvertError> {
         RawAssociation {
             main: self.main,
+            route_table_id: self.route_table_id.as_deref(),
             subnet_id: self.subnet_id.as_deref(),
             gateway_id: self.gateway_id.as_deref(),
+            public_ipv4_pool: self.public_ipv4_pool.as_deref(),
             state: self.association_state.as_ref().map(StateJson::word),
         }
-        .convert()
+        .convert(table)
     }
-}
-
-fn is_id_of(text: &str, kinds: &[&str]) -> bool {
-    let rest = kinds.iter().find_map(|kind| text.strip_prefix(kind));
-    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
 }
 
 /// A route, read key by key: a target under a key that is not known must not go unnoticed beside one that is.
