@@ -1,7 +1,7 @@
 //! A recording replayed: the same facts, at the same readings of the clocks, judged where the daemon judged them.
 //!
 //! A line that is missing may have had the fact that mattered. So nothing is concluded from there on: what follows is
-//! undetermined.
+//! undetermined. Facts that came after the last report count at the end: they may make the outcome worse, and never better.
 
 use super::{
     clock::Reading,
@@ -21,7 +21,7 @@ pub struct Replay {
     pub header: Header,
     /// The changes of the outcome.
     pub changes: Vec<OutcomeChange>,
-    /// The last report.
+    /// The last report: the daemon's, or of the facts that came after it.
     pub last: Report,
     /// The reports that this onnet judges differently, with the outcome that the daemon recorded.
     pub differing: Vec<(Timestamp, Outcome)>,
@@ -132,6 +132,8 @@ struct Player {
     /// Since a line is missing.
     lost: Option<Gap>,
     last: Option<Report>,
+    /// Whether facts came after the last report.
+    has_further: bool,
     changes: Vec<OutcomeChange>,
     differing: Vec<(Timestamp, Outcome)>,
     is_complete: bool,
@@ -149,6 +151,7 @@ impl Player {
             next: first.seq + 1,
             lost: (first.seq != 0).then(|| missing(0, first.seq)),
             last: None,
+            has_further: false,
             changes: Vec::new(),
             differing: Vec::new(),
             is_complete: false,
@@ -159,7 +162,7 @@ impl Player {
         if line.seq != self.next && self.lost.is_none() {
             // The missing line came after the last one: from then on it may have made a difference.
             self.lost = Some(missing(self.next, line.seq));
-            self.report(self.snapshot_now());
+            self.report(self.snapshot_now(self.last.as_ref()));
         }
         self.next = line.seq.saturating_add(1);
         self.now = line.reading();
@@ -171,9 +174,11 @@ impl Player {
             Event::Recording(_) => {}
             Event::Facts(answer) => {
                 self.facts.take(*answer);
+                self.has_further = true;
             }
             Event::Report(Reported { taken_at, took, proxies, ignored_settings, outcome }) => {
                 self.facts.set_ignored_settings(ignored_settings);
+                self.has_further = false;
                 if self.report(self.facts.snapshot(taken_at, took, proxies)) != outcome && self.lost.is_none() {
                     self.differing.push((self.now.wall, outcome));
                 }
@@ -182,27 +187,51 @@ impl Player {
         }
     }
 
-    fn report(&mut self, mut snapshot: Snapshot) -> Outcome {
+    fn report(&mut self, snapshot: Snapshot) -> Outcome {
+        let report = self.judged(snapshot, self.last.as_ref().map(|last| last.outcome));
+        self.last.insert(report).outcome
+    }
+
+    fn judged(&mut self, mut snapshot: Snapshot, from: Option<Outcome>) -> Report {
         if let Some(lost) = &self.lost {
             snapshot.names = Observed::Unseen(lost.clone());
             snapshot.account_name = Observed::Unseen(lost.clone());
         }
         let report = judge(snapshot);
-        let (from, to) = (self.last.as_ref().map(|report| report.outcome), report.outcome);
-        if from != Some(to) {
-            let summary = report.summary.clone();
+        if from != Some(report.outcome) {
+            let (to, summary) = (report.outcome, report.summary.clone());
             self.changes.push(OutcomeChange { at: self.now.wall, from, to, summary });
         }
-        self.last = Some(report);
-        to
+        report
     }
 
-    fn snapshot_now(&self) -> Snapshot {
-        self.facts.snapshot(self.now.wall, Seconds::default(), Vec::new())
+    /// What is known now. The proxies are those of the last report: no other line has them.
+    fn snapshot_now(&self, last: Option<&Report>) -> Snapshot {
+        let proxies = last.map_or_else(Vec::new, |last| last.snapshot.proxies.clone());
+        self.facts.snapshot(self.now.wall, Seconds::default(), proxies)
     }
 
-    fn end(self) -> Replay {
-        let last = self.last.clone().unwrap_or_else(|| judge(self.snapshot_now()));
+    /// The report on facts that came after the `recorded` one. The daemon made none of them: they may have come one by one.
+    fn closing(&mut self, recorded: Option<&Report>) -> Report {
+        let snapshot = self.snapshot_now(recorded);
+        let from = recorded.map(|recorded| recorded.outcome);
+        let improves = match (judge(snapshot.clone()).outcome, from) {
+            (Outcome::Undetermined, _) => false,
+            (_, None | Some(Outcome::Undetermined)) => true,
+            (now, Some(recorded)) => now < recorded,
+        };
+        if improves {
+            let detail = "the recording has no report of its last facts".to_owned();
+            self.lost.get_or_insert(Gap::Truncated { detail });
+        }
+        self.judged(snapshot, from)
+    }
+
+    fn end(mut self) -> Replay {
+        let last = match self.last.take() {
+            Some(last) if !self.has_further => last,
+            recorded => self.closing(recorded.as_ref()),
+        };
         let Self { header, changes, differing, is_complete, .. } = self;
         Replay { header, changes, last, differing, is_complete }
     }

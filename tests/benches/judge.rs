@@ -111,6 +111,7 @@ fn vpc(extent: Extent) -> Inventory {
         owner: None,
         cidrs,
         ipv6_native: false,
+        without_ipv6: false,
         dns64: Some(false),
     };
     Inventory {

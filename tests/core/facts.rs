@@ -7,8 +7,8 @@ use crate::common::{
 use onnet_core::{
     judge::judge,
     model::{
-        CONTROL_AGE, Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Question, Snapshot, Timestamp, VpcFacts,
-        WitnessAttempt,
+        CONTROL_AGE, Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Probe, Question, Snapshot, Timestamp,
+        VpcFacts, WitnessAttempt,
     },
 };
 
@@ -19,7 +19,13 @@ fn worlds() -> impl Iterator<Item = (&'static str, Snapshot)> {
 }
 
 /// Scenarios in which two facts disagree: the one that remains may speak alone.
-const DISAGREE: [&str; 36] = [
+const DISAGREE: [&str; 42] = [
+    "name_resolves_to_an_address_of_the_instance_itself",
+    "endpoint_names_a_table_that_is_not_listed",
+    "endpoint_that_is_being_deleted_names_a_table_that_is_not_listed",
+    "blackhole_route_to_an_endpoint_that_is_available",
+    "another_interface_of_the_instance_has_an_address_of_the_list",
+    "another_services_endpoint_has_an_address_of_the_list",
     "no_endpoint_overrules_shared_facts",
     "testimony_from_another_source_does_not_confirm_unsigned_facts",
     "an_answer_that_the_endpoints_policy_denies",
@@ -107,6 +113,30 @@ fn tables_and_testimony_that_disagree_speak_as_if_alone() {
         }
     }
     assert!(tried > 1_000, "{tried}");
+}
+
+/// It is evidence of neither, and the probe that was asked for did not come back.
+#[test]
+fn a_probe_of_something_else_counts_like_one_that_did_not_come_back() {
+    let world = scenarios::base();
+    assert_eq!(judge(world.clone()).outcome, Outcome::OnNet);
+    let with = |change: fn(&mut Probe)| {
+        let mut world = world.clone();
+        world.probes.iter_mut().filter_map(|attempt| attempt.probe.seen_mut()).for_each(change);
+        judge(world)
+    };
+    assert_eq!(with(|_| {}).outcome, Outcome::OnNet);
+    let mut without = world.clone();
+    let failed = || Gap::Failed { detail: "nothing came back".to_owned() };
+    without.probes.iter_mut().for_each(|attempt| attempt.probe = Observed::Unseen(failed()));
+    let without = judge(without).outcome;
+    for change in [(|probe| probe.address = "52.94.0.99".parse().unwrap()) as fn(&mut Probe), |probe| {
+        probe.hostname = "dynamodb.us-west-2.amazonaws.com".to_owned()
+    }] {
+        let report = with(change);
+        assert_eq!(report.outcome, without);
+        assert_ne!(report.outcome, Outcome::OnNet);
+    }
 }
 
 #[test]

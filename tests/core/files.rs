@@ -488,7 +488,7 @@ fn a_customers_list_is_never_dynamodbs_by_its_name() {
         inventory.facts.service_prefix_lists.get().map(Vec::len).map_err(Gap::reason)
     };
     assert_eq!(lists("AWS"), Ok(1));
-    assert_eq!(lists("111111111111"), Err("not_found"));
+    assert_eq!(lists("111111111111"), Err("conflicting"));
 }
 
 /// Go, jq and .NET write an empty list as null.

@@ -734,7 +734,7 @@ fn the_region_of_zones_counts_more_than_that_of_services() {
 
 #[test]
 fn what_other_tools_wrote_is_not_read_and_refuses_nothing() {
-    let unrelated: [&[u8]; 22] = [
+    let unrelated: [&[u8]; 23] = [
         b"",
         b"  \n",
         b"7",
@@ -744,7 +744,8 @@ fn what_other_tools_wrote_is_not_read_and_refuses_nothing() {
         b"[1]",
         b"[[\"x\"]]",
         b"[{}, 2]",
-        b"\nAn error occurred (UnauthorizedOperation) when calling the DescribeSubnets operation: no",
+        b"\nAn error occurred (UnauthorizedOperation) when calling the DescribeInstances operation: no",
+        b"Note: An error occurred when calling the DescribeSubnets operation, as the guide says",
         b"{\"a\": 1, // comment\n}",
         b"{\"a\": [1,],}",
         b"{\"a\": NaN}",
@@ -766,6 +767,21 @@ fn what_other_tools_wrote_is_not_read_and_refuses_nothing() {
     }
     let text = read(&[("zz.json", "An error occurred")]).unwrap();
     assert_eq!(text.not_read.len(), 1);
+}
+
+/// What it should have listed may be what matters.
+#[test]
+fn what_a_command_of_ours_left_that_failed_is_an_error() {
+    let denied = "\nAn error occurred (UnauthorizedOperation) when calling the DescribeRouteTables operation: no\n";
+    let throttled = denied.replace("DescribeRouteTables", "GetManagedPrefixListEntries");
+    let named = ["route-tables-b.json", "Subnets_2.json", "vpc-endpoints.json.json", "pl-02cd2c6b.json"];
+    let newer = denied.replace("\nAn error", "\naws: [ERROR]: An error");
+    let cases = [denied, &throttled, &newer].map(|text| ("zz.json", text, "failed: run that again")).into_iter();
+    let empty = named.map(|name| (name, " \n", "it is empty: run the command"));
+    for (name, content, expected) in cases.chain(empty) {
+        let error = outcome(&[(name, content)]).expect_err(name);
+        assert!(error.contains(name) && error.contains(expected), "{name}: {error}");
+    }
 }
 
 #[test]

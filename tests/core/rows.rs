@@ -471,6 +471,8 @@ fn another_list_does_not_lead_to_dynamodbs_endpoint() {
     assert_eq!(explained(&customers, "52.94.0.10"), Outcome::Undetermined);
     let list_unknown = folder(&[&by("pl-9")], &[("pl-9.json", half), ("prefix-lists.json", r#"{"PrefixLists": []}"#)]);
     assert_eq!(explained(&list_unknown, "52.94.0.10"), Outcome::OnNet, "what leads to DynamoDB's endpoint is its list");
+    let named = [("pl-9.json", half), ("prefix-lists.json", owned)];
+    assert_eq!(explained(&folder(&[&by("pl-9")], &named), "52.94.0.10"), Outcome::Undetermined, "a customer's alone");
     let shorter = half.replace("/23", "/16");
     let beside = folder(&[TO_ENDPOINT, &by("pl-9")], &[("pl-9.json", &shorter), ("managed.json", owned)]);
     assert_eq!(explained(&beside, "52.94.0.10"), Outcome::OnNet, "it leads nowhere else");
@@ -705,7 +707,7 @@ fn the_ipv6_list_is_known_by_its_route() {
     assert_eq!(of(LISTS, &[("pl-6.json", ipv4)]), (Outcome::Undetermined, 2), "a second one of IPv4");
     // Whatever the state and the origin of the route are, and where only the name says whose the list is.
     for (change, expected) in [
-        ((r#""State": "active""#, r#""State": "blackhole""#), Outcome::AtRisk),
+        ((r#""State": "active""#, r#""State": "blackhole""#), Outcome::Undetermined),
         ((r#""State": "active""#, r#""State": "filtered""#), Outcome::Undetermined),
         ((r#""Origin": "CreateRoute""#, r#""Origin": "Advertisement""#), Outcome::Undetermined),
     ] {
@@ -861,4 +863,107 @@ fn two_rows_of_one_thing_are_compared_field_by_field() {
         let error = outcome(&[("one.json", row), ("two.json", &row.replace(from, to))]).expect_err(field);
         assert!(error.contains(&format!("the {field} of ")) && error.contains("differ"), "{field}: {error}");
     }
+}
+
+/// A subnet without IPv6 has no use for the ranges of DynamoDB's IPv6 list, wherever packets to them would go.
+#[test]
+fn the_ipv6_list_counts_where_there_may_be_ipv6() {
+    let lists = LISTS.replace(
+        "]}]}",
+        r#"]}, {"PrefixListId": "pl-6", "PrefixListName": "com.amazonaws.us-east-1.ipv6.dynamodb", "Cidrs": ["2600:1f70::/40"]}]}"#,
+    );
+    assert_ne!(lists, LISTS);
+    let of = |fields: &str| {
+        let subnets = format!(
+            r#"{{"Subnets": [{{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"{fields}}}]}}"#
+        );
+        outcome(&[("prefix-lists.json", &lists), ("subnets.json", &subnets)])
+    };
+    let ranges = |state: &str| {
+        let range = r#"{"Ipv6CidrBlock": "2600:1f18::/64", "Ipv6CidrBlockState": {"State": "STATE"}}"#;
+        format!(r#", "EnableDns64": false, "Ipv6CidrBlockAssociationSet": [{}]"#, range.replace("STATE", state))
+    };
+    let without = r#", "Ipv6CidrBlockAssociationSet": []"#;
+    assert_eq!(of(without), Ok(Outcome::OnNet));
+    assert_eq!(of(&format!(r#"{without}, "EnableDns64": false, "Ipv6Native": false"#)), Ok(Outcome::OnNet));
+    for fields in ["", r#", "Ipv6Native": false"#, &ranges("associating"), &ranges("disassociating")] {
+        assert_eq!(of(fields), Ok(Outcome::AtRisk), "{fields}");
+    }
+    assert_ne!(of(&ranges("associated")), Ok(Outcome::OnNet));
+    // The same subnet in two files, of which one leaves the list out.
+    let subnets = |more: &str| SUBNETS.replace(r#""VpcId": "vpc-1""#, &format!(r#""VpcId": "vpc-1"{more}"#));
+    for files in [[without, ""], ["", without]] {
+        let [one, other] = files.map(subnets);
+        let files = [("prefix-lists.json", lists.as_str()), ("subnets.json", &one), ("more.json", &other)];
+        assert_eq!(outcome(&files), Ok(Outcome::OnNet), "{one} {other}");
+    }
+}
+
+/// What is in a subnet shows that there is one.
+#[test]
+fn a_subnet_that_anything_is_in_and_that_is_not_listed_leaves_the_audit_open() {
+    let nat = |fields: &str| format!(r#"{{"NatGateways": [{{"NatGatewayId": "nat-1", {fields}}}]}}"#);
+    let endpoint = |subnet: &str| {
+        ENDPOINTS.replace(
+            "]}]}",
+            &format!(
+                r#"]}}, {{"VpcEndpointId": "vpce-9", "VpcEndpointType": "Interface", "VpcId": "vpc-1", "State": "available",
+                    "ServiceName": "com.amazonaws.us-east-1.ecr.api", "SubnetIds": ["{subnet}"], "NetworkInterfaceIds": []}}]}}"#
+            ),
+        )
+    };
+    for (what, name, content, expected) in [
+        ("a NAT gateway", "nat.json", nat(r#""SubnetId": "subnet-9", "VpcId": "vpc-1""#), Outcome::Undetermined),
+        ("of no VPC", "nat.json", nat(r#""SubnetId": "subnet-9""#), Outcome::Undetermined),
+        ("in a subnet that is listed", "nat.json", nat(r#""SubnetId": "subnet-1", "VpcId": "vpc-1""#), Outcome::OnNet),
+        ("deleted", "nat.json", nat(r#""SubnetId": "subnet-9", "VpcId": "vpc-1", "State": "deleted""#), Outcome::OnNet),
+        ("another tool's", "nat.json", r#"{"NatGateways": {"SubnetId": 7}}"#.to_owned(), Outcome::OnNet),
+        ("an endpoint", "vpc-endpoints.json", endpoint("subnet-9"), Outcome::Undetermined),
+        ("in a subnet that is listed", "vpc-endpoints.json", endpoint("subnet-1"), Outcome::OnNet),
+    ] {
+        assert_eq!(outcome(&[(name, &content)]), Ok(expected), "{what}");
+    }
+}
+
+#[test]
+fn a_table_that_only_an_endpoint_names_may_serve_a_subnet_unless_the_endpoint_was_deleted() {
+    for (state, expected) in [
+        ("available", Outcome::Undetermined),
+        ("deleting", Outcome::Undetermined),
+        ("rejected", Outcome::Undetermined),
+        ("deleted", Outcome::OnNet),
+    ] {
+        let other = format!(
+            r#"]}}, {{"VpcEndpointId": "vpce-9", "VpcEndpointType": "Gateway", "VpcId": "vpc-1", "State": "{state}",
+                "ServiceName": "com.amazonaws.us-east-1.s3", "RouteTableIds": ["rtb-9"]}}]}}"#
+        );
+        let endpoints = ENDPOINTS.replace("]}]}", &other);
+        assert_eq!(outcome(&[("vpc-endpoints.json", &endpoints)]), Ok(expected), "{state}");
+    }
+}
+
+/// A local route is about to win.
+#[test]
+fn a_range_of_the_vpc_within_the_list_counts_from_when_it_is_being_associated() {
+    for (state, expected) in [
+        ("associating", Outcome::Undetermined),
+        ("associated", Outcome::Undetermined),
+        ("disassociating", Outcome::Undetermined),
+        ("disassociated", Outcome::OnNet),
+        ("failed", Outcome::OnNet),
+    ] {
+        let range = format!(r#"{{"CidrBlock": "52.94.0.0/24", "CidrBlockState": {{"State": "{state}"}}}}"#);
+        let vpcs = format!(
+            r#"{{"Vpcs": [{{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16", "CidrBlockAssociationSet": [{range}]}}]}}"#
+        );
+        assert_eq!(outcome(&[("vpcs.json", &vpcs)]), Ok(expected), "{state}");
+    }
+}
+
+/// FIPS has interface endpoints alone.
+#[test]
+fn a_gateway_endpoint_of_the_fips_service_carries_nothing_for_certain() {
+    let fips = ENDPOINTS.replace("us-east-1.dynamodb", "us-east-1.dynamodb-fips");
+    assert_ne!(outcome(&[("vpc-endpoints.json", &fips)]), Ok(Outcome::OnNet));
+    assert_eq!(explained(&read(&[("vpc-endpoints.json", &fips)]).unwrap(), "52.94.0.10"), Outcome::Undetermined);
 }

@@ -124,8 +124,17 @@ pub fn cidr(field: &'static str, value: &str) -> Result<IpNet, ConvertError> {
 /// Whether a range of a VPC or a subnet in this state is in effect. In a state that AWS does not document, it may be.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcCidrBlockState.html>
 pub fn in_effect(state: Option<&str>) -> bool {
-    const NOT_IN_EFFECT: [&str; 5] = ["associating", "disassociating", "disassociated", "failing", "failed"];
-    state.is_none_or(|word| !NOT_IN_EFFECT.iter().any(|known| word.eq_ignore_ascii_case(known)))
+    const CHANGING: [&str; 2] = ["associating", "disassociating"];
+    may_be_in_effect(state) && state.is_none_or(|word| !is_one_of(word, &CHANGING))
+}
+
+/// Whether a range is in effect, or changing.
+pub(super) fn may_be_in_effect(state: Option<&str>) -> bool {
+    state.is_none_or(|word| !is_one_of(word, &["disassociated", "failing", "failed"]))
+}
+
+fn is_one_of(word: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// Whether a prefix list is DynamoDB's in `region`: its one list today, and an IPv6 one should AWS add it.

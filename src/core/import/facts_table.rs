@@ -5,9 +5,9 @@
 //! reason.
 
 use crate::model::{
-    AccountId, AssociatedWith, Association, AssociationState, Destination, Gap, Observed, Observer, PERIODS_KEPT,
-    PrefixList, PrefixListId, RouteTable, RouteTableId, Seconds, SharedFacts, SubnetId, Timestamp, VpcEndpoint,
-    VpcFacts, VpcId, unique,
+    AccountId, AssociatedWith, Association, AssociationState, Destination, EndpointState, Gap, Observed, Observer,
+    PERIODS_KEPT, PrefixList, PrefixListId, RouteTable, RouteTableId, Seconds, SharedFacts, SubnetId, Timestamp,
+    VpcEndpoint, VpcFacts, VpcId, unique,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -227,6 +227,19 @@ impl Head {
         Ok(age)
     }
 
+    /// A table that an endpoint names and the publisher's listing has not: it may serve any subnet, and a reader has a part of the listing.
+    fn unlisted_table(&self, endpoints: &[VpcEndpoint]) -> Option<Gap> {
+        let entries = self.contents.route_tables.get(&self.publisher).ok()?;
+        endpoints.iter().filter(|endpoint| endpoint.state != EndpointState::Deleted).find_map(|endpoint| {
+            let is_listed = |table: &RouteTableId| entries.iter().any(|entry| entry.id == *table);
+            let table = endpoint.route_tables.iter().find(|table| !is_listed(table))?;
+            Some(Gap::Conflicting {
+                one: format!("{} names {table} among its route tables", endpoint.id),
+                other: "it is not among the route tables that are shared".to_owned(),
+            })
+        })
+    }
+
     /// The tables that may serve one of `subnets`: those that are associated with one, the main one, and all of them where some
     /// associations have a state and others none.
     fn tables_for(&self, subnets: &BTreeSet<SubnetId>) -> Result<Vec<&TableEntry>, Gap> {
@@ -285,6 +298,11 @@ impl Head {
             other.map_or(Ok(()), |other| Err(foreign(other.id.as_str(), other.vpc.as_str(), &self.vpc)))?;
             Ok(endpoints)
         });
+        let tables =
+            tables.and_then(|tables| match endpoints.as_deref().ok().and_then(|all| self.unlisted_table(all)) {
+                Some(gap) => Err(gap),
+                None => Ok(tables),
+            });
         let interfaces = contents.endpoint_interfaces.get(publisher).and_then(|digest| parsed(chunk(digest)?));
         let prefix_lists = self.lists_for(subnets).into_iter().map(|id| {
             let not_listed = || Gap::Malformed { detail: format!("the shared facts do not have the prefix list {id}") };

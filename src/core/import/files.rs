@@ -17,6 +17,7 @@ use super::{
 use crate::model::{Inventory, PrefixListId, Timestamp, shell_word};
 use assemble::Collected;
 use document::{Document, File};
+use listing::name_of;
 use relevant::{LARGE, Relevant};
 use std::{
     io::{self, Read},
@@ -360,6 +361,12 @@ fn in_utf8(bytes: Vec<u8>) -> Vec<u8> {
 /// The remedy, where something is of another type than the CLI writes it in: a list of one item as that item, an object as a text.
 fn remedy(problem: &str, bytes: &[u8]) -> &'static str {
     let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+    if is_blank(bytes) {
+        return "; it is empty: run the command that should have written it again";
+    }
+    if is_failure_of_ours(bytes) {
+        return "; it has the error of an aws command that failed: run that again";
+    }
     if !problem.starts_with("invalid type") {
         return "";
     }
@@ -379,9 +386,42 @@ fn leads_nowhere(path: &Path, error: &io::Error) -> bool {
     path.is_symlink() && error.kind() != io::ErrorKind::PermissionDenied && path.metadata().is_err()
 }
 
+/// What `aws … > file` leaves where the command fails.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(u8::is_ascii_whitespace)
+}
+
+/// Whether it is the AWS CLI's message that one of the commands that are read here failed.
+fn is_failure_of_ours(bytes: &[u8]) -> bool {
+    const OPERATIONS: [&str; 8] = [
+        "DescribeRouteTables",
+        "DescribeSubnets",
+        "DescribeVpcEndpoints",
+        "DescribePrefixLists",
+        "DescribeManagedPrefixLists",
+        "GetManagedPrefixListEntries",
+        "DescribeNetworkInterfaces",
+        "DescribeVpcs",
+    ];
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start();
+    ["An error occurred", "aws: [ERROR]"].iter().any(|start| text.starts_with(start))
+        && OPERATIONS.iter().any(|operation| text.contains(&format!("when calling the {operation} operation")))
+}
+
+/// Whether a file is named as those of our own commands are.
+fn is_named_as_ours(path: &Path) -> bool {
+    const NAMES: [&str; 5] = ["route-table", "subnet", "vpc-endpoint", "prefix-list", "network-interface"];
+    let name = name_of(path).to_ascii_lowercase().replace('_', "-");
+    NAMES.iter().any(|known| name.contains(known)) || prefix_list_of(path).is_some()
+}
+
 /// Whether a file that cannot be read holds nothing of ours, so that another tool must have written it. One that could be ours,
 /// cut off or spoilt, is an error: what it holds would be missing.
 fn is_another_tools(path: &Path, bytes: &[u8], error: &JsonError) -> bool {
+    if is_failure_of_ours(bytes) || (is_blank(bytes) && is_named_as_ours(path)) {
+        return false;
+    }
     const ROWS: [&str; 11] = [
         "RouteTableId",
         "VpcEndpointId",
@@ -475,19 +515,19 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/files").join(name)
     }
 
-    /// A folder with two more routes in each table, to another network and for NAT64, which its subnets use.
-    fn with_other_routes(name: &str) -> tempfile::TempDir {
+    /// A folder with two more routes in each table, to another network and for `ipv6`, and whether its subnets use NAT64.
+    fn with_other_routes(name: &str, ipv6: &str, dns64: Option<bool>) -> tempfile::TempDir {
         let copy = tempfile::tempdir().unwrap();
         for file in std::fs::read_dir(folder(name)).unwrap().map(|file| file.unwrap()) {
             let mut content: serde_json::Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
             for table in content["RouteTables"].as_array_mut().into_iter().flatten() {
                 let route = serde_json::json!({"DestinationCidrBlock": "192.168.0.0/16", "VpcPeeringConnectionId": "pcx-1", "Origin": "CreateRoute", "State": "active"});
                 table["Routes"].as_array_mut().unwrap().push(route);
-                let route = serde_json::json!({"DestinationIpv6CidrBlock": "64:ff9b::/96", "NatGatewayId": "nat-64", "Origin": "CreateRoute", "State": "active"});
+                let route = serde_json::json!({"DestinationIpv6CidrBlock": ipv6, "NatGatewayId": "nat-64", "Origin": "CreateRoute", "State": "active"});
                 table["Routes"].as_array_mut().unwrap().push(route);
             }
             for subnet in content["Subnets"].as_array_mut().into_iter().flatten() {
-                subnet["EnableDns64"] = true.into();
+                subnet["EnableDns64"] = dns64.into();
             }
             std::fs::write(copy.path().join(file.file_name()), content.to_string()).unwrap();
         }
@@ -496,8 +536,9 @@ mod tests {
 
     #[test]
     fn the_answers_are_the_same_without_the_routes_that_cannot_matter() {
-        for name in TESTED {
-            let dir = with_other_routes(name);
+        let worlds = [("64:ff9b::/96", Some(true)), ("2001:db8::/32", None)];
+        for (name, (ipv6, dns64)) in TESTED.into_iter().flat_map(|name| worlds.map(|world| (name, world))) {
+            let dir = with_other_routes(name, ipv6, dns64);
             let dir = dir.path();
             let whole = read_sized(dir, Some("us-east-1"), None, u64::MAX).unwrap();
             let small = read_sized(dir, Some("us-east-1"), None, 0).unwrap();

@@ -4,6 +4,7 @@ use super::{
     egress::{Egress, egress, require_public_ipv4},
     explain::{losers, matched, undetermined, winner},
     lookup::{Selection, is_nat64, select},
+    own_requests::contradiction,
     path::Reader,
     subnet::whole_table_of,
     testimony::{self, Said, Weighed},
@@ -25,7 +26,7 @@ pub(super) struct Judged<'s> {
     pub(super) said: Said,
     /// What stands before the endpoint that DynamoDB testified to.
     pub(super) hop: Option<Path>,
-    /// What DynamoDB said against the configuration: the verdict cannot be relied on.
+    /// What packets or DynamoDB said against the configuration: the verdict cannot be relied on.
     pub(super) against: Option<String>,
     /// What the configuration said, where DynamoDB's word counts and contradicts it.
     pub(super) overruled: Option<String>,
@@ -101,7 +102,11 @@ pub(super) fn judge_address<'s>(
     };
     let reason = reason(address, &verdict, then_an_endpoint(snapshot, address, &said));
     let report = AddressReport { address, hostname: hostname.to_owned(), in_use, verdict, reason, trace };
-    Judged { report, egress, table, said, hop, against, overruled }
+    let mut judged = Judged { report, egress, table, said, hop, against, overruled };
+    if judged.against.is_none() {
+        judged.against = contradiction(snapshot, &judged);
+    }
+    judged
 }
 
 /// What follows for an address from the network interface on.
@@ -124,6 +129,11 @@ fn route<'s>(reader: &Reader<'s>, egress: &Egress<'s>, address: IpAddr) -> Route
     let interface = egress.interface;
     if let Some(missing) = &egress.astray {
         return Routed::not(Verdict::Undetermined(vec![missing.clone()]));
+    }
+    if let Some(own) = reader.own_interface(address) {
+        let one = format!("it is an address of this instance's own {own}");
+        let gap = Gap::Conflicting { one, other: format!("the kernel sends packets to it by {}", interface.id) };
+        return Routed::not(Verdict::Undetermined(vec![Missing::new(format!("whose {address} is"), &gap)]));
     }
     let endpoint = || reader.endpoint_interface(&interface.vpc, address);
     if let Some(cidrs) = interface.subnet_cidrs.seen()
@@ -194,10 +204,7 @@ fn witnesses(snapshot: &Snapshot, address: IpAddr) -> impl Iterator<Item = Witne
 /// The probes of an address that were made.
 pub(super) fn probes_of(snapshot: &Snapshot, address: IpAddr) -> impl Iterator<Item = &Probe> {
     let attempts = snapshot.probes.iter().filter(move |attempt| attempt.address == address);
-    // A probe of something else than it was made for is evidence of neither.
-    attempts.filter_map(move |attempt| {
-        attempt.probe.seen().filter(|probe| probe.address == address && probe.hostname == attempt.hostname)
-    })
+    attempts.filter_map(|attempt| attempt.probe.seen())
 }
 
 /// Whether the service itself said that requests to this address come through a VPC endpoint.

@@ -125,19 +125,25 @@ impl Tables<'_> {
             Ok(coverage) => {
                 let may_have_dns64 =
                     subnet.dns64.unwrap_or_else(|| may_have_ipv6(self.inventory, subnet) || coverage.has_ipv6_route());
-                let is_special = may_have_dns64 || subnet.ipv6_native || unknown_ranges.is_some();
+                let is_special = may_have_dns64
+                    || subnet.ipv6_native
+                    || unknown_ranges.is_some()
+                    || (subnet.without_ipv6 && coverage.has_ipv6_range());
                 if !is_special && !coverage.overlaps(&subnet.cidrs) {
                     return judged((self.reader, &self.counterfactual), subnet, used, coverage);
                 }
-                let mut coverage = coverage.clone();
                 let usable = |entry: &IpNet| !subnet.ipv6_native || matches!(entry, IpNet::V6(_));
+                let of_family = |entry: &IpNet| !subnet.without_ipv6 || matches!(entry, IpNet::V4(_));
+                let Ok(mut coverage) = coverage.clone().only(self.reader, of_family) else {
+                    return self.not_judged(subnet, Some(used), without_family(subnet));
+                };
                 let unknown = subnet.dns64.is_none().then(|| unknown_dns64(&subnet.id));
                 // What is off-net without DNS64 is so with it.
                 if may_have_dns64 && !(unknown.is_some() && coverage.is_off_net(usable)) {
                     coverage.add_nat64(self.reader, unknown);
                 }
                 let Ok(mut coverage) = coverage.only(self.reader, usable) else {
-                    return self.not_judged(subnet, Some(used), without_ipv4(&subnet.id));
+                    return self.not_judged(subnet, Some(used), without_family(subnet));
                 };
                 coverage.take_out_subnet(self.reader, &subnet.vpc, &subnet.cidrs);
                 if let Some(gap) = unknown_ranges {
@@ -187,10 +193,12 @@ fn unknown_dns64(subnet: &SubnetId) -> Missing {
     }
 }
 
-/// What takes the place of the list's IPv4 ranges in an IPv6-only subnet.
-fn without_ipv4(subnet: &SubnetId) -> Missing {
-    let detail = format!("{subnet} is IPv6-only, and the prefix list has IPv4 ranges alone");
-    Missing { what: "the IPv6 addresses by which programs reach DynamoDB".to_owned(), why: Gap::NotFound { detail } }
+/// What takes the place of the list's ranges in a subnet that has no addresses of their family.
+fn without_family(subnet: &Subnet) -> Missing {
+    let (own, of_list) = if subnet.ipv6_native { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
+    let detail = format!("{} is {own}-only, and the prefix list has {of_list} ranges alone", subnet.id);
+    let what = format!("the {own} addresses by which programs reach DynamoDB");
+    Missing { what, why: Gap::NotFound { detail } }
 }
 
 fn judged(

@@ -7,8 +7,8 @@ use super::{
     path::Reader,
 };
 use crate::model::{
-    CoverageRange, CoverageSummary, Destination, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable,
-    SubnetId, Verdict, VpcFacts, VpcId, addresses_in,
+    CoverageRange, CoverageSummary, Gap, Interface, Missing, PathTarget, PrefixListId, RouteTable, SubnetId, Verdict,
+    VpcFacts, VpcId, addresses_in,
 };
 use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv6Addr};
@@ -122,10 +122,14 @@ impl<'t> Coverage<'t> {
         self.entries.iter().any(|entry| own.iter().any(|own| covers(own, entry) || covers(entry, own)))
     }
 
+    /// Whether the list has a range of IPv6.
+    pub(super) fn has_ipv6_range(&self) -> bool {
+        self.ranges.iter().any(|range| range.cidr.addr().is_ipv6())
+    }
+
     /// Whether the table has a route for a range of IPv6, as every table of a VPC with IPv6 has its local route.
     pub(super) fn has_ipv6_route(&self) -> bool {
-        let is_ipv6 = |to: &Destination| matches!(to, Destination::Cidr(IpNet::V6(_)));
-        self.table.routes.iter().any(|route| is_ipv6(&route.destination))
+        self.table.routes.iter().any(|route| route.ipv6().is_some())
     }
 
     /// Whether no packet to a range that is `usable` takes an endpoint, and some take another path.

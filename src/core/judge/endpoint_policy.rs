@@ -10,6 +10,7 @@ use crate::{
     model::{EndpointPolicy, PolicyAction, PolicyCondition, PolicyDecision, Snapshot, VpcEndpoint, partition_of},
 };
 use serde_json::{Map, Value};
+use std::str::Chars;
 
 /// What a probe asks for.
 pub(super) const LIST_TABLES: &str = "dynamodb:ListTables";
@@ -106,27 +107,17 @@ pub(super) fn list_tables_denied(policies: &[EndpointPolicy]) -> Vec<String> {
     policies.iter().filter_map(why).collect()
 }
 
-/// What the policy of an endpoint says of an action on a table, or on any; `None` where EC2's answer has no policy.
-pub(super) fn decision_of(
-    endpoint: &VpcEndpoint,
-    action: &str,
-    table: Option<&str>,
-    region: &str,
-) -> Option<PolicyDecision> {
-    Some(Policy::read(endpoint.policy.as_deref()?).decide(&Asked { action, table, region }))
-}
-
 /// What a policy is asked about.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     /// An action of DynamoDB: `dynamodb:GetItem`.
-    action: &'a str,
+    pub(super) action: &'a str,
     /// A table's name or ARN; `None` for any table.
-    table: Option<&'a str>,
-    region: &'a str,
+    pub(super) table: Option<&'a str>,
+    pub(super) region: &'a str,
 }
 
 /// A policy, or why it cannot be read.
-struct Policy(Result<Vec<Statement>, String>);
+pub(super) struct Policy(Result<Vec<Statement>, String>);
 
 /// Whom, what or which requests an element of a statement matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,12 +147,12 @@ struct Patterns {
 
 impl Policy {
     /// Reads a document.
-    fn read(document: &str) -> Self {
+    pub(super) fn read(document: &str) -> Self {
         Self(read(document))
     }
 
     /// What it says of requests.
-    fn decide(&self, asked: &Asked<'_>) -> PolicyDecision {
+    pub(super) fn decide(&self, asked: &Asked<'_>) -> PolicyDecision {
         let statements = match &self.0 {
             Ok(statements) => statements,
             Err(because) => return PolicyDecision::Unknown { because: because.clone() },
@@ -201,7 +192,7 @@ impl Statement {
 
     fn of_action(&self, action: &str) -> Matches {
         let action = action.to_ascii_lowercase();
-        let named = self.actions.patterns.iter().any(|pattern| is_like(&pattern.to_ascii_lowercase(), &action));
+        let named = self.actions.patterns.iter().any(|pattern| is_like(pattern, &action));
         if named != self.actions.negated { Matches::All } else { Matches::None }
     }
 
@@ -326,31 +317,27 @@ fn any_index(pattern: &str, table: &str) -> Matches {
 
 /// Whether a text is like a pattern, in which `*` is any text and `?` any character.
 fn is_like(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    // The positions in the pattern that the text up to here reaches.
-    let skip = |reached: &mut Vec<bool>| {
-        for at in 0..pattern.len() {
-            if reached[at] && pattern[at] == '*' {
-                reached[at + 1] = true;
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    // What follows the last `*`, and the text from where it was tried: it is tried from each later character in turn.
+    let mut last: Option<(Chars<'_>, Chars<'_>)> = None;
+    loop {
+        let (mut pattern_after, mut text_after) = (pattern.clone(), text.clone());
+        match (pattern_after.next(), text_after.next()) {
+            (Some('*'), _) => {
+                last = Some((pattern_after.clone(), text.clone()));
+                pattern = pattern_after;
+            }
+            (Some(one), Some(c)) if one == '?' || one == c => (pattern, text) = (pattern_after, text_after),
+            (None, None) => return true,
+            (Some(_) | None, _) => {
+                let Some((after, from)) = &mut last else { return false };
+                if from.next().is_none() {
+                    return false;
+                }
+                (pattern, text) = (after.clone(), from.clone());
             }
         }
-    };
-    let mut reached = vec![false; pattern.len() + 1];
-    reached[0] = true;
-    skip(&mut reached);
-    for c in text {
-        let mut next = vec![false; pattern.len() + 1];
-        for at in 0..pattern.len() {
-            match pattern[at] {
-                _ if !reached[at] => {}
-                '*' => next[at] = true,
-                one => next[at + 1] |= one == '?' || one == c,
-            }
-        }
-        skip(&mut next);
-        reached = next;
     }
-    reached[pattern.len()]
 }
 
 fn read(document: &str) -> Result<Vec<Statement>, String> {
@@ -387,7 +374,9 @@ fn statement(value: &Value, number: usize) -> Result<Statement, String> {
         Some(_) | None => format!("statement {number}"),
     };
     let patterns = |element: &str| patterns(statement, element).map_err(|problem| format!("{name}: {problem}"));
-    let (actions, resources) = (patterns("Action")?, patterns("Resource")?);
+    let (mut actions, resources) = (patterns("Action")?, patterns("Resource")?);
+    // Names of actions are the same in either case.
+    actions.patterns.iter_mut().for_each(|pattern| pattern.make_ascii_lowercase());
     let principals = principals(statement);
     let conditions = match statement.get("Condition") {
         None => Vec::new(),

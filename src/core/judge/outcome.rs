@@ -2,7 +2,6 @@
 
 use super::{
     address::{Judged, may_be_remote_endpoint, proxy_for},
-    findings::contradiction,
     round::{Named, Round, hostname_missing, reader},
     testimony::Said,
 };
@@ -111,7 +110,7 @@ fn standing(snapshot: &Snapshot, judged: &Judged<'_>) -> Standing {
     let report = &judged.report;
     // Packets or the service contradict the configuration. What the service says of an endpoint is no more than that: a NAT
     // gateway may stand before it.
-    if contradiction(snapshot, judged).is_some() {
+    if judged.against.is_some() {
         return Standing::Unknown;
     }
     match &report.verdict {

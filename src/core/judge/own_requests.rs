@@ -1,14 +1,15 @@
-//! What became of onnet's own requests, against the policy of the endpoint that they are routed to.
+//! What became of onnet's own requests, against the configuration: the route, and the policy of the endpoint that they are routed to.
 
 use super::{
-    address::{Judged, probes_of},
-    endpoint_policy::{DESCRIBE_TABLE, LIST_TABLES, decision_of, denied_by},
+    address::{Judged, is_testified, may_precede_endpoint, probes_of},
+    endpoint_policy::{Asked, DESCRIBE_TABLE, LIST_TABLES, Policy, denied_by},
     round::reader,
     testimony::attempts,
 };
 use crate::model::{
-    AddressReport, PolicyDecision, Probe, ProbeKind, ProbeResult, Reply, Snapshot, Statement, Testimony,
+    AddressReport, PolicyDecision, Probe, ProbeKind, ProbeResult, Reply, Snapshot, Statement, Testimony, Verdict,
 };
+use std::cell::LazyCell;
 
 /// A request that onnet made itself, and whether the policies on its way let it through; the service said so.
 struct Request<'a> {
@@ -19,16 +20,38 @@ struct Request<'a> {
     passed: bool,
 }
 
+/// What packets or the service say against the configuration's verdict.
+pub(super) fn contradiction(snapshot: &Snapshot, judged: &Judged<'_>) -> Option<String> {
+    let report = &judged.report;
+    let address = report.address;
+    let answered = probes_of(snapshot, address).find(|probe| probe.result.reached_service());
+    if matches!(report.verdict, Verdict::Dropped(_)) && answered.is_some() {
+        return Some(format!("according to its route, packets to {address} are dropped, but a probe was answered"));
+    }
+    let off_net = report.verdict.path().filter(|path| !path.is_dynamodb_endpoint);
+    if is_testified(snapshot, address) && off_net.is_some_and(|path| !may_precede_endpoint(path.kind())) {
+        return Some(format!("{}, but DynamoDB says the request came through a VPC endpoint", report.reason));
+    }
+    if let Some(against) = against_policy(snapshot, judged) {
+        return Some(against);
+    }
+    let source = report.trace.kernel_source()?;
+    let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;
+    Some(format!("the kernel would send from {source} to {address}, but a probe went out from {}", local.ip()))
+}
+
 /// What the policy of the endpoint that an address is routed to says against what became of onnet's own requests there. A policy that
 /// depends on who asks, or that cannot be read, contradicts nothing.
-pub(super) fn against_policy(snapshot: &Snapshot, judged: &Judged<'_>) -> Option<String> {
+fn against_policy(snapshot: &Snapshot, judged: &Judged<'_>) -> Option<String> {
     let path = judged.report.verdict.path().filter(|path| path.is_dynamodb_endpoint)?;
     let reader = reader(snapshot);
     let (region, endpoints) = (reader.region.ok()?, reader.facts.vpc_endpoints.seen()?);
     let endpoint = endpoints.iter().find(|endpoint| endpoint.id.as_str() == path.target.as_str())?;
+    let document = endpoint.policy.as_deref()?;
+    let policy = LazyCell::new(|| Policy::read(document));
     let (id, address) = (&endpoint.id, judged.report.address);
     own_requests(snapshot, judged).find_map(|Request { what, action, table, passed }| {
-        match decision_of(endpoint, action, table.as_deref(), region)? {
+        match policy.decide(&Asked { action, table: table.as_deref(), region }) {
             PolicyDecision::Denied { statement } if passed => Some(format!(
                 "the policy of {id} lets no one use {what} ({}), but DynamoDB at {address} answered {what}: the request came \
                  another way, or the policy was changed: a change takes effect after some minutes",

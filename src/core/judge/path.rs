@@ -7,8 +7,8 @@ use super::{
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
-    Gap, Instance, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList, PrefixListId,
-    Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
+    Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
+    PrefixListId, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
     is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
@@ -55,7 +55,8 @@ impl<'a> SeenBy<'a> {
         let interfaces = instance.into_iter().flat_map(|instance| &instance.interfaces);
         let of_interfaces = interfaces.filter(move |interface| interface.vpc == *vpc).flat_map(|interface| {
             let ranges = interface.subnet_cidrs.seen().into_iter().flatten();
-            ranges.map(|range| (interface.subnet.as_str(), *range))
+            let addresses = interface.addresses.iter().map(|address| (interface.id.as_str(), IpNet::from(*address)));
+            ranges.map(|range| (interface.subnet.as_str(), *range)).chain(addresses)
         });
         let listed = inventory.into_iter().flat_map(|inventory| &inventory.own_ranges);
         of_interfaces.chain(listed.filter(move |own| own.vpc == *vpc).map(|own| (own.of.as_str(), own.range)))
@@ -160,12 +161,25 @@ impl<'a> Reader<'a> {
 
     /// The local route of a range of the VPC's own, which every table has and this one has not: one of the two answers is older than
     /// the last change. <https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html>
+    /// A network interface has addresses of such ranges alone.
     fn lacking_local_route(&self, table: &RouteTable, range: IpNet) -> Option<Missing> {
         let overlaps = |own: &IpNet| own.contains(&range) || range.contains(own);
-        let (of, own) = self.seen_by.own_ranges(&table.vpc).find(|(_, own)| overlaps(own))?;
+        let mut own = self.seen_by.own_ranges(&table.vpc).chain(self.endpoints_addresses(&table.vpc));
+        let (of, own) = own.find(|(_, own)| overlaps(own))?;
         let is_its =
             |route: &Route| route.is_local() && matches!(&route.destination, Destination::Cidr(cidr) if overlaps(cidr));
         (!table.routes.iter().any(is_its)).then(|| no_local_route(table, of, &own))
+    }
+
+    /// The addresses of the endpoints of a VPC, each with the network interface that has it.
+    fn endpoints_addresses(&self, vpc: &VpcId) -> impl Iterator<Item = (&str, IpNet)> {
+        let endpoints =
+            self.facts.vpc_endpoints.seen().into_iter().flatten().filter(move |endpoint| endpoint.vpc == *vpc);
+        let named = endpoints.flat_map(|endpoint| &endpoint.interfaces);
+        let interfaces = self.facts.endpoint_interfaces.seen();
+        named.filter_map(move |id| interfaces?.iter().find(|interface| interface.id == *id)).flat_map(|interface| {
+            interface.addresses.iter().map(|address| (interface.id.as_str(), IpNet::from(*address)))
+        })
     }
 
     /// A route that is `filtered` wins: the verdict is known where it is the same with the route in effect and without it, and so for
@@ -279,7 +293,10 @@ impl<'a> Reader<'a> {
         match &m.route.state {
             RouteState::Active => {}
             RouteState::Blackhole => {
-                return Verdict::Dropped(Drop::Blackhole { target: m.route.target.id().into() });
+                return match self.is_available(table, m.route) {
+                    Some(gap) => undetermined(format!("whether packets to {} are dropped", m.route.destination), &gap),
+                    None => Verdict::Dropped(Drop::Blackhole { target: m.route.target.id().into() }),
+                };
             }
             RouteState::Filtered => {
                 let what = format!("whether the filtered route to {} is in effect", m.route.destination);
@@ -294,6 +311,21 @@ impl<'a> Reader<'a> {
             }
         }
         self.lead(table, m, range)
+    }
+
+    /// What says that the target of a `blackhole` route of `table` is there: one of the two answers is older than the last change.
+    fn is_available(&self, table: &RouteTable, route: &Route) -> Option<Gap> {
+        let Target::VpcEndpoint(id) = &route.target else { return None };
+        let mut endpoints = self.facts.vpc_endpoints.seen()?.iter().filter(|endpoint| endpoint.id == *id);
+        endpoints.find(|endpoint| {
+            endpoint.state == EndpointState::Available
+                && (endpoint.kind != EndpointType::Gateway || endpoint.route_tables.contains(&table.id))
+        })?;
+        let one = format!("the route to {id} is a blackhole: its target is gone");
+        Some(Gap::Conflicting {
+            one,
+            other: format!("DescribeVpcEndpoints lists {id} as available, with {}", table.id),
+        })
     }
 
     /// Where a route leads that is in effect.
@@ -427,6 +459,13 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The instance's own network interface that has the address.
+    pub(super) fn own_interface(&self, address: IpAddr) -> Option<&InterfaceId> {
+        let SeenBy::Instance(instance) = self.seen_by else { return None };
+        let mut interfaces = instance.seen()?.interfaces.iter();
+        interfaces.find(|interface| interface.addresses.contains(&address)).map(|interface| &interface.id)
+    }
+
     /// The network interface of an interface endpoint that has the address.
     pub(super) fn endpoint_interface(&self, vpc: &VpcId, address: IpAddr) -> Option<EndpointInterfaceStep> {
         let (endpoints, interfaces) = (self.facts.vpc_endpoints.seen()?, self.facts.endpoint_interfaces.seen()?);
@@ -496,6 +535,11 @@ impl<'a> Reader<'a> {
     /// route can. <https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html>
     fn another_list(&self, endpoint: &VpcEndpoint, by: &Route, range: IpNet) -> Option<Gap> {
         let service = endpoint.service.as_deref();
+        if service.is_some_and(|service| service.ends_with("-fips")) {
+            let one = format!("{} is a gateway endpoint", endpoint.id);
+            let other = "its service, for FIPS, has interface endpoints alone".to_owned();
+            return Some(Gap::Conflicting { one, other });
+        }
         let origin = match by.origin {
             Origin::CreateRouteTable => Some("CreateRouteTable"),
             Origin::EnableVgwRoutePropagation => Some("EnableVgwRoutePropagation"),
@@ -517,9 +561,12 @@ impl<'a> Reader<'a> {
             let other = format!("DynamoDB's prefix list is {own}");
             return Some(Gap::Conflicting { one: format!("{list} leads to it"), other });
         }
+        let is_ours = self.is_dynamodb(endpoint) == Ok(true);
+        if let Some(gap @ Gap::Conflicting { .. }) = self.facts.service_prefix_lists.gap().filter(|_| is_ours) {
+            return Some(gap.clone());
+        }
         let read = read(&self.facts.prefix_lists, list).ok();
-        let is_listed = self.is_dynamodb(endpoint) == Ok(true)
-            && self.facts.service_prefix_lists.seen().is_some_and(|lists| lists.contains(list));
+        let is_listed = is_ours && self.facts.service_prefix_lists.seen().is_some_and(|lists| lists.contains(list));
         if let Some(list) = read.filter(|_| is_listed) {
             return self.named_otherwise(list);
         }

@@ -2,7 +2,6 @@
 
 use super::{
     address::{Judged, is_testified, probes_of},
-    findings::contradiction,
     round::Round,
     testimony::Said,
 };
@@ -15,7 +14,7 @@ pub(super) fn proof(round: &Round<'_>) -> ProofLevel {
 
 fn level(round: &Round<'_>, judged: &Judged<'_>) -> ProofLevel {
     let address = judged.report.address;
-    if contradiction(round.snapshot, judged).is_some() {
+    if judged.against.is_some() {
         return ProofLevel::Inferred;
     }
     let verdict = &judged.report.verdict;

@@ -6,7 +6,7 @@ use super::{
     coverage::{Coverage, cover},
     egress::{require_public_ipv4, require_public_ipv4_for},
     endpoint_policy::endpoint_policies,
-    findings::{self, Beside, Table, World, contradiction},
+    findings::{self, Beside, Table, World},
     fresh::without_stale,
     gates::gates,
     idle::idle_endpoint,
@@ -284,9 +284,8 @@ fn without_endpoint(
         if let Verdict::Undetermined(missing) = &judged.report.verdict {
             open.push(Verdict::Undetermined(missing.clone()));
         }
-        let against = contradiction(snapshot, judged).or_else(|| judged.overruled.clone());
-        if let Some(against) = against {
-            let gap = Gap::Conflicting { one: "the configuration says otherwise".to_owned(), other: against };
+        if let Some(against) = judged.against.as_ref().or(judged.overruled.as_ref()) {
+            let gap = Gap::Conflicting { one: "the configuration says otherwise".to_owned(), other: against.clone() };
             open.push(Verdict::Undetermined(vec![Missing::new("which way traffic takes now", &gap)]));
         }
     }

@@ -2,8 +2,8 @@
 
 use super::lookup::covers;
 use crate::model::{
-    AssociatedWith, AssociationKind, AssociationState, Destination, Gap, Interface, Inventory, Missing, Route,
-    RouteTable, RouteTableId, SubnetId, VpcFacts, VpcId,
+    AssociatedWith, AssociationKind, AssociationState, Destination, EndpointState, Gap, Interface, Inventory, Missing,
+    Route, RouteTable, RouteTableId, SubnetId, VpcEndpoint, VpcFacts, VpcId,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,8 @@ pub(super) struct Associations<'f> {
     have_states: bool,
     /// Tables that are listed more than once, with different contents: which one is newer is not known.
     twice: BTreeSet<&'f RouteTableId>,
+    /// A table of a VPC that an endpoint names and the listing has not: a subnet's own table may be missing.
+    unlisted: BTreeMap<&'f VpcId, (&'f RouteTableId, &'f VpcEndpoint)>,
 }
 
 type Associated<'f> = (&'f RouteTable, &'f AssociationState);
@@ -34,6 +36,7 @@ impl<'f> Associations<'f> {
             main: BTreeMap::new(),
             have_states: false,
             twice: BTreeSet::new(),
+            unlisted: BTreeMap::new(),
         };
         let mut first: BTreeMap<&RouteTableId, &RouteTable> = BTreeMap::new();
         for table in facts.route_tables.get()? {
@@ -48,6 +51,13 @@ impl<'f> Associations<'f> {
                     AssociatedWith::Subnet(subnet) => all.of_subnets.entry(subnet).or_default().push(associated),
                     AssociatedWith::Gateway(_) | AssociatedWith::PublicIpv4Pool(_) => {}
                 }
+            }
+        }
+        // Of shared facts a reader has the tables that its own subnets may need.
+        let endpoints = facts.vpc_endpoints.seen().into_iter().flatten().filter(|_| all.only.is_none());
+        for endpoint in endpoints.filter(|endpoint| endpoint.state != EndpointState::Deleted) {
+            if let Some(table) = endpoint.route_tables.iter().find(|table| !first.contains_key(table)) {
+                all.unlisted.insert(&endpoint.vpc, (table, endpoint));
             }
         }
         Ok(all)
@@ -68,8 +78,12 @@ impl<'f> Associations<'f> {
             let because = "the shared facts were read for other subnets".to_owned();
             return Err(Missing { what, why: Gap::NotTried { because } });
         }
-        if let Some(table) = self.only_one(self.of_subnets.get(subnet), vpc, what)? {
+        if let Some(table) = self.only_one(self.of_subnets.get(subnet), vpc, what.clone())? {
             return Ok((table, AssociationKind::Explicit));
+        }
+        if let Some((table, endpoint)) = self.unlisted.get(vpc) {
+            let one = format!("{} names {table} among its route tables", endpoint.id);
+            return Err(conflict(what, one, "it is not among the route tables that EC2 lists".to_owned()));
         }
         let what = format!("the main route table of {vpc}");
         match self.only_one(self.main.get(vpc), vpc, what.clone())? {

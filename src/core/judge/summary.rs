@@ -3,7 +3,6 @@
 use super::{
     address::{Judged, off_net_words, then_an_endpoint},
     egress::{detour_of_metadata, silent_servers},
-    findings::contradiction,
     outcome::{About, Standing, Subject},
     round::{Round, hostname_missing},
 };
@@ -117,8 +116,8 @@ fn doubt<'r>(round: &'r Round<'_>, decided: Option<&Subject<'r, '_>>) -> Doubt<'
                 Verdict::Undetermined(missing) => missing.first(),
                 Verdict::Via(_) | Verdict::Dropped(_) | Verdict::Ambiguous(_) => None,
             };
-            if let Some(contradiction) = contradiction(round.snapshot, judged).filter(|_| missing.is_none()) {
-                return Doubt::Other(Cow::Owned(contradiction));
+            if let (Some(against), None) = (&judged.against, missing) {
+                return Doubt::Other(Cow::Borrowed(against));
             }
             (missing, judged.report.reason.as_str())
         }

@@ -97,6 +97,9 @@ pub struct Subnet {
     /// Whether it is IPv6-only: nothing in it has an IPv4 address. Where the answer does not say, the ranges of both families count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ipv6_native: bool,
+    /// Whether the answer shows that nothing in it has an IPv6 address: it has the list of the subnet's IPv6 ranges, and that is empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_ipv6: bool,
     /// Whether the VPC's resolver answers for names that have IPv4 addresses alone with addresses in `64:ff9b::/96`; `None` where the answer
     /// does not say and the subnet may have IPv6 addresses.
     /// <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html>

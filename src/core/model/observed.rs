@@ -8,11 +8,12 @@ use strum::{IntoStaticStr, VariantNames};
 
 /// A requested fact: observed, or missing with a reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", bound(deserialize = "T: Deserialize<'de>"))]
 pub enum Observed<T> {
     /// The fact was observed.
     Seen {
-        /// The value.
+        /// The value: `null` where it is an optional one, and never left out.
+        #[serde(deserialize_with = "T::deserialize")]
         value: T,
         /// The time of the observation.
         at: Timestamp,
@@ -334,6 +335,18 @@ mod tests {
         assert_eq!(Missing::new("the subnets", &gap).to_string(), "the subnets (not tried: no Subnets in DIR)");
         let none = Gap::NotFound { detail: "no main table".to_owned() };
         assert_eq!((none.command(), none.without_command().as_str()), (None, "not found: no main table"));
+    }
+
+    /// Without its value, an optional one would count as none.
+    #[test]
+    fn what_was_observed_has_its_value() {
+        let read = |value: &str| {
+            let json = format!(r#"{{"seen": {{{value}"at": "2026-11-29T00:00:00Z", "took": 0.1}}}}"#);
+            serde_json::from_str::<Observed<Option<u8>>>(&json).map(|read| read.seen().copied().unwrap())
+        };
+        assert_eq!(read(r#""value": 7, "#).unwrap(), Some(7));
+        assert_eq!(read(r#""value": null, "#).unwrap(), None);
+        assert!(read("").unwrap_err().to_string().contains("missing field `value`"));
     }
 
     #[test]

@@ -57,14 +57,20 @@ impl SharedFacts {
         }
         own
     }
-
-    /// Whether the facts of every VPC are this instance's own, or signed by a key that is trusted.
-    pub fn are_signed(&self) -> bool {
-        self.own || !self.observers.is_empty() && self.observers.values().all(|observer| observer.signed_by.is_some())
-    }
 }
 
 impl VpcFacts {
+    /// Whether the facts of every VPC are this instance's own, or signed by a key that is trusted. Facts without an observer are not.
+    pub fn are_signed(&self) -> bool {
+        let Some(shared) = &self.shared else { return true };
+        let is_signed = |observer: &Observer| observer.signed_by.is_some();
+        let of_tables = || self.route_tables.seen().into_iter().flatten().map(|table| shared.observers.get(&table.vpc));
+        shared.own
+            || !shared.observers.is_empty()
+                && shared.observers.values().all(is_signed)
+                && of_tables().all(|observer| observer.is_some_and(is_signed))
+    }
+
     /// Nothing is known of the VPC, for one reason, and that is shared facts that are not used.
     pub fn not_shared(table: &str, why: &Gap) -> Self {
         Self { shared: Some(Box::new(SharedFacts::refused(table, why))), ..Self::unseen(why) }
@@ -117,6 +123,7 @@ impl FactVisitor for Lacks {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+    use crate::model::RouteTable;
     use std::time::{Duration, SystemTime};
 
     fn at(seconds: u64) -> Timestamp {
@@ -158,8 +165,8 @@ mod tests {
         let before = facts(true, Some(("subnet-0a", observer(10, 60, false))));
         let mut now = facts(false, Some(("subnet-0b", observer(99, 300, true))));
         now.keep_observers_of(&before);
+        assert!(!now.are_signed());
         let shared = now.shared.unwrap();
-        assert!(!shared.are_signed());
         assert_eq!(shared.subnets, BTreeSet::from(["subnet-0a".into()]));
         let kept = &shared.observers[&VpcId::from("vpc-0a")];
         assert_eq!((kept.observed_at, kept.period), (at(10), Duration::from_secs(60).into()));
@@ -177,14 +184,33 @@ mod tests {
         assert_eq!(own.shared, None);
     }
 
+    /// Signed for another VPC, they are not for this one.
+    #[test]
+    fn facts_of_a_vpc_that_no_observer_is_named_for_are_not_signed() {
+        let table = |vpc: &str| RouteTable {
+            id: "rtb-1".into(),
+            vpc: vpc.into(),
+            associations: Vec::new(),
+            owner: None,
+            routes: Vec::new().into(),
+            firewalled: Vec::new(),
+        };
+        let mut shared = facts(true, Some(("subnet-0a", observer(10, 60, true))));
+        for (vpc, expected) in [("vpc-0a", true), ("vpc-0b", false)] {
+            *shared.route_tables.seen_mut().unwrap() = vec![table(vpc)];
+            assert_eq!(shared.are_signed(), expected, "{vpc}");
+        }
+    }
+
     #[test]
     fn own_facts_that_stay_are_own_and_shared_ones_beside_them_are_not() {
         let mut now = VpcFacts::not_shared("t", &Gap::Untrusted { detail: "they are not signed".to_owned() });
         now.keep_observers_of(&facts(true, None));
+        assert!(now.are_signed());
         let shared = now.shared.unwrap();
-        assert!(shared.own && shared.are_signed() && shared.refused.is_some());
+        assert!(shared.own && shared.refused.is_some());
         let mut own = facts(false, None);
         own.keep_observers_of(&facts(true, Some(("subnet-0a", observer(10, 60, false)))));
-        assert!(!own.shared.unwrap().are_signed());
+        assert!(!own.are_signed());
     }
 }

@@ -245,6 +245,14 @@ impl Route {
     pub fn is_local(&self) -> bool {
         self.target == Target::Local || self.origin == Origin::CreateRouteTable
     }
+
+    /// Its range, where that is one of IPv6.
+    pub fn ipv6(&self) -> Option<IpNet> {
+        match self.destination {
+            Destination::Cidr(range @ IpNet::V6(_)) => Some(range),
+            Destination::Cidr(IpNet::V4(_)) | Destination::PrefixList(_) => None,
+        }
+    }
 }
 
 /// A named set of ranges.

@@ -206,7 +206,7 @@ fn of_report<'a>(gauges: &mut Gauges<'a>, report: &'a Report) {
         gauges.gauge(SHARED_USABLE, truth(shared.refused.is_none()));
         if let Some(at) = shared.observers.values().map(|observer| observer.observed_at).min() {
             gauges.gauge(SHARED_AT, seconds(at));
-            gauges.gauge(SHARED_SIGNED, truth(shared.are_signed()));
+            gauges.gauge(SHARED_SIGNED, truth(report.snapshot.vpc.are_signed()));
         }
     }
 

@@ -140,6 +140,8 @@ pub(super) fn subnet(from: &types::Subnet) -> Result<Subnet, Gap> {
             .chain(ipv6.map(|block| cidr(block, &place, "Ipv6CidrBlock")))
             .collect::<Result<_, _>>()?,
         ipv6_native: from.ipv6_native() == Some(true),
+        without_ipv6: from.ipv6_native() != Some(true)
+            && from.ipv6_cidr_block_association_set.as_ref().is_some_and(Vec::is_empty),
         dns64: from.enable_dns64(),
         id: id.into(),
     })

@@ -232,7 +232,7 @@ impl Listed for Subnet {
     }
 
     fn heap(&self) -> usize {
-        let Self { id, vpc, availability_zone, owner, cidrs, ipv6_native: _, dns64: _ } = self;
+        let Self { id, vpc, availability_zone, owner, cidrs, ipv6_native: _, without_ipv6: _, dns64: _ } = self;
         let zone = availability_zone.as_deref().unwrap_or_default();
         size_of_val(&cidrs[..]) + texts([id.as_str(), vpc.as_str(), zone, of_owner(owner.as_ref())])
     }

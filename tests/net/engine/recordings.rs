@@ -99,12 +99,48 @@ fn a_recording_that_breaks_off_is_replayed_up_to_there() {
         assert!(!cut.is_complete, "{name} cut at {end}");
         assert_eq!(cut.changes, whole.changes, "{name} cut at {end}");
     }
-    // In the middle of any other line, too.
+    // In the middle of any other line, too: what came after the last report that is whole may be another outcome, and no better one.
     for line in 1..lines.len() {
-        let cut = [lines[..line].concat(), lines[line][..lines[line].len() / 2].to_vec()].concat();
-        let changes = replayed(&cut).changes;
-        assert_eq!(changes, whole.changes[..changes.len()], "{name} cut in line {line}");
+        let cut = replayed(&[lines[..line].concat(), lines[line][..lines[line].len() / 2].to_vec()].concat());
+        let reports = lines[..line].iter().map(|line| read(line)).filter(|line| matches!(line.event, Event::Report(_)));
+        let last = reports.next_back().map(|report| report.wall);
+        let as_recorded = whole.changes.iter().filter(|change| last.is_some_and(|last| change.at <= last)).count();
+        assert_eq!(cut.changes[..as_recorded], whole.changes[..as_recorded], "{name} cut in line {line}");
+        assert!(cut.changes.len() <= as_recorded + 1, "{name} cut in line {line}: {:?}", cut.changes);
+        let recorded = whole.changes[..as_recorded].last().map(|change| change.to);
+        assert!(is_no_better(Some(cut.last.outcome), recorded), "{name} cut in line {line}: {}", cut.last.outcome);
     }
+}
+
+/// The daemon makes no report while collections are going on, and ends without one.
+#[test]
+fn facts_after_the_last_report_make_the_outcome_worse_and_never_better() {
+    let mut worse = 0;
+    for (name, bytes) in recordings() {
+        let lines = lines(&bytes);
+        let is_report = |line: &&[u8]| matches!(read(line).event, Event::Report(_));
+        let reports: Vec<usize> = (0..lines.len()).filter(|line| is_report(&lines[*line])).collect();
+        for pair in reports.windows(2) {
+            // All facts of a round without its report.
+            let cut = replayed(&lines[..pair[1]].concat());
+            let outcome = |line: usize| match read(lines[line]).event {
+                Event::Report(report) => report.outcome,
+                other => panic!("{other:?}"),
+            };
+            let (before, after) = (outcome(pair[0]), outcome(pair[1]));
+            assert!(is_no_better(Some(cut.last.outcome), Some(before)), "{name} up to line {}", pair[1]);
+            assert!(
+                is_no_better(Some(cut.last.outcome), Some(after)),
+                "{name} up to line {}: {}",
+                pair[1],
+                cut.last.outcome
+            );
+            worse += usize::from(after > before && cut.last.outcome == after);
+        }
+        let without_report = replayed(&lines[..reports[0]].concat());
+        assert_eq!(without_report.last.outcome, Outcome::Undetermined, "{name}: no line has the proxies");
+    }
+    assert!(worse > 0);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use super::{
     prefix_list_of,
     relevant::Relevant,
     shapes::{
-        Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedTable, ListedVpc, Row, Unclear,
+        Checked, ListedEndpoint, ListedInterface, ListedNatGateway, ListedPrefixList, ListedSubnet, ListedTable,
+        ListedVpc, Row, Unclear,
     },
 };
 use crate::import::{
@@ -129,6 +130,8 @@ pub(super) struct Collected {
     ambiguous_entries: BTreeMap<PrefixListId, Gap>,
     /// The ranges of VPCs, as DescribeVpcs has them.
     vpc_ranges: Vec<OwnRange>,
+    /// Each with its file.
+    nat_gateways: Vec<(ListedNatGateway, PathBuf)>,
     /// What was not read, and why.
     pub(super) not_read: Vec<String>,
     /// The VPCs of other Regions.
@@ -212,6 +215,7 @@ impl Collected {
             }
             self.vpc_ranges.extend(ranges);
         }
+        self.nat_gateways.extend(file.nat_gateways.into_iter().map(|gateway| (gateway, path.to_owned())));
         if let Some(page) = file.entries {
             self.add_entries(path, at, token, page)?;
         }
@@ -303,6 +307,8 @@ impl Collected {
             };
             !is_elsewhere
         });
+        self.nat_gateways
+            .retain(|(gateway, _)| gateway.vpc.as_deref().is_none_or(|vpc| !vpcs.contains(&VpcId::from(vpc))));
         self.all_elsewhere = before > 0 && self.subnets.items.is_empty();
         self.left_out = vpcs;
         Ok(())
@@ -335,18 +341,32 @@ impl Collected {
         self.entries.retain(|_, entries| !entries.cidrs.is_empty());
     }
 
-    /// The VPCs of whose subnets some are in no listing: a network interface is in one.
+    /// The VPCs of whose subnets some are in no listing: a network interface, an endpoint or a NAT gateway is in one.
     fn unlisted_subnets(&self) -> BTreeMap<VpcId, Gap> {
         let mut unlisted = BTreeMap::new();
         let vpcs: BTreeSet<&VpcId> = self.subnets.values().map(|listed| &listed.subnet.vpc).collect();
-        for (listed, file) in self.network_interfaces.items.values() {
-            let Some(subnet) = listed.subnet.as_deref().filter(|id| !self.subnets.items.contains_key(*id)) else {
+        let of_interfaces = self.network_interfaces.items.values().filter_map(|(listed, file)| {
+            let at = format!("{} in {}", listed.interface.id, file.display());
+            Some((at, listed.subnet.as_deref()?, listed.vpc.as_deref()))
+        });
+        let endpoints = self.vpc_endpoints.items.values();
+        let endpoints = endpoints.filter(|(listed, _)| listed.endpoint.state != EndpointState::Deleted);
+        let of_endpoints = endpoints.flat_map(|(listed, file)| {
+            let at = format!("{} in {}", listed.endpoint.id, file.display());
+            let subnets = listed.subnets.iter().flatten();
+            subnets.map(move |subnet| (at.clone(), subnet.as_str(), Some(listed.endpoint.vpc.as_str())))
+        });
+        let of_nat_gateways = self
+            .nat_gateways
+            .iter()
+            .map(|(nat, file)| (format!("{} in {}", nat.id, file.display()), nat.subnet.as_str(), nat.vpc.as_deref()));
+        for (at, subnet, vpc) in of_interfaces.chain(of_endpoints).chain(of_nat_gateways) {
+            if self.subnets.items.contains_key(subnet) {
                 continue;
-            };
-            let (id, file) = (&listed.interface.id, file.display());
-            let detail = format!("{id} in {file} is in {subnet}, which is not among them; --vpc audits one VPC alone");
+            }
+            let detail = format!("{at} is in {subnet}, which is not among them; --vpc audits one VPC alone");
             let gap = Gap::Truncated { detail };
-            match listed.vpc.as_deref() {
+            match vpc {
                 Some(vpc) => drop(unlisted.entry(VpcId::from(vpc)).or_insert(gap)),
                 // It may be in any.
                 None => vpcs.iter().for_each(|vpc| {
@@ -468,8 +488,7 @@ impl Collected {
         let tables = &self.route_tables.items;
         let vpcs: BTreeSet<_> = self.route_tables.values().map(|listed| &listed.table.vpc).collect();
         let endpoints = self.endpoints().filter(|endpoint| vpcs.contains(&endpoint.vpc));
-        let gone = |endpoint: &&VpcEndpoint| matches!(endpoint.state, EndpointState::Deleted | EndpointState::Deleting);
-        let partial = endpoints.filter(|endpoint| !gone(endpoint)).filter_map(|endpoint| {
+        let partial = endpoints.filter(|endpoint| endpoint.state != EndpointState::Deleted).filter_map(|endpoint| {
             let lacking = endpoint.route_tables.iter().find(|id| !tables.contains_key(id.as_str()))?;
             let detail = format!(
                 "{lacking}, which {} names, is in no file: these are not all route tables of {}",
@@ -521,10 +540,9 @@ impl Collected {
         let listed = self.prefix_lists.values().filter(|list| value.contains(&list.id));
         let is_whole = are_all_dynamodb_lists(listed.filter_map(|list| list.name.as_deref()), region);
         if !is_whole && let Some(list) = self.named_by_a_customer(region) {
-            let owner = list.owner.as_deref().unwrap_or_default();
-            let detail =
-                format!("{} has the name of DynamoDB's prefix list, but its owner is {owner}, not AWS", list.id);
-            return Observed::Unseen(Gap::NotFound { detail });
+            let one = format!("{} has the name of DynamoDB's prefix list", list.id);
+            let other = format!("its owner is {}, not AWS", list.owner.as_deref().unwrap_or_default());
+            return Observed::Unseen(Gap::Conflicting { one, other });
         }
         match self.prefix_lists.complete(PREFIX_LISTS, place) {
             // Another of DynamoDB's lists, as of IPv6, may be on the page that is missing.

@@ -3,7 +3,10 @@
 use super::{
     super::distinct::Distinct,
     json::Text,
-    shapes::{Checked, ListedEndpoint, ListedInterface, ListedPrefixList, ListedSubnet, ListedVpc, ReadTable},
+    shapes::{
+        Checked, ListedEndpoint, ListedInterface, ListedNatGateway, ListedPrefixList, ListedSubnet, ListedVpc,
+        ReadTable,
+    },
     unread::{Keys, Scan, Unread},
 };
 use ipnet::IpNet;
@@ -24,6 +27,7 @@ pub(super) struct File {
     pub(super) entries: Option<Vec<Checked<IpNet>>>,
     pub(super) network_interfaces: Option<Vec<Checked<ListedInterface>>>,
     pub(super) vpcs: Vec<ListedVpc>,
+    pub(super) nat_gateways: Vec<ListedNatGateway>,
     /// The token for the next page, if there is more than the document holds.
     pub(super) next_page: Option<String>,
     /// A row under another key.
@@ -147,6 +151,12 @@ fn file<'de, A: MapAccess<'de>>(mut object: A) -> Result<File, A::Error> {
                 ListedVpc::all(&vpcs, "Vpcs", &mut file.vpcs).map_err(A::Error::custom)?;
                 let found = vpcs.deserialize_any(Scan).map_err(A::Error::custom)?.found;
                 file.unread = file.unread.or(found.map(|found| found.under("Vpcs")));
+            }
+            "NatGateways" => {
+                let gateways: Value = object.next_value()?;
+                file.nat_gateways.extend(ListedNatGateway::all(&gateways));
+                let found = gateways.deserialize_any(Scan).map_err(A::Error::custom)?.found;
+                file.unread = file.unread.or(found.map(|found| found.under("NatGateways")));
             }
             key => {
                 let value = object.next_value_seed(Scan)?;

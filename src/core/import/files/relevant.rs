@@ -1,5 +1,6 @@
 //! Which routes are kept of a large folder: those that overlap a range of a prefix list, or of NAT64, or an address that is asked
-//! about. No other can win for either, so the answers are the same, and the memory is that of the largest file.
+//! about. No other can win for either; one more for IPv6 is kept where there is any, which shows that the VPC may have such addresses. So
+//! the answers are the same, and the memory is that of the largest file.
 
 use super::{
     input::{self, LISTING_FILE},

@@ -3,6 +3,7 @@
 mod endpoints;
 mod exact;
 mod interfaces;
+mod nat_gateways;
 mod prefix_lists;
 mod subnets;
 mod tables;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 pub(super) use endpoints::ListedEndpoint;
 pub(super) use interfaces::ListedInterface;
+pub(super) use nat_gateways::ListedNatGateway;
 pub(super) use prefix_lists::{ListedPrefixList, Lists};
 pub(super) use subnets::ListedSubnet;
 pub(super) use tables::{ListedTable, ReadTable, Unclear};
@@ -226,6 +228,11 @@ impl Ipv6Json<'_> {
     fn in_force(&self) -> Option<&str> {
         in_force(self.ipv6_cidr_block.as_deref(), self.ipv6_cidr_block_state.as_ref())
     }
+}
+
+/// A range, unless its state says that it has gone, or never came.
+fn may_be_in_force<'r>(range: Option<&'r str>, state: Option<&StateJson<'_>>) -> Option<&'r str> {
+    range.filter(|_| convert::may_be_in_effect(state.map(StateJson::word)))
 }
 
 /// A range, unless its state says that it is not in effect.

@@ -10,7 +10,7 @@ use crate::{
     judge::{address::Judged, egress::detour_of_metadata, round::Named, testimony::Said},
     model::{
         FindingCode, Gap, IgnoredSetting, METADATA_V4, Missing, Observed, ProbeResult, Resolution, Severity, Snapshot,
-        Verdict,
+        Verdict, VpcFacts,
     },
 };
 use std::collections::BTreeSet;
@@ -139,7 +139,7 @@ impl Rule for code::FactsUnsigned {
                 || facts.vpc_endpoints.seen().is_some()
                 || facts.endpoint_interfaces.seen().is_some()
         });
-        if shared.are_signed() || !has_any || !is_open() {
+        if facts.is_none_or(VpcFacts::are_signed) || !has_any || !is_open() {
             return Vec::new();
         }
         let publishers: BTreeSet<&str> =

@@ -9,7 +9,6 @@ mod probe;
 mod route;
 mod world;
 
-pub(super) use probe::contradiction;
 pub(super) use world::{Beside, Table, World};
 
 use crate::model::{Finding, FindingCode, Severity, finding_catalogue};

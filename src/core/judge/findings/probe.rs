@@ -3,12 +3,11 @@
 use super::{Draft, Rule, code, world::World};
 use crate::{
     judge::{
-        address::{Judged, is_testified, may_precede_endpoint, probes_of},
+        address::{Judged, probes_of},
         endpoint_policy::list_tables_denied,
-        own_requests::against_policy,
         testimony::{Said, other_anchors},
     },
-    model::{AddressReport, Probe, ProbeResult, Severity, Snapshot, Testimony, Verdict},
+    model::{AddressReport, Probe, ProbeResult, Severity, Testimony, Verdict},
 };
 
 impl Rule for code::ProbeFailed {
@@ -41,9 +40,9 @@ impl Rule for code::AccessDenied {
 
 impl Rule for code::EvidenceDisagrees {
     fn find(world: &World<'_>) -> Vec<Draft> {
-        let contradictions = |snapshot| world.judged().filter_map(move |judged| contradiction(snapshot, judged));
+        let against = world.judged().filter_map(|judged| judged.against.clone());
         let overruled = world.judged().filter_map(|judged| judged.overruled.clone());
-        world.snapshot.into_iter().flat_map(contradictions).chain(overruled).map(Draft::new).collect()
+        against.chain(overruled).map(Draft::new).collect()
     }
 }
 
@@ -117,27 +116,4 @@ fn detail(probe: &Probe) -> String {
 /// Whether an answer has no finding of its own.
 fn answered_otherwise(result: ProbeResult) -> bool {
     ![ProbeResult::Ok, ProbeResult::AccessDenied, ProbeResult::Credentials].contains(&result)
-}
-
-/// What packets or the service say against the configuration's verdict.
-pub(in crate::judge) fn contradiction(snapshot: &Snapshot, judged: &Judged<'_>) -> Option<String> {
-    let report = &judged.report;
-    let address = report.address;
-    if judged.against.is_some() {
-        return judged.against.clone();
-    }
-    let answered = probes_of(snapshot, address).find(|probe| probe.result.reached_service());
-    if matches!(report.verdict, Verdict::Dropped(_)) && answered.is_some() {
-        return Some(format!("according to its route, packets to {address} are dropped, but a probe was answered"));
-    }
-    let off_net = report.verdict.path().filter(|path| !path.is_dynamodb_endpoint);
-    if is_testified(snapshot, address) && off_net.is_some_and(|path| !may_precede_endpoint(path.kind())) {
-        return Some(format!("{}, but DynamoDB says the request came through a VPC endpoint", report.reason));
-    }
-    if let Some(against) = against_policy(snapshot, judged) {
-        return Some(against);
-    }
-    let source = report.trace.kernel_source()?;
-    let local = probes_of(snapshot, address).filter_map(|probe| probe.local).find(|local| local.ip() != source)?;
-    Some(format!("the kernel would send from {source} to {address}, but a probe went out from {}", local.ip()))
 }

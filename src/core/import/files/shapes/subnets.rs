@@ -47,6 +47,7 @@ impl Row for ListedSubnet {
         let native = same_or_absent(&mut self.ipv6_native, &other.ipv6_native);
         let dns64 = same_or_absent(&mut one.dns64, &two.dns64);
         one.ipv6_native = self.ipv6_native == Some(true);
+        one.without_ipv6 = !one.ipv6_native && (one.without_ipv6 || two.without_ipv6);
         all_equal([
             ("VpcId", one.vpc == two.vpc),
             ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
@@ -112,6 +113,9 @@ checked!(ListedSubnet, SubnetJson<'_>, |json| {
             .chain(ipv6.map(|block| convert::cidr("Ipv6CidrBlock", block)))
             .collect::<Result<_, _>>()?,
         ipv6_native: json.ipv6_native == Some(true),
+        // Ranges in any state count: one may have been in effect a moment ago.
+        without_ipv6: json.ipv6_native != Some(true)
+            && json.ipv6_cidr_block_association_set.as_ref().is_some_and(Vec::is_empty),
         dns64: json.enable_dns64,
     };
     let has_ipv6_list = json.ipv6_cidr_block_association_set.is_some();

@@ -45,7 +45,11 @@ impl ListedTable {
         let ReadTable { mut table, unclear } = read;
         let has_local = table.has_local_route();
         let mut left_out = LeftOut::default();
-        let (kept, others): (Vec<&Route>, Vec<&Route>) = table.routes.iter().partition(|route| matters(route));
+        // One for IPv6 shows that the VPC may have addresses of it, whatever it is for: the same one in each listing of the table.
+        let sign = table.routes.iter().filter_map(Route::ipv6).min();
+        let is_sign = |route: &Route| sign.is_some() && route.ipv6() == sign;
+        let (kept, others): (Vec<&Route>, Vec<&Route>) =
+            table.routes.iter().partition(|route| matters(route) || is_sign(route));
         for route in &others {
             left_out.routes += 1;
             left_out.hashes = left_out.hashes.wrapping_add(hash(route));

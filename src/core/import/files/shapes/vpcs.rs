@@ -7,7 +7,7 @@ use super::{
     },
     Checked, Ipv6Json, StateJson, checked, exact,
     exact::is_same_key,
-    given, in_force, null_as_empty,
+    given, may_be_in_force, null_as_empty,
 };
 use crate::model::{AccountId, OwnRange, VpcId};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -16,7 +16,7 @@ use serde_json::Value;
 /// A VPC.
 pub(in super::super) struct ListedVpc {
     pub(in super::super) owner: Option<(VpcId, AccountId)>,
-    /// The ranges that are in effect.
+    /// The ranges that are in effect, or about to be.
     pub(in super::super) ranges: Vec<OwnRange>,
 }
 
@@ -79,9 +79,12 @@ exact!(Ipv4Json borrows);
 checked!(ListedVpc, VpcJson<'_>, |json| {
     let id = convert::required("VpcId", json.vpc_id.as_deref())?;
     let listed = json.cidr_block_association_set.iter();
-    let listed = listed.filter_map(|row| in_force(row.cidr_block.as_deref(), row.cidr_block_state.as_ref()));
+    let listed = listed.filter_map(|row| may_be_in_force(row.cidr_block.as_deref(), row.cidr_block_state.as_ref()));
     let ipv4 = json.cidr_block.as_deref().into_iter().chain(listed).map(|range| convert::cidr("CidrBlock", range));
-    let ipv6 = json.ipv6_cidr_block_association_set.iter().filter_map(Ipv6Json::in_force);
+    let ipv6 = json
+        .ipv6_cidr_block_association_set
+        .iter()
+        .filter_map(|row| may_be_in_force(row.ipv6_cidr_block.as_deref(), row.ipv6_cidr_block_state.as_ref()));
     let own = |range| OwnRange { vpc: id.into(), of: id.to_owned(), range };
     Ok(ListedVpc {
         owner: json.owner_id.as_deref().map(|owner| (id.into(), owner.into())),
