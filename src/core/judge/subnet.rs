@@ -83,7 +83,7 @@ impl<'f> Associations<'f> {
         }
         if let Some((table, endpoint)) = self.unlisted.get(vpc) {
             let one = format!("{} names {table} among its route tables", endpoint.id);
-            return Err(conflict(what, one, "it is not among the route tables that EC2 lists".to_owned()));
+            return Err(conflict(what, one, "it is not among the route tables that are listed".to_owned()));
         }
         let what = format!("the main route table of {vpc}");
         match self.only_one(self.main.get(vpc), vpc, what.clone())? {

@@ -102,7 +102,8 @@ fn a_recording_that_breaks_off_is_replayed_up_to_there() {
     // In the middle of any other line, too: what came after the last report that is whole may be another outcome, and no better one.
     for line in 1..lines.len() {
         let cut = replayed(&[lines[..line].concat(), lines[line][..lines[line].len() / 2].to_vec()].concat());
-        let reports = lines[..line].iter().map(|line| read(line)).filter(|line| matches!(line.event, Event::Report(_)));
+        let mut reports =
+            lines[..line].iter().map(|line| read(line)).filter(|line| matches!(line.event, Event::Report(_)));
         let last = reports.next_back().map(|report| report.wall);
         let as_recorded = whole.changes.iter().filter(|change| last.is_some_and(|last| change.at <= last)).count();
         assert_eq!(cut.changes[..as_recorded], whole.changes[..as_recorded], "{name} cut in line {line}");
