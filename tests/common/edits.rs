@@ -89,46 +89,47 @@ fn may_follow(with: Outcome, without: Outcome, lost_probe: bool, testified: bool
     without == Outcome::Undetermined || without == with || warned || alone
 }
 
-/// The number of random sets of facts to which each change is applied.
-const SETS: usize = 20;
+/// The number of random sets of facts, each with one random change.
+const SETS: usize = 40;
 
-/// Every fact alone, and random sets of facts.
-fn sets(world: &Snapshot, random: &mut fastrand::Rng) -> Vec<BTreeSet<FactPath>> {
-    let facts = facts_of(world);
-    let mut sets: Vec<BTreeSet<FactPath>> = facts.iter().map(|path| BTreeSet::from([path.clone()])).collect();
+/// Every change to every fact alone, and random changes to random sets of facts.
+fn edits(world: &Snapshot, random: &mut fastrand::Rng) -> Vec<(BTreeSet<FactPath>, Edit)> {
+    let (facts, changes) = (facts_of(world), Edit::all());
+    let alone = facts.iter().flat_map(|path| {
+        let edit = |change: &Edit| (BTreeSet::from([path.clone()]), change.clone());
+        changes.iter().map(edit)
+    });
+    let mut edits: Vec<_> = alone.collect();
     for _ in 0..SETS {
         let share = random.f64();
-        sets.push(facts.iter().filter(|_| random.f64() < share).cloned().collect());
+        let set = facts.iter().filter(|_| random.f64() < share).cloned().collect();
+        edits.push((set, changes[random.usize(..changes.len())].clone()));
     }
-    sets
+    edits
 }
 
 /// What each edit, in words, comes to.
 pub(crate) fn outcomes(world: &Snapshot, random: &mut fastrand::Rng) -> Vec<(String, Outcome)> {
-    let mut outcomes = Vec::new();
-    for only in sets(world, random) {
-        for edit in Edit::all() {
-            let words: Vec<_> = only.iter().map(ToString::to_string).collect();
-            outcomes.push((format!("{edit:?} of {}", words.join(", ")), judge(edited(world, &only, &edit)).outcome));
-        }
-    }
-    outcomes
+    let outcome = |(only, edit): (BTreeSet<FactPath>, Edit)| {
+        let words: Vec<_> = only.iter().map(ToString::to_string).collect();
+        (format!("{edit:?} of {}", words.join(", ")), judge(edited(world, &only, &edit)).outcome)
+    };
+    edits(world, random).into_iter().map(outcome).collect()
 }
 
 /// Does every edit to every fact of a world, one at a time and in random sets. What came of it that must not, in words, and
 /// the number of edits.
 pub(crate) fn improvements(name: &str, world: &Snapshot, random: &mut fastrand::Rng) -> (Vec<String>, usize) {
     let with = judge(world.clone()).outcome;
-    let sets = sets(world, random);
-    let (mut better, mut edits) = (Vec::new(), 0);
-    for (only, edit) in sets.iter().flat_map(|only| Edit::all().into_iter().map(move |edit| (only, edit))) {
-        let without = judge(edited(world, only, &edit)).outcome;
-        edits += 1;
+    let edits = edits(world, random);
+    let mut better = Vec::new();
+    for (only, edit) in &edits {
+        let without = judge(edited(world, only, edit)).outcome;
         let lost_probe = only.iter().any(|path| matches!(path, FactPath::Probe { .. } | FactPath::Statement { .. }));
         if !may_follow(with, without, lost_probe, !world.statements.is_empty()) {
             let only: Vec<_> = only.iter().map(ToString::to_string).collect();
             better.push(format!("{name}: {with} became {without} by {edit:?} of {}", only.join(", ")));
         }
     }
-    (better, edits)
+    (better, edits.len())
 }
