@@ -778,9 +778,14 @@ fn what_a_command_of_ours_left_that_failed_is_an_error() {
     let newer = denied.replace("\nAn error", "\naws: [ERROR]: An error");
     let cases = [denied, &throttled, &newer].map(|text| ("zz.json", text, "failed: run that again")).into_iter();
     let empty = named.map(|name| (name, " \n", "it is empty: run the command"));
+    // PowerShell writes UTF-16.
+    let wide =
+        |text: &str| [0xff, 0xfe].into_iter().chain(text.bytes().flat_map(|byte| [byte, 0])).collect::<Vec<u8>>();
     for (name, content, expected) in cases.chain(empty) {
-        let error = outcome(&[(name, content)]).expect_err(name);
-        assert!(error.contains(name) && error.contains(expected), "{name}: {error}");
+        for content in [content.as_bytes(), &wide(content)] {
+            let error = read_bytes(&[(name, content)]).expect_err(name);
+            assert!(error.contains(name) && error.contains(expected), "{name}: {error}");
+        }
     }
 }
 

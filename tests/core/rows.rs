@@ -890,12 +890,18 @@ fn the_ipv6_list_counts_where_there_may_be_ipv6() {
         assert_eq!(of(fields), Ok(Outcome::AtRisk), "{fields}");
     }
     assert_ne!(of(&ranges("associated")), Ok(Outcome::OnNet));
-    // The same subnet in two files, of which one leaves the list out.
+    // The same subnet in two files, of which one leaves the list out, or has a range that is changing.
     let subnets = |more: &str| SUBNETS.replace(r#""VpcId": "vpc-1""#, &format!(r#""VpcId": "vpc-1"{more}"#));
-    for files in [[without, ""], ["", without]] {
+    let changing = ranges("associating").replace(r#", "EnableDns64": false"#, "");
+    for (files, expected) in [
+        ([without, ""], Outcome::OnNet),
+        (["", without], Outcome::OnNet),
+        ([without, &changing], Outcome::AtRisk),
+        ([&changing, without], Outcome::AtRisk),
+    ] {
         let [one, other] = files.map(subnets);
         let files = [("prefix-lists.json", lists.as_str()), ("subnets.json", &one), ("more.json", &other)];
-        assert_eq!(outcome(&files), Ok(Outcome::OnNet), "{one} {other}");
+        assert_eq!(outcome(&files), Ok(expected), "{one} {other}");
     }
 }
 

@@ -386,9 +386,20 @@ fn leads_nowhere(path: &Path, error: &io::Error) -> bool {
     path.is_symlink() && error.kind() != io::ErrorKind::PermissionDenied && path.metadata().is_err()
 }
 
+/// The text of a file, of UTF-16 what is ASCII of it, which has a zero in every other byte.
+fn plain_text(bytes: &[u8]) -> String {
+    let text: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The same without byte order mark and spaces before it.
+fn start_of(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_whitespace() || ['\u{feff}', char::REPLACEMENT_CHARACTER].contains(&c))
+}
+
 /// What `aws … > file` leaves where the command fails.
 fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(u8::is_ascii_whitespace)
+    start_of(&plain_text(bytes)).is_empty()
 }
 
 /// Whether it is the AWS CLI's message that one of the commands that are read here failed.
@@ -403,8 +414,8 @@ fn is_failure_of_ours(bytes: &[u8]) -> bool {
         "DescribeNetworkInterfaces",
         "DescribeVpcs",
     ];
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_start();
+    let text = plain_text(bytes);
+    let text = start_of(&text);
     ["An error occurred", "aws: [ERROR]"].iter().any(|start| text.starts_with(start))
         && OPERATIONS.iter().any(|operation| text.contains(&format!("when calling the {operation} operation")))
 }
@@ -437,12 +448,8 @@ fn is_another_tools(path: &Path, bytes: &[u8], error: &JsonError) -> bool {
     ];
     const LISTS: [&str; 6] =
         ["\"RouteTables", "\"Subnets", "\"VpcEndpoints", "\"PrefixLists", "\"Entries", "\"NetworkInterfaces"];
-    // UTF-16 has a zero in every other byte.
-    let text: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
-    let has = |word: &str| {
-        let word = word.as_bytes();
-        text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
-    };
+    let text = plain_text(bytes).to_ascii_lowercase();
+    let has = |word: &str| text.contains(&word.to_ascii_lowercase());
     if ROWS.into_iter().any(has) {
         return false;
     }

@@ -39,6 +39,7 @@ impl Row for ListedSubnet {
         let of_family = |ranges: &[IpNet], is_ipv4| -> Vec<IpNet> {
             ranges.iter().filter(|range| range.addr().is_ipv4() == is_ipv4).copied().collect()
         };
+        let lists = [(self.has_ipv6_list, one.without_ipv6), (other.has_ipv6_list, two.without_ipv6)];
         let [mut ipv4, mut ipv6] = [true, false].map(|is_ipv4| of_family(&one.cidrs, is_ipv4));
         let ipv4_agree = same_list(&mut self.whole, &mut ipv4, other.whole, &of_family(&two.cidrs, true));
         let other_ipv6 = of_family(&two.cidrs, false);
@@ -47,7 +48,9 @@ impl Row for ListedSubnet {
         let native = same_or_absent(&mut self.ipv6_native, &other.ipv6_native);
         let dns64 = same_or_absent(&mut one.dns64, &two.dns64);
         one.ipv6_native = self.ipv6_native == Some(true);
-        one.without_ipv6 = !one.ipv6_native && (one.without_ipv6 || two.without_ipv6);
+        // Each list that is there must be empty: a range that is changing is in one alone.
+        let mut lists = lists.into_iter().filter(|(has_list, _)| *has_list).map(|(_, is_empty)| is_empty).peekable();
+        one.without_ipv6 = !one.ipv6_native && lists.peek().is_some() && lists.all(|is_empty| is_empty);
         all_equal([
             ("VpcId", one.vpc == two.vpc),
             ("OwnerId", same_or_absent(&mut one.owner, &two.owner)),
