@@ -365,22 +365,17 @@ impl RawAssociation<'_> {
         if let Some(other) = self.route_table_id.filter(|other| *other != table) {
             return Err(ConvertError::AnotherTables { table: table.to_owned(), other: other.to_owned() });
         }
-        let id_of = |kinds: &[&str], id: Option<&str>| id.filter(|id| is_id_of(id, kinds)).map(str::to_owned);
+        let id_of = |kinds: &[&str], id: &str| is_id_of(id, kinds).then(|| id.to_owned());
         let given = [
-            ("GatewayId", self.gateway_id, id_of(&["igw-", "vgw-"], self.gateway_id).map(AssociatedWith::Gateway)),
-            (
-                "SubnetId",
-                self.subnet_id,
-                id_of(&["subnet-"], self.subnet_id).map(|id| AssociatedWith::Subnet(id.into())),
-            ),
+            ("GatewayId", self.gateway_id.map(|id| id_of(&["igw-", "vgw-"], id).map(AssociatedWith::Gateway))),
+            ("SubnetId", self.subnet_id.map(|id| id_of(&["subnet-"], id).map(|id| AssociatedWith::Subnet(id.into())))),
             (
                 "PublicIpv4Pool",
-                self.public_ipv4_pool,
-                id_of(&["ipv4pool-"], self.public_ipv4_pool).map(AssociatedWith::PublicIpv4Pool),
+                self.public_ipv4_pool.map(|id| id_of(&["ipv4pool-"], id).map(AssociatedWith::PublicIpv4Pool)),
             ),
-            ("Main", self.main.then_some("true"), self.main.then_some(AssociatedWith::Main)),
+            ("Main", self.main.then_some(Some(AssociatedWith::Main))),
         ];
-        let mut given = given.into_iter().filter_map(|(field, value, with)| value.map(|_| (field, with)));
+        let mut given = given.into_iter().filter_map(|(field, with)| Some((field, with?)));
         let (one, with) = given.next().ok_or(ConvertError::NamesNothing)?;
         if let Some((other, _)) = given.next() {
             return Err(ConvertError::Both { one, other });

@@ -5,9 +5,9 @@
 //! reason.
 
 use crate::model::{
-    AccountId, AssociatedWith, Association, AssociationState, Destination, EndpointState, Gap, Observed, Observer,
-    PERIODS_KEPT, PrefixList, PrefixListId, RouteTable, RouteTableId, Seconds, SharedFacts, SubnetId, Timestamp,
-    VpcEndpoint, VpcFacts, VpcId, unique,
+    AccountId, AssociatedWith, Association, AssociationState, Destination, Gap, Observed, Observer, PERIODS_KEPT,
+    PrefixList, PrefixListId, RouteTable, RouteTableId, Seconds, SharedFacts, SubnetId, Timestamp, VpcEndpoint,
+    VpcFacts, VpcId, unique,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -230,9 +230,8 @@ impl Head {
     /// A table that an endpoint names and the publisher's listing has not: it may serve any subnet, and a reader has a part of the listing.
     fn unlisted_table(&self, endpoints: &[VpcEndpoint]) -> Option<Gap> {
         let entries = self.contents.route_tables.get(&self.publisher).ok()?;
-        endpoints.iter().filter(|endpoint| endpoint.state != EndpointState::Deleted).find_map(|endpoint| {
-            let is_listed = |table: &RouteTableId| entries.iter().any(|entry| entry.id == *table);
-            let table = endpoint.route_tables.iter().find(|table| !is_listed(table))?;
+        endpoints.iter().find_map(|endpoint| {
+            let table = endpoint.unlisted_table(|table| entries.iter().any(|entry| entry.id == *table))?;
             Some(Gap::Conflicting {
                 one: format!("{} names {table} among its route tables", endpoint.id),
                 other: "it is not among the route tables that are shared".to_owned(),

@@ -164,22 +164,19 @@ impl<'a> Reader<'a> {
     /// A network interface has addresses of such ranges alone.
     fn lacking_local_route(&self, table: &RouteTable, range: IpNet) -> Option<Missing> {
         let overlaps = |own: &IpNet| own.contains(&range) || range.contains(own);
-        let mut own = self.seen_by.own_ranges(&table.vpc).chain(self.endpoints_addresses(&table.vpc));
-        let (of, own) = own.find(|(_, own)| overlaps(own))?;
+        let own = self.seen_by.own_ranges(&table.vpc).find(|(_, own)| overlaps(own));
+        let (of, own) = own.or_else(|| self.endpoints_address(&table.vpc, range))?;
         let is_its =
             |route: &Route| route.is_local() && matches!(&route.destination, Destination::Cidr(cidr) if overlaps(cidr));
         (!table.routes.iter().any(is_its)).then(|| no_local_route(table, of, &own))
     }
 
-    /// The addresses of the endpoints of a VPC, each with the network interface that has it.
-    fn endpoints_addresses(&self, vpc: &VpcId) -> impl Iterator<Item = (&str, IpNet)> {
-        let endpoints =
-            self.facts.vpc_endpoints.seen().into_iter().flatten().filter(move |endpoint| endpoint.vpc == *vpc);
-        let named = endpoints.flat_map(|endpoint| &endpoint.interfaces);
-        let interfaces = self.facts.endpoint_interfaces.seen();
-        named.filter_map(move |id| interfaces?.iter().find(|interface| interface.id == *id)).flat_map(|interface| {
-            interface.addresses.iter().map(|address| (interface.id.as_str(), IpNet::from(*address)))
-        })
+    /// An address within `range` that an endpoint of the VPC has, and the network interface by which it has it.
+    fn endpoints_address(&self, vpc: &VpcId, range: IpNet) -> Option<(&str, IpNet)> {
+        let (endpoints, interfaces) = (self.facts.vpc_endpoints.seen()?, self.facts.endpoint_interfaces.seen()?);
+        let (_, interface) = holder(endpoints, interfaces, vpc, range)?;
+        let address = interface.addresses.iter().find(|address| range.contains(*address))?;
+        Some((interface.id.as_str(), (*address).into()))
     }
 
     /// A route that is `filtered` wins: the verdict is known where it is the same with the route in effect and without it, and so for
@@ -360,7 +357,7 @@ impl<'a> Reader<'a> {
         if is_host && let Some(gap) = contradictory(endpoints, interfaces, vpc, range.addr()) {
             return undetermined(format!("whose {} is", range.addr()), &gap);
         }
-        if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range.addr()) {
+        if is_host && let Some((endpoint, _)) = holder(endpoints, interfaces, vpc, range) {
             return self.by_address(endpoint, range);
         }
         match self.unlisted(endpoints, interfaces, vpc, range).or_else(|| self.hidden(vpc)) {
@@ -469,7 +466,7 @@ impl<'a> Reader<'a> {
     /// The network interface of an interface endpoint that has the address.
     pub(super) fn endpoint_interface(&self, vpc: &VpcId, address: IpAddr) -> Option<EndpointInterfaceStep> {
         let (endpoints, interfaces) = (self.facts.vpc_endpoints.seen()?, self.facts.endpoint_interfaces.seen()?);
-        let (endpoint, interface) = holder(endpoints, interfaces, vpc, address)?;
+        let (endpoint, interface) = holder(endpoints, interfaces, vpc, address.into())?;
         Some(EndpointInterfaceStep { interface: interface.id.clone(), endpoint: endpoint.id.clone() })
     }
 
@@ -617,14 +614,14 @@ pub(super) fn service_name(facts: &VpcFacts, region: &str) -> String {
         .unwrap_or_else(|| format!("com.amazonaws.{region}.dynamodb"))
 }
 
-/// The endpoint of `vpc` that has the address, and the network interface by which it has it.
+/// The endpoint of `vpc` that has an address within `range`, and the network interface by which it has it.
 fn holder<'f>(
     endpoints: &'f [VpcEndpoint],
     interfaces: &'f [EndpointInterface],
     vpc: &VpcId,
-    address: IpAddr,
+    range: IpNet,
 ) -> Option<(&'f VpcEndpoint, &'f EndpointInterface)> {
-    let mut holding = interfaces.iter().filter(|interface| interface.addresses.contains(&address));
+    let mut holding = interfaces.iter().filter(|interface| interface.addresses.iter().any(|own| range.contains(own)));
     holding.find_map(|interface| {
         let owner = endpoints.iter().find(|e| e.vpc == *vpc && e.interfaces.contains(&interface.id))?;
         Some((owner, interface))

@@ -2,8 +2,8 @@
 
 use super::lookup::covers;
 use crate::model::{
-    AssociatedWith, AssociationKind, AssociationState, Destination, EndpointState, Gap, Interface, Inventory, Missing,
-    Route, RouteTable, RouteTableId, SubnetId, VpcEndpoint, VpcFacts, VpcId,
+    AssociatedWith, AssociationKind, AssociationState, Destination, Gap, Interface, Inventory, Missing, Route,
+    RouteTable, RouteTableId, SubnetId, VpcEndpoint, VpcFacts, VpcId,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,8 +55,8 @@ impl<'f> Associations<'f> {
         }
         // Of shared facts a reader has the tables that its own subnets may need.
         let endpoints = facts.vpc_endpoints.seen().into_iter().flatten().filter(|_| all.only.is_none());
-        for endpoint in endpoints.filter(|endpoint| endpoint.state != EndpointState::Deleted) {
-            if let Some(table) = endpoint.route_tables.iter().find(|table| !first.contains_key(table)) {
+        for endpoint in endpoints {
+            if let Some(table) = endpoint.unlisted_table(|table| first.contains_key(table)) {
                 all.unlisted.insert(&endpoint.vpc, (table, endpoint));
             }
         }

@@ -300,6 +300,15 @@ pub enum EndpointType {
 }
 
 impl VpcEndpoint {
+    /// A route table that it names and that `is_listed` does not have: what is listed is not all of the VPC's. One that was deleted may
+    /// name what was deleted, too.
+    pub fn unlisted_table(&self, is_listed: impl Fn(&RouteTableId) -> bool) -> Option<&RouteTableId> {
+        if self.state == EndpointState::Deleted {
+            return None;
+        }
+        self.route_tables.iter().find(|table| !is_listed(table))
+    }
+
     /// Whether it is an interface endpoint, or may be one: its type is not known, and it is not in route tables alone.
     pub fn may_have_addresses(&self) -> bool {
         match &self.kind {

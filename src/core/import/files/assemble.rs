@@ -488,8 +488,8 @@ impl Collected {
         let tables = &self.route_tables.items;
         let vpcs: BTreeSet<_> = self.route_tables.values().map(|listed| &listed.table.vpc).collect();
         let endpoints = self.endpoints().filter(|endpoint| vpcs.contains(&endpoint.vpc));
-        let partial = endpoints.filter(|endpoint| endpoint.state != EndpointState::Deleted).filter_map(|endpoint| {
-            let lacking = endpoint.route_tables.iter().find(|id| !tables.contains_key(id.as_str()))?;
+        let partial = endpoints.filter_map(|endpoint| {
+            let lacking = endpoint.unlisted_table(|id| tables.contains_key(id.as_str()))?;
             let detail = format!(
                 "{lacking}, which {} names, is in no file: these are not all route tables of {}",
                 endpoint.id, endpoint.vpc
