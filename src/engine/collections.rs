@@ -323,21 +323,21 @@ async fn resolution(session: &Session, hostname: &str) -> (Resolution, Option<Se
     (Resolution::unseen(&gap), None)
 }
 
-async fn list_tables(session: &Session, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
+async fn list_tables(session: &Session, region: &str, Target { name, address }: &Target) -> Observed<Probe> {
     match session.signing(region).await {
         Ok((prober, credentials)) => {
             let deadline = session.patience().deadline;
-            session.in_turn(prober.list_tables(&credentials, name, *address, *resolve, deadline)).await
+            session.in_turn(prober.list_tables(&credentials, name, *address, deadline)).await
         }
         Err(gap) => Observed::Unseen(gap),
     }
 }
 
-async fn health(session: &Session, region: &str, Target { name, address, resolve }: &Target) -> Observed<Probe> {
+async fn health(session: &Session, region: &str, Target { name, address }: &Target) -> Observed<Probe> {
     match session.prober(region) {
         Ok(prober) => {
             let deadline = session.patience().deadline;
-            session.in_turn(prober.health(name, *address, *resolve, deadline)).await
+            session.in_turn(prober.health(name, *address, deadline)).await
         }
         Err(gap) => Observed::Unseen(gap.clone()),
     }
@@ -364,8 +364,6 @@ pub(super) struct Target {
     pub(super) name: ServiceName,
     /// The address it goes to.
     pub(super) address: IpAddr,
-    /// How long the name took to resolve, for the first phase.
-    pub(super) resolve: Option<Seconds>,
 }
 
 impl Target {
@@ -565,6 +563,27 @@ impl FactVisitor for Gaps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        engine::facts::Scope,
+        model::{AddressRecord, MaxAge, NameKind, NatRates, Phases, Timestamp},
+    };
+    use std::{collections::BTreeSet, time::Duration};
+
+    fn scope() -> Scope {
+        Scope {
+            probe: ProbeChoice::ListTables,
+            both_probes: false,
+            interface: None,
+            actions: Vec::new(),
+            tables: Vec::new(),
+            nat_rates: NatRates::default(),
+            c_library: true,
+            gates: false,
+            witness: false,
+            witness_every: Seconds::default(),
+            max_age: MaxAge::default(),
+        }
+    }
 
     #[test]
     fn what_a_kind_needs_comes_before_it() {
@@ -577,6 +596,69 @@ mod tests {
     fn every_source_has_a_kind_that_comes_first() {
         for &source in Source::ALL {
             assert!(Kind::ALL.iter().any(|kind| kind.source() == source && kind.is_first()), "{source}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_probed_once_whichever_resolver_names_it_first() {
+        const NAME: &str = "dynamodb.us-east-1.amazonaws.com";
+        let address = IpAddr::from([52, 94, 0, 10]);
+        let seen = |millis| Seconds::from(Duration::from_millis(millis));
+        let at = Timestamp::from(std::time::UNIX_EPOCH);
+        let name = ServiceName {
+            hostname: NAME.to_owned(),
+            port: 443,
+            tls: true,
+            kind: NameKind::Regional,
+            in_use: true,
+            chosen_by: Vec::new(),
+        };
+        let by_dns = Resolution {
+            ipv4: Observed::Seen { value: vec![AddressRecord { address, ttl: 5 }], at, took: seen(7) },
+            ..Resolution::unseen(&Gap::not_yet())
+        };
+        let c_library = || Answer::CLibrary {
+            hostname: NAME.to_owned(),
+            addresses: Observed::Seen { value: vec![address], at, took: seen(1) },
+        };
+        let dns = || Answer::Resolution { hostname: NAME.to_owned(), resolution: by_dns.clone(), took: Some(seen(7)) };
+        for answers in [[c_library(), dns()], [dns(), c_library()]] {
+            let mut facts = Facts::new(scope());
+            facts.take(Answer::Region(Observed::Seen { value: "us-east-1".to_owned(), at, took: seen(0) }));
+            facts.take(Answer::Names {
+                names: Observed::Seen { value: vec![name.clone()], at, took: seen(0) },
+                by_account: false,
+            });
+            let begun: BTreeSet<Collection> = answers
+                .into_iter()
+                .flat_map(|answer| {
+                    facts.take(answer);
+                    Kind::ListTables.collections(&facts)
+                })
+                .collect();
+            assert_eq!(begun.len(), 1, "{begun:#?}");
+
+            let Some(Collection::Probe { target, .. }) = begun.first() else { panic!("{begun:#?}") };
+            let probe = Probe {
+                kind: ProbeKind::ListTables,
+                hostname: NAME.to_owned(),
+                address,
+                local: None,
+                result: ProbeResult::Ok,
+                failed_in: None,
+                detail: None,
+                testimony: None,
+                request_id: None,
+                credentials: None,
+                phases: Phases { connect: Some(seen(3)), ..Phases::default() },
+                total: seen(3),
+            };
+            let mut answer = Answer::Probe(target.attempt(None, Observed::Seen { value: probe, at, took: seen(3) }));
+            facts.complete(&mut answer);
+            let Answer::Probe(ProbeAttempt { probe: Observed::Seen { value: probe, .. }, .. }) = answer else {
+                panic!("{answer:#?}")
+            };
+            assert_eq!((probe.phases.resolve, probe.total), (Some(seen(7)), seen(10)));
         }
     }
 }

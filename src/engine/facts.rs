@@ -144,8 +144,21 @@ impl Facts {
     }
 
     /// Takes in what a collection brought.
-    pub fn take(&mut self, answer: Answer) -> Changed {
+    pub fn take(&mut self, mut answer: Answer) -> Changed {
+        self.complete(&mut answer);
         answer.taken_into(self)
+    }
+
+    /// Adds to a probe the phase that is not its own: how long its name took to resolve, as far as that is known by now.
+    ///
+    /// A probe does not wait for it. The C library may have named the address before the name servers answered.
+    pub(super) fn complete(&self, answer: &mut Answer) {
+        if let Answer::Probe(ProbeAttempt { hostname, probe, .. }) = answer
+            && let (Some(probe), Some(resolve)) = (probe.seen_mut(), self.took.get(hostname))
+        {
+            probe.phases.resolve = Some(*resolve);
+            probe.total = probe.phases.sum().into();
+        }
     }
 
     pub(super) fn take_identity(&mut self, answer: Answer) -> Changed {
@@ -428,8 +441,7 @@ impl Facts {
         let mut targets = Vec::new();
         for name in self.names() {
             let Some(resolution) = self.known.resolutions.get(&name.hostname) else { continue };
-            let resolve = self.took.get(&name.hostname).copied();
-            let target = |address| Target { name: name.clone(), address, resolve };
+            let target = |address| Target { name: name.clone(), address };
             targets.extend(resolution.addresses().collect::<BTreeSet<_>>().into_iter().map(target));
         }
         targets

@@ -229,7 +229,7 @@ impl Daemon {
     }
 
     /// Takes in what a collection brought, and what follows from it for the schedule.
-    fn take_in(&mut self, arrival: Arrival) {
+    fn take_in(&mut self, mut arrival: Arrival) {
         let now = self.read_clock();
         let Some(began) = self.batches.began(&arrival) else { return };
         // The clock was set meanwhile: the answer is dated by neither the old nor the new time.
@@ -240,6 +240,7 @@ impl Daemon {
         let ended = if is_void {
             self.batches.discard(&arrival)
         } else {
+            self.facts.complete(&mut arrival.answer);
             self.count(&arrival.answer);
             self.record(now, || Event::Facts(Box::new(arrival.answer.clone())));
             let is_of_ec2 = matches!(arrival.answer, Answer::Vpc { .. });

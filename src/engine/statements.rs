@@ -170,7 +170,7 @@ impl Statements {
     pub(super) fn questions(&self, leaving: &[Leaving]) -> Vec<Asked> {
         let mut questions = Vec::new();
         for Leaving { target, vpc, source, endpoint } in leaving {
-            let Target { name, address, .. } = target;
+            let Target { name, address } = target;
             let subjects = [
                 (Question::Vpc, Some(vpc.to_string())),
                 (Question::From, source.is_ipv4().then(|| source.to_string())),
@@ -294,7 +294,7 @@ mod tests {
             in_use: true,
             chosen_by: Vec::new(),
         };
-        let target = Target { name, address: [52, 94, 0, last].into(), resolve: None };
+        let target = Target { name, address: [52, 94, 0, last].into() };
         Leaving { target, vpc: "vpc-0a".into(), source: [10, 0, 0, 9].into(), endpoint: None }
     }
 

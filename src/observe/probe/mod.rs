@@ -48,32 +48,25 @@ impl Prober {
         Ok(Self { tls: roots.client_config()?, roots: roots.clone(), region: region.to_owned() })
     }
 
-    /// Sends a signed `ListTables`. `resolve` is how long the name took, for the first phase.
+    /// Sends a signed `ListTables`. The name is resolved already: there is no such phase.
     pub async fn list_tables(
         &self,
         credentials: &Credentials,
         name: &ServiceName,
         address: IpAddr,
-        resolve: Option<Seconds>,
         deadline: Instant,
     ) -> Probe {
         let clock = Clock::new();
         let ending = list_tables::probe(self, credentials, name, address, &clock, deadline).await;
-        let probe = ending.into_probe(ProbeKind::ListTables, name, address, &clock, resolve);
+        let probe = ending.into_probe(ProbeKind::ListTables, name, address, &clock);
         Probe { credentials: Some(fingerprint(credentials)), ..probe }
     }
 
     /// Sends an unsigned `GET /`.
-    pub async fn health(
-        &self,
-        name: &ServiceName,
-        address: IpAddr,
-        resolve: Option<Seconds>,
-        deadline: Instant,
-    ) -> Probe {
+    pub async fn health(&self, name: &ServiceName, address: IpAddr, deadline: Instant) -> Probe {
         let clock = Clock::new();
         let ending = health::probe(self, name, address, &clock, deadline).await;
-        ending.into_probe(ProbeKind::Health, name, address, &clock, resolve)
+        ending.into_probe(ProbeKind::Health, name, address, &clock)
     }
 }
 
@@ -99,16 +92,8 @@ impl Ending {
         Self { failed_in: failure.phase, ..Self::answered(failure.result, Some(failure.detail)) }
     }
 
-    fn into_probe(
-        self,
-        kind: ProbeKind,
-        name: &ServiceName,
-        address: IpAddr,
-        clock: &Clock,
-        resolve: Option<Seconds>,
-    ) -> Probe {
-        let mut phases = clock.phases();
-        phases.resolve = resolve;
+    fn into_probe(self, kind: ProbeKind, name: &ServiceName, address: IpAddr, clock: &Clock) -> Probe {
+        let phases = clock.phases();
         Probe {
             kind,
             hostname: name.hostname.clone(),

@@ -38,9 +38,8 @@ fn credentials() -> Credentials {
 }
 
 async fn probe_within(authority: &Authority, address: SocketAddr, tls: bool, time: Duration) -> Probe {
-    let resolve = Some(Seconds::from(Duration::from_millis(2)));
     let deadline = Instant::now() + time;
-    prober(authority).list_tables(&credentials(), &name(address, tls), address.ip(), resolve, deadline).await
+    prober(authority).list_tables(&credentials(), &name(address, tls), address.ip(), deadline).await
 }
 
 async fn probe(authority: &Authority, address: SocketAddr, tls: bool) -> Probe {
@@ -97,7 +96,7 @@ async fn a_list_of_tables_is_ok_and_every_phase_is_there() {
     assert_eq!(probe.result, ProbeResult::Ok, "{probe:#?}");
     assert_adds_up(&probe);
     let reached: Vec<Phase> = probe.phases.reached().map(|(phase, _)| phase).collect();
-    assert_eq!(reached, Phase::ALL);
+    assert_eq!(reached, Phase::ALL[1..], "{probe:#?}");
     assert!(probe.total.as_duration() <= wall + Duration::from_millis(2), "{probe:#?} in {wall:?}");
     assert_eq!(probe.request_id.as_deref(), Some("REQ1"));
     assert_eq!(probe.local.unwrap().ip(), server.address.ip());
