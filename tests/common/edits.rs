@@ -83,7 +83,7 @@ fn edited(world: &Snapshot, only: &BTreeSet<FactPath>, edit: &Edit) -> Snapshot 
 /// Whether an outcome may follow from `with` when facts are taken away: the same, or none. A probe that never came back
 /// counts like one that failed, which is a warning. Where DynamoDB says how requests come, what it says is left without the
 /// tables, and the tables without it: that is no better.
-fn may_follow(with: Outcome, without: Outcome, lost_probe: bool, testified: bool) -> bool {
+pub(crate) fn may_follow(with: Outcome, without: Outcome, lost_probe: bool, testified: bool) -> bool {
     let warned = lost_probe && (with, without) == (Outcome::OnNet, Outcome::AtRisk);
     let alone = testified && with <= Outcome::AtRisk && without >= with;
     without == Outcome::Undetermined || without == with || warned || alone

@@ -805,7 +805,8 @@ fn a_snapshot_that_recorded_all_names_together_lacks_no_account_based_one() {
     let judged = |document: &serde_json::Value| judge(saved::parse("x", document.to_string().as_bytes()).unwrap());
     let mut snapshot = serde_json::to_value(&report.snapshot).unwrap();
     snapshot.as_object_mut().unwrap().remove("account_name").unwrap();
-    assert_eq!(judged(&snapshot).outcome, Outcome::Undetermined, "this version records it");
+    let incomplete = saved::parse("x", snapshot.to_string().as_bytes()).unwrap_err();
+    assert!(incomplete.to_string().starts_with("x has no `account_name`"), "this version records it: {incomplete}");
     snapshot["schema"] = serde_json::json!(1);
     assert_eq!(judged(&snapshot).outcome, Outcome::OnNet);
     let mut whole = report_json(&report);

@@ -1,7 +1,7 @@
 //! Saved rounds of older versions. `saved-1` has reports that onnet d122e8c wrote, the last commit of schema 1. They and
 //! their snapshots must lead to the same outcome as then.
 
-use crate::common::below_tests;
+use crate::common::{below_tests, edits, scenarios};
 use onnet_core::{
     import::saved::{self, SavedError},
     judge::judge,
@@ -42,7 +42,7 @@ fn reasons(document: &Value) -> BTreeSet<String> {
 /// Which of two values counts is not known, and an id that AWS cannot have written matches nothing.
 #[test]
 fn a_key_that_is_there_twice_and_an_impossible_id_are_refused() {
-    let snapshot = serde_json::to_string(&crate::common::scenarios::base()).unwrap();
+    let snapshot = serde_json::to_string(&scenarios::base()).unwrap();
     let twice = |key: &str| {
         let at = snapshot.find(key).unwrap();
         let (before, after) = snapshot.split_at(at);
@@ -69,19 +69,19 @@ fn a_key_that_is_there_twice_and_an_impossible_id_are_refused() {
 /// The routes of the host stand for the kernel's answer in schema 1 alone, where it was not asked for the whole list.
 #[test]
 fn routes_of_the_host_do_not_stand_for_an_answer_that_the_kernel_did_not_give() {
-    let with = |schema: u64, kernel_paths: &str| {
-        let mut snapshot = serde_json::to_value(crate::common::scenarios::base()).unwrap();
+    let read = |schema: u64, kernel_paths: &str| {
+        let mut snapshot = serde_json::to_value(scenarios::base()).unwrap();
         snapshot["schema"] = schema.into();
         snapshot["host_routes"] = json!({"seen": {"value": [], "at": snapshot["taken_at"], "took": 0.01}});
         match kernel_paths {
             "absent" => drop(snapshot.as_object_mut().unwrap().remove("kernel_paths")),
             detail => snapshot["kernel_paths"] = json!({"unseen": {"reason": "failed", "detail": detail}}),
         }
-        judge(saved::parse("saved.json", snapshot.to_string().as_bytes()).unwrap()).outcome
+        saved::parse("saved.json", snapshot.to_string().as_bytes()).map(|snapshot| judge(snapshot).outcome)
     };
-    assert_eq!(with(1, "absent"), Outcome::OnNet);
-    assert_ne!(with(2, "absent"), Outcome::OnNet);
-    assert_ne!(with(2, "the socket was closed"), Outcome::OnNet);
+    assert_eq!(read(1, "absent").unwrap(), Outcome::OnNet);
+    assert!(matches!(read(2, "absent"), Err(SavedError::Incomplete { key, .. }) if key == "kernel_paths"));
+    assert_ne!(read(2, "the socket was closed").unwrap(), Outcome::OnNet);
 }
 
 #[test]
@@ -175,4 +175,67 @@ fn a_newer_schema_and_a_reason_that_is_not_known_are_refused() {
     unknown["snapshot"]["vpc"]["route_tables"]["unseen"]["reason"] = json!("on_holiday");
     let error = saved::parse("unknown.json", unknown.to_string().as_bytes()).unwrap_err().to_string();
     assert!(error.contains("on_holiday") && error.contains("snapshot.vpc.route_tables"), "{error}");
+}
+
+/// Every key of a document, as JSON pointers.
+fn keys(of: &Value, pointer: &str, found: &mut Vec<String>) {
+    match of {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+                keys(value, &pointer, found);
+                found.push(pointer);
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                keys(item, &format!("{pointer}/{at}"), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The same key in any world: names, ids, addresses and places in lists are `*`.
+fn kind_of(pointer: &str) -> String {
+    let is_field = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || b"_46".contains(&byte));
+    let kinds = pointer.split('/').map(|part| if is_field(part) && part != "4" { part } else { "*" });
+    kinds.collect::<Vec<_>>().join("/")
+}
+
+/// What a document does not have says nothing: onnet writes each key whose absence would.
+#[test]
+fn a_key_that_is_missing_is_refused_or_improves_nothing() {
+    let (mut refused, mut optional, mut better) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for (name, scenario) in scenarios::all() {
+        let with = judge(scenario.world.clone()).outcome;
+        let snapshot = serde_json::to_value(&scenario.world).unwrap();
+        let mut pointers = Vec::new();
+        keys(&snapshot, "", &mut pointers);
+        for pointer in pointers {
+            let kind = kind_of(&pointer);
+            // What a map has for a name is a list of its own, which may be shorter.
+            if refused.contains(&kind) || kind == "/proxies/*/applies_for/*" {
+                continue;
+            }
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            let key = key.replace("~1", "/").replace("~0", "~");
+            let mut without = snapshot.clone();
+            without.pointer_mut(parent).and_then(Value::as_object_mut).unwrap().remove(&key).unwrap();
+            let Ok(read) = saved::parse("a snapshot", without.to_string().as_bytes()) else {
+                refused.insert(kind);
+                continue;
+            };
+            let without = judge(read).outcome;
+            // Where the tables and the service disagree, each may be what remains.
+            let testified = !scenario.world.statements.is_empty();
+            let alone = testified && kind == "/vpc/prefix_lists/*" && without == Outcome::AtRisk;
+            if !edits::may_follow(with, without, false, testified) && !alone {
+                better.push(format!("{name}: {with} became {without} without {pointer}"));
+            }
+            optional.insert(kind);
+        }
+    }
+    assert!(better.is_empty(), "{better:#?}");
+    assert!(refused.len() > 500 && optional.len() > 20, "{}, {optional:#?}", refused.len());
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::model::{Observed, SCHEMA, Snapshot, not_collected};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 use std::{
     fs::{self, Metadata},
     io::{self, Write},
@@ -40,6 +41,14 @@ pub enum SavedError {
         file: String,
         /// Its schema.
         found: u64,
+    },
+    /// The file lacks a key that onnet writes in every case.
+    #[error("{file} has no `{key}`, which onnet always writes: it is cut off or was changed; save it once more")]
+    Incomplete {
+        /// The file.
+        file: String,
+        /// Where the key is missing: `resolutions.dynamodb.us-east-1.amazonaws.com.c_library`.
+        key: String,
     },
     /// The file cannot be written.
     #[error("cannot write {}", .file.display())]
@@ -85,7 +94,6 @@ pub fn content(file: &Path) -> Result<(String, Vec<u8>), SavedError> {
 struct Head {
     schema: Option<u64>,
     account_name: Option<IgnoredAny>,
-    kernel_paths: Option<IgnoredAny>,
     snapshot: Option<SnapshotHead>,
 }
 
@@ -93,7 +101,6 @@ struct Head {
 struct SnapshotHead {
     schema: Option<u64>,
     account_name: Option<IgnoredAny>,
-    kernel_paths: Option<IgnoredAny>,
 }
 
 /// The collected part of a report; the rest follows from it.
@@ -117,21 +124,47 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Snapshot, SavedError> {
         Some(schema) if head.snapshot.is_some() => (schema, json::parse::<Report>(file, bytes, expected)?.snapshot),
         Some(schema) => (schema, json::parse::<Snapshot>(file, bytes, expected)?),
     };
-    let (account_name, kernel_paths) = match head.snapshot {
-        Some(inner) => (inner.account_name, inner.kernel_paths),
-        None => (head.account_name, head.kernel_paths),
-    };
-    let recorded = account_name;
+    if schema > LAST_WITH_FEWER_KEYS
+        && let Some(key) = missing_key(file, bytes, head.snapshot.is_some(), &snapshot)?
+    {
+        return Err(SavedError::Incomplete { file: file.to_owned(), key });
+    }
+    let recorded = head.snapshot.map_or(head.account_name, |inner| inner.account_name);
     let apart = recorded.is_some() || schema > LAST_WITH_ALL_NAMES_TOGETHER;
     let snapshot = if apart { snapshot } else { with_names_apart(snapshot) };
     // Schema 1 has fewer reasons for a missing fact. Each is one of today's, so a fact that was missing stays missing; which of
     // them a `not_found` or `malformed` would be today is not known, and nothing hangs on it.
     // Where the kernel was asked for the whole list and did not answer, its routes do not stand for the answer.
-    let in_its_place = snapshot.kernel_paths == not_collected();
-    let stands = schema <= LAST_WITH_HOST_ROUTES || (kernel_paths.is_some() && in_its_place);
+    let stands = schema <= LAST_WITH_HOST_ROUTES || snapshot.kernel_paths == not_collected();
     let host_routes = snapshot.host_routes.filter(|_| stands);
     Ok(Snapshot { schema: SCHEMA, host_routes, ..snapshot })
 }
+
+/// A key that this version writes of `snapshot`, and that the file it was read from does not have. Each such key is required: what
+/// its absence would say (the C library was not asked, the service denied nothing) must not follow from a file that lost it.
+fn missing_key(file: &str, bytes: &[u8], in_report: bool, snapshot: &Snapshot) -> Result<Option<String>, SavedError> {
+    let mut read: Value = json::parse(file, bytes, "an object")?;
+    let read = if in_report { read["snapshot"].take() } else { read };
+    let written = serde_json::to_value(snapshot).unwrap_or_default();
+    Ok(first_missing(&written, &read))
+}
+
+fn first_missing(written: &Value, read: &Value) -> Option<String> {
+    match (written, read) {
+        (Value::Object(written), Value::Object(read)) => written.iter().find_map(|(key, written)| {
+            let Some(read) = read.get(key) else { return Some(key.clone()) };
+            first_missing(written, read).map(|below| format!("{key}.{below}"))
+        }),
+        (Value::Array(written), Value::Array(read)) => {
+            let mut items = written.iter().zip(read).enumerate();
+            items.find_map(|(at, (written, read))| first_missing(written, read).map(|below| format!("{at}.{below}")))
+        }
+        (_, _) => None,
+    }
+}
+
+/// The last schema whose snapshots need not have every key that this version writes.
+const LAST_WITH_FEWER_KEYS: u64 = 1;
 
 /// The last schema in which the routes of the host stand for what the kernel does with the prefix list.
 const LAST_WITH_HOST_ROUTES: u64 = 1;

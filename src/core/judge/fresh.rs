@@ -24,7 +24,7 @@ pub fn as_of(report: Report, now: Timestamp) -> Report {
 
 /// How old facts may be: shared ones no older than three periods of those who observed them.
 fn max_age_of(snapshot: &Snapshot) -> MaxAge {
-    snapshot.vpc.shared.as_ref().map_or(snapshot.max_age, |shared| shared.max_age(snapshot.max_age))
+    snapshot.vpc.max_age(snapshot.max_age)
 }
 
 /// When the first of the facts that `report` rests on is too old; `None` if it rests on none.

@@ -213,10 +213,10 @@ pub struct Resolution {
     pub hosts_file: Observed<Vec<IpAddr>>,
     /// The addresses to which the C library resolves the name, with onnet's own environment, as for most programs. Absent
     /// where it was not called: another name server than the system's was given, or an older version wrote this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub c_library: Option<Observed<Vec<IpAddr>>>,
     /// Why addresses of the name were left out, if any were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub left_out: Option<Gap>,
 }
 
@@ -286,7 +286,7 @@ pub struct ProxyVariable {
     /// The DynamoDB hostnames it applies to, whatever client is used: `NO_PROXY` exempts them for none.
     pub applies_to: Vec<String>,
     /// The hostnames that `NO_PROXY` exempts for some clients only, and the clients for which it does not.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub applies_for: BTreeMap<String, Vec<String>>,
 }
 

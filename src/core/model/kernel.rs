@@ -25,7 +25,7 @@ pub enum KernelRoute {
         /// The source address the packets would carry.
         source: Option<IpAddr>,
         /// The other next hops of a multipath route: which of them a connection takes depends on its ports.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(default)]
         others: Vec<NextHop>,
         /// The kernel's routing table the route stands in: 254 is the main one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub struct NextHop {
     #[serde(default)]
     pub gateway: Option<IpAddr>,
     /// How the packets are wrapped before they are sent (`mpls`, `seg6`, …); `None` where they are sent as they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub encapsulation: Option<String>,
     /// Where the route came from, as ip-route(8) names it: `kernel`, `static`, `ra`. `None` where that was not collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,7 +92,7 @@ pub struct Device {
     pub kind: Option<String>,
     /// The other devices with this hardware address that may also be the network interface: physical ones,
     /// and for a virtual device also those of the same kind.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub same_mac: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ pub struct KernelPaths {
     pub policies: Vec<PolicyPath>,
     /// Whether a table of the kernel has a route to IPv6 addresses beyond this host and its links, whatever may use it.
     /// Absent where an older version did not collect it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub has_ipv6_route: Option<bool>,
 }
 
@@ -183,25 +183,25 @@ impl PolicyPath {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Packets {
     /// Packets of programs of this user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub user: Option<PacketUser>,
     /// Packets with this firewall mark (`SO_MARK`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub mark: Option<u32>,
     /// Packets with this type of service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub tos: Option<u8>,
     /// Packets from this source port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub source_port: Option<u16>,
     /// Packets that this host forwards for others, from any device.
     #[serde(default)]
     pub forwarded: bool,
     /// Packets that arrive through this device and are forwarded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub input: Option<String>,
     /// Packets of a socket that is bound to this device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub output: Option<String>,
     /// The rule has a selector that this version of onnet does not know, or whose value cannot be known.
     #[serde(default)]

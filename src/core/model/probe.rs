@@ -270,13 +270,13 @@ pub struct Probe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The service's statement about the path of the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub testimony: Option<Testimony>,
     /// The service's request id, which identifies the call in CloudTrail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// Which credentials signed it, as [`super::Statement::credentials`] has them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub credentials: Option<String>,
     /// How long each phase took.
     pub phases: Phases,

@@ -1,12 +1,15 @@
 //! Where the facts of a VPC come from, if this instance did not ask EC2 itself.
 
 use super::{
-    AccountId, Fact, FactPath, FactVisitor, Gap, MaxAge, Observed, PERIODS_KEPT, Seconds, Source, SubnetId, Timestamp,
-    VpcFacts, VpcId,
+    AccountId, Fact, FactPath, FactVisitor, Gap, MaxAge, Observed, PERIODS_KEPT, RouteTable, Seconds, Source, SubnetId,
+    Timestamp, VpcFacts, VpcId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// The facts of the VPC are those that another process observed and shared in a table of DynamoDB (`--facts-table`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,10 +22,10 @@ pub struct SharedFacts {
     #[serde(default)]
     pub subnets: BTreeSet<SubnetId>,
     /// Whether the facts that are used are this instance's own, from when it published them itself.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub own: bool,
     /// Why what the table has now is not used, where that is so: facts that were read before are kept while they are not too old.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub refused: Option<Gap>,
 }
 
@@ -38,7 +41,7 @@ pub struct Observer {
     /// How often it observes them.
     pub period: Seconds,
     /// The public key that signed them, in base64, if it is one of `--facts-trust`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub signed_by: Option<String>,
 }
 
@@ -48,18 +51,22 @@ impl SharedFacts {
         let (observers, subnets) = (BTreeMap::new(), BTreeSet::new());
         Self { table: table.to_owned(), observers, subnets, own: false, refused: Some(why.clone()) }
     }
+}
 
-    /// How old facts may be: no older than three periods of those who observed them, if that is less.
+impl VpcFacts {
+    /// How old facts may be: no older than three periods of those who observed them, if that is less. Of an observer that is not
+    /// known neither the period is, and they support nothing.
     pub fn max_age(&self, mut own: MaxAge) -> MaxAge {
-        let shortest = self.observers.values().map(|observer| observer.period.as_duration() * PERIODS_KEPT).min();
-        if let Some(shortest) = shortest {
+        let Some(shared) = &self.shared else { return own };
+        let periods = shared.observers.values().map(|observer| observer.period.as_duration() * PERIODS_KEPT);
+        let has_observer = |table: &RouteTable| shared.own || shared.observers.contains_key(&table.vpc);
+        let are_known = self.route_tables.seen().into_iter().flatten().all(has_observer);
+        if let Some(shortest) = if are_known { periods.min() } else { Some(Duration::ZERO) } {
             own.0[Source::Ec2] = own.0[Source::Ec2].min(shortest.into());
         }
         own
     }
-}
 
-impl VpcFacts {
     /// Whether the facts of every VPC are this instance's own, or signed by a key that is trusted. Facts without an observer are not.
     pub fn are_signed(&self) -> bool {
         let Some(shared) = &self.shared else { return true };

@@ -37,7 +37,7 @@ pub struct Snapshot {
     /// Proxies that the environment names.
     pub proxies: Vec<ProxyVariable>,
     /// Settings of the AWS SDKs that are not used as written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub ignored_settings: Vec<IgnoredSetting>,
     /// The actions of `--action`, which programs here use: `dynamodb:PutItem`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -65,7 +65,7 @@ pub struct Snapshot {
     /// The timed requests: for each address and kind one entry, or the reason why there is none.
     pub probes: Vec<ProbeAttempt>,
     /// What DynamoDB said of the way that requests came, where it was asked (`--witness`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub statements: Vec<WitnessAttempt>,
     /// How old a fact may be before it supports no verdict.
     pub max_age: MaxAge,

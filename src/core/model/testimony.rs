@@ -111,7 +111,7 @@ pub struct TrustAnchor {
     /// The SHA-256 of its public key, in hexadecimal: of the content of its SubjectPublicKeyInfo.
     pub key_sha256: String,
     /// The file it is from, with the setting that names the file; `None` for the system's trust store.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub outside_system_store: Option<String>,
 }
 
@@ -121,7 +121,7 @@ pub struct Statement {
     /// What was asked.
     pub question: Question,
     /// The VPC, address or endpoint that it was asked about; `None` for [`Question::Direct`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub subject: Option<String>,
     /// The answer.
     pub reply: Reply,
@@ -129,17 +129,17 @@ pub struct Statement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The connection's own address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub local: Option<SocketAddr>,
     /// What verified the server; `None` without TLS.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub anchor: Option<TrustAnchor>,
     /// Which credentials signed it: the first 16 digits of the SHA-256 of the access key id. Statements support each other only
     /// where these are equal.
     pub credentials: String,
     /// Whether this is the control: [`Question::Direct`] was denied, and [`Question::Vpc`] at the same address, with the same
     /// credentials, was not. A role that may do nothing is denied everything.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub is_control: bool,
     /// The service's request id, to find the call in CloudTrail.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -31,7 +31,7 @@ pub struct VpcFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Box<GateFacts>>,
     /// Who observed these facts, where that is not this instance itself (`--facts-table`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub shared: Option<Box<SharedFacts>>,
 }
 
@@ -145,7 +145,7 @@ pub struct Route {
     /// The state.
     pub state: RouteState,
     /// The address family of its prefix list, if known. The list itself may be unread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub family: Option<ListFamily>,
 }
 
@@ -221,13 +221,13 @@ pub struct RouteTable {
     /// Its associations.
     pub associations: Vec<Association>,
     /// The account that owns its VPC; `None` if the answer does not have it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub owner: Option<AccountId>,
     /// Its rows, in the API's order.
     pub routes: Shared<Vec<Route>>,
     /// The internet gateways of its rows at which an Automated Internet Firewall inspects traffic (`IgwFirewall`): it may let out
     /// a network interface without a public address.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub firewalled: Vec<InternetGatewayId>,
 }
 
@@ -401,13 +401,13 @@ pub struct VpcEndpoint {
     /// The VPC it belongs to.
     pub vpc: VpcId,
     /// The account that owns it; `None` if the answer does not have it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub owner: Option<AccountId>,
     /// `com.amazonaws.us-east-1.dynamodb`; `None` where the answer has none, as for a VPC Lattice endpoint.
     #[serde(default, deserialize_with = "absent_as_none")]
     pub service: Option<String>,
     /// `ServiceRegion`: the Region of the service, where the answer has it. Endpoints of some services may be of another Region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub service_region: Option<String>,
     /// The state.
     pub state: EndpointState,
@@ -416,13 +416,13 @@ pub struct VpcEndpoint {
     /// Its network interfaces, for an interface endpoint.
     pub interfaces: Vec<InterfaceId>,
     /// The address families that it serves; `None` if the answer does not have them, as older answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub address_type: Option<AddressType>,
     /// Its last failure according to EC2, `LastError` or `FailureReason`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub failure: Option<String>,
     /// `PolicyDocument`, of DynamoDB's endpoints; `None` if the answer does not have it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub policy: Option<String>,
 }
 
