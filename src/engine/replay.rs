@@ -9,6 +9,7 @@ use super::{
     record::{Event, Header, Line, Reported},
 };
 use crate::{
+    import::complete::first_missing,
     judge::judge,
     model::{Gap, Observed, Outcome, OutcomeChange, Report, SCHEMA, Seconds, Snapshot, Timestamp},
 };
@@ -42,6 +43,16 @@ pub enum ReplayError {
         #[source]
         /// What is wrong with it.
         cause: serde_json::Error,
+    },
+    /// A line lacks a key that onnet writes in every case.
+    #[error("line {line} of {file} has no `{key}`, which onnet always writes: it was changed")]
+    Incomplete {
+        /// The file.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// Where the key is missing.
+        key: String,
     },
     /// The first line does not begin a recording.
     #[error("{file} does not begin with the settings of a recording")]
@@ -88,15 +99,16 @@ pub fn is_recording(bytes: &[u8]) -> bool {
 /// Replays the recording in `file`. A last line that breaks off is left out.
 ///
 /// # Errors
-/// If another line cannot be read, or a newer onnet wrote the recording.
+/// If another line cannot be read or lacks a key, or a newer onnet wrote the recording.
 pub fn replay(file: &str, bytes: &[u8]) -> Result<Replay, ReplayError> {
     let no_header = || ReplayError::NoHeader { file: file.to_owned() };
     let found = head(bytes).ok_or_else(no_header)?.schema;
     if found > u64::from(SCHEMA) {
         return Err(ReplayError::Newer { file: file.to_owned(), found });
     }
-    let mut lines = lines(bytes).map(|(line, json, is_whole)| match serde_json::from_slice(json) {
-        Ok(read) => Ok(Some(read)),
+    let mut lines = lines(bytes).map(|(line, json, is_whole)| match read(json) {
+        Ok((read, None)) => Ok(Some(read)),
+        Ok((_, Some(key))) => Err(ReplayError::Incomplete { file: file.to_owned(), line, key }),
         Err(_) if !is_whole => Ok(None),
         Err(cause) => Err(ReplayError::Line { file: file.to_owned(), line, cause }),
     });
@@ -108,6 +120,13 @@ pub fn replay(file: &str, bytes: &[u8]) -> Result<Replay, ReplayError> {
         }
     }
     Ok(player.end())
+}
+
+/// A line, and a key that it lacks.
+fn read(json: &[u8]) -> Result<(Line, Option<String>), serde_json::Error> {
+    let line: Line = serde_json::from_slice(json)?;
+    let missing = first_missing(&serde_json::to_value(&line)?, &serde_json::from_slice(json)?);
+    Ok((line, missing))
 }
 
 /// The lines with their numbers, and whether each is whole.

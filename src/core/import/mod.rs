@@ -1,5 +1,6 @@
 //! Facts from files, and the rules by which EC2's many optional fields become our few enums, live or from files.
 
+pub mod complete;
 pub mod convert;
 pub(crate) mod distinct;
 pub mod facts_table;

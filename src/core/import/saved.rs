@@ -1,6 +1,7 @@
 //! A round that was saved: what `check --save` writes and `judge` reads.
 
 use super::{
+    complete,
     input::{self, SAVED_FILE, read_limited},
     json::{self, JsonError},
 };
@@ -146,21 +147,7 @@ fn missing_key(file: &str, bytes: &[u8], in_report: bool, snapshot: &Snapshot) -
     let mut read: Value = json::parse(file, bytes, "an object")?;
     let read = if in_report { read["snapshot"].take() } else { read };
     let written = serde_json::to_value(snapshot).unwrap_or_default();
-    Ok(first_missing(&written, &read))
-}
-
-fn first_missing(written: &Value, read: &Value) -> Option<String> {
-    match (written, read) {
-        (Value::Object(written), Value::Object(read)) => written.iter().find_map(|(key, written)| {
-            let Some(read) = read.get(key) else { return Some(key.clone()) };
-            first_missing(written, read).map(|below| format!("{key}.{below}"))
-        }),
-        (Value::Array(written), Value::Array(read)) => {
-            let mut items = written.iter().zip(read).enumerate();
-            items.find_map(|(at, (written, read))| first_missing(written, read).map(|below| format!("{at}.{below}")))
-        }
-        (_, _) => None,
-    }
+    Ok(complete::first_missing(&written, &read))
 }
 
 /// The last schema whose snapshots need not have every key that this version writes.

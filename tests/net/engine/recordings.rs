@@ -184,3 +184,36 @@ fn other_files_are_not_taken_for_recordings() {
         assert!(!is_recording(other.as_bytes()), "{other}");
     }
 }
+
+#[test]
+fn a_line_without_a_key_is_refused_by_its_name() {
+    fn drop_left_out(value: &mut serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.remove("left_out").is_some() || fields.values_mut().any(drop_left_out)
+            }
+            serde_json::Value::Array(items) => items.iter_mut().any(drop_left_out),
+            _ => false,
+        }
+    }
+    for (name, bytes) in recordings() {
+        let mut refused = 0;
+        let lines = lines(&bytes);
+        for (at, line) in lines.iter().enumerate() {
+            let mut without: serde_json::Value = serde_json::from_slice(line).unwrap();
+            if !drop_left_out(&mut without) {
+                continue;
+            }
+            let without = format!("{without}\n");
+            let changed = [lines[..at].concat(), without.into_bytes(), lines[at + 1..].concat()].concat();
+            match replay("the recording", &changed) {
+                Err(ReplayError::Incomplete { line, key, .. }) => {
+                    assert!(line == at + 1 && key.ends_with("left_out"), "{name}: {key} of line {line}");
+                    refused += 1;
+                }
+                other => panic!("{name} without a key of line {}: {other:?}", at + 1),
+            }
+        }
+        assert!(refused > 1, "{name}: {refused}");
+    }
+}
