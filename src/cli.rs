@@ -114,9 +114,6 @@ pub(crate) enum Command {
     /// Write the manual pages and shell completions below a directory, for packages.
     #[command(hide = true)]
     Generate(GenerateArgs),
-    /// Resolve the names on standard input by the C library, for onnet itself.
-    #[command(hide = true)]
-    ResolveNames,
 }
 
 /// How the facts of a round are collected.

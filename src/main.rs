@@ -19,11 +19,14 @@ fn main() -> ExitCode {
     if plugin::is_called(std::env::args_os().next().as_deref()) {
         return plugin::main();
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return terminal::usage(&error),
+    let answered = if resolve_names::is_called(std::env::args_os()) {
+        resolve_names::run()
+    } else {
+        match Cli::try_parse() {
+            Ok(cli) => log::start(&cli).and_then(|()| dispatch(&cli.command)),
+            Err(error) => return terminal::usage(&error),
+        }
     };
-    let answered = log::start(&cli).and_then(|()| dispatch(&cli.command));
     let printed = answered.and_then(|Output { text, code }| {
         terminal::print(&text)?;
         Ok(code)
@@ -51,6 +54,5 @@ fn dispatch(command: &Command) -> Answer {
         Command::Publish(args) => publish::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Generate(args) => generate::run(args),
-        Command::ResolveNames => resolve_names::run(),
     }
 }

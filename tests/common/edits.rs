@@ -30,6 +30,7 @@ impl Edit {
             Gap::Credentials { detail: detail() },
             Gap::Disabled { detail: detail() },
             Gap::NotTried { because: detail() },
+            Gap::Stale { age: DAY.into() },
         ];
         gaps.into_iter().map(Self::Hide).chain([Self::Age, Self::PostDate]).collect()
     }

@@ -7,8 +7,8 @@ use crate::common::{
 use onnet_core::{
     judge::judge,
     model::{
-        CONTROL_AGE, Fact, FactPath, FactVisitor, Gap, Observed, Outcome, Probe, Question, Snapshot, Timestamp,
-        VpcFacts, WitnessAttempt,
+        CONTROL_AGE, Fact, FactPath, FactVisitor, Gap, ListFamily, Observed, Outcome, Probe, Question, Route, Snapshot,
+        Timestamp, VpcFacts, WitnessAttempt,
     },
 };
 
@@ -226,4 +226,36 @@ fn without_ipv6_routes_collected_an_outcome_stays_or_becomes_undetermined() {
         undetermined.extend((after != before).then_some(name));
     }
     assert!(undetermined.contains(&"unanswered_aaaa_query_is_harmless_without_ipv6"), "{undetermined:?}");
+}
+
+/// What contradicts itself supports neither what it says nor the opposite.
+#[test]
+fn facts_that_contradict_themselves_support_nothing() {
+    let world = scenarios::base();
+    assert_eq!(judge(world.clone()).outcome, Outcome::OnNet);
+    let changes: [(&str, fn(&mut Snapshot)); 4] = [
+        ("the Region of the instance is not its zone's", |world| {
+            world.instance.seen_mut().unwrap().region = "eu-west-1".to_owned();
+        }),
+        ("DynamoDB's prefix list has no entries", |world| {
+            for list in world.vpc.prefix_lists.values_mut() {
+                list.seen_mut().unwrap().entries = Vec::new().into();
+            }
+        }),
+        ("the route's address family is not its list's", |world| {
+            for table in world.vpc.route_tables.seen_mut().unwrap() {
+                let ipv6 = |route: &Route| Route { family: Some(ListFamily::Ipv6), ..route.clone() };
+                table.routes = table.routes.iter().map(ipv6).collect::<Vec<_>>().into();
+            }
+        }),
+        ("the kernel's routes are there twice, in the form of two schemas", |world| {
+            let Observed::Seen { at, took, .. } = world.kernel_paths else { panic!("no routes of the kernel") };
+            world.host_routes = Some(Observed::Seen { value: Vec::new(), at, took });
+        }),
+    ];
+    for (what, change) in changes {
+        let mut changed = world.clone();
+        change(&mut changed);
+        assert_eq!(judge(changed).outcome, Outcome::Undetermined, "{what}");
+    }
 }

@@ -10,8 +10,13 @@ use onnet_core::{
 use serde_json::{Value, json};
 use std::fs;
 
+/// Where the file of a schema is, which `onnet schema` prints.
+fn file(contract: Contract) -> String {
+    format!("../src/commands/schema/{}.json", contract.name())
+}
+
 fn shipped(contract: Contract) -> jsonschema::Validator {
-    let text = fs::read(below_tests(&format!("schema/{}.json", contract.name()))).unwrap();
+    let text = fs::read(below_tests(&file(contract))).unwrap();
     jsonschema::validator_for(&serde_json::from_slice(&text).unwrap()).unwrap()
 }
 
@@ -24,8 +29,7 @@ fn holds(schema: &jsonschema::Validator, what: &str, document: &Value) {
 #[test]
 fn the_shipped_schemas_are_those_of_the_types() {
     for contract in Contract::ALL {
-        golden(&format!("schema/{}.json", contract.name()), &present::schema(contract))
-            .unwrap_or_else(|wrong| panic!("{wrong}"));
+        golden(&file(contract), &present::schema(contract)).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 }
 

@@ -137,7 +137,8 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Snapshot, SavedError> {
     // them a `not_found` or `malformed` would be today is not known, and nothing hangs on it.
     // Where the kernel was asked for the whole list and did not answer, its routes do not stand for the answer.
     let stands = schema <= LAST_WITH_HOST_ROUTES || snapshot.kernel_paths == not_collected();
-    let host_routes = snapshot.host_routes.filter(|_| stands);
+    // Beside an answer they contradict it.
+    let host_routes = snapshot.host_routes.filter(|_| stands || snapshot.kernel_paths.seen().is_some());
     Ok(Snapshot { schema: SCHEMA, host_routes, ..snapshot })
 }
 

@@ -59,7 +59,6 @@ pub(super) fn without_stale(mut snapshot: Snapshot) -> Snapshot {
     let max_age = max_age_of(&snapshot);
     for attempt in &mut snapshot.probes {
         keep_failure(attempt, now, max_age);
-        without_anothers(attempt);
     }
     let before_1970 = snapshot.taken_at.is_before_1970();
     snapshot.visit_facts(&mut Expire { now, max_age, before_1970 });
@@ -74,16 +73,6 @@ fn keep_failure(attempt: &mut ProbeAttempt, now: Timestamp, max_age: MaxAge) {
             let detail = format!("the last one was made {age} ago and failed: {}", probe.result);
             attempt.probe = Observed::Unseen(Gap::Failed { detail });
         }
-    }
-}
-
-/// A probe of something else than it was made for is evidence of neither, and the one that was asked for did not come back.
-fn without_anothers(attempt: &mut ProbeAttempt) {
-    let Observed::Seen { value: probe, .. } = &attempt.probe else { return };
-    if (probe.address, &probe.hostname) != (attempt.address, &attempt.hostname) {
-        let one = format!("it was to be of {} at {}", attempt.hostname, attempt.address);
-        let other = format!("it is of {} at {}", probe.hostname, probe.address);
-        attempt.probe = Observed::Unseen(Gap::Conflicting { one, other });
     }
 }
 

@@ -8,6 +8,7 @@
 mod address;
 mod audit;
 mod coverage;
+mod doubtful;
 mod egress;
 mod endpoint_policy;
 mod explain;

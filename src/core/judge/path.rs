@@ -7,9 +7,9 @@ use super::{
 use crate::import::convert::is_dynamodb_prefix_list;
 use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
-    Gap, Instance, InterfaceId, Inventory, Leads, LostBy, Missing, Observed, Origin, Path, PathTarget, PrefixList,
-    PrefixListId, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts, VpcId,
-    is_dynamodb_endpoint_service, is_dynamodb_service,
+    Gap, Instance, InterfaceId, Inventory, Leads, ListFamily, LostBy, Missing, Observed, Origin, Path, PathTarget,
+    PrefixList, PrefixListId, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts,
+    VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -287,6 +287,15 @@ impl<'a> Reader<'a> {
     }
 
     fn follow(&self, table: &RouteTable, m: &Match<'_>, range: IpNet) -> Verdict {
+        let (of_range, other) = match range {
+            IpNet::V4(_) => (ListFamily::Ipv4, "IPv6"),
+            IpNet::V6(_) => (ListFamily::Ipv6, "IPv4"),
+        };
+        if m.route.family.is_some_and(|family| family != of_range) {
+            let one = format!("its address family is {other}");
+            let gap = Gap::Conflicting { one, other: format!("{} is one of its ranges", m.prefix) };
+            return undetermined(format!("the ranges of {}", m.route.destination), &gap);
+        }
         match &m.route.state {
             RouteState::Active => {}
             RouteState::Blackhole => {

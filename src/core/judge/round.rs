@@ -4,6 +4,7 @@ use super::{
     address::{Judged, addresses_of, judge_address, proxy_for},
     audit::missing_of,
     coverage::{Coverage, cover},
+    doubtful::without_doubtful,
     egress::{require_public_ipv4, require_public_ipv4_for},
     endpoint_policy::endpoint_policies,
     findings::{self, Beside, Table, World},
@@ -20,9 +21,9 @@ use super::{
     without_endpoint::{Counterfactual, answer, of_path},
 };
 use crate::model::{
-    CoverageSummary, EndpointPolicy, Finding, Gap, Gate, InstanceSummary, Interface, InterfaceReport, KernelRoute,
-    Missing, NatCost, Observed, PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot, Verdict,
-    WithoutEndpoint, region_of_zone,
+    CoverageSummary, EndpointPolicy, Finding, Gap, Gate, Instance, InstanceSummary, Interface, InterfaceReport,
+    KernelRoute, Missing, NatCost, Observed, PathKind, Report, Resolution, RouteTableId, SCHEMA, ServiceName, Snapshot,
+    Verdict, WithoutEndpoint,
 };
 use ipnet::IpNet;
 use std::{
@@ -32,7 +33,7 @@ use std::{
 
 /// Judges one round.
 pub fn judge(snapshot: Snapshot) -> Report {
-    let fresh = without_stale(snapshot.clone());
+    let fresh = without_stale(without_doubtful(snapshot.clone()));
     let round = Round::of(&fresh);
     let subjects = subjects(&fresh, &round.names);
     let decided = deciding(&fresh, &subjects);
@@ -340,11 +341,11 @@ fn rest_of_list(snapshot: &Snapshot, names: &[Named<'_>]) -> Option<Missing> {
 /// The instance's Region, where its zone is another's.
 fn zone_of_another_region(snapshot: &Snapshot) -> Option<Missing> {
     let instance = snapshot.instance.seen()?;
-    let zone = instance.availability_zone.seen()?;
-    let other = region_of_zone(zone).filter(|region| *region != instance.region)?;
-    let one = format!("its Region is {}", instance.region);
-    let gap = Gap::Conflicting { one, other: format!("its zone {zone} is of {other}") };
-    Some(Missing::new(format!("where {} is", instance.id), &gap))
+    contradicts_region(instance).map(|gap| Missing::new(format!("where {} is", instance.id), gap))
+}
+
+fn contradicts_region(instance: &Instance) -> Option<&Gap> {
+    instance.availability_zone.gap().filter(|gap| matches!(gap, Gap::Conflicting { .. }))
 }
 
 /// Facts other than names and addresses without which the outcome cannot be on-net.
@@ -403,7 +404,7 @@ pub(super) fn hostname_missing(snapshot: &Snapshot) -> Option<Missing> {
 /// Reads the VPC's facts for the Region whose prefix list and service count: the one the instance runs in.
 pub(super) fn reader(snapshot: &Snapshot) -> Reader<'_> {
     let region = match snapshot.instance.seen() {
-        Some(instance) => Ok(instance.region.as_str()),
+        Some(instance) => contradicts_region(instance).map_or(Ok(instance.region.as_str()), Err),
         None => snapshot.region.get().map(String::as_str),
     };
     Reader { facts: &snapshot.vpc, region, seen_by: SeenBy::Instance(&snapshot.instance) }

@@ -1,6 +1,7 @@
 //! The JSON contracts as JSON Schemas, generated from the types that are written.
 
 use crate::model::{Audit, Explanation, FindingCatalogue, Fleet, Report, Snapshot};
+use schemars::generate::SchemaSettings;
 
 /// A JSON document that onnet writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +38,15 @@ impl Contract {
     }
 }
 
-/// The JSON Schema of a document.
+/// The JSON Schema of a document as onnet writes it. The keys that are always there are required.
 pub fn schema(contract: Contract) -> String {
+    let generator = || SchemaSettings::default().for_serialize().into_generator();
     super::json(&match contract {
-        Contract::Report => schemars::schema_for!(Report),
-        Contract::Snapshot => schemars::schema_for!(Snapshot),
-        Contract::Explain => schemars::schema_for!(Explanation),
-        Contract::Audit => schemars::schema_for!(Audit),
-        Contract::ExplainFinding => schemars::schema_for!(FindingCatalogue),
-        Contract::Fleet => schemars::schema_for!(Fleet),
+        Contract::Report => generator().into_root_schema_for::<Report>(),
+        Contract::Snapshot => generator().into_root_schema_for::<Snapshot>(),
+        Contract::Explain => generator().into_root_schema_for::<Explanation>(),
+        Contract::Audit => generator().into_root_schema_for::<Audit>(),
+        Contract::ExplainFinding => generator().into_root_schema_for::<FindingCatalogue>(),
+        Contract::Fleet => generator().into_root_schema_for::<Fleet>(),
     })
 }
