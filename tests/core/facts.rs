@@ -231,9 +231,10 @@ fn without_ipv6_routes_collected_an_outcome_stays_or_becomes_undetermined() {
 /// What contradicts itself supports neither what it says nor the opposite.
 #[test]
 fn facts_that_contradict_themselves_support_nothing() {
+    type Change = fn(&mut Snapshot);
     let world = scenarios::base();
     assert_eq!(judge(world.clone()).outcome, Outcome::OnNet);
-    let changes: [(&str, fn(&mut Snapshot)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("the Region of the instance is not its zone's", |world| {
             world.instance.seen_mut().unwrap().region = "eu-west-1".to_owned();
         }),
