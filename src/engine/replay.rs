@@ -1,7 +1,8 @@
 //! A recording replayed: the same facts, at the same readings of the clocks, judged where the daemon judged them.
 //!
-//! A line that is missing may have had the fact that mattered. So nothing is concluded from there on: what follows is
-//! undetermined. Facts that came after the last report count at the end: they may make the outcome worse, and never better.
+//! A line that is missing or breaks off may have had the fact that mattered. So nothing is concluded from there on: what follows is
+//! undetermined. So is a report that the same onnet concluded less from. Facts that came after the last report count at the end: they may
+//! make the outcome worse, and never better.
 
 use super::{
     clock::Reading,
@@ -14,6 +15,7 @@ use crate::{
     model::{Gap, Observed, Outcome, OutcomeChange, Report, SCHEMA, Seconds, Snapshot, Timestamp},
 };
 use serde::Deserialize;
+use std::time::Duration;
 
 /// What a recording comes to.
 #[derive(Clone, Debug)]
@@ -96,7 +98,7 @@ pub fn is_recording(bytes: &[u8]) -> bool {
     head(bytes).is_some()
 }
 
-/// Replays the recording in `file`. A last line that breaks off is left out.
+/// Replays the recording in `file`.
 ///
 /// # Errors
 /// If another line cannot be read or lacks a key, or a newer onnet wrote the recording.
@@ -115,8 +117,9 @@ pub fn replay(file: &str, bytes: &[u8]) -> Result<Replay, ReplayError> {
     let Some(Some(first)) = lines.next().transpose()? else { return Err(no_header()) };
     let mut player = Player::new(first).ok_or_else(no_header)?;
     for line in lines {
-        if let Some(line) = line? {
-            player.play(line);
+        match line? {
+            Some(line) => player.play(line),
+            None => player.breaks_off(),
         }
     }
     Ok(player.end())
@@ -198,25 +201,48 @@ impl Player {
             Event::Report(Reported { taken_at, took, proxies, ignored_settings, outcome }) => {
                 self.facts.set_ignored_settings(ignored_settings);
                 self.has_further = false;
-                if self.report(self.facts.snapshot(taken_at, took, proxies)) != outcome && self.lost.is_none() {
+                let snapshot = self.facts.snapshot(taken_at, took, proxies);
+                let replayed = judge(snapshot.clone()).outcome;
+                if replayed != outcome && self.lost.is_none() {
                     self.differing.push((self.now.wall, outcome));
                 }
+                let doubt = self.doubt(&snapshot, replayed, outcome);
+                self.report(without_names(snapshot, doubt));
             }
             Event::End => self.is_complete = true,
         }
     }
 
-    fn report(&mut self, snapshot: Snapshot) -> Outcome {
-        let report = self.judged(snapshot, self.last.as_ref().map(|last| last.outcome));
-        self.last.insert(report).outcome
+    /// The last line is cut off, and with it what it said.
+    fn breaks_off(&mut self) {
+        let detail = "the last line of the recording breaks off".to_owned();
+        self.lost.get_or_insert(Gap::Truncated { detail });
+        self.has_further = false;
+        self.report(self.snapshot_now(self.last.as_ref()));
     }
 
-    fn judged(&mut self, mut snapshot: Snapshot, from: Option<Outcome>) -> Report {
-        if let Some(lost) = &self.lost {
-            snapshot.names = Observed::Unseen(lost.clone());
-            snapshot.account_name = Observed::Unseen(lost.clone());
+    /// Why a report of the daemon's does not count as it is replayed.
+    fn doubt(&self, snapshot: &Snapshot, replayed: Outcome, recorded: Outcome) -> Option<Gap> {
+        let ended = snapshot.taken_at.plus(snapshot.took.as_duration());
+        if ended.since(self.now.wall).max(self.now.wall.since(ended)) > SAME_MOMENT {
+            let one = format!("the report ended at {ended}");
+            return Some(Gap::Conflicting { one, other: format!("its line was written at {}", self.now.wall) });
         }
-        let report = judge(snapshot);
+        // The same rules had a fact that is not in the file.
+        let is_same_onnet = self.header.version == env!("CARGO_PKG_VERSION");
+        (is_same_onnet && improves(replayed, Some(recorded))).then(|| Gap::Conflicting {
+            one: format!("{} was recorded", recorded.name()),
+            other: format!("the recorded facts come to {}", replayed.name()),
+        })
+    }
+
+    fn report(&mut self, snapshot: Snapshot) {
+        let report = self.judged(snapshot, self.last.as_ref().map(|last| last.outcome));
+        self.last = Some(report);
+    }
+
+    fn judged(&mut self, snapshot: Snapshot, from: Option<Outcome>) -> Report {
+        let report = judge(without_names(snapshot, self.lost.clone()));
         if from != Some(report.outcome) {
             let (to, summary) = (report.outcome, report.summary.clone());
             self.changes.push(OutcomeChange { at: self.now.wall, from, to, summary });
@@ -234,12 +260,7 @@ impl Player {
     fn closing(&mut self, recorded: Option<&Report>) -> Report {
         let snapshot = self.snapshot_now(recorded);
         let from = recorded.map(|recorded| recorded.outcome);
-        let improves = match (judge(snapshot.clone()).outcome, from) {
-            (Outcome::Undetermined, _) => false,
-            (_, None | Some(Outcome::Undetermined)) => true,
-            (now, Some(recorded)) => now < recorded,
-        };
-        if improves {
+        if improves(judge(snapshot.clone()).outcome, from) {
             let detail = "the recording has no report of its last facts".to_owned();
             self.lost.get_or_insert(Gap::Truncated { detail });
         }
@@ -253,6 +274,27 @@ impl Player {
         };
         let Self { header, changes, differing, is_complete, .. } = self;
         Replay { header, changes, last, differing, is_complete }
+    }
+}
+
+/// How far apart the end of a report and the line that has it may be: times are written in microseconds.
+const SAME_MOMENT: Duration = Duration::from_millis(1);
+
+/// Without a name nothing is concluded, for this reason.
+fn without_names(mut snapshot: Snapshot, why: Option<Gap>) -> Snapshot {
+    if let Some(why) = why {
+        snapshot.names = Observed::Unseen(why.clone());
+        snapshot.account_name = Observed::Unseen(why);
+    }
+    snapshot
+}
+
+/// Whether an outcome is better than the one before.
+fn improves(now: Outcome, before: Option<Outcome>) -> bool {
+    match (now, before) {
+        (Outcome::Undetermined, _) => false,
+        (_, None | Some(Outcome::Undetermined)) => true,
+        (now, Some(before)) => now < before,
     }
 }
 

@@ -7,8 +7,8 @@ use crate::common::{
 use onnet_core::{
     judge::judge,
     model::{
-        CONTROL_AGE, Fact, FactPath, FactVisitor, Gap, ListFamily, Observed, Outcome, Probe, Question, Route, Snapshot,
-        Timestamp, VpcFacts, WitnessAttempt,
+        CONTROL_AGE, Destination, Fact, FactPath, FactVisitor, Gap, ListFamily, Observed, Outcome, Probe, Question,
+        Route, Snapshot, Timestamp, VpcFacts, WitnessAttempt,
     },
 };
 
@@ -234,7 +234,7 @@ fn facts_that_contradict_themselves_support_nothing() {
     type Change = fn(&mut Snapshot);
     let world = scenarios::base();
     assert_eq!(judge(world.clone()).outcome, Outcome::OnNet);
-    let changes: [(&str, Change); 4] = [
+    let changes: [(&str, Change); 7] = [
         ("the Region of the instance is not its zone's", |world| {
             world.instance.seen_mut().unwrap().region = "eu-west-1".to_owned();
         }),
@@ -249,6 +249,20 @@ fn facts_that_contradict_themselves_support_nothing() {
                 table.routes = table.routes.iter().map(ipv6).collect::<Vec<_>>().into();
             }
         }),
+        ("another list has DynamoDB's name", |world| {
+            let mut list = world.vpc.prefix_lists.values().next().unwrap().clone();
+            list.seen_mut().unwrap().id = "pl-0c".into();
+            world.vpc.prefix_lists.insert("pl-0c".into(), list);
+        }),
+        ("another list leads to DynamoDB's endpoint", |world| {
+            for table in world.vpc.route_tables.seen_mut().unwrap() {
+                let is_lists = |route: &&Route| matches!(route.destination, Destination::PrefixList(_));
+                let lists = table.routes.iter().find(is_lists).unwrap().clone();
+                let other = Route { destination: Destination::PrefixList("pl-0c".into()), ..lists };
+                table.routes = [table.routes.to_vec(), vec![other]].concat().into();
+            }
+        }),
+        ("DynamoDB's lists are none", |world| world.vpc.service_prefix_lists.seen_mut().unwrap().clear()),
         ("the kernel's routes are there twice, in the form of two schemas", |world| {
             let Observed::Seen { at, took, .. } = world.kernel_paths else { panic!("no routes of the kernel") };
             world.host_routes = Some(Observed::Seen { value: Vec::new(), at, took });

@@ -134,8 +134,9 @@ fn nothing_that_is_taken_away_from_shared_facts_improves_an_outcome() {
     for (name, world) in worlds().into_iter().filter(|(_, world)| is_recent(world)) {
         let (head, chunks) = published(&world);
         let report = judge(shared(&world, &head, &chunks));
-        // Where two facts disagree, the one that remains may speak alone.
-        if report.has_contradiction() {
+        // Where two facts disagree, the one that remains may speak alone; without the tables DynamoDB's answers do.
+        let testified = report.outcome == Outcome::Undetermined && !world.statements.is_empty();
+        if report.has_contradiction() || testified {
             continue;
         }
         let before = report.outcome;

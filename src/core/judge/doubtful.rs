@@ -1,11 +1,17 @@
 //! Facts that contradict themselves or each other in what they are about support no verdict: they become gaps before anything is judged.
 
-use crate::model::{Gap, Instance, Observed, ProbeAttempt, Snapshot, VpcFacts, region_of_zone};
+use crate::{
+    import::{convert::is_dynamodb_prefix_list, lists::lists_by_route},
+    model::{Gap, Instance, Observed, PrefixListId, ProbeAttempt, Snapshot, VpcFacts, region_of_zone},
+};
 
 /// The snapshot with each such fact replaced by the reason.
 pub(super) fn without_doubtful(mut snapshot: Snapshot) -> Snapshot {
-    let Snapshot { instance, kernel_paths, host_routes, vpc, probes, .. } = &mut snapshot;
+    let Snapshot { instance, region, kernel_paths, host_routes, vpc, probes, .. } = &mut snapshot;
     instance.seen_mut().into_iter().for_each(without_zone_of_another_region);
+    if let Some(region) = instance.seen().map(|instance| &instance.region).or(region.seen()) {
+        without_lists_that_are_not_whole(vpc, region);
+    }
     if host_routes.is_some() && kernel_paths.seen().is_some() {
         let other = "so do routes of the host, which only a snapshot of schema 1 has".to_owned();
         let one = "the kernel's routes are given for the whole prefix list".to_owned();
@@ -26,6 +32,28 @@ fn without_zone_of_another_region(instance: &mut Instance) {
     let one = format!("its Region is {}", instance.region);
     let gap = Gap::Conflicting { one, other: format!("its zone {zone} is of {other}") };
     instance.availability_zone = Observed::Unseen(gap);
+}
+
+/// DynamoDB's lists are those that have its name, which EC2 gives to no customer's, and those that a route leads to its gateway endpoint.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateManagedPrefixList.html>
+fn without_lists_that_are_not_whole(vpc: &mut VpcFacts, region: &str) {
+    let Some(listed) = vpc.service_prefix_lists.seen() else { return };
+    let has_name = |id: &&PrefixListId| {
+        let list = vpc.prefix_lists.get(*id).and_then(Observed::seen);
+        list.and_then(|list| list.name.as_deref()).is_some_and(|name| is_dynamodb_prefix_list(name, region))
+    };
+    let by_name = vpc.prefix_lists.keys().find(|id| has_name(id) && !listed.contains(id)).cloned();
+    let by_name = by_name.map(|id| format!("{id} has its name"));
+    let (tables, endpoints) = (vpc.route_tables.seen(), vpc.vpc_endpoints.seen());
+    let (tables, endpoints) = (tables.into_iter().flatten(), endpoints.into_iter().flatten());
+    let by_route = lists_by_route(tables, endpoints, listed, region).into_iter().next();
+    let by_route = by_route.map(|id| format!("a route leads {id} to its gateway endpoint"));
+    if let Some(other) = by_name.or(by_route) {
+        let listed: Vec<&str> = listed.iter().map(|id| id.as_str()).collect();
+        let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+        let one = format!("DynamoDB's prefix lists are {listed}");
+        vpc.service_prefix_lists = Observed::Unseen(Gap::Conflicting { one, other });
+    }
 }
 
 /// A customer's list may be empty; those of AWS are not.

@@ -220,12 +220,12 @@ fn hop_leads_to_router(interface: &Interface, hop: &NextHop, (first, last): (IpA
         }
         (IpAddr::V6(_), IpAddr::V4(_)) => other("which has an IPv4 address for IPv4"),
         (IpAddr::V6(v6), IpAddr::V6(_)) if !v6.is_unicast_link_local() => other("which has a link-local address"),
-        // Snapshots of schema 1 do not say where a route came from.
         (IpAddr::V6(_), IpAddr::V6(_)) => match hop.protocol.as_deref() {
-            None | Some("ra") => Ok(()),
-            Some(protocol) => {
-                let detail =
-                    format!("the router of {subnet} advertises itself, and the route is of protocol {protocol}");
+            Some("ra") => Ok(()),
+            // Snapshots of schema 1 do not say where a route came from.
+            other => {
+                let of = other.map_or("not known which protocol's".to_owned(), |other| format!("of protocol {other}"));
+                let detail = format!("the router of {subnet} advertises itself, and the route is {of}");
                 Err(Missing::new(what(), &Gap::NotFound { detail }))
             }
         },
@@ -278,7 +278,7 @@ mod tests {
             ("172.31.0.1", None, "52.94.0.1", false),
             ("fe80::1", Some("ra"), "52.94.0.1", false),
             ("fe80::1", Some("ra"), "2600:1f70::1", true),
-            ("fe80::1", None, "2600:1f70::1", true),
+            ("fe80::1", None, "2600:1f70::1", false),
             ("fe80::1", Some("static"), "2600:1f70::1", false),
             ("2001:db8:16::1", Some("ra"), "2600:1f70::1", false),
             ("", None, "172.31.17.9", true),

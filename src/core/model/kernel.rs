@@ -63,7 +63,7 @@ pub struct NextHop {
     #[serde(default)]
     pub encapsulation: Option<String>,
     /// Where the route came from, as ip-route(8) names it: `kernel`, `static`, `ra`. `None` where that was not collected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub protocol: Option<String>,
 }
 

@@ -165,7 +165,10 @@ impl KernelText {
         let hop = |text: &str| {
             let route = IpRoute::read(text)?;
             let name = route.dev.ok_or_else(|| format!("{:?}: by which device?", self.0))?;
-            let (encapsulation, protocol) = (route.encap.map(str::to_owned), route.proto.map(str::to_owned));
+            // The router of a subnet advertises itself by a link-local address.
+            let advertised = matches!(route.via, Some(IpAddr::V6(via)) if via.is_unicast_link_local());
+            let protocol = route.proto.or(advertised.then_some("ra")).map(str::to_owned);
+            let encapsulation = route.encap.map(str::to_owned);
             Ok::<_, String>(NextHop { device: device(devices, name)?, gateway: route.via, encapsulation, protocol })
         };
         let mut hops = self.0.split(" | ").map(hop);

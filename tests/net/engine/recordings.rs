@@ -2,8 +2,8 @@
 
 use crate::common::below_tests;
 use onnet::{
-    engine::{Event, Line, Replay, ReplayError, is_recording, replay},
-    model::{Outcome, OutcomeChange, SCHEMA, Timestamp},
+    engine::{Event, Line, Replay, ReplayError, Reported, is_recording, replay},
+    model::{Outcome, OutcomeChange, SCHEMA, Seconds, Timestamp},
 };
 use std::fs;
 
@@ -93,11 +93,13 @@ fn a_recording_that_breaks_off_is_replayed_up_to_there() {
     let without_last = replayed(&lines[..lines.len() - 1].concat());
     assert!(!without_last.is_complete);
     assert_eq!(without_last.changes, whole.changes, "{name}");
+    // What the line would have said is not known.
     let last = bytes.len() - lines[lines.len() - 1].len();
-    for end in last..bytes.len() - 1 {
+    for end in last + 1..bytes.len() - 1 {
         let cut = replayed(&bytes[..end]);
         assert!(!cut.is_complete, "{name} cut at {end}");
-        assert_eq!(cut.changes, whole.changes, "{name} cut at {end}");
+        assert_eq!(cut.last.outcome, Outcome::Undetermined, "{name} cut at {end}");
+        assert_eq!(cut.changes[..whole.changes.len()], whole.changes, "{name} cut at {end}");
     }
     // In the middle of any other line, too: what came after the last report that is whole may be another outcome, and no better one.
     for line in 1..lines.len() {
@@ -216,4 +218,31 @@ fn a_line_without_a_key_is_refused_by_its_name() {
         }
         assert!(refused > 1, "{name}: {refused}");
     }
+}
+
+/// The replay of a recording in which each report is changed.
+fn with_reports(bytes: &[u8], change: impl Fn(&mut Reported)) -> Replay {
+    let changed = lines(bytes).into_iter().map(read).map(|mut line| {
+        if let Event::Report(report) = &mut line.event {
+            change(report);
+        }
+        serde_json::to_string(&line).unwrap() + "\n"
+    });
+    replayed(changed.collect::<String>().as_bytes())
+}
+
+/// A fact that the daemon had is not in the file any more, or its age is told otherwise.
+#[test]
+fn a_report_that_does_not_fit_its_line_or_what_was_concluded_from_it_concludes_nothing() {
+    let mut good = 0;
+    for (name, bytes) in recordings() {
+        let whole = replayed(&bytes);
+        good += usize::from(whole.changes.iter().any(|change| change.to == Outcome::OnNet));
+        let worse = with_reports(&bytes, |report| report.outcome = Outcome::OffNet);
+        assert!(worse.changes.iter().all(|change| change.to >= Outcome::OffNet), "{name}: {:?}", worse.changes);
+        let earlier = with_reports(&bytes, |report| report.took = Seconds::default());
+        assert_eq!(earlier.last.outcome, Outcome::Undetermined, "{name}");
+        assert_eq!(with_reports(&bytes, |_| {}).changes, whole.changes, "{name}");
+    }
+    assert!(good > 0);
 }
