@@ -7,8 +7,8 @@ use crate::common::{
 use onnet_core::{
     judge::judge,
     model::{
-        CONTROL_AGE, Destination, Fact, FactPath, FactVisitor, Gap, ListFamily, Observed, Outcome, Probe, Question,
-        Route, Snapshot, Timestamp, VpcFacts, WitnessAttempt,
+        CONTROL_AGE, Destination, Fact, FactPath, FactVisitor, Gap, KernelRoute, ListFamily, Observed, Outcome,
+        Packets, PolicyPath, Probe, Question, Route, ServiceName, Snapshot, Timestamp, VpcFacts, WitnessAttempt,
     },
 };
 
@@ -234,7 +234,7 @@ fn facts_that_contradict_themselves_support_nothing() {
     type Change = fn(&mut Snapshot);
     let world = scenarios::base();
     assert_eq!(judge(world.clone()).outcome, Outcome::OnNet);
-    let changes: [(&str, Change); 7] = [
+    let changes: [(&str, Change); 11] = [
         ("the Region of the instance is not its zone's", |world| {
             world.instance.seen_mut().unwrap().region = "eu-west-1".to_owned();
         }),
@@ -262,6 +262,26 @@ fn facts_that_contradict_themselves_support_nothing() {
                 table.routes = [table.routes.to_vec(), vec![other]].concat().into();
             }
         }),
+        ("an endpoint's service is an empty text", |world| {
+            world.vpc.vpc_endpoints.seen_mut().unwrap()[0].service = Some(String::new());
+        }),
+        ("an endpoint's service is DynamoDB's of a partition that is not known", |world| {
+            let service = Some("eu.amazonaws.us-east-1.dynamodb".to_owned());
+            world.vpc.vpc_endpoints.seen_mut().unwrap()[0].service = service;
+        }),
+        ("a device has neither a kind nor a hardware address", |world| {
+            for route in world.kernel_routes.values_mut() {
+                if let Some(KernelRoute::Via { hop, .. }) = route.seen_mut() {
+                    hop.device.mac = None;
+                }
+            }
+        }),
+        ("rules send packets elsewhere, and no range says which", |world| {
+            let packets = Packets { mark: Some(7), ..Packets::default() };
+            let policy =
+                PolicyPath { rules: vec!["100: from all fwmark 0x7 lookup 7".to_owned()], packets, ranges: vec![] };
+            world.kernel_paths.seen_mut().unwrap().policies.push(policy);
+        }),
         ("DynamoDB's lists are none", |world| world.vpc.service_prefix_lists.seen_mut().unwrap().clear()),
         ("the kernel's routes are there twice, in the form of two schemas", |world| {
             let Observed::Seen { at, took, .. } = world.kernel_paths else { panic!("no routes of the kernel") };
@@ -273,4 +293,31 @@ fn facts_that_contradict_themselves_support_nothing() {
         change(&mut changed);
         assert_eq!(judge(changed).outcome, Outcome::Undetermined, "{what}");
     }
+}
+
+#[test]
+fn an_empty_key_signs_nothing() {
+    let mut world = Scenario::read("signed_facts_are_inferred").world;
+    assert_eq!(judge(world.clone()).outcome, Outcome::OnNet);
+    let shared = world.vpc.shared.as_mut().unwrap();
+    shared.observers.values_mut().for_each(|observer| observer.signed_by = Some(String::new()));
+    assert_eq!(judge(world).outcome, Outcome::AtRisk);
+}
+
+/// The same name twice: it is in use where one of the two says so.
+#[test]
+fn a_name_in_use_is_so_whatever_the_account_based_one_says() {
+    let mut tried = 0;
+    for (name, scenario) in scenarios::all() {
+        let Some(names) = scenario.world.names.seen() else { continue };
+        let Some(first) = names.first().filter(|first| first.in_use) else { continue };
+        if scenario.world.account_name.seen().is_none_or(Option::is_some) {
+            continue;
+        }
+        let mut twice = scenario.world.clone();
+        *twice.account_name.seen_mut().unwrap() = Some(ServiceName { in_use: false, ..first.clone() });
+        assert_eq!(judge(twice).outcome, judge(scenario.world.clone()).outcome, "{name}");
+        tried += 1;
+    }
+    assert!(tried > 100, "{tried}");
 }

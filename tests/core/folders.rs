@@ -1400,3 +1400,30 @@ fn whatever_a_folder_has_for_a_policy_it_is_read() {
     assert_eq!(outcome(&[("vpc-endpoints.json", &one), ("more.json", &two)]), Ok(Outcome::OnNet));
     assert_eq!(with_customers_list(r#", "Version": "1""#, &[]), Ok(Outcome::Undetermined));
 }
+
+/// One of the two listings is older than the last change: the subnet is judged as if it had addresses of both families.
+#[test]
+fn a_network_interface_with_an_address_overrules_a_subnet_that_is_listed_without_the_family() {
+    let subnet = |of: &str| format!(r#"{{"Subnets": [{{"SubnetId": "subnet-1", "VpcId": "vpc-1", {of}}}]}}"#);
+    let interface = |of: &str| {
+        format!(
+            r#"{{"NetworkInterfaces": [{{"NetworkInterfaceId": "eni-9", "VpcId": "vpc-1", "SubnetId": "subnet-1", {of}}}]}}"#
+        )
+    };
+    let ipv4 = interface(r#""PrivateIpAddresses": [{"PrivateIpAddress": "10.0.0.9"}]"#);
+    let ipv6 = interface(r#""Ipv6Addresses": [{"Ipv6Address": "2600:1f14::9"}]"#);
+    let listed = |subnet: &str, interface: &str| {
+        let inventory = read(&[("subnets.json", subnet), ("network-interfaces.json", interface)]).unwrap();
+        let subnet = &inventory.subnets.get().unwrap()[0];
+        (subnet.without_ipv6, subnet.ipv6_native)
+    };
+    let ipv4_alone = subnet(r#""CidrBlock": "10.0.0.0/24", "Ipv6CidrBlockAssociationSet": []"#);
+    assert_eq!(listed(&ipv4_alone, &ipv4), (true, false));
+    assert_eq!(listed(&ipv4_alone, &ipv6), (false, false));
+    let ipv6_alone = subnet(
+        r#""Ipv6Native": true, "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2600:1f14::/64",
+        "Ipv6CidrBlockState": {"State": "associated"}}]"#,
+    );
+    assert_eq!(listed(&ipv6_alone, &ipv6), (false, true));
+    assert_eq!(listed(&ipv6_alone, &ipv4), (false, false));
+}

@@ -2,12 +2,21 @@
 
 use crate::{
     import::{convert::is_dynamodb_prefix_list, lists::lists_by_route},
-    model::{Gap, Instance, Observed, PrefixListId, ProbeAttempt, Snapshot, VpcFacts, region_of_zone},
+    model::{Gap, Instance, Observed, PrefixListId, ProbeAttempt, ServiceName, Snapshot, VpcFacts, region_of_zone},
 };
 
 /// The snapshot with each such fact replaced by the reason.
 pub(super) fn without_doubtful(mut snapshot: Snapshot) -> Snapshot {
-    let Snapshot { instance, region, kernel_paths, host_routes, vpc, probes, .. } = &mut snapshot;
+    let Snapshot { instance, region, names, account_name, kernel_paths, host_routes, vpc, probes, .. } = &mut snapshot;
+    if let Some(first) = account_name.seen_mut().and_then(Option::as_mut) {
+        // One name is in use or not, whichever list has it.
+        let is_it = |name: &&ServiceName| name.hostname == first.hostname;
+        first.in_use |= names.seen().into_iter().flatten().filter(is_it).any(|name| name.in_use);
+    }
+    if kernel_paths.seen().is_some_and(|paths| paths.policies.iter().any(|policy| policy.ranges.is_empty())) {
+        let detail = "rules that send packets elsewhere, and no range that they send there".to_owned();
+        *kernel_paths = Observed::Unseen(Gap::Malformed { detail });
+    }
     instance.seen_mut().into_iter().for_each(without_zone_of_another_region);
     if let Some(region) = instance.seen().map(|instance| &instance.region).or(region.seen()) {
         without_lists_that_are_not_whole(vpc, region);

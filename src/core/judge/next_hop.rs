@@ -71,10 +71,16 @@ pub(super) fn interface_of<'s>(
 fn interface_behind<'s>(instance: Result<&'s Instance, &Gap>, device: &Device) -> Result<&'s Interface, Verdict> {
     let kind = device.kind.as_deref();
     let tunnel = kind.is_some_and(|kind| TUNNELS.contains(&kind));
-    let Some(mac) = device.mac.as_ref().filter(|_| !tunnel) else {
-        return Err(by_device(device.name.clone()));
-    };
     let what = format!("the network interface behind device {}", device.name);
+    let Some(mac) = device.mac.as_ref().filter(|_| !tunnel) else {
+        // A tunnel says what it is; a physical device has a hardware address.
+        return Err(match kind {
+            Some(_) => by_device(device.name.clone()),
+            None => {
+                undetermined(&what, &Gap::NotFound { detail: "it has neither a kind nor a hardware address".into() })
+            }
+        });
+    };
     let instance = instance.map_err(|gap| undetermined(&what, gap))?;
     let mut having = instance.interfaces.iter().filter(|interface| interface.mac == *mac);
     let Some(interface) = having.next() else {

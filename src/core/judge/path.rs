@@ -85,10 +85,13 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The fact that is missing: its service, or the Region.
     pub(super) fn is_dynamodb(&self, endpoint: &VpcEndpoint) -> Result<bool, Missing> {
-        let Some(service) = &endpoint.service else {
+        let Some(service) = endpoint.service.as_ref().filter(|service| !service.is_empty()) else {
             return Err(Missing::new(format!("the service of {}", endpoint.id), &absent("ServiceName")));
         };
         match (self.region, &endpoint.service_region) {
+            (Ok(region), _) if is_of_an_unknown_partition(service, region) => {
+                Err(Missing::new(format!("whose service {} is of", endpoint.id), &undocumented("ServiceName", service)))
+            }
             (Ok(region), Some(other)) if is_dynamodb_endpoint_service(service, region) && other != region => {
                 let one = format!("its service is {service}");
                 let gap = Gap::Conflicting { one, other: format!("its ServiceRegion is {other}") };
@@ -613,6 +616,15 @@ impl<'a> Reader<'a> {
 /// Target fields of EC2's model that have no kind of their own here and are known not to be endpoints of DynamoDB.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Route.html>
 const NOT_ENDPOINTS: [&str; 2] = ["OdbNetworkArn", "IpAddress"];
+
+/// Whether a service is called as DynamoDB's are, after a partition of AWS whose name for services is not known here.
+fn is_of_an_unknown_partition(service: &str, region: &str) -> bool {
+    let service = service.strip_suffix("-fips").unwrap_or(service);
+    let partition = service.strip_suffix(".dynamodb").and_then(|rest| rest.strip_suffix(region));
+    partition.is_some_and(|partition| {
+        !is_dynamodb_service(service, region) && partition.split('.').any(|label| label.starts_with("amazonaws"))
+    })
+}
 
 /// The service's name for endpoints. AWS gives the prefix list the same one; the pattern serves where it is unread.
 pub(super) fn service_name(facts: &VpcFacts, region: &str) -> String {

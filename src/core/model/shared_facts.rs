@@ -45,6 +45,13 @@ pub struct Observer {
     pub signed_by: Option<String>,
 }
 
+impl Observer {
+    /// Whether a key that is trusted signed the facts.
+    pub fn is_signed(&self) -> bool {
+        self.signed_by.as_ref().is_some_and(|key| !key.is_empty())
+    }
+}
+
 impl SharedFacts {
     /// Nothing of the table is used, for this reason.
     pub fn refused(table: &str, why: &Gap) -> Self {
@@ -70,12 +77,11 @@ impl VpcFacts {
     /// Whether the facts of every VPC are this instance's own, or signed by a key that is trusted. Facts without an observer are not.
     pub fn are_signed(&self) -> bool {
         let Some(shared) = &self.shared else { return true };
-        let is_signed = |observer: &Observer| observer.signed_by.is_some();
         let of_tables = || self.route_tables.seen().into_iter().flatten().map(|table| shared.observers.get(&table.vpc));
         shared.own
             || !shared.observers.is_empty()
-                && shared.observers.values().all(is_signed)
-                && of_tables().all(|observer| observer.is_some_and(is_signed))
+                && shared.observers.values().all(Observer::is_signed)
+                && of_tables().all(|observer| observer.is_some_and(Observer::is_signed))
     }
 
     /// Nothing is known of the VPC, for one reason, and that is shared facts that are not used.

@@ -139,7 +139,7 @@ pub(super) fn shared_facts(shared: &SharedFacts, now: Timestamp) -> String {
     let SharedFacts { table, observers, own, refused, subnets: _ } = shared;
     let observer = |(vpc, observer): (&VpcId, &Observer)| {
         let age = Duration::from_secs(now.since(observer.observed_at).as_secs());
-        let signed = if observer.signed_by.is_some() { "signed" } else { "signature not checked" };
+        let signed = if observer.is_signed() { "signed" } else { "signature not checked" };
         format!("{vpc} by {}, {} before this report, {signed}", observer.publisher, humantime::format_duration(age))
     };
     let observed: Vec<String> = observers.iter().map(observer).collect();

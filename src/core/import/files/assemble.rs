@@ -400,8 +400,22 @@ impl Collected {
         }
     }
 
+    /// A subnet that is listed without addresses of a family, and in which a network interface has one, is not without them: one of the
+    /// two listings is older than the last change.
+    fn note_addresses(&mut self) {
+        for (listed, _) in self.network_interfaces.items.values() {
+            let Some((subnet, _)) = listed.subnet.as_ref().and_then(|id| self.subnets.items.get_mut(id)) else {
+                continue;
+            };
+            let has = |is_ipv4: bool| listed.interface.addresses.iter().any(|address| address.is_ipv4() == is_ipv4);
+            subnet.subnet.ipv6_native &= !has(true);
+            subnet.subnet.without_ipv6 &= !has(false);
+        }
+    }
+
     pub(super) fn inventory(mut self, place: Place<'_>, region: String) -> Inventory {
         self.note_families();
+        self.note_addresses();
         let differing = self.route_tables.listings.differing();
         let (partial, selected_routes, unknown_ranges) =
             (self.partial(&differing), self.selected_routes(&differing), self.unknown_ranges());
