@@ -8,10 +8,8 @@ use crate::{
 /// The snapshot with each such fact replaced by the reason.
 pub(super) fn without_doubtful(mut snapshot: Snapshot) -> Snapshot {
     let Snapshot { instance, region, names, account_name, kernel_paths, host_routes, vpc, probes, .. } = &mut snapshot;
-    if let Some(first) = account_name.seen_mut().and_then(Option::as_mut) {
-        // One name is in use or not, whichever list has it.
-        let is_it = |name: &&ServiceName| name.hostname == first.hostname;
-        first.in_use |= names.seen().into_iter().flatten().filter(is_it).any(|name| name.in_use);
+    if let Some(gap) = account_name.seen().and_then(Option::as_ref).and_then(|first| contradicted(first, names)) {
+        *account_name = Observed::Unseen(gap);
     }
     if kernel_paths.seen().is_some_and(|paths| paths.policies.iter().any(|policy| policy.ranges.is_empty())) {
         let detail = "rules that send packets elsewhere, and no range that they send there".to_owned();
@@ -32,6 +30,15 @@ pub(super) fn without_doubtful(mut snapshot: Snapshot) -> Snapshot {
         without_anothers(attempt);
     }
     snapshot
+}
+
+/// What the other names say otherwise of the account-based one, which comes before them and in their place.
+fn contradicted(first: &ServiceName, names: &Observed<Vec<ServiceName>>) -> Option<Gap> {
+    let mut same = names.seen().into_iter().flatten().filter(|name| name.hostname == first.hostname);
+    let what = |name: &ServiceName| (name.port, name.tls, name.kind, name.in_use);
+    same.find(|name| what(name) != what(first))?;
+    let one = format!("{} is the account-based name", first.hostname);
+    Some(Gap::Conflicting { one, other: "it is among the other names, with another port, kind or use".to_owned() })
 }
 
 /// Every prefix list, and each service's name, is of one Region.

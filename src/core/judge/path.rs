@@ -412,7 +412,11 @@ impl<'a> Reader<'a> {
         let of_tables = tables.iter().filter_map(|table| Some((&table.vpc, table.owner.as_ref()?)));
         let owners: BTreeSet<_> = of_tables.chain(self.seen_by.owners()).collect();
         let mut of_vpc = owners.iter().filter(|(of, _)| *of == vpc).map(|(_, owner)| *owner).peekable();
-        of_vpc.peek()?;
+        if of_vpc.peek().is_none() {
+            // EC2 names the owner. Files may be of an older AWS CLI, which does not.
+            let is_instances = matches!(self.seen_by, SeenBy::Instance(_));
+            return is_instances.then(|| Missing { what, why: absent("OwnerId") });
+        }
         let listed: BTreeSet<_> = self
             .facts
             .vpc_endpoints

@@ -1,6 +1,6 @@
 //! What the instance knows of itself: its network interfaces, its names and addresses.
 
-use super::{AccountId, Gap, InstanceId, InterfaceId, MacAddress, Observed, SecurityGroupId, SubnetId, VpcId};
+use super::{AccountId, Gap, InstanceId, InterfaceId, MacAddress, Observed, SecurityGroupId, SubnetId, VpcId, unique};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -286,7 +286,7 @@ pub struct ProxyVariable {
     /// The DynamoDB hostnames it applies to, whatever client is used: `NO_PROXY` exempts them for none.
     pub applies_to: Vec<String>,
     /// The hostnames that `NO_PROXY` exempts for some clients only, and the clients for which it does not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     pub applies_for: BTreeMap<String, Vec<String>>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     AccountId, Fact, FactPath, FactVisitor, Gap, MaxAge, Observed, PERIODS_KEPT, RouteTable, Seconds, Source, SubnetId,
-    Timestamp, VpcFacts, VpcId,
+    Timestamp, VpcFacts, VpcId, unique::unique,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ pub struct SharedFacts {
     /// The table: its name, or its ARN.
     pub table: String,
     /// Who observed the facts of each VPC that are used here.
+    #[serde(deserialize_with = "unique")]
     pub observers: BTreeMap<VpcId, Observer>,
     /// The subnets whose route tables were read. Of others nothing is known: their own tables were left out.
     #[serde(default)]
@@ -48,7 +49,7 @@ pub struct Observer {
 impl Observer {
     /// Whether a key that is trusted signed the facts.
     pub fn is_signed(&self) -> bool {
-        self.signed_by.as_ref().is_some_and(|key| !key.is_empty())
+        self.signed_by.as_ref().is_some_and(|key| !key.trim().is_empty())
     }
 }
 
