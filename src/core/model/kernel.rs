@@ -87,10 +87,8 @@ pub struct Device {
     /// The kernel's name: `ens5`.
     pub name: DeviceName,
     /// Its hardware address; a tunnel has none.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub mac: Option<MacAddress>,
     /// The kind of a virtual device: `tun`, `wireguard`, `veth`, … `None` for a physical one.
-    #[serde(deserialize_with = "Option::deserialize")]
     pub kind: Option<String>,
     /// The other devices with this hardware address that may also be the network interface: physical ones,
     /// and for a virtual device also those of the same kind.

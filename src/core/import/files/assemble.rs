@@ -428,8 +428,10 @@ impl Collected {
         let prefix_lists = self.needed_prefix_lists(place, &region);
         let mut service_prefix_lists = self.service_prefix_lists(place, &region);
         if let Some(known) = service_prefix_lists.seen_mut() {
-            let further = self.lists_by_route(known, &region);
-            known.extend(further);
+            match self.lists_by_route(known, &region) {
+                Ok(further) => known.extend(further),
+                Err(gap) => service_prefix_lists = Observed::Unseen(gap),
+            }
         }
         let facts = VpcFacts {
             endpoint_interfaces: self.endpoint_interfaces(place, &region),
@@ -591,14 +593,22 @@ impl Collected {
         self.prefix_lists.values().filter(is_ours).map(|list| list.id.clone()).collect()
     }
 
-    /// DynamoDB's lists beside those of its name. A customer's is none, whatever leads where.
-    fn lists_by_route(&self, by_name: &[PrefixListId], region: &str) -> Vec<PrefixListId> {
+    /// DynamoDB's lists beside those of its name.
+    ///
+    /// # Errors
+    /// If one is a customer's, which cannot lead to DynamoDB's endpoint.
+    fn lists_by_route(&self, by_name: &[PrefixListId], region: &str) -> Result<Vec<PrefixListId>, Gap> {
         let tables = self.route_tables.values().map(|listed| &listed.table);
+        let found = lists_by_route(tables, self.endpoints(), by_name, region);
         let is_customers =
-            |id: &PrefixListId| self.prefix_lists.values().any(|list| list.id == *id && !list.is_of_aws());
-        let mut found = lists_by_route(tables, self.endpoints(), by_name, region);
-        found.retain(|id| !is_customers(id));
-        found
+            |id: &&PrefixListId| self.prefix_lists.values().any(|list| list.id == **id && !list.is_of_aws());
+        match found.iter().find(is_customers) {
+            Some(id) => Err(Gap::Conflicting {
+                one: format!("a route leads {id} to DynamoDB's gateway endpoint"),
+                other: "it is a customer's".to_owned(),
+            }),
+            None => Ok(found),
+        }
     }
 
     /// The lists that routes name, and DynamoDB's.
