@@ -211,7 +211,7 @@ pub struct Resolution {
     pub servers: Vec<SocketAddr>,
     /// The addresses `/etc/hosts` has for the name. Where there are any, applications use these.
     pub hosts_file: Observed<Vec<IpAddr>>,
-    /// The addresses to which the C library resolves the name, with onnet's own environment, as for most programs. Absent
+    /// The addresses to which the C library resolves the name, with onnet's own environment, as for most programs. `null`
     /// where it was not called: another name server than the system's was given, or an older version wrote this.
     #[serde(default)]
     pub c_library: Option<Observed<Vec<IpAddr>>>,
