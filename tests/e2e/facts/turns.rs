@@ -7,7 +7,10 @@ use futures_util::future::{join_all, try_join_all};
 use libtest_mimic::Failed;
 use onnet::observe::facts_table::{FactsSettings, FactsTable, Once, Role};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 const ROUNDS: u32 = 20;
 const PUBLISHERS: usize = 50;
@@ -26,11 +29,23 @@ pub(super) async fn races(kind: Kind) -> Done {
         } else {
             site.is_overdue(vpc).await;
         }
-        let spread = if round % 4 > 1 { steps[0] } else { Duration::ZERO };
+        // In every other pair of rounds they begin one after the other, and half of them when one has published.
+        let is_spread = round % 4 > 1;
+        let spread = if is_spread { steps[0] } else { Duration::ZERO };
+        let one_has = watch::Sender::new(false);
         let names: Vec<String> = (0..PUBLISHERS).map(|number| format!("publisher-{round}-{number}")).collect();
-        let published = join_all(names.iter().map(async |name| {
-            sleep(spread.mul_f64(fastrand::f64())).await;
-            site.publish(name, vpc).await
+        let published = join_all(names.iter().enumerate().map(async |(number, name)| {
+            if is_spread && number % 2 == 1 {
+                // Where none does, all are compared with none below.
+                let _ = timeout(Duration::from_secs(60), one_has.subscribe().wait_for(|has| *has)).await;
+            } else {
+                sleep(spread.mul_f64(fastrand::f64())).await;
+            }
+            let once = site.publish(name, vpc).await;
+            if matches!(once, Ok(Once::Published { .. })) {
+                one_has.send_replace(true);
+            }
+            once
         }))
         .await;
         let won = names.iter().zip(&published).filter(|(_, once)| matches!(once, Ok(Once::Published { .. })));
