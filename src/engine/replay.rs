@@ -10,7 +10,7 @@ use super::{
     record::{Event, Header, Line, Reported},
 };
 use crate::{
-    import::complete::first_missing,
+    import::complete::missing_key,
     judge::judge,
     model::{Gap, Observed, Outcome, OutcomeChange, Report, SCHEMA, Seconds, Snapshot, Timestamp},
 };
@@ -128,7 +128,7 @@ pub fn replay(file: &str, bytes: &[u8]) -> Result<Replay, ReplayError> {
 /// A line, and a key that it lacks.
 fn read(json: &[u8]) -> Result<(Line, Option<String>), serde_json::Error> {
     let line: Line = serde_json::from_slice(json)?;
-    let missing = first_missing(&serde_json::to_value(&line)?, &serde_json::from_slice(json)?);
+    let missing = missing_key(&line, &serde_json::from_slice(json)?)?;
     Ok((line, missing))
 }
 
@@ -184,7 +184,7 @@ impl Player {
         if line.seq != self.next && self.lost.is_none() {
             // The missing line came after the last one: from then on it may have made a difference.
             self.lost = Some(missing(self.next, line.seq));
-            self.report(self.snapshot_now(self.last.as_ref()));
+            self.report(judge(self.snapshot_now(self.last.as_ref())), None);
         }
         self.next = line.seq.saturating_add(1);
         self.now = line.reading();
@@ -201,13 +201,12 @@ impl Player {
             Event::Report(Reported { taken_at, took, proxies, ignored_settings, outcome }) => {
                 self.facts.set_ignored_settings(ignored_settings);
                 self.has_further = false;
-                let snapshot = self.facts.snapshot(taken_at, took, proxies);
-                let replayed = judge(snapshot.clone()).outcome;
-                if replayed != outcome && self.lost.is_none() {
+                let report = judge(self.facts.snapshot(taken_at, took, proxies));
+                if report.outcome != outcome && self.lost.is_none() {
                     self.differing.push((self.now.wall, outcome));
                 }
-                let doubt = self.doubt(&snapshot, replayed, outcome);
-                self.report(without_names(snapshot, doubt));
+                let doubt = self.doubt(&report, outcome);
+                self.report(report, doubt);
             }
             Event::End => self.is_complete = true,
         }
@@ -218,11 +217,11 @@ impl Player {
         let detail = "the last line of the recording breaks off".to_owned();
         self.lost.get_or_insert(Gap::Truncated { detail });
         self.has_further = false;
-        self.report(self.snapshot_now(self.last.as_ref()));
+        self.report(judge(self.snapshot_now(self.last.as_ref())), None);
     }
 
     /// Why a report of the daemon's does not count as it is replayed.
-    fn doubt(&self, snapshot: &Snapshot, replayed: Outcome, recorded: Outcome) -> Option<Gap> {
+    fn doubt(&self, Report { snapshot, outcome: replayed, .. }: &Report, recorded: Outcome) -> Option<Gap> {
         let ended = snapshot.taken_at.plus(snapshot.took.as_duration());
         if ended.since(self.now.wall).max(self.now.wall.since(ended)) > SAME_MOMENT {
             let one = format!("the report ended at {ended}");
@@ -230,19 +229,23 @@ impl Player {
         }
         // The same rules had a fact that is not in the file.
         let is_same_onnet = self.header.version == env!("CARGO_PKG_VERSION");
-        (is_same_onnet && improves(replayed, Some(recorded))).then(|| Gap::Conflicting {
+        (is_same_onnet && improves(*replayed, Some(recorded))).then(|| Gap::Conflicting {
             one: format!("{} was recorded", recorded.name()),
             other: format!("the recorded facts come to {}", replayed.name()),
         })
     }
 
-    fn report(&mut self, snapshot: Snapshot) {
-        let report = self.judged(snapshot, self.last.as_ref().map(|last| last.outcome));
-        self.last = Some(report);
+    fn report(&mut self, report: Report, doubt: Option<Gap>) {
+        let from = self.last.as_ref().map(|last| last.outcome);
+        self.last = Some(self.concluded(report, doubt, from));
     }
 
-    fn judged(&mut self, snapshot: Snapshot, from: Option<Outcome>) -> Report {
-        let report = judge(without_names(snapshot, self.lost.clone()));
+    /// The report, or one that concludes nothing of its facts where a line is missing or there is a doubt.
+    fn concluded(&mut self, report: Report, doubt: Option<Gap>, from: Option<Outcome>) -> Report {
+        let report = match self.lost.clone().or(doubt) {
+            Some(why) => judge(without_names(report.snapshot, &why)),
+            None => report,
+        };
         if from != Some(report.outcome) {
             let (to, summary) = (report.outcome, report.summary.clone());
             self.changes.push(OutcomeChange { at: self.now.wall, from, to, summary });
@@ -258,13 +261,11 @@ impl Player {
 
     /// The report on facts that came after the `recorded` one. The daemon made none of them: they may have come one by one.
     fn closing(&mut self, recorded: Option<&Report>) -> Report {
-        let snapshot = self.snapshot_now(recorded);
+        let report = judge(self.snapshot_now(recorded));
         let from = recorded.map(|recorded| recorded.outcome);
-        if improves(judge(snapshot.clone()).outcome, from) {
-            let detail = "the recording has no report of its last facts".to_owned();
-            self.lost.get_or_insert(Gap::Truncated { detail });
-        }
-        self.judged(snapshot, from)
+        let doubt = || Gap::Truncated { detail: "the recording has no report of its last facts".to_owned() };
+        let doubt = improves(report.outcome, from).then(doubt);
+        self.concluded(report, doubt, from)
     }
 
     fn end(mut self) -> Replay {
@@ -281,11 +282,9 @@ impl Player {
 const SAME_MOMENT: Duration = Duration::from_millis(1);
 
 /// Without a name nothing is concluded, for this reason.
-fn without_names(mut snapshot: Snapshot, why: Option<Gap>) -> Snapshot {
-    if let Some(why) = why {
-        snapshot.names = Observed::Unseen(why.clone());
-        snapshot.account_name = Observed::Unseen(why);
-    }
+fn without_names(mut snapshot: Snapshot, why: &Gap) -> Snapshot {
+    snapshot.names = Observed::Unseen(why.clone());
+    snapshot.account_name = Observed::Unseen(why.clone());
     snapshot
 }
 

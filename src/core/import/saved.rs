@@ -147,8 +147,8 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Snapshot, SavedError> {
 fn missing_key(file: &str, bytes: &[u8], in_report: bool, snapshot: &Snapshot) -> Result<Option<String>, SavedError> {
     let mut read: Value = json::parse(file, bytes, "an object")?;
     let read = if in_report { read["snapshot"].take() } else { read };
-    let written = serde_json::to_value(snapshot).unwrap_or_default();
-    Ok(complete::first_missing(&written, &read))
+    complete::missing_key(snapshot, &read)
+        .map_err(|cause| SavedError::Read { file: file.to_owned(), cause: cause.into() })
 }
 
 /// The last schema whose snapshots need not have every key that this version writes.
