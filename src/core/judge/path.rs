@@ -9,7 +9,7 @@ use crate::model::{
     AccountId, AddressType, Destination, Drop, EndpointInterface, EndpointInterfaceStep, EndpointState, EndpointType,
     Gap, Instance, InterfaceId, Inventory, Leads, ListFamily, LostBy, Missing, Observed, Origin, Path, PathTarget,
     PrefixList, PrefixListId, Route, RouteState, RouteTable, Target, Verdict, VpcEndpoint, VpcEndpointId, VpcFacts,
-    VpcId, is_dynamodb_endpoint_service, is_dynamodb_service,
+    VpcId, is_dynamodb_endpoint_service, is_dynamodb_service, is_dynamodbs_of_an_unknown_partition,
 };
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
             return Err(Missing::new(format!("the service of {}", endpoint.id), &absent("ServiceName")));
         };
         match (self.region, &endpoint.service_region) {
-            (Ok(region), _) if is_of_an_unknown_partition(service, region) => {
+            (Ok(region), _) if is_dynamodbs_of_an_unknown_partition(service, region) => {
                 Err(Missing::new(format!("whose service {} is of", endpoint.id), &undocumented("ServiceName", service)))
             }
             (Ok(region), Some(other)) if is_dynamodb_endpoint_service(service, region) && other != region => {
@@ -620,15 +620,6 @@ impl<'a> Reader<'a> {
 /// Target fields of EC2's model that have no kind of their own here and are known not to be endpoints of DynamoDB.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Route.html>
 const NOT_ENDPOINTS: [&str; 2] = ["OdbNetworkArn", "IpAddress"];
-
-/// Whether a service is called as DynamoDB's are, after a partition of AWS whose name for services is not known here.
-fn is_of_an_unknown_partition(service: &str, region: &str) -> bool {
-    let service = service.strip_suffix("-fips").unwrap_or(service);
-    let partition = service.strip_suffix(".dynamodb").and_then(|rest| rest.strip_suffix(region));
-    partition.is_some_and(|partition| {
-        !is_dynamodb_service(service, region) && partition.split('.').any(|label| label.starts_with("amazonaws"))
-    })
-}
 
 /// The service's name for endpoints. AWS gives the prefix list the same one; the pattern serves where it is unread.
 pub(super) fn service_name(facts: &VpcFacts, region: &str) -> String {

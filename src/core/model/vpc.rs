@@ -469,9 +469,25 @@ pub struct EndpointInterface {
 /// `…dynamodb-streams` and `…dynamodb-fips` are other services: the gateway endpoint serves neither, see
 /// [`is_dynamodb_endpoint_service`].
 pub fn is_dynamodb_service(name: &str, region: &str) -> bool {
-    name.strip_suffix(".dynamodb")
-        .and_then(|rest| rest.strip_suffix(region))
-        .is_some_and(|partition| partition == "com.amazonaws." || partition.ends_with(".com.amazonaws."))
+    partition_of_dynamodbs(name, region).is_some_and(is_known_partition)
+}
+
+/// Whether a service is called as DynamoDB's endpoint services in `region` are, after a partition of AWS whose name for services is not
+/// known here.
+pub fn is_dynamodbs_of_an_unknown_partition(name: &str, region: &str) -> bool {
+    let partition = partition_of_dynamodbs(name.strip_suffix("-fips").unwrap_or(name), region);
+    partition.is_some_and(|partition| {
+        !is_known_partition(partition) && partition.split('.').any(|label| label.starts_with("amazonaws"))
+    })
+}
+
+/// What stands before Region and service: `com.amazonaws.`
+fn partition_of_dynamodbs<'n>(name: &'n str, region: &str) -> Option<&'n str> {
+    name.strip_suffix(".dynamodb")?.strip_suffix(region)
+}
+
+fn is_known_partition(partition: &str) -> bool {
+    partition == "com.amazonaws." || partition.ends_with(".com.amazonaws.")
 }
 
 /// Schema 1 says `absent`.
