@@ -83,8 +83,8 @@ fn without_empty_lists(vpc: &mut VpcFacts) {
     }
 }
 
-/// A probe of something else than it was made for is evidence of neither, and the one that was asked for did not come back. Nor did one
-/// of which only its age is told: whether it failed is not known.
+/// A probe of something else than it was made for is evidence of neither, and the one that was asked for did not come back. Of one of
+/// which only the age is known it is not known whether it failed.
 fn without_anothers(attempt: &mut ProbeAttempt) {
     match &attempt.probe {
         Observed::Seen { value: probe, .. }

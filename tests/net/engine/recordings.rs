@@ -231,7 +231,7 @@ fn with_reports(bytes: &[u8], change: impl Fn(&mut Reported)) -> Replay {
     replayed(changed.collect::<String>().as_bytes())
 }
 
-/// A fact that the daemon had is not in the file any more, or its age is told otherwise.
+/// A fact that the daemon had is not in the file any more, or has another age there.
 #[test]
 fn a_report_that_does_not_fit_its_line_or_what_was_concluded_from_it_concludes_nothing() {
     let mut good = 0;
